@@ -1,0 +1,68 @@
+"""The next deadline of many children without asking all of them: a heap in which only the touched child is asked again.
+
+Invariants: `next()` is the earliest deadline set; a child has at most one live entry; the heap holds at most
+`2 * children + 64` entries, because superseded ones are swept out when they outnumber the live.
+"""
+
+import heapq
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+from yaoki.core.instant import Deadline, Instant
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+_SWEEP_SLACK = 64
+
+
+class Agenda(Generic[KeyT]):
+    """Deadlines by key. Keys due at one instant come out in the order in which their deadlines were set."""
+
+    def __init__(self) -> None:
+        self._live: dict[KeyT, tuple[int, Deadline]] = {}
+        self._heap: list[tuple[int, int, KeyT]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def set(self, key: KeyT, deadline: Deadline | None) -> None:
+        """Replace the deadline of `key`; None takes it off the agenda."""
+        held = self._live.get(key)
+        if deadline is None:
+            if held is not None:
+                del self._live[key]
+            return
+        if held is not None and held[1].at == deadline.at:
+            self._live[key] = (held[0], deadline)
+            return
+        self._count += 1
+        self._live[key] = (self._count, deadline)
+        heapq.heappush(self._heap, (deadline.at.us, self._count, key))
+        if len(self._heap) > 2 * len(self._live) + _SWEEP_SLACK:
+            self._sweep()
+
+    def next(self) -> Deadline | None:
+        """The earliest deadline, or None on an empty agenda."""
+        while self._heap:
+            _, count, key = self._heap[0]
+            held = self._live.get(key)
+            if held is not None and held[0] == count:
+                return held[1]
+            heapq.heappop(self._heap)
+        return None
+
+    def due(self, now: Instant) -> Iterator[KeyT]:
+        """Take off and yield each key whose deadline is not after `now`, earliest first.
+
+        A key set again while iterating comes out again if it is due; a machine that asks for the past would loop, so
+        callers set what the machine answers only after having handled it.
+        """
+        while (first := self.next()) is not None and first.at <= now:
+            _, _, key = heapq.heappop(self._heap)
+            del self._live[key]
+            yield key
+
+    def _sweep(self) -> None:
+        self._heap = [(d.at.us, count, key) for key, (count, d) in self._live.items()]
+        heapq.heapify(self._heap)

@@ -1,0 +1,1 @@
+"""Authoritative DNS whose rrsets follow the health of their targets. Empty until the domain arrives."""

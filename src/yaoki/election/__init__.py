@@ -1,0 +1,1 @@
+"""Election by lease with an epoch (fencing token), and witnesses. Empty until VIPs with `election: lease` arrive."""

@@ -1,0 +1,134 @@
+"""Virtual services and real servers, as the balancer plane is asked to have them (the domain's Desired).
+
+A virtual service of the site file becomes one VirtualService per listening address here, so the planes see one family
+at a time. Everything is already decided: a plane knows nothing of checks, slow start or operators.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from yaoki.core.address import Family, IPAddress, MacAddress
+
+
+class Protocol(StrEnum):
+    """Transport of a virtual service."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+    @property
+    def number(self) -> int:
+        """The IP protocol number."""
+        return 6 if self is Protocol.TCP else 17
+
+
+class Forward(StrEnum):
+    """Forwarding method of a real server.
+
+    `nat` rewrites the destination (client address kept; the server's way back must lead through the balancer);
+    `fullnat` rewrites source and destination; `direct` rewrites only the destination MAC, and the server, which holds
+    the VIP on its loopback, answers the client itself; `tunnel` is `direct` across routers.
+    """
+
+    NAT = "nat"
+    FULLNAT = "fullnat"
+    DIRECT = "direct"
+    TUNNEL = "tunnel"
+
+
+class Scheduler(StrEnum):
+    """How a new flow gets its server: in turn, in turn by weight, or by a hash of the source address."""
+
+    ROUND_ROBIN = "rr"
+    WEIGHTED_ROUND_ROBIN = "wrr"
+    SOURCE_HASH = "sh"
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePersistence:
+    """Flows from one source (masked to `prefix_length` bits) stay on one server until `timeout` has passed idle."""
+
+    prefix_length: int
+    timeout: timedelta
+
+
+class Duty(StrEnum):
+    """What a server does for its service: `serve` takes new flows, `drain` keeps those it has, `out` has none."""
+
+    SERVE = "serve"
+    DRAIN = "drain"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKey:
+    """The identity of a virtual service on the wire."""
+
+    address: IPAddress
+    protocol: Protocol
+    port: int
+
+    @property
+    def family(self) -> Family:
+        return Family.of(self.address)
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{self.protocol.value}/{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class RealServer:
+    """One real server of one virtual service. `weight` 0..65535, after slow start; 0 takes no new flows.
+
+    `mac` is needed by `direct` only; None there means not resolved yet, and the server is left out until it is.
+    `source` is the address that `fullnat` puts in place of the client's.
+    """
+
+    name: str
+    address: IPAddress
+    port: int
+    forward: Forward
+    weight: int
+    duty: Duty = Duty.SERVE
+    mac: MacAddress | None = None
+    source: IPAddress | None = None
+
+    @property
+    def eligible(self) -> bool:
+        """Whether new flows may be sent to it."""
+        reachable = self.mac is not None or self.forward is not Forward.DIRECT
+        return self.duty is Duty.SERVE and self.weight > 0 and reachable
+
+
+class WhenAllDown(StrEnum):
+    """What a service without an eligible server does: refuse (RST or port unreachable) or send to all it last had."""
+
+    REFUSE = "refuse"
+    LAST_KNOWN = "last-known"
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualService:
+    """One virtual service on one address. `interface` is where its packets arrive (and leave, for `direct`)."""
+
+    name: str
+    key: ServiceKey
+    interface: str
+    scheduler: Scheduler
+    servers: tuple[RealServer, ...]
+    persistence: SourcePersistence | None = None
+    when_all_down: WhenAllDown = WhenAllDown.REFUSE
+
+    @property
+    def eligible(self) -> tuple[RealServer, ...]:
+        """The servers that may get new flows, in the order of the site file."""
+        return tuple(server for server in self.servers if server.eligible)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """All virtual services that a node's balancer plane shall have; disabled ones are simply not in it."""
+
+    services: tuple[VirtualService, ...] = ()

@@ -1,0 +1,195 @@
+"""What the assemblies of a node say to each other, and to the drivers that run them.
+
+Three assemblies, three processes: the speaker (SpeakerBrain), the check worker (CheckShard) and the node (Brain). The
+messages between them are values and cross links that can stall or break. A receiver that has just (re)connected is
+brought up to date by the sender repeating its whole wish (ConfigureRouters, ConfigureChecks) or state (RouterStatus,
+VerdictChanged for every check): all of these are idempotent.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from yaoki.checks.check import CheckId, CheckSpec, Finding
+from yaoki.core.address import Family, IPAddress, IPInterface
+from yaoki.core.event import Event, EventId
+from yaoki.core.instant import Instant
+from yaoki.core.machine import TimerFired
+from yaoki.pool.member import Health
+from yaoki.vrrp.params import RouterKey, RouterParams
+
+# --- to the speaker ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureRouters:
+    """The complete list of virtual routers. Routers whose parameters are unchanged are not touched."""
+
+    routers: tuple[RouterParams, ...]
+    because: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetPriority:
+    """Advertise another priority from now on (tracking); 1..254."""
+
+    router: RouterKey
+    priority: int
+    because: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRouters:
+    """Give up every VIP now (priority 0) and then run no routers; the speaker's process ends after it."""
+
+    because: EventId | None = None
+
+
+SpeakerOrder = ConfigureRouters | SetPriority | ReleaseRouters
+
+# --- from the speaker's driver: the world ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PacketArrived:
+    """A protocol-112 packet, IP header removed. `received` is when the kernel took it, on the speaker's clock."""
+
+    interface: str
+    family: Family
+    source: IPAddress
+    destination: IPAddress
+    hop_limit: int
+    payload: bytes
+    received: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceFound:
+    """What the kernel says of an interface: up or not (administrative and carrier), its own addresses, and which VIP
+    addresses marked as ours it holds. Sent for every interface at start and on each change.
+
+    `held` is None when the notification tells nothing of addresses.
+    """
+
+    interface: str
+    up: bool
+    ipv4: IPAddress | None
+    ipv6_link_local: IPAddress | None
+    held: tuple[IPInterface, ...] | None = None
+
+
+SpeakerInput = SpeakerOrder | PacketArrived | InterfaceFound | TimerFired
+
+# --- what the speaker wants done -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendAdvertisement:
+    """Send `payload` as IP protocol 112 with TTL or hop limit 255 out of `interface`."""
+
+    interface: str
+    family: Family
+    source: IPAddress
+    destination: IPAddress
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAddress:
+    """Put a VIP on an interface, IPv6 without duplicate address detection; no error if it is there already."""
+
+    interface: str
+    address: IPInterface
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAddress:
+    """Take a VIP off an interface; no error if it is gone already."""
+
+    interface: str
+    address: IPInterface
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceAddress:
+    """Tell the neighbours: gratuitous ARP in request and reply form, or an unsolicited neighbour advertisement."""
+
+    interface: str
+    address: IPAddress
+
+
+class RouterState(StrEnum):
+    """Names of the virtual-router states as reported (RFC 9568, section 6.4)."""
+
+    INITIALIZE = "initialize"
+    BACKUP = "backup"
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterStatus:
+    """State of one virtual router, sent on each change. `peer` is the Active router last heard and its priority."""
+
+    router: RouterKey
+    vip: str
+    state: RouterState
+    since: Instant
+    priority: int
+    reason: str
+    peer: IPAddress | None = None
+    peer_priority: int | None = None
+    peer_heard: Instant | None = None
+    because: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event of an assembly, on its way to the event stream."""
+
+    event: Event
+
+
+SpeakerReport = RouterStatus | Published
+SpeakerEffect = SendAdvertisement | ClaimAddress | ReleaseAddress | AnnounceAddress | SpeakerReport
+
+# --- to and from the check worker ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureChecks:
+    """The complete list of checks. A check whose spec is unchanged keeps its verdict and its timers."""
+
+    checks: tuple[CheckSpec, ...]
+    because: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFinished:
+    """From the worker's driver: the probe of a check ended and was judged."""
+
+    check: CheckId
+    finding: Finding
+
+
+ShardInput = ConfigureChecks | ProbeFinished | TimerFired
+
+
+@dataclass(frozen=True, slots=True)
+class StartProbe:
+    """To the worker's driver: probe now; a ProbeFinished must follow within the timeout, whatever happens."""
+
+    check: CheckSpec
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChanged:
+    """A check's verdict changed (or is repeated after a reconnect). `finding` is the probe that tipped it."""
+
+    check: CheckId
+    health: Health
+    finding: Finding
+    at: Instant
+    because: EventId | None = None
+
+
+ShardReport = VerdictChanged | Published
+ShardEffect = StartProbe | ShardReport

@@ -1,0 +1,4 @@
+"""Wire forms: Ethernet, ARP, IPv4, IPv6, ICMP, neighbour discovery, UDP and TCP headers, checksums.
+
+Decoders return a value or `Malformed(reason, offset)`; they never raise on what a peer sent.
+"""

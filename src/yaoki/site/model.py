@@ -1,0 +1,214 @@
+"""The site, as values: what `load` makes of the file and what `lint`, `compile` and the lab read.
+
+References are names; `Site` finds what they name. Every reference has been checked by the loader, so a look-up here
+cannot fail. Positions are kept beside the model (yaoki.site.source_map), not in it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from yaoki.checks.check import KindParams, Schedule
+from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
+from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
+from yaoki.vrrp.params import ChecksumForm, Failback
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A broadcast domain. `gateway` names the host or VIP that leads out of it."""
+
+    name: str
+    prefixes: tuple[IPNetwork, ...]
+    gateway: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface of a machine; each address carries the length of the network's prefix that holds it."""
+
+    name: str
+    network: str
+    addresses: tuple[IPInterface, ...]
+
+    def address(self, family: Family) -> IPAddress | None:
+        """The first address of a family, or None."""
+        return next((a.ip for a in self.addresses if Family.of(a) is family), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A node (runs Yaoki) or a host (does not; the lab plays it).
+
+    `plays` names what the lab starts on a host ("nginx", "echo", "client"); `gateway` names a host or VIP and replaces
+    the network's; `forwards` makes it a router.
+    """
+
+    name: str
+    interfaces: tuple[Interface, ...]
+    is_node: bool
+    plays: tuple[str, ...] = ()
+    gateway: str | None = None
+    forwards: bool = False
+
+    def on_network(self, network: str) -> Interface | None:
+        """Its first interface in a network, or None."""
+        return next((i for i in self.interfaces if i.network == network), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDefinition:
+    """A named check. Port 0 in `params` stands for the port of the server that is checked."""
+
+    name: str
+    params: KindParams
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class VipMember:
+    """A node that may own a VIP, and its VRRP priority there (1..255)."""
+
+    node: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """While `service` has no server up, the VIP's priority on that node changes by `weight` (-253..253)."""
+
+    service: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vip:
+    """One or more addresses that move between nodes together."""
+
+    name: str
+    network: str
+    addresses: tuple[IPInterface, ...]
+    members: tuple[VipMember, ...]
+    vrid: int
+    advertise: timedelta = timedelta(seconds=1)
+    version: int = 3
+    election: str = "vrrp"
+    failback: Failback = Failback.PREFER
+    checksum: ChecksumForm = ChecksumForm.AS_HEARD
+    stateful: bool = False
+    track: tuple[Track, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """Source-address persistence: flows from one source, masked, keep their server until idle for `timeout`."""
+
+    ipv4_mask: int = 32
+    ipv6_mask: int = 128
+    timeout: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A real server of a service. None means "as the service has it" (port, forward) or the host's own address."""
+
+    host: str
+    weight: int = 1000
+    port: int | None = None
+    forward: Forward | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """What a rehearsal holds a service against: the longest outage when a node, path or link fails, and when one of
+    its servers fails. None: not promised."""
+
+    outage: timedelta | None = None
+    server_outage: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A virtual service: a port on a VIP, spread over real servers."""
+
+    name: str
+    vip: str
+    protocol: Protocol
+    port: int
+    servers: tuple[Server, ...]
+    forward: Forward = Forward.NAT
+    scheduler: Scheduler = Scheduler.WEIGHTED_ROUND_ROBIN
+    persistence: Persistence | None = None
+    checks: tuple[str, ...] = ()
+    when_all_down: WhenAllDown = WhenAllDown.REFUSE
+    slow_start: timedelta = timedelta(0)
+    panic_threshold: float = 0.0
+    """Share of servers (0..1): when more than this fails within one interval, the checker is suspected; 0 is off."""
+    enabled: bool = True
+    slo: Slo = Slo()
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A program run on events. `on` holds event kinds ("became-active"); killed after `timeout`."""
+
+    name: str
+    on: tuple[str, ...]
+    command: tuple[str, ...]
+    user: str = "nobody"
+    timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A whole site; the order of every tuple is the order of the file."""
+
+    name: str
+    networks: tuple[Network, ...] = ()
+    machines: tuple[Machine, ...] = ()
+    checks: tuple[CheckDefinition, ...] = ()
+    vips: tuple[Vip, ...] = ()
+    services: tuple[Service, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    _index: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for kind in ("networks", "machines", "checks", "vips", "services"):
+            for item in getattr(self, kind):
+                self._index[kind, item.name] = item
+
+    @property
+    def nodes(self) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines if machine.is_node)
+
+    @property
+    def hosts(self) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines if not machine.is_node)
+
+    def network(self, name: str) -> Network:
+        found = self._index["networks", name]
+        assert isinstance(found, Network)
+        return found
+
+    def machine(self, name: str) -> Machine:
+        found = self._index["machines", name]
+        assert isinstance(found, Machine)
+        return found
+
+    def check(self, name: str) -> CheckDefinition:
+        found = self._index["checks", name]
+        assert isinstance(found, CheckDefinition)
+        return found
+
+    def vip(self, name: str) -> Vip:
+        found = self._index["vips", name]
+        assert isinstance(found, Vip)
+        return found
+
+    def service(self, name: str) -> Service:
+        found = self._index["services", name]
+        assert isinstance(found, Service)
+        return found
+
+    def has_vip(self, name: str) -> bool:
+        """Whether a gateway's name is that of a VIP rather than of a machine."""
+        return ("vips", name) in self._index

@@ -1,0 +1,67 @@
+"""What one node is asked to be: the site compiled for it, holding each engine's own parameters and nothing else."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from yaoki.checks.check import CheckId, CheckSpec
+from yaoki.core.address import IPAddress
+from yaoki.lb.service import Forward, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
+from yaoki.site.model import Hook
+from yaoki.vrrp.params import RouterKey, RouterParams
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """A real server as compiled: its own address in the service's family, and the checks that must all pass.
+
+    `source` is what `fullnat` puts in place of the client's address: the node's own address, never the VIP.
+    """
+
+    name: str
+    address: IPAddress
+    port: int
+    forward: Forward
+    weight: int
+    checks: tuple[CheckId, ...] = ()
+    source: IPAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """A virtual service on one of its VIP's addresses, present on every node that may own the VIP."""
+
+    name: str
+    vip: str
+    key: ServiceKey
+    interface: str
+    scheduler: Scheduler
+    servers: tuple[ServerPlan, ...]
+    persistence: SourcePersistence | None = None
+    when_all_down: WhenAllDown = WhenAllDown.REFUSE
+    slow_start: timedelta = timedelta(0)
+    panic_threshold: float = 0.0
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPlan:
+    """While `service` has no server up on any of its addresses, `router` advertises its priority plus `weight`."""
+
+    router: RouterKey
+    service: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """Everything that one node needs to know. `generation` is a digest of the compiled site, equal on all nodes that
+    run the same file."""
+
+    site: str
+    node: str
+    generation: str
+    routers: tuple[RouterParams, ...] = ()
+    services: tuple[ServicePlan, ...] = ()
+    checks: tuple[CheckSpec, ...] = ()
+    tracks: tuple[TrackPlan, ...] = ()
+    hooks: tuple[Hook, ...] = ()

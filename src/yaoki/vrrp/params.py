@@ -1,0 +1,77 @@
+"""Parameters of one virtual router (RFC 9568, section 6.1), validated on construction."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from yaoki.core.address import Family, IPAddress, IPInterface
+
+
+class Failback(StrEnum):
+    """What happens when a router of higher priority returns: `prefer` retakes, `sticky` lets the owner keep,
+    `manual` keeps the returned one out until it is released. RFC 9568 Preempt_Mode is true for `prefer` only."""
+
+    PREFER = "prefer"
+    STICKY = "sticky"
+    MANUAL = "manual"
+
+
+class ChecksumForm(StrEnum):
+    """How the IPv4 VRRPv3 checksum is sent: over the message only (RFC 9568), with the pseudo-header (keepalived, old
+    FRR), or in the form last heard from a peer, starting with the pseudo-header. Both are always accepted."""
+
+    MESSAGE_ONLY = "message-only"
+    PSEUDO_HEADER = "pseudo-header"
+    AS_HEARD = "as-heard"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterKey:
+    """Names one virtual router on a node: RFC 9568 keeps IPv4 and IPv6 routers of one VRID apart."""
+
+    interface: str
+    family: Family
+    vrid: int
+
+    def __str__(self) -> str:
+        return f"{self.interface}/ipv{self.family.value}/{self.vrid}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterParams:
+    """One virtual router as configured on one node.
+
+    `priority` 1..254, or 255 for the owner of the addresses. `interval` is the Advertisement_Interval: v3 10 ms to
+    40.95 s in whole centiseconds, v2 1 s to 255 s in whole seconds. `source` is the primary address for IPv4 and the
+    link-local address for IPv6 (RFC 9568 5.1.1.1, 5.1.2.1); None means "ask the interface". The first IPv6 address
+    advertised need not be link-local here; the speaker puts a link-local VIP first if there is one.
+    Raises ValueError for values outside these ranges.
+    """
+
+    vip: str
+    key: RouterKey
+    priority: int
+    interval: timedelta
+    addresses: tuple[IPInterface, ...]
+    version: int = 3
+    failback: Failback = Failback.PREFER
+    source: IPAddress | None = None
+    checksum: ChecksumForm = ChecksumForm.AS_HEARD
+    accept: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.key.vrid <= 255:
+            raise ValueError(f"VRID {self.key.vrid} is outside 1..255")
+        if not 1 <= self.priority <= 255:
+            raise ValueError(f"priority {self.priority} is outside 1..255")
+        if self.version not in (2, 3):
+            raise ValueError(f"VRRP version {self.version} is neither 2 nor 3")
+        if self.version == 2 and self.key.family is Family.IPV6:
+            raise ValueError("VRRP version 2 knows no IPv6; use version 3")
+        if not self.addresses:
+            raise ValueError("a virtual router needs at least one address")
+        if any(Family.of(address) is not self.key.family for address in self.addresses):
+            raise ValueError("addresses of a virtual router are all of its family")
+        unit, low, high = (timedelta(milliseconds=10), 1, 4095) if self.version == 3 else (timedelta(seconds=1), 1, 255)
+        if self.interval % unit or not low * unit <= self.interval <= high * unit:
+            raise ValueError(f"advertisement interval {self.interval} does not fit VRRP version {self.version}")
