@@ -1,12 +1,40 @@
-# Everything a newcomer needs: `make demo` and `make test` install what they use, as root on Debian 12.
+# `make demo` and `make test` do everything, set-up included, as root on Debian 12. `make help` lists the rest.
 SHELL := /bin/bash
-VENV := .venv
-BIN := $(VENV)/bin
+BIN   := .venv/bin
+SEEDS ?= 200
 
-.PHONY: check
-check:
-	$(BIN)/ruff format --check -q src tests bench
-	$(BIN)/ruff check -q src tests bench
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo -q 2>/dev/null || $(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not netns and not peers and not lab"
+.PHONY: help setup demo check test sim bench docs clean
+
+help:       ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+setup:      ## install Debian packages, .venv and Python packages (quick the second time)
+	@MAKECMDGOALS="$(MAKECMDGOALS)" scripts/setup
+
+demo: setup ## rehearse examples/web-pair: real servers, real failures, the table of outages
+	@$(BIN)/yaoki rehearse examples/web-pair/site.yaml
+
+check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 minutes, no namespaces
+	@$(BIN)/ruff format --check -q src tests bench
+	@$(BIN)/ruff check -q src tests bench
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports >.venv/contracts.txt 2>&1 || { cat .venv/contracts.txt; exit 1; }
+	@$(BIN)/pytest -q -m "not netns and not peers and not lab"
+
+test: check ## check, then the tests in network namespaces with real peers and the lab
+	@$(BIN)/pytest -q -p no:randomly -m "netns or peers or lab"
+
+sim: setup  ## the simulated world: make sim SEEDS=1000
+	@$(BIN)/yaoki sim --seeds $(SEEDS)
+
+bench: bench-control bench-vip ## every benchmark; BENCH_QUICK=1 for fewer runs
+
+bench-%: setup
+	@$(BIN)/python -m bench $*
+
+docs: setup ## regenerate the generated pages and check every link
+	@$(BIN)/python -m scripts.docs
+
+clean:      ## remove what make made, and any lab left behind
+	@[ ! -x $(BIN)/yaoki ] || $(BIN)/yaoki lab down --all 2>/dev/null || true
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build bench/results
