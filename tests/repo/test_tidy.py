@@ -1,0 +1,77 @@
+"""What keeps the house in order, checked by reading the tree as text."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+LONGEST_FILE = 500
+LONGEST_FUNCTION = 80
+BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
+MOCKING = re.compile(r"\b(unittest\.mock|MagicMock|monkeypatch|mocker)\b")
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_source_file_is_of_readable_size_and_finished(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= LONGEST_FILE, "a second idea is hiding in this file"
+    assert path.stem not in BANNED_NAMES
+    assert not UNFINISHED.search(text)
+    for function in functions(path):
+        length = (function.end_lineno or function.lineno) - function.lineno + 1
+        assert length <= LONGEST_FUNCTION, f"{function.name} is {length} lines long"
+
+
+@pytest.mark.parametrize("path", [p for p in TESTS if p != Path(__file__)], ids=name_of)
+def test_tests_use_no_mocks(path: Path) -> None:
+    assert not MOCKING.search(path.read_text())
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
+    assert missing == []
+
+
+def test_architecture_fits_in_one_reading() -> None:
+    assert (ROOT / "ARCHITECTURE.md").read_text().count("\n") <= 300
+    assert (ROOT / "CONTRIBUTING.md").read_text().count("\n") <= 100
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/adr").glob("0*.md")), ids=name_of)
+def test_a_decision_says_what_was_rejected_and_what_follows(path: Path) -> None:
+    text = path.read_text()
+    headings = re.findall(r"^## (\w+)", text, re.MULTILINE)
+    assert headings == ["Context", "Decision", "Rejected", "Consequences"]
+    assert "Status: " in text
+    assert text.count("\n") <= 60
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    numbers = [int(path.name[:4]) for path in sorted((ROOT / "docs/adr").glob("0*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_package_of_the_map_exists_and_is_on_it() -> None:
+    described = set(re.findall(r"^\| `(\w+)/?` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))
+    packages = {path.parent.name for path in (ROOT / "src/yaoki").glob("*/__init__.py")}
+    assert described == packages
