@@ -12,6 +12,8 @@ A peer's malformed packet is no exception: codecs return `Malformed(reason, offs
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from yaoki.core.event import Severity
+
 
 class YaokiError(Exception):
     """Base of every error that Yaoki raises on purpose."""
@@ -32,14 +34,22 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a site file: where, what, how to mend it, and the other line that it clashes with."""
+    """One thing wrong with a site file: where, what, how to mend it, and the other line that it clashes with.
+
+    `rule` is the stable id under which it can be looked up and acknowledged.
+    """
 
     rule: str
     where: Location
     what: str
     cure: str = ""
     other: Location | None = None
-    fatal: bool = True
+    severity: Severity = Severity.ERROR
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the file is refused because of it."""
+        return self.severity is Severity.ERROR
 
 
 class SiteError(YaokiError):

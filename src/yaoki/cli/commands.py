@@ -1,0 +1,41 @@
+"""The table of commands. To add one: write yaoki/cli/NAME.py with `configure` and `run`, and add a line here.
+
+A command's module is imported only when the command is asked for, so that `yaoki status` does not wait for what only
+`yaoki lab` needs; tests/cli/test_commands.py imports every one of them and checks its shape.
+"""
+
+import argparse
+import importlib
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+
+class CommandModule(Protocol):
+    """What the module of a command provides; its docstring is the text of `yaoki NAME --help`, examples included."""
+
+    __doc__: str | None
+
+    def configure(self, parser: argparse.ArgumentParser, /) -> None:
+        """Declare the arguments; `-j/--json` (args.json) is there already."""
+        ...
+
+    def run(self, args: argparse.Namespace, /) -> int:
+        """Carry it out; the result is the exit status. YaokiErrors are printed by the caller."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its name, one line of help, and the module that carries it out. `hidden` keeps it out of --help."""
+
+    name: str
+    help: str
+    module: str
+    hidden: bool = False
+
+    def load(self) -> CommandModule:
+        """Import the module of the command."""
+        return cast(CommandModule, importlib.import_module(self.module))
+
+
+COMMANDS: tuple[Command, ...] = ()

@@ -1,0 +1,87 @@
+"""The entry point: finds the command, gives it its arguments, and turns errors into one sentence and an exit status."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from yaoki import __version__
+from yaoki.cli.commands import COMMANDS, Command
+from yaoki.cli.prefix import expand
+from yaoki.core.error import ActuatorError, SiteError, UsageError
+from yaoki.site.drawing import draw
+
+OK = 0
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+_EPILOGUE = """\
+Commands may be abbreviated as long as they are unambiguous. `yaoki COMMAND --help` shows its options and examples.
+Exit status: 0 done and nothing wrong; 1 something is wrong or has failed; 2 cannot be carried out as typed, or void.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the result is the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except SiteError as error:
+        for problem in error.problems:
+            print(draw(problem), file=sys.stderr)
+        return FAILED
+    except UsageError as error:
+        print(f"yaoki: {error}", file=sys.stderr)
+        return USAGE
+    except ActuatorError as error:
+        print(f"yaoki: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has left; what we could still say has nobody to hear it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(words: list[str]) -> int:
+    # -j may stand before the command as well as after it.
+    leading_json = [words.pop(0)] if words and words[0] in ("-j", "--json") else []
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return OK if words else USAGE
+    if words[0] in ("-V", "--version"):
+        print(f"yaoki {__version__}")
+        return OK
+    if words[0].startswith("-"):
+        raise UsageError(f'there is no option "{words[0]}" here; `yaoki --help` lists the commands')
+    name = expand(words[0], _names(words[0]), what="command")
+    command = next(command for command in COMMANDS if command.name == name)
+    module = command.load()
+    parser = _parser(command, module.__doc__ or command.help)
+    module.configure(parser)
+    try:
+        args = parser.parse_args([*leading_json, *words[1:]])
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else USAGE
+    return module.run(args)
+
+
+def _names(word: str) -> tuple[str, ...]:
+    """The commands that an abbreviation may mean; hidden ones must be typed in full."""
+    return tuple(command.name for command in COMMANDS if not command.hidden or command.name == word)
+
+
+def _parser(command: Command, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"yaoki {command.name}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-j", "--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _overview() -> str:
+    width = max((len(command.name) for command in COMMANDS), default=0)
+    lines = [f"  {command.name:{width}}  {command.help}" for command in COMMANDS if not command.hidden]
+    return "usage: yaoki [-j] COMMAND ...\n\n" + "\n".join(lines) + "\n\n" + _EPILOGUE.rstrip()
