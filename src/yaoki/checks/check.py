@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress
+from yaoki.pool.health import HealthRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,22 @@ class Schedule:
             raise ValueError("interval and timeout must be longer than zero")
         if self.fall < 1 or self.rise < 1:
             raise ValueError("fall and rise are at least 1")
+        if self.fast_interval is not None and self.fast_interval <= timedelta(0):
+            raise ValueError("fast_interval must be longer than zero")
+        if self.hold_down < timedelta(0):
+            raise ValueError("hold_down cannot be negative")
+
+    @property
+    def health_rule(self) -> HealthRule:
+        """The part that turns results into a verdict."""
+        return HealthRule(fall=self.fall, rise=self.rise, hold_down=self.hold_down)
+
+    @property
+    def longest_detection(self) -> timedelta:
+        """From a server's death to the verdict, at worst: it dies just after a probe passed, and every later probe
+        lasts until its timeout. Probes of one check never overlap, so a long timeout stretches the interval."""
+        while_failing = self.interval if self.fast_interval is None else self.fast_interval
+        return self.interval + (self.fall - 1) * max(while_failing, self.timeout) + self.timeout
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress, MacAddress
+from yaoki.pool.member import Duty as Duty  # noqa: PLC0414 - re-exported: a plane needs no other word of pool
 
 
 class Protocol(StrEnum):
@@ -51,14 +52,6 @@ class SourcePersistence:
 
     prefix_length: int
     timeout: timedelta
-
-
-class Duty(StrEnum):
-    """What a server does for its service: `serve` takes new flows, `drain` keeps those it has, `out` has none."""
-
-    SERVE = "serve"
-    DRAIN = "drain"
-    OUT = "out"
 
 
 @dataclass(frozen=True, slots=True)

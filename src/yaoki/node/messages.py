@@ -163,20 +163,37 @@ class ConfigureChecks:
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeFinished:
-    """From the worker's driver: the probe of a check ended and was judged."""
+class RepeatVerdicts:
+    """Somebody has just (re)connected: send every verdict again, each with the instant at which it was reached."""
 
-    check: CheckId
+
+@dataclass(frozen=True, slots=True)
+class AskCheckStatus:
+    """Report on every check. `number` comes back in the answers, so that a late answer is told from the awaited one."""
+
+    number: int
+
+
+ShardOrder = ConfigureChecks | RepeatVerdicts | AskCheckStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFinished:
+    """From the worker's driver: the probe that StartProbe numbered so ended and was judged."""
+
+    number: int
     finding: Finding
 
 
-ShardInput = ConfigureChecks | ProbeFinished | TimerFired
+ShardInput = ShardOrder | ProbeFinished | TimerFired
 
 
 @dataclass(frozen=True, slots=True)
 class StartProbe:
-    """To the worker's driver: probe now; a ProbeFinished must follow within the timeout, whatever happens."""
+    """To the worker's driver: probe now; a ProbeFinished with this number must follow within the timeout, whatever
+    happens. Numbers are never used twice."""
 
+    number: int
     check: CheckSpec
 
 
@@ -191,5 +208,32 @@ class VerdictChanged:
     because: EventId | None = None
 
 
-ShardReport = VerdictChanged | Published
+@dataclass(frozen=True, slots=True)
+class CheckStatus:
+    """One check as a reader sees it: its verdict and since when, and its newest finding and how old that is.
+
+    `streak` counts the latest results in a row that speak against the verdict. `since` is None before the first
+    verdict, `last` and `last_at` before the first result.
+    """
+
+    check: CheckId
+    name: str
+    health: Health
+    since: Instant | None = None
+    last: Finding | None = None
+    last_at: Instant | None = None
+    streak: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStatusReport:
+    """Answer to AskCheckStatus as of `at`, in pages; `more` is False on the last one."""
+
+    number: int
+    at: Instant
+    checks: tuple[CheckStatus, ...]
+    more: bool = False
+
+
+ShardReport = VerdictChanged | CheckStatusReport | Published
 ShardEffect = StartProbe | ShardReport

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from yaoki.core.instant import Instant
+
 
 class AdminState(StrEnum):
     """What a person decided. `drain`: flows it has stay, no new ones. `maint`: out at once, and not checked."""
@@ -20,14 +22,28 @@ class Health(StrEnum):
     DOWN = "down"
 
 
+class Duty(StrEnum):
+    """What a member does for its pool: `serve` takes new flows, `drain` keeps those it has, `out` has none."""
+
+    SERVE = "serve"
+    DRAIN = "drain"
+    OUT = "out"
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member as a policy sees it. `weight` is the configured weight, 0..65535; 0 drains."""
+    """One member as a policy sees it. `weight` is the configured weight, 0..65535; 0 drains.
+
+    `since` is when `health` became what it is; None before the first verdict. `serving` says that the data plane sends
+    it new flows now, by an earlier decision or one found in the kernel after a restart.
+    """
 
     name: str
     weight: int
     health: Health = Health.UNKNOWN
     admin: AdminState = AdminState.READY
+    since: Instant | None = None
+    serving: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 65535:
