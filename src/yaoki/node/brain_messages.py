@@ -1,0 +1,191 @@
+"""What the Brain takes in and what it wants done; its messages to the other assemblies are in yaoki.node.messages."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from yaoki.core.address import IPAddress, MacAddress
+from yaoki.core.event import Emit, EventId
+from yaoki.core.machine import TimerFired
+from yaoki.lb.service import Desired
+from yaoki.node.decisions import Decisions, OperatorCommand
+from yaoki.node.messages import (
+    ConfigureChecks,
+    ConfigureRouters,
+    Published,
+    ReleaseRouters,
+    RepeatVerdicts,
+    RouterStatus,
+    SetPriority,
+    VerdictChanged,
+)
+from yaoki.site.node_plan import NodePlan
+
+# --- in ---------------------------------------------------------------------------------------------------------------
+
+
+class PlanReason(StrEnum):
+    """Why the Brain is given a plan."""
+
+    START = "start"
+    RELOAD = "reload"
+    LAST_GOOD = "last-good"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """The site file, compiled for this node."""
+
+    plan: NodePlan
+    reason: PlanReason = PlanReason.START
+    because: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerFound:
+    """What the balancer plane had in the kernel when this Brain started; it is the starting point of every decision.
+
+    Given once, before the first plan; an empty Desired on a machine that held nothing.
+    """
+
+    found: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerBack:
+    """The link to the speaker is up: repeat the whole wish."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerLost:
+    """The link to the speaker is down; what it holds, it holds on."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBack:
+    """The link to the check worker is up: repeat the whole wish."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """The link to the check worker is down; its last verdicts stand, and grow old."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourFound:
+    """The kernel's neighbour table changed; `mac` None: the address does not answer."""
+
+    address: IPAddress
+    mac: MacAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyFinished:
+    """The ApplyBalancer under way has ended: what was changed, in the plane's words, or why it failed."""
+
+    changes: tuple[str, ...] = ()
+    took: timedelta = timedelta(0)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operate:
+    """A person's command. An Answer with the same number follows."""
+
+    request: int
+    command: OperatorCommand
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """Release what this node holds; the process ends when the speaker has."""
+
+    why: str
+    cleanup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The driver has something to report (a hook failed, the journal could not be written)."""
+
+    emit: Emit
+
+
+BrainInput = (
+    NewPlan
+    | BalancerFound
+    | SpeakerBack
+    | SpeakerLost
+    | WorkerBack
+    | WorkerLost
+    | RouterStatus
+    | VerdictChanged
+    | Published
+    | NeighbourFound
+    | ApplyFinished
+    | Operate
+    | StopRequested
+    | Note
+    | TimerFired
+)
+
+# --- out --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyBalancer:
+    """Bring the balancer plane to `desired`. One at a time: the next comes after ApplyFinished."""
+
+    desired: Desired
+    because: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchNeighbours:
+    """The complete list of addresses whose MAC is wanted, with the interface each is on."""
+
+    addresses: tuple[tuple[str, IPAddress], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepDecisions:
+    """Write the decisions to the journal before anything that follows is done."""
+
+    decisions: Decisions
+
+
+@dataclass(frozen=True, slots=True)
+class RunHook:
+    """Start a hook; `environment` is all that it is told."""
+
+    hook: str
+    environment: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To the person whose Operate had this number: done (`why` None), or why not and what would do."""
+
+    request: int
+    why: str | None = None
+    cure: str = ""
+    event: EventId | None = None
+
+
+BrainEffect = (
+    ConfigureRouters
+    | SetPriority
+    | ReleaseRouters
+    | ConfigureChecks
+    | RepeatVerdicts
+    | ApplyBalancer
+    | WatchNeighbours
+    | KeepDecisions
+    | RunHook
+    | Answer
+    | Published
+)
