@@ -34,8 +34,8 @@ class Duty(StrEnum):
 class Member:
     """One member as a policy sees it. `weight` is the configured weight, 0..65535; 0 drains.
 
-    `since` is when `health` became what it is; None before the first verdict. `serving` says that the data plane sends
-    it new flows now, by an earlier decision or one found in the kernel after a restart.
+    `since` is when `health` became what it is; None before the first verdict. `serving_since` is when the data plane
+    began to send it new flows, by an earlier decision or one found in the kernel after a restart; None: it does not.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Member:
     health: Health = Health.UNKNOWN
     admin: AdminState = AdminState.READY
     since: Instant | None = None
-    serving: bool = False
+    serving_since: Instant | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 65535:

@@ -1,0 +1,209 @@
+"""Who serves, with what weight, and why: from members to duties.
+
+First do no harm:
+* a failing check gives way only to a member known to be better: with nobody up, members without a verdict serve, and a
+  pool told to `keep_last` keeps sending to those that served last;
+* a member without a verdict keeps the duty that it has, and gets no new flows only once somebody else is proven;
+* when more than `panic_threshold` of the members fall within `panic_window`, the checker is suspected, not the members:
+  they keep serving until enough of them have risen for the rest to look dead.
+What a person decided (drain, maintenance, weight 0) stands above all of this.
+
+Invariants: one Effective per member, in order; weight above 0 exactly with duty `serve`; equal members give equal
+answers, whatever happened before: all memory is in the members. Time enters only by slow start.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from yaoki.core.instant import Deadline, Instant
+from yaoki.pool.member import AdminState, Duty, Health, Member
+from yaoki.pool.slow_start import next_step, ramped
+
+MIN_SUSPICIOUS_FALLS = 2
+"""One member alone that falls is a dead member, whatever share of a small pool it is."""
+
+
+class Reason(StrEnum):
+    """Why a member has its duty."""
+
+    UP = "up"
+    SLOW_START = "slow-start"
+    UNPROVEN = "unproven"
+    """No verdict yet, but it serves already, or nobody is known to be better."""
+    AWAITING_PROOF = "awaiting-proof"
+    """No verdict yet, and others are proven: no new flows until its own."""
+    CHECKER_SUSPECTED = "checker-suspected"
+    NOWHERE_BETTER = "nowhere-better"
+    DOWN = "down"
+    DRAINED = "drained"
+    ZERO_WEIGHT = "zero-weight"
+    MAINTENANCE = "maintenance"
+
+
+class Outlook(StrEnum):
+    """What a pool as a whole stands on."""
+
+    PROVEN = "proven"
+    """At least one member is up and serves."""
+    UNPROVEN = "unproven"
+    """Nobody is up yet, but some have no verdict; they serve."""
+    CHECKER_SUSPECTED = "checker-suspected"
+    NOWHERE_BETTER = "nowhere-better"
+    """All are down; the last to serve are kept."""
+    NOBODY = "nobody"
+    """No member takes new flows."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRule:
+    """A pool's policy. `panic_threshold` is a share of the members that may serve (0..1), 0 for off; falls no farther
+    apart than `panic_window` count as one blow (give it the longest detection of the checks used). `keep_last`: with
+    all members down, keep those that served last instead of none."""
+
+    panic_threshold: float = 0.0
+    panic_window: timedelta = timedelta(seconds=1)
+    slow_start: timedelta = timedelta(0)
+    keep_last: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.panic_threshold <= 1:
+            raise ValueError(f"panic threshold {self.panic_threshold} is outside 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What one member is to do. Hand `serving_since` back in the Member of the next decision."""
+
+    name: str
+    duty: Duty
+    weight: int
+    reason: Reason
+    serving_since: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A decision. `deadline` is when a slow start takes its next step. `failed`: every member that may serve is known
+    to be down (or there is none); what a tracked service lowers a priority by."""
+
+    members: tuple[Effective, ...]
+    outlook: Outlook
+    failed: bool
+    deadline: Deadline | None = None
+
+    def of(self, name: str) -> Effective:
+        """The decision on one member; KeyError if there is none of this name."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        raise KeyError(name)
+
+
+def select(rule: PoolRule, members: Iterable[Member], now: Instant) -> Selection:
+    """Decide on all members of a pool at once."""
+    members = tuple(members)
+    candidates = [m for m in members if m.admin is AdminState.READY and m.weight > 0]
+    proven = any(m.health is Health.UP for m in candidates)
+    waiting = any(m.health is Health.UNKNOWN for m in candidates)
+    suspected = suspicious_falls(rule, candidates)
+    keep_last = rule.keep_last and not (proven or waiting or suspected)
+    decided = tuple(
+        _effective(rule, member, _duty(member, proven, member.name in suspected, keep_last), now) for member in members
+    )
+    serving = any(member.duty is Duty.SERVE for member in decided)
+    return Selection(
+        decided,
+        _outlook(suspected=bool(suspected), proven=proven, waiting=waiting, serving=serving),
+        failed=not (proven or waiting),
+        deadline=_next_step(rule, decided, now),
+    )
+
+
+def suspicious_falls(rule: PoolRule, candidates: Iterable[Member]) -> frozenset[str]:
+    """The members that fell so many at once that the checker is the likelier culprit."""
+    candidates = tuple(candidates)
+    if rule.panic_threshold == 0:
+        return frozenset()
+    falls = sorted((m.since.us, m.name) for m in candidates if m.health is Health.DOWN and m.since is not None)
+    enough = round(rule.panic_threshold * len(candidates), 9)  # 0.29 of 100 is 29, not 28.999999999999996
+    window = rule.panic_window // timedelta(microseconds=1)
+    suspected: set[str] = set()
+    first = 0
+    for last, (at, _) in enumerate(falls):
+        while at - falls[first][0] > window:
+            first += 1
+        count = last - first + 1
+        if count > enough and count >= MIN_SUSPICIOUS_FALLS:
+            suspected.update(name for _, name in falls[first : last + 1])
+    return frozenset(suspected)
+
+
+def _outlook(*, suspected: bool, proven: bool, waiting: bool, serving: bool) -> Outlook:
+    if suspected:
+        return Outlook.CHECKER_SUSPECTED
+    if proven:
+        return Outlook.PROVEN
+    if waiting:
+        return Outlook.UNPROVEN
+    return Outlook.NOWHERE_BETTER if serving else Outlook.NOBODY
+
+
+def _duty(member: Member, proven: bool, suspected: bool, keep_last: bool) -> tuple[Duty, Reason]:
+    match member.admin:
+        case AdminState.MAINT:
+            return Duty.OUT, Reason.MAINTENANCE
+        case AdminState.DRAIN:
+            return _draining(member, Reason.DRAINED)
+        case AdminState.READY if member.weight == 0:
+            return _draining(member, Reason.ZERO_WEIGHT)
+        case AdminState.READY:
+            return _ready(member, proven, suspected, keep_last)
+        case _:
+            assert_never(member.admin)
+
+
+def _draining(member: Member, reason: Reason) -> tuple[Duty, Reason]:
+    """Its flows stay while it lives; those of a dead server are better scheduled anew."""
+    return (Duty.OUT, Reason.DOWN) if member.health is Health.DOWN else (Duty.DRAIN, reason)
+
+
+def _ready(member: Member, proven: bool, suspected: bool, keep_last: bool) -> tuple[Duty, Reason]:
+    match member.health:
+        case Health.UP:
+            return Duty.SERVE, Reason.UP
+        case Health.UNKNOWN:
+            if member.serving_since is not None or not proven:
+                return Duty.SERVE, Reason.UNPROVEN
+            return Duty.DRAIN, Reason.AWAITING_PROOF
+        case Health.DOWN:
+            if suspected:
+                return Duty.SERVE, Reason.CHECKER_SUSPECTED
+            if keep_last and member.serving_since is not None:
+                return Duty.SERVE, Reason.NOWHERE_BETTER
+            return Duty.OUT, Reason.DOWN
+        case _:
+            assert_never(member.health)
+
+
+def _effective(rule: PoolRule, member: Member, decided: tuple[Duty, Reason], now: Instant) -> Effective:
+    duty, reason = decided
+    if duty is not Duty.SERVE:
+        return Effective(member.name, duty, 0, reason)
+    begun = now if member.serving_since is None else member.serving_since
+    weight = ramped(member.weight, rule.slow_start, begun=begun, now=now)
+    if reason is Reason.UP and weight < member.weight:
+        reason = Reason.SLOW_START
+    return Effective(member.name, duty, weight, reason, begun)
+
+
+def _next_step(rule: PoolRule, decided: Iterable[Effective], now: Instant) -> Deadline | None:
+    steps = [
+        at.us
+        for member in decided
+        if member.serving_since is not None
+        and (at := next_step(rule.slow_start, begun=member.serving_since, now=now)) is not None
+    ]
+    return Deadline(Instant(min(steps)), "slow start") if steps else None
