@@ -19,9 +19,11 @@ def _quote(place: Location) -> list[str]:
     """The line and a caret under its column. Tabs stay tabs in the caret's line, so that it stands where it should."""
     if not place.text:
         return []
-    before = place.text[: place.column - 1]
+    # A control character of a broken file must not reach the terminal.
+    text = "".join(character if character.isprintable() or character == "\t" else "\ufffd" for character in place.text)
+    before = text[: place.column - 1]
     indent = "".join("\t" if character == "\t" else " " * _cells(character) for character in before)
-    return [f"    {place.text}", f"    {indent}^"]
+    return [f"    {text}", f"    {indent}^"]
 
 
 def _cells(character: str) -> int:

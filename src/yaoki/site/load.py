@@ -1,0 +1,77 @@
+"""From a site file to the model: reads, includes, checks the shape and every reference, keeps every position.
+
+`read_site` collects all problems and gives what could be made of the file; `load_site` gives a Site or raises SiteError
+with all of them. What only the whole can tell (duplicate addresses, timers in the wrong order) is lint's business:
+yaoki.site.examine joins both.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from yaoki.core.error import Problem, SiteError
+from yaoki.site.build import SiteBuilder
+from yaoki.site.document import Mapping
+from yaoki.site.include import Includer
+from yaoki.site.model import Site
+from yaoki.site.partial import without_dangling
+from yaoki.site.reading import Reader, TooManyProblems
+from yaoki.site.shapes import names_given
+from yaoki.site.source_map import SourceMap
+from yaoki.site.vocabulary import SITE
+
+_SECTIONS = ("networks", "nodes", "hosts", "checks", "vips", "services", "hooks")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSite:
+    """A site and where each part of it was written."""
+
+    site: Site
+    source_map: SourceMap
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReading:
+    """All problems of a file's shape and references, and what could be made of it.
+
+    With problems, `loaded` holds only objects that are right in themselves and refer to such; None if nothing is.
+    """
+
+    loaded: LoadedSite | None
+    problems: tuple[Problem, ...]
+
+
+def load_site(path: Path) -> LoadedSite:
+    """The site of a file. Raises SiteError with every problem of its shape and its references."""
+    reading = read_site(path)
+    if reading.problems:
+        raise SiteError(reading.problems)
+    assert reading.loaded is not None, "a file without problems makes a site"
+    return reading.loaded
+
+
+def read_site(path: Path) -> SiteReading:
+    """Whatever can be read of a file; never raises."""
+    problems: list[Problem] = []
+    loaded = None
+    try:
+        root = Includer(problems).read(path)
+        if root is not None:
+            loaded = _load(root, problems)
+    except TooManyProblems:
+        pass
+    return SiteReading(loaded, tuple(sorted(problems, key=_place)))
+
+
+def _load(root: Mapping, problems: list[Problem]) -> LoadedSite:
+    sections = {name: root.items[name][1] if name in root.items else None for name in _SECTIONS}
+    names = {name: names_given(section) for name, section in sections.items()}
+    values = SITE.read(root, "the file", Reader(problems, names))
+    source_map = SourceMap(root)
+    site = SiteBuilder(source_map, problems).build(values)
+    return LoadedSite(without_dangling(site) if problems else site, source_map)
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    where = problem.where
+    return where.file, where.line, where.column

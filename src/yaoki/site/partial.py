@@ -1,0 +1,53 @@
+"""What remains of a site after objects with problems were left out: only objects whose references still hold.
+
+So that the rules which find clashes between existing objects can run on a file that has other mistakes as well.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from yaoki.site.model import Machine, Service, Site, Vip
+
+
+def without_dangling(site: Site) -> Site:
+    """The largest part of a site in which every name means something."""
+    while True:
+        smaller = _sweep(site)
+        if _size(smaller) == _size(site):
+            return smaller
+        site = smaller
+
+
+def _size(site: Site) -> int:
+    return sum(len(group) for group in (site.networks, site.machines, site.checks, site.vips, site.services))
+
+
+def _sweep(site: Site) -> Site:
+    networks, nodes = _names(site.networks), _names(site.nodes)
+    checks, vips, services = _names(site.checks), _names(site.vips), _names(site.services)
+    machines = _names(site.machines)
+    gateways = machines | vips
+
+    def vip_holds(vip: Vip) -> bool:
+        members = all(member.node in nodes for member in vip.members)
+        return vip.network in networks and members and all(track.service in services for track in vip.track)
+
+    def service_holds(service: Service) -> bool:
+        servers = all(server.host in machines for server in service.servers)
+        return service.vip in vips and servers and all(name in checks for name in service.checks)
+
+    def machine_holds(machine: Machine) -> bool:
+        placed = all(interface.network in networks for interface in machine.interfaces)
+        return placed and (machine.gateway is None or machine.gateway in gateways)
+
+    return replace(
+        site,
+        networks=tuple(n for n in site.networks if n.gateway is None or n.gateway in gateways),
+        machines=tuple(machine for machine in site.machines if machine_holds(machine)),
+        vips=tuple(vip for vip in site.vips if vip_holds(vip)),
+        services=tuple(service for service in site.services if service_holds(service)),
+    )
+
+
+def _names(items: Iterable[object]) -> frozenset[str]:
+    return frozenset(str(getattr(item, "name", "")) for item in items)

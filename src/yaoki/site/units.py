@@ -1,0 +1,37 @@
+"""Numbers with their unit, as the site file writes them: durations "300ms", shares "50%"."""
+
+import re
+from datetime import timedelta
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m|h|d)")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
+_UNITS = {
+    "us": timedelta(microseconds=1),
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """A duration, or None for anything else than a number directly followed by us, ms, s, m, h or d."""
+    found = _DURATION.fullmatch(text)
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def duration_text(duration: timedelta) -> str:
+    """The shortest exact way to write a duration: "300ms", "1.5s", "5m"."""
+    if not duration:
+        return "0s"
+    for name in ("d", "h", "m", "s", "ms"):
+        if duration % _UNITS[name] == timedelta(0):
+            return f"{duration // _UNITS[name]}{name}"
+    return f"{duration / _UNITS['ms']:g}ms"
+
+
+def parse_share(text: str) -> float | None:
+    """A share of the whole, 0..1, from "50%"; None for anything else."""
+    found = _SHARE.fullmatch(text)
+    return float(found[1]) / 100 if found else None

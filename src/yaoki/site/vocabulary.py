@@ -1,0 +1,369 @@
+"""The vocabulary of the site file: every key with its kind, default and meaning, as one table.
+
+The validation (yaoki.site.load), the JSON Schema (`yaoki schema`) and the reference in docs/site-file.md are made of
+this table. To add a key: add a line here, and use its value in yaoki.site.build.
+"""
+
+from datetime import timedelta
+
+from yaoki.checks.check import UdpParams
+from yaoki.lb.service import Forward, Scheduler, WhenAllDown
+from yaoki.site.kinds import (
+    ADDRESS,
+    INTERFACE_NAME,
+    LISTEN,
+    NAME,
+    PREFIX,
+    REGULAR_EXPRESSION,
+    Boolean,
+    Duration,
+    Integer,
+    Kind,
+    Reference,
+    Share,
+    Text,
+    Word,
+)
+from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, Tagged, WordOr
+from yaoki.vrrp.params import ChecksumForm, Failback
+
+_MS = timedelta(milliseconds=1)
+_S = timedelta(seconds=1)
+_PORT = Integer(1, 65535)
+
+LATER_SECTIONS = ("lines", "uplinks", "publish", "zones", "regions", "tunnels", "store", "clusters", "hubs")
+LAYER_7_KEYS = ("content-rules", "headers", "tls")
+
+_NETWORK = Reference(("networks",), "network")
+_NODE = Reference(("nodes",), "node")
+_HOST = Reference(("hosts",), "host")
+_CHECK = Reference(("checks",), "check")
+_VIP = Reference(("vips",), "VIP")
+_SERVICE = Reference(("services",), "service")
+_GATEWAY = Reference(("hosts", "vips", "nodes"), "host, node or VIP")
+
+_ACKNOWLEDGE = Key(
+    "acknowledge",
+    ListOf(Text("the id of a lint rule", r"[a-z0-9-]+")),
+    "lint rules whose finding here is known and accepted",
+    "[]",
+)
+
+NETWORK = Record(
+    "a network",
+    (
+        Key("prefixes", ListOf(PREFIX, least=1), "the prefixes of this broadcast domain", required=True),
+        Key("gateway", _GATEWAY, "the host, node or VIP that leads out of it"),
+        _ACKNOWLEDGE,
+    ),
+)
+
+INTERFACE = Record(
+    "an interface",
+    (
+        Key("network", _NETWORK, "the network that it is plugged into", required=True),
+        Key("addresses", ListOf(ADDRESS), "its own addresses, each within a prefix of the network", "[]"),
+    ),
+)
+
+_INTERFACES = Key(
+    "interfaces", MapOf(INTERFACE_NAME, INTERFACE, least=1), "its interfaces, by the kernel's name", required=True
+)
+_MACHINE_GATEWAY = Key("gateway", _GATEWAY, "its default gateway, in place of the network's")
+
+NODE = Record("a node", (_INTERFACES, _MACHINE_GATEWAY, _ACKNOWLEDGE))
+
+HOST = Record(
+    "a host",
+    (
+        _INTERFACES,
+        Key(
+            "plays",
+            ListOf(Word({"nginx": "a web server", "echo": "TCP and UDP echo on port 7", "client": "sends requests"})),
+            "what the lab starts on it",
+            "[]",
+        ),
+        _MACHINE_GATEWAY,
+        Key("forwards", Boolean(), "whether it routes between its interfaces", "false"),
+        _ACKNOWLEDGE,
+    ),
+)
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+_CHECK_INTERVAL = Duration(10 * _MS, timedelta(days=1))
+_CHECK_SCHEDULE = (
+    Key("interval", _CHECK_INTERVAL, "from one probe to the next", "1s"),
+    Key("timeout", Duration(_MS, timedelta(hours=1)), "no answer within this is a failure", "half the interval"),
+    Key("fall", Integer(1, 100), "failures in a row that make a server down", "3"),
+    Key("rise", Integer(1, 100), "passes in a row that make it up again", "2"),
+    Key("fast-interval", _CHECK_INTERVAL, "the interval while results contradict the verdict", "the interval"),
+    Key("hold-down", Duration(0 * _S, timedelta(days=1)), "after a fall, the first rise waits at least this", "0s"),
+    _ACKNOWLEDGE,
+)
+_CHECK_PORT = Key("port", _PORT, "the port to probe", "the server's port")
+
+
+def _latin(text: str) -> bytes:
+    return text.encode()
+
+
+_OCTETS = WordOr(
+    Text("a text", parse=_latin),
+    Record(
+        "octets",
+        (Key("hex", Text("hexadecimal octets", parse=bytes.fromhex, example='"00ff"'), "the octets", required=True),),
+        make=lambda values: values["hex"],
+    ),
+)
+_STATUS = ListOf(Integer(100, 599), least=1, or_one=True)
+_HTTP_EXPECT = Record(
+    "an expectation",
+    (
+        Key("status", _STATUS, "the accepted status, or several", "200"),
+        Key("body", REGULAR_EXPRESSION, "found in the first 64 KiB of the body"),
+        Key(
+            "header",
+            Record(
+                "a header",
+                (
+                    Key("name", Text("a header name", r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"), "its name", required=True),
+                    Key("value", REGULAR_EXPRESSION, "found in its value", ".*"),
+                ),
+            ),
+            "a header that must be there",
+        ),
+    ),
+)
+_HTTP = (
+    _CHECK_PORT,
+    Key("path", Text("a path that begins with /", r"/[!-~]*", example="/healthz"), "the path asked for", "/"),
+    Key("method", Word({"GET": "", "HEAD": "", "OPTIONS": "", "POST": ""}), "the request method", "GET"),
+    Key("host", Text("a host name", r"[!-~]+"), "the Host header (and TLS server name)", "the server's address"),
+    Key("expect", _HTTP_EXPECT, "what a healthy answer is like", "{status: 200}"),
+)
+_VERIFY = Key("verify", Boolean(), "whether the certificate's chain and name must be right", "false")
+_KIND = Key("kind", Text(), "the kind of the check", required=True)
+
+
+def _check(noun: str, *keys: Key) -> Record:
+    return Record(noun, (_KIND, *keys, *_CHECK_SCHEDULE))
+
+
+CHECK = Tagged(
+    "kind",
+    {
+        "icmp": _check("an icmp check"),
+        "neighbour": _check("a neighbour check"),
+        "tcp": _check("a tcp check", _CHECK_PORT),
+        "udp": _check(
+            "a udp check",
+            _CHECK_PORT,
+            Key("send", _OCTETS, "the datagram's payload, a text or {hex: ...}", '""'),
+            Key("expect", _OCTETS, "what the answer must begin with", '""'),
+            Key("require-answer", Boolean(), "whether silence is a failure", str(UdpParams(0).require_answer).lower()),
+        ),
+        "tls": _check(
+            "a tls check",
+            _CHECK_PORT,
+            Key("server-name", Text("a host name", r"[!-~]+"), "the name asked for (SNI)"),
+            _VERIFY,
+            Key("min-days", Integer(0, 3650), "the certificate must be valid for so many days more", "0"),
+        ),
+        "http": _check("an http check", *_HTTP),
+        "https": _check("an https check", *_HTTP, _VERIFY),
+        "script": _check(
+            "a script check",
+            Key("command", ListOf(Text(), least=1), "the program and its arguments; status 0 is a pass", required=True),
+            Key("user", Text("an account name", r"[a-z_][a-z0-9_-]*"), "the account it runs as", "nobody"),
+        ),
+    },
+)
+
+# --- VIPs -------------------------------------------------------------------------------------------------------------
+
+VIP = Record(
+    "a VIP",
+    (
+        Key("network", _NETWORK, "the network that the addresses belong to", required=True),
+        Key("addresses", ListOf(ADDRESS, least=1), "the addresses that move together", required=True),
+        Key("election", Word({"vrrp": "by VRRP priority"}, later=("lease",)), "how the owner is found", "vrrp"),
+        Key("vrid", Integer(1, 255), "the virtual router id, unique on the network", required=True),
+        Key("advertise", Duration(10 * _MS, 255 * _S), "the Advertisement_Interval", "1s"),
+        Key("version", Integer(2, 3), "the VRRP version; 2 is for IPv4 and whole seconds only", "3"),
+        Key(
+            "members",
+            MapOf(
+                _NODE,
+                Record("a member", (Key("priority", Integer(1, 255), "its VRRP priority", required=True),)),
+                least=1,
+            ),
+            "the nodes that may own it",
+            required=True,
+        ),
+        Key(
+            "failback",
+            Word(
+                {
+                    "prefer": "the highest priority retakes",
+                    "sticky": "the owner keeps",
+                    "manual": "a returned node may not own until released",
+                },
+                Failback,
+            ),
+            "what happens when a node of higher priority returns",
+            "prefer",
+        ),
+        Key(
+            "checksum",
+            Word(
+                {
+                    "as-heard": "the form last heard from a peer",
+                    "pseudo-header": "as keepalived sends it",
+                    "message-only": "as RFC 9568 has it",
+                },
+                ChecksumForm,
+            ),
+            "the IPv4 checksum form that is sent; both are accepted",
+            "as-heard",
+        ),
+        Key("stateful", Boolean(), "whether what listens on it loses data by moving", "false"),
+        Key(
+            "track",
+            ListOf(
+                Record(
+                    "a track",
+                    (
+                        Key("service", _SERVICE, "the service that is watched", required=True),
+                        Key("weight", Integer(-253, 253), "added to the priority while it is down", required=True),
+                    ),
+                )
+            ),
+            "services whose death changes the priority",
+            "[]",
+        ),
+        _ACKNOWLEDGE,
+    ),
+)
+
+# --- services ---------------------------------------------------------------------------------------------------------
+
+_FORWARD = Word(
+    {
+        "nat": "the destination is rewritten; the servers' way back leads through the balancer",
+        "fullnat": "source and destination are rewritten",
+        "direct": "only the destination MAC is rewritten; the server answers the client itself",
+    },
+    Forward,
+    later=("tunnel",),
+)
+_SOURCE = Record(
+    "source persistence",
+    (
+        Key("ipv4-mask", Integer(0, 32), "bits of an IPv4 source that count", "32"),
+        Key("ipv6-mask", Integer(0, 128), "bits of an IPv6 source that count", "128"),
+        Key("timeout", Duration(_S, timedelta(days=7)), "forgotten when idle for so long", "5m"),
+    ),
+)
+LAYER_7_PERSISTENCE = ("cookie", "header", "tls-session")
+
+SERVER = Record(
+    "a server",
+    (
+        Key("weight", Integer(0, 65535), "its share of new flows; 0 takes none", "1000"),
+        Key("port", _PORT, "its port", "the service's port"),
+        Key("forward", _FORWARD, "its forwarding method", "the service's"),
+    ),
+)
+
+SERVICE = Record(
+    "a service",
+    (
+        Key("vip", _VIP, "the VIP that it listens on", required=True),
+        Key("listen", LISTEN, "transport and port, such as tcp/80", required=True),
+        Key("forward", _FORWARD, "the forwarding method; a server may differ", "nat"),
+        Key(
+            "scheduler",
+            Word({"rr": "in turn", "wrr": "in turn by weight", "sh": "by a hash of the source address"}, Scheduler),
+            "how a new flow gets its server",
+            "wrr",
+        ),
+        Key(
+            "persistence",
+            WordOr(
+                Word({"none": "no persistence"}),
+                Record(
+                    "persistence",
+                    (
+                        Key("source", _SOURCE, "flows from one source stay on one server"),
+                        *(Key(name, Anything(), "layer 7", offered=False) for name in LAYER_7_PERSISTENCE),
+                    ),
+                ),
+            ),
+            "what keeps a client on its server: none, or {source: ...}",
+            "none",
+        ),
+        Key("check", ListOf(_CHECK, or_one=True), "the check, or several that must all pass", "tcp; icmp for udp"),
+        Key("servers", MapOf(_HOST, SERVER, least=1), "the real servers, by host", required=True),
+        Key(
+            "when-all-down",
+            WordOr(
+                Word({"refuse": "reset or port unreachable", "last-known": "to those last up"}, WhenAllDown),
+                Record("when-all-down", (Key("sorry", NotYet(), "a server that says sorry", offered=False),)),
+            ),
+            "what new flows get when no server is up",
+            "refuse",
+        ),
+        Key("slow-start", Duration(0 * _S, timedelta(hours=1)), "a risen server's weight grows over this", "0s"),
+        Key("panic-threshold", Share(), "more failing at once than this makes the checker suspect; 0% is off", "0%"),
+        Key("enabled", Boolean(), "whether it is served at all", "true"),
+        Key(
+            "slo",
+            Record(
+                "an slo",
+                (
+                    Key("outage", Duration(_MS, timedelta(days=1)), "longest outage when a node, path or link fails"),
+                    Key("server-outage", Duration(_MS, timedelta(days=1)), "longest outage when one server fails"),
+                ),
+            ),
+            "what a rehearsal holds each scenario against",
+        ),
+        *(Key(name, Anything(), "a layer-7 option", offered=False) for name in LAYER_7_KEYS),
+        _ACKNOWLEDGE,
+    ),
+)
+
+_EVENT = Text("an event kind", r"[a-z]+(?:-[a-z]+)*", example="became-active")
+
+HOOK = Record(
+    "a hook",
+    (
+        Key("events", ListOf(_EVENT, least=1), "the kinds of events it runs on", required=True),
+        Key("command", ListOf(Text(), least=1), "the program and its arguments", required=True),
+        Key("user", Text("an account name", r"[a-z_][a-z0-9_-]*"), "the account it runs as", "nobody"),
+        Key("timeout", Duration(10 * _MS, timedelta(hours=1)), "it is killed after this", "10s"),
+    ),
+)
+
+
+def _section(name: str, value: Kind, description: str) -> Key:
+    return Key(name, MapOf(NAME, value, partial=True), description)
+
+
+SITE = Record(
+    "a site file",
+    (
+        Key("version", Integer(1, 1), "the version of this vocabulary", required=True),
+        Key("site", NAME, "the name of the site", required=True),
+        Key("include", ListOf(Text(), or_one=True), "more files, as patterns relative to this one"),
+        _section("networks", NETWORK, "broadcast domains"),
+        _section("nodes", NODE, "machines that run Yaoki"),
+        _section("hosts", HOST, "machines that do not: real servers, routers, clients"),
+        _section("checks", CHECK, "health checks"),
+        _section("vips", VIP, "addresses that move between nodes"),
+        _section("services", SERVICE, "virtual services"),
+        _section("hooks", HOOK, "programs run on events"),
+        *(Key(name, NotYet(), "a later domain", offered=False) for name in LATER_SECTIONS),
+    ),
+    partial=True,
+)
