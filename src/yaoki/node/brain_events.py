@@ -8,6 +8,7 @@ from typing import ClassVar
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import EventBody, Severity
 from yaoki.pool.member import AdminState, Duty
+from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp.params import RouterKey
 
 # --- plans and processes ----------------------------------------------------------------------------------------------
@@ -115,19 +116,6 @@ class PartUnfit(EventBody):
 # --- services ---------------------------------------------------------------------------------------------------------
 
 
-class DutyReason(StrEnum):
-    """Why a server does what it does."""
-
-    FILE = "file"
-    HEALTHY = "healthy"
-    CHECK_FAILED = "check-failed"
-    UNPROVEN = "unproven"
-    OPERATOR = "operator"
-    PANIC = "panic"
-    LAST_KNOWN = "last-known"
-    FOUND = "found"
-
-
 @dataclass(frozen=True, slots=True)
 class ServerDutyChanged(EventBody):
     """A real server takes up or gives up its work for one virtual service. `service` names it on one address."""
@@ -136,18 +124,19 @@ class ServerDutyChanged(EventBody):
     address: IPAddress
     server: str
     duty: Duty
-    reason: DutyReason
+    reason: Reason
     evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceEmpty(EventBody):
-    """No server of a virtual service may take new flows."""
+    """No server of a virtual service is known to work; `outlook` says what is done about it."""
 
     SEVERITY: ClassVar[Severity] = Severity.ERROR
 
     service: str
     address: IPAddress
+    outlook: Outlook
 
 
 @dataclass(frozen=True, slots=True)

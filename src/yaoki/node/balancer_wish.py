@@ -1,0 +1,67 @@
+"""When the balancer plane is asked for what: one apply at a time, the latest wish next, refusals tried again.
+
+Invariant: after the last input the plane is asked for the last wish, unless it has it already.
+"""
+
+from datetime import timedelta
+
+from yaoki.core.event import Emit, EventBody, EventId
+from yaoki.core.instant import Deadline, Instant
+from yaoki.lb.service import Desired
+from yaoki.node.brain_events import BalancerApplied, BalancerRefused
+from yaoki.node.brain_messages import ApplyBalancer, ApplyFinished
+
+FIRST_RETRY = timedelta(milliseconds=200)
+LONGEST_RETRY = timedelta(seconds=10)
+SHOWN_CHANGES = 10
+
+
+class BalancerWish:
+    """What was asked of the plane, what it has, and why the next is asked."""
+
+    def __init__(self) -> None:
+        self.has: Desired | None = None
+        self.refusal: str | None = None
+        self.finished_at: Instant | None = None
+        self._asked: Desired | None = None
+        self._because: EventId | None = None
+        self._asked_because: EventId | None = None
+        self._retry_at: Instant | None = None
+        self._pause = FIRST_RETRY
+
+    @property
+    def settled(self) -> bool:
+        """Whether the plane has taken a wish, and nothing is under way."""
+        return self.has is not None and self._asked is None and self.refusal is None
+
+    def because(self, cause: EventId | None) -> None:
+        """Whatever is asked next is asked because of this."""
+        self._because = cause
+
+    def deadline(self) -> Deadline | None:
+        """When a refused wish is tried again."""
+        return None if self._retry_at is None else Deadline(self._retry_at, "balancer retry")
+
+    def apply(self, now: Instant, desired: Desired) -> list[ApplyBalancer]:
+        """Ask for `desired` if the plane lacks it and is free."""
+        waiting = self._retry_at is not None and now < self._retry_at
+        if self._asked is not None or waiting or (desired == self.has and self.refusal is None):
+            return []
+        self._asked, self._asked_because, self._retry_at = desired, self._because, None
+        return [ApplyBalancer(desired, self._because)]
+
+    def finished(self, now: Instant, end: ApplyFinished) -> list[Emit]:
+        """What to tell of an apply that has ended."""
+        asked, self._asked = self._asked, None
+        self.finished_at = now
+        if end.error is None:
+            self.has, self.refusal, self._pause = asked, None, FIRST_RETRY
+            if not end.changes:
+                return []
+            body: EventBody = BalancerApplied(end.changes[:SHOWN_CHANGES], len(end.changes), end.took)
+            return [Emit(body, self._asked_because)]
+        repeated = self.refusal == end.error
+        self.refusal, self._retry_at = end.error, now + self._pause
+        refused = Emit(BalancerRefused(end.error, self._pause), self._asked_because)
+        self._pause = min(2 * self._pause, LONGEST_RETRY)
+        return [] if repeated else [refused]

@@ -1,0 +1,133 @@
+"""What the speaker is asked for: virtual routers in an order that harms nobody, and priorities that follow services.
+
+A cold start asks for VIPs once tables are there and checks have spoken. A new plan first gives up the routers that are
+not in it, then waits for the tables, then asks for the rest.
+
+Invariant: apart from the first time and a repeat for a new speaker, nothing is sent that the speaker was told already.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+
+from yaoki.core.event import Emit, EventId
+from yaoki.core.instant import Deadline, Instant
+from yaoki.node.brain_events import PriorityWanted
+from yaoki.node.messages import ConfigureRouters, SetPriority
+from yaoki.site.node_plan import NodePlan, TrackPlan
+from yaoki.vrrp.params import RouterKey, RouterParams
+
+STARTUP_HOLD = timedelta(seconds=2)
+"""Longest wait for tables and first verdicts before VIPs are asked for all the same."""
+
+
+class RouterWish:
+    """The routers and priorities wanted, and those that the speaker was told."""
+
+    def __init__(self) -> None:
+        self._wanted: tuple[RouterParams, ...] = ()
+        self._tracks_of: dict[RouterKey, tuple[TrackPlan, ...]] = {}
+        self._told: ConfigureRouters | None = None
+        self._because: EventId | None = None
+        self._hold_until: Instant | None = None
+        self._warm = False
+        self._priorities: dict[RouterKey, int] = {}
+        self._causes: dict[RouterKey, EventId] = {}
+        self._told_priorities: dict[RouterKey, int] = {}
+
+    def deadline(self) -> Deadline | None:
+        """The end of the hold."""
+        return None if self._hold_until is None else Deadline(self._hold_until, "startup hold")
+
+    def found_tables(self, found: bool) -> None:
+        """Whether the kernel had tables at start: then this is a restart, and checks need not speak first."""
+        self._warm = found
+
+    def new_plan(self, now: Instant, plan: NodePlan, because: EventId) -> None:
+        """Want these routers from now on."""
+        self._wanted, self._because = plan.routers, because
+        self._tracks_of = {
+            params.key: tuple(track for track in plan.tracks if track.router == params.key)
+            for params in plan.routers
+            # The owner of the addresses advertises 255, always (RFC 9568 6.1).
+            if params.priority != 255 and any(track.router == params.key for track in plan.tracks)
+        }
+        self._hold_until = now + STARTUP_HOLD
+        keys = {params.key for params in plan.routers}
+        for kept in (self._priorities, self._causes, self._told_priorities):
+            for key in kept.keys() - keys:
+                kept.pop(key, None)
+
+    def tracked(self, failed: frozenset[str], causes: Mapping[str, EventId | None]) -> list[Emit]:
+        """Follow the services that have failed; what to tell of priorities that change. `causes` are by service."""
+        emits = []
+        for params in self._wanted:
+            tracks = self._tracks_of.get(params.key, ())
+            lost = [track for track in tracks if track.service in failed]
+            after = _lowered(params.priority, lost)
+            before = self.wanted_priority(params)
+            if before == after:
+                continue
+            named = [track.service for track in tracks]
+            service = next((name for name in named if name in causes), named[0] if named else "")
+            if lost:
+                self._priorities[params.key] = after
+            else:
+                del self._priorities[params.key]
+            cause = causes.get(service, self._because)
+            emits.append(Emit(PriorityWanted(params.vip, params.key, service, before, after), cause))
+        return emits
+
+    def announced(self, wanted: Emit, event: EventId) -> None:
+        """What `tracked` wanted to tell was told as this event: the cause of the order to the speaker."""
+        assert isinstance(wanted.body, PriorityWanted)
+        self._causes[wanted.body.router] = event
+
+    def wanted_priority(self, params: RouterParams) -> int:
+        """The priority that a router shall advertise now."""
+        return self._priorities.get(params.key, params.priority)
+
+    def apply(
+        self, now: Instant, *, tables_ready: bool, checks_spoken: Callable[[], bool]
+    ) -> list[ConfigureRouters | SetPriority]:
+        """What to tell the speaker now."""
+        effects: list[ConfigureRouters | SetPriority] = []
+        if self._hold_until is not None:
+            held_long_enough = now >= self._hold_until
+            warm = self._warm or self._told is not None
+            if held_long_enough or (tables_ready and (warm or checks_spoken())):
+                self._hold_until = None
+                effects += self._tell(self._wanted)
+            elif self._told is not None:
+                keys = {params.key for params in self._wanted}
+                effects += self._tell(tuple(params for params in self._told.routers if params.key in keys))
+        return [*effects, *self._tell_priorities()]
+
+    def repeat(self) -> list[ConfigureRouters | SetPriority]:
+        """The whole wish again, for a speaker that may know nothing."""
+        self._told_priorities = {}
+        return [] if self._told is None else [self._told, *self._tell_priorities()]
+
+    def _tell(self, routers: tuple[RouterParams, ...]) -> list[ConfigureRouters]:
+        before = () if self._told is None else self._told.routers
+        if self._told is not None and before == routers:
+            return []
+        for params in routers:
+            if params not in before:
+                # A router configured anew begins with its configured priority.
+                self._told_priorities.pop(params.key, None)
+        self._told = ConfigureRouters(routers, self._because)
+        return [self._told]
+
+    def _tell_priorities(self) -> Iterable[SetPriority]:
+        """A tracked router's priority is told at least once: a speaker older than this Brain may still have another."""
+        for params in () if self._told is None else self._told.routers:
+            wanted = self.wanted_priority(params)
+            told = self._told_priorities.get(params.key)
+            if told != wanted and (params.key in self._tracks_of or told is not None):
+                self._told_priorities[params.key] = wanted
+                yield SetPriority(params.key, wanted, self._causes.get(params.key))
+
+
+def _lowered(priority: int, lost: Iterable[TrackPlan]) -> int:
+    weight = sum(track.weight for track in lost)
+    return priority if weight == 0 else min(254, max(1, priority + weight))
