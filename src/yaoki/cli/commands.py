@@ -38,4 +38,4 @@ class Command:
         return cast(CommandModule, importlib.import_module(self.module))
 
 
-COMMANDS: tuple[Command, ...] = ()
+COMMANDS: tuple[Command, ...] = (Command("check", "find everything wrong with a site file", "yaoki.cli.check"),)

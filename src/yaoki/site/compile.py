@@ -157,7 +157,7 @@ class _NodeCompiler:
         key = (definition.name, host, port, address)
         identity = self._known.get(key)
         if identity is None or identity.source != source:
-            identity = CheckId(address, _with_port(definition.params, port), source)
+            identity = CheckId(address, with_port(definition.params, port), source)
             self._known[key] = identity
             spec = CheckSpec(identity, definition.schedule, f"{definition.name} on {host}")
             self._specs.setdefault(identity, spec)
@@ -190,7 +190,7 @@ def _persistence(persistence: Persistence | None, family: Family) -> SourcePersi
     return SourcePersistence(length, persistence.timeout)
 
 
-def _with_port(params: KindParams, port: int) -> KindParams:
+def with_port(params: KindParams, port: int) -> KindParams:
     """The parameters with the server's port in the place of 0."""
     match params:
         case TcpParams() | UdpParams() | TlsParams() | HttpParams():

@@ -5,7 +5,7 @@ with all of them. What only the whole can tell (duplicate addresses, timers in t
 yaoki.site.examine joins both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from yaoki.core.error import Problem, SiteError
@@ -14,7 +14,7 @@ from yaoki.site.document import Mapping
 from yaoki.site.include import Includer
 from yaoki.site.model import Site
 from yaoki.site.partial import without_dangling
-from yaoki.site.reading import Reader, TooManyProblems
+from yaoki.site.reading import Reader, TooManyProblems, Value
 from yaoki.site.shapes import names_given
 from yaoki.site.source_map import SourceMap
 from yaoki.site.vocabulary import SITE
@@ -24,10 +24,14 @@ _SECTIONS = ("networks", "nodes", "hosts", "checks", "vips", "services", "hooks"
 
 @dataclass(frozen=True, slots=True)
 class LoadedSite:
-    """A site and where each part of it was written."""
+    """A site and where each part of it was written.
+
+    `acknowledged`: the lint rules that each object (section, name) accepts findings of.
+    """
 
     site: Site
     source_map: SourceMap
+    acknowledged: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,16 @@ def _load(root: Mapping, problems: list[Problem]) -> LoadedSite:
     values = SITE.read(root, "the file", Reader(problems, names))
     source_map = SourceMap(root)
     site = SiteBuilder(source_map, problems).build(values)
-    return LoadedSite(without_dangling(site) if problems else site, source_map)
+    return LoadedSite(without_dangling(site) if problems else site, source_map, _acknowledged(values))
+
+
+def _acknowledged(values: dict[str, Value]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    return {
+        (section, name): value["acknowledge"]
+        for section in _SECTIONS
+        for name, value in values.get(section, {}).items()
+        if value.get("acknowledge")
+    }
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:

@@ -1,0 +1,96 @@
+"""Everything that is wrong with a site file: its shape, its references, and what the lint rules find, with places.
+
+`acknowledge: [rule]` at an object says that a finding there is known; it is then kept apart instead of reported. Errors
+that cannot work whatever one says (firm rules) are not to be acknowledged.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from yaoki.core.error import Problem, SiteError
+from yaoki.core.event import Severity
+from yaoki.site.lint import RULES, Finding, Rule, View
+from yaoki.site.load import LoadedSite, read_site
+from yaoki.site.reading import suggestion
+from yaoki.site.source_map import Path as SitePath
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The result: `loaded` is None if errors of shape or reference make the file unusable."""
+
+    loaded: LoadedSite | None
+    problems: tuple[Problem, ...]
+    acknowledged: tuple[Problem, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether a node would refuse the file."""
+        return any(problem.fatal for problem in self.problems)
+
+    def count(self, severity: Severity) -> int:
+        """How many problems are of one severity."""
+        return sum(problem.severity is severity for problem in self.problems)
+
+
+def examine(path: Path) -> Examination:
+    """All that can be found in one go; never raises."""
+    reading = read_site(path)
+    if reading.loaded is None:
+        return Examination(None, reading.problems)
+    broken = bool(reading.problems)
+    problems, acknowledged = lint(reading.loaded, partial=broken)
+    ordered = sorted((*reading.problems, *problems), key=_order)
+    return Examination(None if broken else reading.loaded, tuple(ordered), tuple(acknowledged))
+
+
+def accept_site(path: Path) -> LoadedSite:
+    """The site of a file that a node may run. Raises SiteError with every error, those of lint included."""
+    examination = examine(path)
+    if examination.refused or examination.loaded is None:
+        raise SiteError(tuple(problem for problem in examination.problems if problem.fatal))
+    return examination.loaded
+
+
+def lint(loaded: LoadedSite, *, partial: bool = False) -> tuple[list[Problem], list[Problem]]:
+    """What the rules find, and apart from it what the file acknowledges. `partial`: only rules fit for half a site."""
+    view = View(loaded.site)
+    problems = list(_unknown_acknowledgements(loaded))
+    acknowledged: list[Problem] = []
+    for rule in RULES:
+        if partial and not rule.partial:
+            continue
+        for finding in rule.find(view):
+            known = not rule.firm and _is_acknowledged(loaded, rule, finding)
+            (acknowledged if known else problems).append(_problem(loaded, rule, finding))
+    return problems, acknowledged
+
+
+def _problem(loaded: LoadedSite, rule: Rule, finding: Finding) -> Problem:
+    at = loaded.source_map.at
+    other = None if finding.other is None else at(*finding.other)
+    return Problem(rule.id, at(*finding.subject), finding.what, finding.cure, other, rule.severity)
+
+
+def _is_acknowledged(loaded: LoadedSite, rule: Rule, finding: Finding) -> bool:
+    ends: Iterable[SitePath] = (finding.subject, finding.other or ())
+    return any(rule.id in loaded.acknowledged.get(tuple(map(str, end[:2])), ()) for end in ends)
+
+
+def _unknown_acknowledgements(loaded: LoadedSite) -> Iterable[Problem]:
+    known = {rule.id: rule for rule in RULES}
+    for (section, name), ids in loaded.acknowledged.items():
+        for index, rule in enumerate(ids):
+            where = loaded.source_map.at(section, name, "acknowledge", index)
+            if rule not in known:
+                what = f'acknowledge: there is no lint rule "{rule}"'
+                yield Problem("unknown-name", where, what, suggestion(rule, known))
+            elif known[rule].firm:
+                what = f"acknowledge: what {rule} finds cannot work, so it cannot be accepted"
+                yield Problem("wrong-value", where, what, "remove it and mend the cause")
+
+
+def _order(problem: Problem) -> tuple[str, int, int]:
+    where = problem.where
+    return where.file, where.line, where.column

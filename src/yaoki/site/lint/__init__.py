@@ -1,0 +1,20 @@
+"""What is wrong with a site as a whole, though each part of it is well written: rules as objects, in one registry.
+
+To add a rule: write its function in the file of its group and put its Rule into that file's RULES; the RULES of a new
+group's file are added here. Rules see the model only; positions are looked up by yaoki.site.examine.
+"""
+
+from yaoki.site.lint import addressing, checks, forwarding, redundancy, timers, vips
+from yaoki.site.lint.rule import Finding, Rule
+from yaoki.site.lint.view import View
+
+RULES: tuple[Rule, ...] = (
+    *addressing.RULES,
+    *vips.RULES,
+    *forwarding.RULES,
+    *checks.RULES,
+    *timers.RULES,
+    *redundancy.RULES,
+)
+
+__all__ = ["RULES", "Finding", "Rule", "View"]

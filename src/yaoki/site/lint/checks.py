@@ -1,0 +1,116 @@
+"""Checks: whether they look at what they should, and whether two of them contradict each other."""
+
+from collections.abc import Iterable
+
+from yaoki.checks.check import IcmpParams, KindParams, NeighbourParams, Schedule
+from yaoki.core.event import Severity
+from yaoki.lb.service import Protocol
+from yaoki.site.compile import default_checks
+from yaoki.site.compile import with_port as with_port_of
+from yaoki.site.lint.rule import Finding, Rule
+from yaoki.site.lint.view import View, server_path
+from yaoki.site.model import Service
+
+HTTP_PORTS = frozenset({80, 443, 8000, 8008, 8080, 8081, 8443, 8888})
+
+
+def _icmp_only(view: View) -> Iterable[Finding]:
+    for service in view.site.services:
+        checks = view.checks_of(service)
+        if service.protocol is not Protocol.TCP or not checks:
+            continue
+        if all(isinstance(check.params, IcmpParams | NeighbourParams) for check in checks):
+            http = _speaks_http(view, service)
+            speaks = "HTTP" if http else "TCP"
+            what = (
+                f"{service.name} speaks {speaks}, but its only check asks whether the machine answers, not the service"
+            )
+            cure = "add an http check" if http else "add a tcp check"
+            other = ("checks", checks[0].name, "kind")
+            yield Finding(("services", service.name, "check"), what, cure, other)
+
+
+def _speaks_http(view: View, service: Service) -> bool:
+    ports = {service.port, *(view.port_of(service, server) for server in service.servers)}
+    return bool(ports & HTTP_PORTS) or any("nginx" in view.site.machine(s.host).plays for s in service.servers)
+
+
+def _check_clash(view: View) -> Iterable[Finding]:
+    """Equal probes of one server are made once, so two schedules for them cannot both hold."""
+    held: dict[tuple[str, KindParams], tuple[str, Schedule, str]] = {}
+    told: set[tuple[str, str]] = set()
+    suspects = _kinds_with_several_schedules(view)
+    for service in view.site.services:
+        for check in view.checks_of(service) or default_checks(service):
+            if type(check.params) not in suspects:
+                continue
+            for server in service.servers:
+                params = with_port_of(check.params, view.port_of(service, server))
+                mine = (check.name, check.schedule, service.name)
+                first = held.setdefault((server.host, params), mine)
+                if first[1] != check.schedule and (first[0], check.name) not in told:
+                    told.add((first[0], check.name))
+                    what = f"{check.name} probes {server.host} as {first[0]} does for {first[2]}, at another pace"
+                    cure = f"use one check for both; as it is, the schedule of {first[0]} holds"
+                    yield Finding(server_path(service, server), what, cure, server_path_named(first[2], server.host))
+
+
+def _kinds_with_several_schedules(view: View) -> frozenset[type]:
+    schedules: dict[type, set[Schedule]] = {}
+    defaults = {check for service in view.site.services if not service.checks for check in default_checks(service)}
+    for check in (*view.site.checks, *sorted(defaults, key=lambda check: check.name)):
+        schedules.setdefault(type(check.params), set()).add(check.schedule)
+    return frozenset(kind for kind, found in schedules.items() if len(found) > 1)
+
+
+def server_path_named(service: str, host: str) -> tuple[str, ...]:
+    """Where a service, given by name, names a host."""
+    return ("services", service, "servers", host)
+
+
+def _neighbour_off_link(view: View) -> Iterable[Finding]:
+    for service in view.site.services:
+        for check in view.checks_of(service):
+            if not isinstance(check.params, NeighbourParams):
+                continue
+            for server in service.servers:
+                if not view.is_on_link(service, server):
+                    what = f"{check.name} asks for the MAC address of {server.host}, which is behind a router"
+                    cure = "use an icmp or tcp check"
+                    yield Finding(server_path(service, server), what, cure, ("checks", check.name, "kind"))
+                    break
+
+
+def _unused_check(view: View) -> Iterable[Finding]:
+    used = {name for service in view.site.services for name in service.checks}
+    for check in view.site.checks:
+        if check.name not in used:
+            what = f"no service uses the check {check.name}"
+            yield Finding(("checks", check.name), what, "name it at a service, or remove it")
+
+
+RULES = (
+    Rule(
+        "icmp-only",
+        Severity.WARNING,
+        "the only check of a TCP service is ICMP or ARP: a hung program passes it",
+        _icmp_only,
+        partial=True,
+    ),
+    Rule(
+        "check-clash",
+        Severity.WARNING,
+        "two checks probe one server in the same way at different paces; only one can hold",
+        _check_clash,
+        partial=True,
+    ),
+    Rule(
+        "neighbour-off-link",
+        Severity.ERROR,
+        "a neighbour check is used for a server behind a router",
+        _neighbour_off_link,
+        firm=True,
+        partial=True,
+    ),
+    Rule("unused-check", Severity.NOTICE, "a check is defined but no service uses it", _unused_check),
+)

@@ -1,0 +1,197 @@
+"""VIPs and their virtual routers: identity, members, priorities and what changes them."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import pairwise
+
+from yaoki.core.address import Family
+from yaoki.core.event import Severity
+from yaoki.site.lint.rule import Finding, Rule
+from yaoki.site.lint.view import View, families_of
+from yaoki.site.model import Vip, VipMember
+from yaoki.site.source_map import Path
+from yaoki.vrrp.params import Failback
+from yaoki.vrrp.timing import active_down_interval
+
+CLOSEST_TAKEOVERS = timedelta(milliseconds=2)
+"""Backups whose down timers end closer together than this may both take over: the first one's advertisement needs
+about so long to be sent, carried and read."""
+
+
+def _duplicate_vrid(view: View) -> Iterable[Finding]:
+    held: dict[tuple[str, int, Family], str] = {}
+    for vip in view.site.vips:
+        for family in families_of(vip):
+            first = held.setdefault((vip.network, vip.vrid, family), vip.name)
+            if first != vip.name:
+                what = f"VRID {vip.vrid} is used twice on the network {vip.network}: by {vip.name} and by {first}"
+                place: Path = ("vips", vip.name, "vrid")
+                free = _free_vrid(view, vip.network)
+                cure = f"give one of them another, such as {free}" if free else "move one to another network"
+                yield Finding(place, what, cure, ("vips", first, "vrid"))
+                break
+
+
+def _free_vrid(view: View, network: str) -> int | None:
+    used = {vip.vrid for vip in view.site.vips if vip.network == network}
+    return next((vrid for vrid in range(1, 256) if vrid not in used), None)
+
+
+def _member_without_interface(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        for member in vip.members:
+            place: Path = ("vips", vip.name, "members", member.node)
+            interface = view.site.machine(member.node).on_network(vip.network)
+            if interface is None:
+                what = f"{member.node} may own {vip.name} but has no interface on {vip.network}"
+                cure = f"plug an interface of {member.node} into {vip.network}, or remove the member"
+                yield Finding(place, what, cure, ("nodes", member.node))
+                continue
+            for family in families_of(vip):
+                if interface.address(family) is None:
+                    what = f"{member.node} has no IPv{family.value} address of its own on {vip.network}"
+                    cure = "give it one: advertisements, checks and the look-up of servers need a source that is no VIP"
+                    other = ("nodes", member.node, "interfaces", interface.name, "addresses")
+                    yield Finding(place, what, cure, other)
+
+
+def _owner_priority(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        for member in vip.members:
+            if member.priority == 255:
+                what = f"priority 255 says that {member.node} has the addresses of {vip.name} as its own (RFC 9568 6.1)"
+                cure = "use 254 or less: 255 preempts always and no track can lower it"
+                yield Finding(("vips", vip.name, "members", member.node, "priority"), what, cure)
+
+
+def _equal_priorities(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        held: dict[int, str] = {}
+        for member in vip.members:
+            first = held.setdefault(member.priority, member.node)
+            if first != member.node:
+                what = f"{member.node} and {first} have one priority, {member.priority}, for {vip.name}"
+                cure = "give them different ones, or the higher address decides and both start as owner"
+                path: Path = ("vips", vip.name, "members")
+                yield Finding((*path, member.node, "priority"), what, cure, (*path, first, "priority"))
+
+
+def _close_priorities(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        # The owner's own timer does not run; those that wait behind it are the ones that may take over together.
+        waiting = sorted(vip.members, key=lambda member: -member.priority)[1:]
+        for upper, lower in pairwise(waiting):
+            apart = _takeover(vip, lower) - _takeover(vip, upper)
+            if timedelta(0) < apart < CLOSEST_TAKEOVERS:
+                what = f"{upper.node} and {lower.node} may both take {vip.name} over: {_ms(apart)} ms lie between them"
+                least = -(-CLOSEST_TAKEOVERS * (upper.priority - lower.priority) // apart)
+                path: Path = ("vips", vip.name, "members")
+                cure = f"set their priorities at least {least} apart"
+                yield Finding((*path, lower.node, "priority"), what, cure, (*path, upper.node, "priority"))
+
+
+def _takeover(vip: Vip, member: VipMember) -> timedelta:
+    return active_down_interval(version=vip.version, priority=member.priority, interval=vip.advertise)
+
+
+def _ms(duration: timedelta) -> str:
+    return f"{duration / timedelta(milliseconds=1):.1f}"
+
+
+def _track_without_effect(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        fall = sum(track.weight for track in vip.track if track.weight < 0)
+        if not fall or len(vip.members) < 2:
+            continue
+        first, second = sorted(vip.members, key=lambda member: -member.priority)[:2]
+        if first.priority + fall >= second.priority:
+            what = (
+                f"with everything tracked down, {first.node} still has priority {first.priority + fall} for {vip.name}"
+                f" and {second.node} {second.priority}: the VIP stays"
+            )
+            cure = f"let the weights add up to less than {second.priority - first.priority}"
+            yield Finding(
+                ("vips", vip.name, "track"), what, cure, ("vips", vip.name, "members", second.node, "priority")
+            )
+
+
+def _track_elsewhere(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        for index, track in enumerate(vip.track):
+            service = view.site.service(track.service)
+            watching = {member.node for member in view.site.vip(service.vip).members}
+            blind = [member.node for member in vip.members if member.node not in watching]
+            if blind:
+                what = f"{blind[0]} does not check the service {service.name}: it is no member of its VIP {service.vip}"
+                cure = f"track a service on {vip.name}, or make {blind[0]} a member of {service.vip}"
+                place: Path = ("vips", vip.name, "track", index)
+                yield Finding(place, what, cure, ("services", service.name, "vip"))
+
+
+def _stateful_failback(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        if vip.stateful and vip.failback is Failback.PREFER:
+            what = f"{vip.name} is stateful, yet a returning node takes it back at once, whatever its data"
+            cure = "set failback: sticky or manual, or write acknowledge: [stateful-failback]"
+            yield Finding(("vips", vip.name, "stateful"), what, cure, ("vips", vip.name, "failback"))
+
+
+RULES = (
+    Rule(
+        "duplicate-vrid",
+        Severity.ERROR,
+        "two VIPs of one network and family have one virtual router id",
+        _duplicate_vrid,
+        firm=True,
+        partial=True,
+    ),
+    Rule(
+        "member-without-interface",
+        Severity.ERROR,
+        "a node may own a VIP but has no interface, or no address of its own, on the VIP's network",
+        _member_without_interface,
+        firm=True,
+        partial=True,
+    ),
+    Rule(
+        "owner-priority",
+        Severity.WARNING,
+        "priority 255 belongs to a router that has the VIP's addresses as its own",
+        _owner_priority,
+        partial=True,
+    ),
+    Rule(
+        "equal-priorities",
+        Severity.WARNING,
+        "two members of a VIP have the same priority",
+        _equal_priorities,
+        partial=True,
+    ),
+    Rule(
+        "close-priorities",
+        Severity.WARNING,
+        "two backups would take a VIP over at nearly the same time",
+        _close_priorities,
+        partial=True,
+    ),
+    Rule(
+        "track-without-effect",
+        Severity.WARNING,
+        "the tracked services cannot lower the first node's priority below the second's",
+        _track_without_effect,
+    ),
+    Rule(
+        "track-elsewhere",
+        Severity.ERROR,
+        "a VIP tracks a service that one of its members does not check",
+        _track_elsewhere,
+        firm=True,
+    ),
+    Rule(
+        "stateful-failback",
+        Severity.ERROR,
+        "a stateful VIP fails back by itself",
+        _stateful_failback,
+        partial=True,
+    ),
+)
