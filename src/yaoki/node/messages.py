@@ -44,7 +44,15 @@ class ReleaseRouters:
     because: EventId | None = None
 
 
-SpeakerOrder = ConfigureRouters | SetPriority | ReleaseRouters
+@dataclass(frozen=True, slots=True)
+class AdmitRouter:
+    """Let a router that failback `manual` holds out own its VIP again."""
+
+    router: RouterKey
+    because: EventId | None = None
+
+
+SpeakerOrder = ConfigureRouters | SetPriority | AdmitRouter | ReleaseRouters
 
 # --- from the speaker's driver: the world ----------------------------------------------------------------------------
 
@@ -67,7 +75,8 @@ class InterfaceFound:
     """What the kernel says of an interface: up or not (administrative and carrier), its own addresses, and which VIP
     addresses marked as ours it holds. Sent for every interface at start and on each change.
 
-    `held` is None when the notification tells nothing of addresses.
+    `held` is None when the notification tells nothing of addresses. `carrier_changes` is the kernel's count: a change
+    of it between two findings that are both "up" is a flap too short to be seen.
     """
 
     interface: str
@@ -75,6 +84,7 @@ class InterfaceFound:
     ipv4: IPAddress | None
     ipv6_link_local: IPAddress | None
     held: tuple[IPInterface, ...] | None = None
+    carrier_changes: int = 0
 
 
 SpeakerInput = SpeakerOrder | PacketArrived | InterfaceFound | TimerFired

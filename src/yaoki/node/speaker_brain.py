@@ -1,0 +1,357 @@
+"""The assembly of the speaker process: every virtual router of a node, and nothing else.
+
+Orders come from the node's Brain, packets and interfaces from the driver; what leaves is packets, addresses,
+announcements, and reports for the Brain. It needs nobody to go on: without orders the routers do what they were last
+told.
+
+Invariants: an address is held on an interface if and only if a router there is Active (mended whenever the kernel is
+found to differ); a router whose parameters are unchanged is not touched by ConfigureRouters; every table is bounded by
+the configuration or by the 255 VRIDs of an interface.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+
+from yaoki.core.address import Family, IPAddress, IPInterface
+from yaoki.core.agenda import Agenda
+from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
+from yaoki.core.instant import Deadline, Instant
+from yaoki.core.machine import TimerFired
+from yaoki.node.messages import (
+    AdmitRouter,
+    AnnounceAddress,
+    ClaimAddress,
+    ConfigureRouters,
+    InterfaceFound,
+    PacketArrived,
+    Published,
+    ReleaseAddress,
+    ReleaseRouters,
+    RouterStatus,
+    SetPriority,
+    SpeakerEffect,
+    SpeakerInput,
+)
+from yaoki.node.speaker_router import SpeakerRouter, advertised_addresses
+from yaoki.packet.malformed import Malformed
+from yaoki.vrrp import router_state as vr
+from yaoki.vrrp.advertisement import Rejection, decode
+from yaoki.vrrp.events import (
+    AddressListMismatch,
+    AddressLost,
+    ChecksumFormLearnt,
+    ForeignRouterHeard,
+    InterfaceCameUp,
+    InterfaceWentDown,
+    PacketRejected,
+    Reason,
+)
+from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.virtual_router import OWNER_PRIORITY
+
+# One PacketRejected for each interface and reason in this time, however many packets are hurled at us.
+REJECTION_QUIET = timedelta(seconds=10)
+# A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
+STATUS_REFRESH = timedelta(seconds=10)
+
+
+class SpeakerBrain:
+    """The Machine over SpeakerInput and SpeakerEffect. `source` names it in events, such as "lb1/speaker"."""
+
+    def __init__(self, source: str) -> None:
+        self.released = False
+        self._numbering = EventNumbering(source)
+        self._routers: dict[RouterKey, SpeakerRouter] = {}
+        self._by_wire: dict[tuple[str, int, int], SpeakerRouter] = {}
+        self._agenda: Agenda[RouterKey] = Agenda()
+        self._interfaces: dict[str, InterfaceFound] = {}
+        self._held: dict[str, dict[IPInterface, None]] = {}
+        self._configured = False
+        self._rejected: dict[tuple[str, Rejection], tuple[int, Instant]] = {}
+        self._foreign: dict[tuple[str, Family, int], None] = {}
+
+    def handle(self, now: Instant, input_: SpeakerInput, /) -> list[SpeakerEffect]:
+        out: list[SpeakerEffect] = []
+        match input_:
+            case TimerFired():
+                for key in list(self._agenda.due(now)):
+                    self._run(out, now, self._routers[key], input_)
+            case PacketArrived():
+                self._packet_arrived(out, now, input_)
+            case InterfaceFound():
+                self._interface_found(out, now, input_)
+            case ConfigureRouters(routers, because):
+                self._configure(out, now, routers, because)
+            case SetPriority(key, priority, because):
+                self._set_priority(out, now, key, priority, because)
+            case AdmitRouter(key, because):
+                if (router := self._routers.get(key)) is not None:
+                    self._run(out, now, router, vr.Admit(), because)
+            case ReleaseRouters(because):
+                self._release(out, now, because)
+            case _:
+                assert_never(input_)
+        return out
+
+    def deadline(self) -> Deadline | None:
+        return self._agenda.next()
+
+    def statuses(self) -> list[RouterStatus]:
+        """The state of every router, for a receiver that has just connected."""
+        return [router.status() for router in self._routers.values()]
+
+    # --- orders
+
+    def _configure(
+        self, out: list[SpeakerEffect], now: Instant, wanted: tuple[RouterParams, ...], because: EventId | None
+    ) -> None:
+        if self.released:
+            return
+        self._configured = True
+        keys = {params.key for params in wanted}
+        for params in wanted:
+            router = self._routers.get(params.key)
+            if router is None:
+                router = SpeakerRouter(params, now, because)
+                self._routers[params.key] = router
+                self._by_wire[params.key.interface, params.key.family.value, params.key.vrid] = router
+                self._report(out, now, router)
+                self._place(out, now, router, because)
+            elif router.configured != params:
+                self._reconfigure(out, now, router, params, because)
+        # Last, so that an address that moves to another virtual router is never without an owner.
+        for key in [key for key in self._routers if key not in keys]:
+            router = self._routers.pop(key)
+            del self._by_wire[key.interface, key.family.value, key.vrid]
+            self._run(out, now, router, vr.Shutdown(Reason.REMOVED), because)
+            self._agenda.set(key, None)
+        for interface in self._held:
+            self._mend(out, now, interface)
+
+    def _reconfigure(
+        self,
+        out: list[SpeakerEffect],
+        now: Instant,
+        router: SpeakerRouter,
+        params: RouterParams,
+        because: EventId | None,
+    ) -> None:
+        held = router.machine.params
+        priority = params.priority if params.priority != router.configured.priority else held.priority
+        router.configured = params
+        source = params.source if params.source is not None else held.source
+        self._run(out, now, router, vr.Reconfigure(replace(params, priority=priority, source=source)), because)
+        self._place(out, now, router, because)
+        self._report(out, now, router)
+
+    def _set_priority(
+        self, out: list[SpeakerEffect], now: Instant, key: RouterKey, priority: int, because: EventId | None
+    ) -> None:
+        router = self._routers.get(key)
+        # The owner of the addresses stays the owner; a router may have been removed while the order was under way.
+        if router is None or router.configured.priority == OWNER_PRIORITY:
+            return
+        params = router.machine.params
+        if params.priority != priority:
+            self._run(out, now, router, vr.Reconfigure(replace(params, priority=priority)), because)
+
+    def _release(self, out: list[SpeakerEffect], now: Instant, because: EventId | None) -> None:
+        self.released = self._configured = True
+        for key, router in self._routers.items():
+            self._run(out, now, router, vr.Shutdown(Reason.STOPPED), because)
+            self._agenda.set(key, None)
+        self._routers.clear()
+        self._by_wire.clear()
+        for interface in self._held:
+            self._mend(out, now, interface)
+
+    # --- interfaces
+
+    def _interface_found(self, out: list[SpeakerEffect], now: Instant, found: InterfaceFound) -> None:
+        before = self._interfaces.get(found.interface)
+        self._interfaces[found.interface] = found
+        if found.held is not None:
+            self._held[found.interface] = dict.fromkeys(found.held)
+        here = [router for router in self._routers.values() if router.configured.key.interface == found.interface]
+        because: EventId | None = None
+        if here and before is not None and before.up != found.up:
+            body = InterfaceCameUp(found.interface) if found.up else InterfaceWentDown(found.interface)
+            because = self._publish(out, now, body)
+        for router in here:
+            self._place(out, now, router, because)
+        if before is not None and before.up and found.up and before.carrier_changes != found.carrier_changes:
+            for router in here:
+                self._run(out, now, router, vr.LinkRenewed())
+        self._mend(out, now, found.interface)
+
+    def _place(
+        self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, because: EventId | None = None
+    ) -> None:
+        """Start or stop a router as its interface allows, and give it the address to send from."""
+        found = self._interfaces.get(router.configured.key.interface)
+        if found is None:
+            return
+        source = _source(router.configured, found)
+        initialized = isinstance(router.machine.state, vr.Initialize)
+        if not found.up or source is None:
+            reason = Reason.NO_SOURCE_ADDRESS if found.up else Reason.INTERFACE_DOWN
+            if not initialized:
+                self._run(out, now, router, vr.InterfaceLost(reason), because)
+            elif router.note_waiting(reason, because):
+                self._report(out, now, router)
+            return
+        params = router.machine.params
+        if params.source != source:
+            self._run(out, now, router, vr.Reconfigure(replace(params, source=source)), because)
+        if initialized:
+            ours = self._held.get(found.interface, {})
+            held = any(address in ours for address in params.addresses)
+            self._run(out, now, router, vr.Startup(held), because)
+
+    def _mend(self, out: list[SpeakerEffect], now: Instant, interface: str) -> None:
+        """Bring the kernel's addresses to what the states say: put back what somebody took away, remove leftovers."""
+        found = self._interfaces.get(interface)
+        held = self._held.get(interface)
+        if not self._configured or held is None or found is None:
+            return
+        for router in self._routers.values():
+            params = router.machine.params
+            if params.key.interface != interface or not isinstance(router.machine.state, vr.Active):
+                continue
+            # The owner's addresses are the interface's own, which the kernel does not mark as VIPs.
+            if params.priority == OWNER_PRIORITY:
+                continue
+            missing = tuple(address for address in params.addresses if address not in held)
+            if missing:
+                for address in missing:
+                    self._claim(out, interface, address)
+                out.extend(AnnounceAddress(interface, address.ip) for address in missing)
+                lost = AddressLost(params.key, params.vip, tuple(address.ip for address in missing))
+                self._publish(out, now, lost)
+        for address in [address for address in held if not self._wanted(interface, address)]:
+            self._let_go(out, interface, address)
+
+    def _wanted(self, interface: str, address: IPInterface) -> bool:
+        return any(
+            router.configured.key.interface == interface
+            and isinstance(router.machine.state, vr.Active)
+            and address in router.machine.params.addresses
+            for router in self._routers.values()
+        )
+
+    # --- packets
+
+    def _packet_arrived(self, out: list[SpeakerEffect], now: Instant, packet: PacketArrived) -> None:
+        vrid = packet.payload[1] if len(packet.payload) > 1 else 0
+        router = self._by_wire.get((packet.interface, packet.source.version, vrid))
+        if router is None:
+            self._foreign_packet(out, now, packet)
+            return
+        advertisement = router.accept(packet)
+        if isinstance(advertisement, Malformed):
+            self._reject(out, now, packet, advertisement)
+            return
+        key, source = router.configured.key, packet.source
+        if router.learns_form(advertisement.checksum):
+            self._publish(out, now, ChecksumFormLearnt(key, source, advertisement.checksum))
+        if router.new_mismatch(source, advertisement.addresses):
+            ours = advertised_addresses(router.machine.params)
+            self._publish(out, now, AddressListMismatch(key, source, advertisement.addresses, ours))
+        at = packet.received if packet.received <= now else now
+        news = router.note_peer(source, advertisement.priority, at)
+        changed = self._run(out, now, router, vr.Heard(advertisement, source, at))
+        if not changed and (news or now - router.reported_at >= STATUS_REFRESH):
+            self._report(out, now, router)
+
+    def _foreign_packet(self, out: list[SpeakerEffect], now: Instant, packet: PacketArrived) -> None:
+        advertisement = decode(
+            packet.payload, source=packet.source, destination=packet.destination, hop_limit=packet.hop_limit
+        )
+        if isinstance(advertisement, Malformed):
+            self._reject(out, now, packet, advertisement)
+            return
+        seen = (packet.interface, packet.family, advertisement.vrid)
+        if seen not in self._foreign:
+            self._foreign[seen] = None
+            self._publish(out, now, ForeignRouterHeard(*seen, packet.source))
+
+    def _reject(
+        self, out: list[SpeakerEffect], now: Instant, packet: PacketArrived, malformed: Malformed[Rejection]
+    ) -> None:
+        seen = (packet.interface, malformed.reason)
+        count, said_at = self._rejected.get(seen, (0, None))
+        count += 1
+        if said_at is None or now - said_at >= REJECTION_QUIET:
+            said_at = now
+            body = PacketRejected(packet.interface, packet.source, malformed.reason, malformed.offset, count)
+            self._publish(out, now, body)
+        self._rejected[seen] = (count, said_at)
+
+    # --- effects
+
+    def _run(
+        self,
+        out: list[SpeakerEffect],
+        now: Instant,
+        router: SpeakerRouter,
+        input_: vr.Input,
+        because: EventId | None = None,
+    ) -> bool:
+        """Give a router an input, turn its effects into the speaker's, and note its next deadline.
+
+        Answers whether its status changed, and was reported.
+        """
+        machine = router.machine
+        effects = machine.handle(now, input_)
+        key = machine.params.key
+        if isinstance(input_, vr.Reconfigure):
+            router.params_changed()
+        changed = False
+        for effect in effects:
+            match effect:
+                case vr.Advertise(priority):
+                    out.append(router.advertisement(priority))
+                case vr.AnnounceAddresses(addresses):
+                    out.extend(AnnounceAddress(key.interface, address.ip) for address in addresses)
+                case vr.ClaimAddresses(addresses):
+                    for address in addresses:
+                        self._claim(out, key.interface, address)
+                case vr.ReleaseAddresses(addresses):
+                    for address in addresses:
+                        if not self._wanted(key.interface, address):
+                            self._let_go(out, key.interface, address)
+                case Emit(body, cause):
+                    event = self._publish(out, now, body, cause or because or router.cause_of(body))
+                    changed = router.note_event(body, event, now) or changed
+                case _:
+                    assert_never(effect)
+        if changed:
+            self._report(out, now, router)
+        self._agenda.set(key, machine.deadline())
+        return changed
+
+    def _claim(self, out: list[SpeakerEffect], interface: str, address: IPInterface) -> None:
+        self._held.setdefault(interface, {})[address] = None
+        out.append(ClaimAddress(interface, address))
+
+    def _let_go(self, out: list[SpeakerEffect], interface: str, address: IPInterface) -> None:
+        self._held.setdefault(interface, {}).pop(address, None)
+        out.append(ReleaseAddress(interface, address))
+
+    def _report(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter) -> None:
+        router.reported_at = now
+        out.append(router.status())
+
+    def _publish(
+        self, out: list[SpeakerEffect], now: Instant, body: EventBody, because: EventId | None = None
+    ) -> EventId:
+        event = self._numbering.event(now, Emit(body, because))
+        out.append(Published(event))
+        return event.id
+
+
+def _source(params: RouterParams, found: InterfaceFound) -> IPAddress | None:
+    if params.source is not None:
+        return params.source
+    return found.ipv4 if params.key.family is Family.IPV4 else found.ipv6_link_local

@@ -1,0 +1,212 @@
+"""One virtual router as the speaker keeps it: the machine, its encoded advertisements, what is known of its peer.
+
+Invariants: an advertisement is encoded once for each (priority, form, parameters) and decoded once for each distinct
+packet of the peer; `status` is what RouterStatus reports.
+"""
+
+from ipaddress import IPv6Interface
+
+from yaoki.core.address import Family, IPAddress
+from yaoki.core.event import EventBody, EventId
+from yaoki.core.instant import Instant
+from yaoki.node.messages import PacketArrived, RouterState, RouterStatus, SendAdvertisement
+from yaoki.packet.malformed import Malformed
+from yaoki.vrrp.advertisement import GROUP_IPV4, GROUP_IPV6, Advertisement, Rejection, decode
+from yaoki.vrrp.events import (
+    BecameActive,
+    BecameBackup,
+    HeldOut,
+    PeerReleased,
+    PriorityChanged,
+    Reason,
+    RouterInitialized,
+)
+from yaoki.vrrp.params import ChecksumForm, RouterParams
+from yaoki.vrrp.router_state import Active, Backup, Initialize
+from yaoki.vrrp.virtual_router import VirtualRouter
+
+
+class SpeakerRouter:
+    """See the module. `configured` is what was ordered; `machine.params` has its effective priority and source."""
+
+    def __init__(self, configured: RouterParams, now: Instant, because: EventId | None) -> None:
+        self.configured = configured
+        self.machine = VirtualRouter(configured)
+        self.peer: IPAddress | None = None
+        self.peer_priority: int | None = None
+        self.peer_heard: Instant | None = None
+        self.reported_at = now
+        self._since = now
+        self._reason = Reason.CONFIGURED
+        self._because = because
+        self._form = _initial_form(configured)
+        self._encoded: dict[int, SendAdvertisement] = {}
+        self._last_packet: PacketArrived | None = None
+        self._last_advertisement: Advertisement | None = None
+        self._mismatch: tuple[IPAddress, tuple[IPAddress, ...]] | None = None
+        self._causes: dict[Reason, EventId] = {}
+
+    # --- sending
+
+    def advertisement(self, priority: int) -> SendAdvertisement:
+        """The effect that advertises `priority`."""
+        ready = self._encoded.get(priority)
+        if ready is None:
+            ready = self._encoded[priority] = self._encode(priority)
+        return ready
+
+    def params_changed(self) -> None:
+        """Forget what was encoded and decoded with the former parameters."""
+        self._encoded.clear()
+        self._last_packet = None
+        self._mismatch = None
+        if self.configured.checksum is not ChecksumForm.AS_HEARD:
+            self._form = _initial_form(self.configured)
+
+    def _encode(self, priority: int) -> SendAdvertisement:
+        params = self.machine.params
+        assert params.source is not None, "a router starts only when it has a source address"
+        destination: IPAddress = GROUP_IPV4 if params.key.family is Family.IPV4 else GROUP_IPV6
+        payload = Advertisement(
+            params.version, params.key.vrid, priority, params.interval, advertised_addresses(params), self._form
+        ).encode(params.source, destination)
+        return SendAdvertisement(params.key.interface, params.key.family, params.source, destination, payload)
+
+    # --- hearing
+
+    def accept(self, packet: PacketArrived) -> Advertisement | Malformed[Rejection]:
+        """The advertisement in a packet for this VRID, after the checks that need its parameters."""
+        last = self._last_packet
+        if (
+            last is not None
+            and self._last_advertisement is not None
+            and packet.payload == last.payload
+            and packet.source == last.source
+            and packet.hop_limit == last.hop_limit
+            and packet.destination == last.destination
+        ):
+            return self._last_advertisement
+        params = self.machine.params
+        advertisement = decode(
+            packet.payload, source=packet.source, destination=packet.destination, hop_limit=packet.hop_limit
+        )
+        if isinstance(advertisement, Malformed):
+            return advertisement
+        if advertisement.version != params.version:
+            return Malformed(Rejection.VERSION, 0)
+        # RFC 3768 5.3.6: type 0 is the only one left.
+        if advertisement.authentication_type != 0:
+            return Malformed(Rejection.AUTHENTICATION, 4)
+        # RFC 3768 7.1: an interval other than ours MUST be discarded; version 3 learns it.
+        if advertisement.version == 2 and advertisement.interval != params.interval:
+            return Malformed(Rejection.INTERVAL, 5)
+        if packet.source == params.source:
+            return Malformed(Rejection.OWN_ADDRESS, 0)
+        self._last_packet, self._last_advertisement = packet, advertisement
+        return advertisement
+
+    def learns_form(self, form: ChecksumForm) -> bool:
+        """Whether `form`, just heard, is to be sent from now on instead of another."""
+        params = self.machine.params
+        if params.checksum is not ChecksumForm.AS_HEARD or params.version != 3 or params.key.family is Family.IPV6:
+            return False
+        if form is self._form:
+            return False
+        self._form = form
+        self._encoded.clear()
+        return True
+
+    def new_mismatch(self, peer: IPAddress, theirs: tuple[IPAddress, ...]) -> bool:
+        """Whether a peer advertises other addresses than ours, and that is news."""
+        if set(theirs) == {address.ip for address in self.machine.params.addresses}:
+            if self._mismatch is not None and self._mismatch[0] == peer:
+                self._mismatch = None
+            return False
+        if self._mismatch == (peer, theirs):
+            return False
+        self._mismatch = (peer, theirs)
+        return True
+
+    def note_peer(self, peer: IPAddress, priority: int, at: Instant) -> bool:
+        """Remember who was heard; whether that is another router or priority than before."""
+        news = priority != self.peer_priority or peer != self.peer
+        self.peer, self.peer_priority, self.peer_heard = peer, priority, at
+        return news
+
+    # --- reporting
+
+    def cause_of(self, body: EventBody) -> EventId | None:
+        """The earlier event of this router that explains `body`, if one does."""
+        match body:
+            case BecameActive(reason=reason) | BecameBackup(reason=reason):
+                return self._causes.get(reason)
+            case _:
+                return None
+
+    def note_event(self, body: EventBody, event: EventId, now: Instant) -> bool:
+        """Remember what `body` means for the status and as a cause; whether the status has changed by it."""
+        match body:
+            case BecameActive(reason=reason) | BecameBackup(reason=reason) | RouterInitialized(reason=reason):
+                self._since, self._reason, self._because = now, reason, event
+                self._causes.clear()
+                return True
+            case HeldOut():
+                self._reason, self._because = Reason.HELD_OUT, event
+                return True
+            case PeerReleased():
+                self._causes[Reason.ACTIVE_RELEASED] = event
+                return False
+            case PriorityChanged(before=before, after=after):
+                self._causes.clear()
+                lost = (Reason.HIGHER_PRIORITY, Reason.GREATER_ADDRESS)
+                for reason in lost if after < before else (Reason.PREEMPTED_LOWER,):
+                    self._causes[reason] = event
+                return True
+            case _:
+                return False
+
+    def note_waiting(self, reason: Reason, because: EventId | None) -> bool:
+        """Why the router is still in Initialize; whether that is news."""
+        if reason is self._reason:
+            return False
+        self._reason, self._because = reason, because
+        return True
+
+    def status(self) -> RouterStatus:
+        params = self.machine.params
+        return RouterStatus(
+            router=params.key,
+            vip=params.vip,
+            state=_state_name(self.machine),
+            since=self._since,
+            priority=params.priority,
+            reason=self._reason.value,
+            peer=self.peer,
+            peer_priority=self.peer_priority,
+            peer_heard=self.peer_heard,
+            because=self._because,
+        )
+
+
+def advertised_addresses(params: RouterParams) -> tuple[IPAddress, ...]:
+    """In the order of the parameters; RFC 9568 5.2.9: the first IPv6 address MUST be link-local, if there is one."""
+    first = tuple(a.ip for a in params.addresses if isinstance(a, IPv6Interface) and a.is_link_local)
+    return first + tuple(a.ip for a in params.addresses if a.ip not in first)
+
+
+def _initial_form(params: RouterParams) -> ChecksumForm:
+    if params.version == 2:
+        return ChecksumForm.MESSAGE_ONLY
+    if params.key.family is Family.IPV6 or params.checksum is ChecksumForm.AS_HEARD:
+        return ChecksumForm.PSEUDO_HEADER
+    return params.checksum
+
+
+def _state_name(machine: VirtualRouter) -> RouterState:
+    match machine.state:
+        case Initialize():
+            return RouterState.INITIALIZE
+        case Backup():
+            return RouterState.BACKUP
+        case Active():
+            return RouterState.ACTIVE

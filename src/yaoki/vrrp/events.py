@@ -1,0 +1,206 @@
+"""What virtual routers report: event bodies and the reasons they carry. Values only; text is made at the edge."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from yaoki.core.address import Family, IPAddress
+from yaoki.core.event import EventBody, Severity
+from yaoki.vrrp.advertisement import Rejection
+from yaoki.vrrp.params import ChecksumForm, RouterKey
+
+
+class Reason(StrEnum):
+    """Why a virtual router is in its state."""
+
+    CONFIGURED = "configured, waiting for its interface"
+    STARTED = "started, listening for an active router"
+    OWNS_ADDRESSES = "priority 255, owner of the addresses"
+    ADDRESSES_HELD = "the addresses were held from before"
+    NOBODY_HEARD = "no active router heard"
+    ACTIVE_SILENT = "the active router fell silent"
+    ACTIVE_RELEASED = "the active router gave up"
+    PREEMPTED_LOWER = "retook from a lower priority"
+    HIGHER_PRIORITY = "a higher priority was heard"
+    GREATER_ADDRESS = "equal priority, greater address heard"
+    HELD_OUT = "returned, waiting to be admitted"
+    INTERFACE_DOWN = "interface down"
+    NO_SOURCE_ADDRESS = "interface has no address to send from"
+    STOPPED = "stopped"
+    REMOVED = "removed from the configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class BecameActive(EventBody):
+    """This router owns the addresses from now on."""
+
+    router: RouterKey
+    vip: str
+    reason: Reason
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class BecameBackup(EventBody):
+    """This router listens; `peer` is the router that it gave way to, if any."""
+
+    router: RouterKey
+    vip: str
+    reason: Reason
+    peer: IPAddress | None = None
+    peer_priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouterInitialized(EventBody):
+    """This router takes no part in the election."""
+
+    router: RouterKey
+    vip: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReleased(EventBody):
+    """Priority zero was heard: the Active router gives up."""
+
+    router: RouterKey
+    peer: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut(EventBody):
+    """Failback is manual and this router, returning, found a lower one Active: it may not own until admitted."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+    peer: IPAddress
+    peer_priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyOwns(EventBody):
+    """The Active router fell silent while this one is held out: nobody owns the VIP until somebody admits it."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted(EventBody):
+    """A router that was held out may own again."""
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecondOwnerSuspected(EventBody):
+    """An Active router heard another one; both answered for the addresses. This one asserts itself."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+    peer: IPAddress
+    peer_priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressListMismatch(EventBody):
+    """A peer advertises other addresses than are configured here. The election goes on."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    peer: IPAddress
+    theirs: tuple[IPAddress, ...]
+    ours: tuple[IPAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalLearnt(EventBody):
+    """The Active router advertises at another interval than is configured here; its interval counts (version 3)."""
+
+    router: RouterKey
+    peer: IPAddress
+    interval: timedelta
+    configured: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksumFormLearnt(EventBody):
+    """Advertisements are sent from now on in the checksum form that a peer uses."""
+
+    router: RouterKey
+    peer: IPAddress
+    form: ChecksumForm
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityChanged(EventBody):
+    """Tracking changed the priority that this router advertises."""
+
+    router: RouterKey
+    vip: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLost(EventBody):
+    """Somebody took an address off an interface while this router owns it; it was put back."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+    addresses: tuple[IPAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceWentDown(EventBody):
+    """An interface with virtual routers lost its link or was taken down."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceCameUp(EventBody):
+    """An interface with virtual routers has its link."""
+
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRejected(EventBody):
+    """Packets were discarded; `count` of them for this reason on this interface since the speaker started.
+
+    `source` and `offset` belong to the one that made the event. At most one event per interface and reason in each
+    speaker_brain.REJECTION_QUIET; the count misses none.
+    """
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    interface: str
+    source: IPAddress
+    reason: Rejection
+    offset: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRouterHeard(EventBody):
+    """Somebody runs a virtual router here that is not configured on this node; said once for each."""
+
+    interface: str
+    family: Family
+    vrid: int
+    source: IPAddress

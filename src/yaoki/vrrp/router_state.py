@@ -1,0 +1,141 @@
+"""The states, inputs and effects of a virtual router. What they lead to is in virtual_router.py.
+
+Invariant: each state holds only its own timers, so a timer of another state cannot fire.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from yaoki.core.address import IPAddress, IPInterface
+from yaoki.core.event import Emit
+from yaoki.core.instant import Instant
+from yaoki.core.machine import TimerFired
+from yaoki.vrrp.advertisement import Advertisement
+from yaoki.vrrp.events import Reason
+from yaoki.vrrp.params import RouterParams
+
+# --- states -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Initialize:
+    """Section 6.4.1: takes no part."""
+
+    reason: Reason = Reason.CONFIGURED
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Section 6.4.2: listening; takes over when active_down_at passes.
+
+    `outlook` is the reason that taking over would have. `joining` until the first Active router is heard after a start.
+    A router `held_out` lets the timer pass and is `alone` then.
+    """
+
+    active_down_at: Instant
+    active_adver_interval: timedelta
+    outlook: Reason
+    joining: bool = False
+    held_out: bool = False
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """Section 6.4.3: owns the addresses; advertises and announces. `announcements` counts those of this schedule."""
+
+    since: Instant
+    advertise_at: Instant
+    advertised_at: Instant
+    announce_at: Instant
+    announced_at: Instant
+    announcements: int
+    suspected_at: Instant | None = None
+
+
+State = Initialize | Backup | Active
+
+# --- inputs, besides TimerFired ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """The interface is there. `held`: the kernel already holds our addresses, marked as ours."""
+
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Give up, telling the others."""
+
+    reason: Reason = Reason.STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceLost:
+    """The interface is down or has no address to send from: nobody can be told."""
+
+    reason: Reason = Reason.INTERFACE_DOWN
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRenewed:
+    """The interface is up and may have been down unseen, or hangs on another switch now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A valid advertisement for this router. `at` is when the kernel received it, never after `now`."""
+
+    advertisement: Advertisement
+    source: IPAddress
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """A person lets a router that is held out own again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """Other parameters under the same key, taken without leaving the state; tracking changes the priority by it."""
+
+    params: RouterParams
+
+
+Input = TimerFired | Heard | Startup | Shutdown | InterfaceLost | LinkRenewed | Admit | Reconfigure
+
+# --- effects ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Advertise:
+    """Send an advertisement with this priority."""
+
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAddresses:
+    """Hold these addresses."""
+
+    addresses: tuple[IPInterface, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAddresses:
+    """Hold these addresses no longer."""
+
+    addresses: tuple[IPInterface, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceAddresses:
+    """Tell the neighbours that these addresses are here."""
+
+    addresses: tuple[IPInterface, ...]
+
+
+Effect = Advertise | ClaimAddresses | ReleaseAddresses | AnnounceAddresses | Emit
