@@ -38,4 +38,8 @@ class Command:
         return cast(CommandModule, importlib.import_module(self.module))
 
 
-COMMANDS: tuple[Command, ...] = (Command("check", "find everything wrong with a site file", "yaoki.cli.check"),)
+COMMANDS: tuple[Command, ...] = (
+    Command("check", "find everything wrong with a site file", "yaoki.cli.check"),
+    Command("plan", "show what a new site file would change, and what that costs", "yaoki.cli.plan"),
+    Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
+)

@@ -193,7 +193,8 @@ class Record:
         properties: dict[str, object] = {}
         for name in self._offered():
             key = self.keys[name]
-            properties[name] = key.kind.json_schema() | {"description": key.description}
+            default = f"; default: {key.default}" if key.default else ""
+            properties[name] = key.kind.json_schema() | {"description": key.description + default}
         required: dict[str, object] = {"required": list(self._required)} if self._required else {}
         return {"type": "object", "properties": properties, "additionalProperties": False} | required
 

@@ -1,0 +1,242 @@
+"""What a new site file would change on a node: printable changes, what users would feel of them, and why to refuse.
+
+Order: what is new is there before what it replaces goes (checks and services first, then the VIPs that bring traffic to
+them, then removals). Unsafe is what leaves an address without any owner or a service without any server.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Any, TypeVar
+
+from yaoki.pool.plan import Action, Plan
+from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan
+from yaoki.site.units import duration_text
+from yaoki.vrrp.params import RouterParams
+
+_Item = Any
+"""One of the frozen dataclasses of a NodePlan."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteChange:
+    """One change of a node's plan. `details` are lines such as "priority 150 -> 90"."""
+
+    action: Action
+    subject: str
+    details: tuple[str, ...] = ()
+
+
+def diff(old: NodePlan | None, new: NodePlan, *, site: Mapping[str, NodePlan]) -> Plan[SiteChange]:
+    """From what a node runs (None: nothing yet) to what it shall run. `site` holds the new plans of all nodes, for a
+    VIP that one node gives up may have owners elsewhere."""
+    return _Diff(old or NodePlan(new.site, new.node, ""), new, site).plan()
+
+
+def diff_sites(old: Mapping[str, NodePlan], new: Mapping[str, NodePlan]) -> dict[str, Plan[SiteChange]]:
+    """The plan of every node of two compiled sites; a node that is gone from the file gives up all it has."""
+    names = dict.fromkeys((*new, *old))
+    gone = {name: NodePlan(plan.site, name, plan.generation) for name, plan in old.items()}
+    return {name: diff(old.get(name), new.get(name) or gone[name], site=new) for name in names}
+
+
+class _Diff:
+    def __init__(self, old: NodePlan, new: NodePlan, site: Mapping[str, NodePlan]) -> None:
+        self._old = old
+        self._new = new
+        self._site = site
+        self._costs: dict[str, None] = {}
+        self._unsafe: dict[str, None] = {}
+
+    def plan(self) -> Plan[SiteChange]:
+        checks = list(_changes(self._old.checks, self._new.checks, key=lambda c: c.id, name=_check_name))
+        services = list(self._services())
+        changes = [
+            *(change for change in checks if change.action is not Action.REMOVE),
+            *(change for change in services if change.action is not Action.REMOVE),
+            *self._routers(),
+            *_changes(self._old.tracks, self._new.tracks, key=lambda t: (t.router, t.service), name=_track_name),
+            *(change for change in services if change.action is Action.REMOVE),
+            *(change for change in checks if change.action is Action.REMOVE),
+            *_changes(self._old.hooks, self._new.hooks, key=lambda h: h.name, name=lambda h: f"hook {h.name}"),
+        ]
+        return Plan(tuple(changes), tuple(self._costs), tuple(self._unsafe))
+
+    # --- VIPs ---
+
+    def _routers(self) -> Iterable[SiteChange]:
+        old = {router.key: router for router in self._old.routers}
+        new = {router.key: router for router in self._new.routers}
+        for key, router in new.items():
+            before = old.get(key)
+            if before is None:
+                joined = f"priority {router.priority}, {_addresses(router)}"
+                yield SiteChange(Action.ADD, _router_name(router), (joined,))
+                self._cost_of_joining(router)
+            elif before != router:
+                yield SiteChange(Action.CHANGE, _router_name(router), _details(before, router))
+                self._cost_of_changing(before, router)
+        for key, router in old.items():
+            if key not in new:
+                yield SiteChange(Action.REMOVE, _router_name(router), (_addresses(router),))
+                self._cost_of_leaving(router)
+
+    def _cost_of_joining(self, router: RouterParams) -> None:
+        if self._old.generation:
+            self._costs[f"VIP {router.vip}: moves to {self._new.node} if no member has a higher priority"] = None
+
+    def _cost_of_changing(self, before: RouterParams, after: RouterParams) -> None:
+        name = f"VIP {after.vip}"
+        if before.priority != after.priority:
+            self._costs[f"{name}: its owner may change, by priority"] = None
+        mixed = before.version != after.version or (after.version == 2 and before.interval != after.interval)
+        if mixed and self._owned_elsewhere(after):
+            self._costs[f"{name}: until every member has the change, members do not hear each other"] = None
+        self._refuse_lost(before, kept=after)
+
+    def _cost_of_leaving(self, router: RouterParams) -> None:
+        others = self._owned_elsewhere(router)
+        renamed = [r for r in self._new.routers if set(r.addresses) & set(router.addresses)]
+        if renamed:
+            what = "until every member has the change, two nodes may own it"
+            self._costs[f"VIP {router.vip}: its virtual router becomes {renamed[0].key}; {what}"] = None
+        elif others:
+            self._costs[f"VIP {router.vip}: {self._new.node} gives it up; {others[0]} may own it"] = None
+        self._refuse_lost(router, kept=None)
+
+    def _owned_elsewhere(self, router: RouterParams) -> list[str]:
+        """Other nodes that may own an address of a virtual router under the new file."""
+        return [
+            name
+            for name, plan in self._site.items()
+            if name != self._new.node and any(set(r.addresses) & set(router.addresses) for r in plan.routers)
+        ]
+
+    def _refuse_lost(self, before: RouterParams, *, kept: RouterParams | None) -> None:
+        owned = {address for plan in self._site.values() for router in plan.routers for address in router.addresses}
+        owned.update(() if kept is None else kept.addresses)
+        for address in before.addresses:
+            if address not in owned:
+                self._unsafe[f"VIP {before.vip}: nobody would own {address.ip} any more"] = None
+
+    # --- services ---
+
+    def _services(self) -> Iterable[SiteChange]:
+        old = {(service.name, service.key): service for service in self._old.services}
+        new = {(service.name, service.key): service for service in self._new.services}
+        for key, service in new.items():
+            before = old.get(key)
+            if before is None:
+                servers = f"servers {', '.join(server.name for server in service.servers) or 'none'}"
+                yield SiteChange(Action.ADD, _service_name(service), (servers,))
+            elif before != service:
+                yield SiteChange(Action.CHANGE, _service_name(service), self._service_details(before, service))
+                self._judge_service(before, service)
+        for key, service in old.items():
+            if key not in new:
+                yield SiteChange(Action.REMOVE, _service_name(service))
+                self._costs[f"{_service_name(service)}: its flows are cut"] = None
+
+    def _service_details(self, before: ServicePlan, after: ServicePlan) -> tuple[str, ...]:
+        old = {server.name: server for server in before.servers}
+        new = {server.name: server for server in after.servers}
+        details = list(_details(before, after, leave_out=("servers",)))
+        details += [f"add server {name}" for name in new if name not in old]
+        for name, server in new.items():
+            if name in old and old[name] != server:
+                details += [f"server {name}: {detail}" for detail in _details(old[name], server)]
+        details += [f"remove server {name}" for name in old if name not in new]
+        if not details:
+            details.append("the order of its servers")
+        return tuple(details)
+
+    def _judge_service(self, before: ServicePlan, after: ServicePlan) -> None:
+        name = _service_name(after)
+        if before.enabled and not after.enabled:
+            self._costs[f"{name}: disabled, its flows are cut"] = None
+        if before.persistence is not None and before.persistence != after.persistence:
+            self._costs[f"{name}: clients may be moved to other servers, for persistence changes"] = None
+        new = {server.name: server for server in after.servers}
+        for server in before.servers:
+            if server.name not in new:
+                self._costs[f"{name}: flows of {server.name} are cut; drain it first to keep them"] = None
+            elif _path_of(server) != _path_of(new[server.name]):
+                self._costs[f"{name}: flows of {server.name} are cut, for it is reached in another way"] = None
+        if after.enabled and _takes_flows(before) and not _takes_flows(after):
+            self._unsafe[f"{name}: no server would take new flows any more"] = None
+
+
+def _path_of(server: ServerPlan) -> tuple[object, ...]:
+    """What a flow of a server is bound to."""
+    return server.address, server.port, server.forward, server.source
+
+
+def _takes_flows(service: ServicePlan) -> bool:
+    return any(server.weight > 0 for server in service.servers)
+
+
+def _router_name(router: RouterParams) -> str:
+    return f"VIP {router.vip} ({router.key})"
+
+
+def _addresses(router: RouterParams) -> str:
+    return " ".join(str(address) for address in router.addresses)
+
+
+def _service_name(service: ServicePlan) -> str:
+    return f"service {service.name} ({service.key})"
+
+
+def _check_name(check: _Item) -> str:
+    return f"check {check.name} ({check.id.target})"
+
+
+def _track_name(track: _Item) -> str:
+    return f"track of {track.service} by {track.router}"
+
+
+def _changes(
+    old: Iterable[_T], new: Iterable[_T], *, key: Callable[[_T], object], name: Callable[[_T], str]
+) -> Iterable[SiteChange]:
+    """Additions, changes and removals of things that cost nothing by themselves."""
+    before = {key(item): item for item in old}
+    after = {key(item): item for item in new}
+    for identity, item in after.items():
+        if identity not in before:
+            yield SiteChange(Action.ADD, name(item))
+        elif before[identity] != item:
+            yield SiteChange(Action.CHANGE, name(item), _details(before[identity], item))
+    for identity, item in before.items():
+        if identity not in after:
+            yield SiteChange(Action.REMOVE, name(item))
+
+
+def _details(before: _Item, after: _Item, *, leave_out: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """One line for each field that differs, fields of nested values included."""
+    lines: list[str] = []
+    for field in fields(before):
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if old == new or field.name in leave_out:
+            continue
+        word = field.name.replace("_", "-")
+        lines.append(f"{word} {_shown(old)} -> {_shown(new)}")
+    return tuple(lines)
+
+
+def _shown(value: object) -> str:
+    """A value in the notation of the file, as far as it has one."""
+    if value is None:
+        return "none"
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = [f"{field.name} {_shown(getattr(value, field.name))}" for field in fields(value)]
+        return "(" + ", ".join(parts) + ")"
+    return str(value)
