@@ -1,0 +1,176 @@
+"""The sentence of each event kind, English and Japanese. Fields stand in braces; brackets vanish if theirs is empty."""
+
+from yaoki.checks import events as c
+from yaoki.core.event import EventBody
+from yaoki.node import brain_events as b
+from yaoki.vrrp import events as v
+
+SENTENCES: dict[type[EventBody], tuple[str, str]] = {
+    # --- virtual routers
+    v.BecameActive: (
+        "{vip} is owned here ({router}, priority {priority}): {reason}",
+        "{vip} をこのノードが所有 ({router}、優先度 {priority}): {reason}",
+    ),
+    v.BecameBackup: (
+        "{vip} is on standby here ({router}): {reason} ({peer})",
+        "{vip} はこのノードで待機 ({router}): {reason} ({peer})",
+    ),
+    v.RouterInitialized: (
+        "{vip} takes no part here ({router}): {reason}",
+        "{vip} はこのノードで不参加 ({router}): {reason}",
+    ),
+    v.PeerReleased: ("{peer} gives up {router}", "{peer} が {router} を解放"),
+    v.HeldOut: (
+        "{vip} is held out here ({router}) until it is admitted; {peer} owns it with priority {peer_priority}",
+        "{vip} は承認まで保留 ({router})、{peer} が優先度 {peer_priority} で所有",
+    ),
+    v.NobodyOwns: (
+        "nobody owns {vip} ({router}): it is held out here until it is admitted",
+        "{vip} の所有者なし ({router}): 承認待ち",
+    ),
+    v.Admitted: ("{vip} may be owned here again ({router})", "{vip} の所有を承認 ({router})"),
+    v.SecondOwnerSuspected: (
+        "{vip} may have two owners ({router}): {peer} advertises it too, priority {peer_priority}",
+        "{vip} の所有者が二つの疑い ({router}): {peer} も優先度 {peer_priority} で広告",
+    ),
+    v.AddressListMismatch: (
+        "{peer} advertises other addresses for {router}: {theirs}; here: {ours}",
+        "{peer} の {router} のアドレスが異なる: {theirs}、こちらは {ours}",
+    ),
+    v.IntervalLearnt: (
+        "{router} follows the interval of {peer}: {interval} (configured: {configured})",
+        "{router} は {peer} の広告間隔 {interval} に従う (設定値 {configured})",
+    ),
+    v.ChecksumFormLearnt: (
+        "{router} uses the checksum form of {peer}: {form}",
+        "{router} は {peer} のチェックサム形式を使う: {form}",
+    ),
+    v.PriorityChanged: (
+        "{vip} is advertised with priority {after}, before {before} ({router})",
+        "{vip} の広告優先度 {before} → {after} ({router})",
+    ),
+    v.AddressLost: (
+        "somebody took {addresses} of {vip} off its interface ({router}); it was put back",
+        "{vip} の {addresses} が外された ({router})、元に戻した",
+    ),
+    v.InterfaceWentDown: ("interface {interface} is down", "インタフェース {interface} が断"),
+    v.InterfaceCameUp: ("interface {interface} is up", "インタフェース {interface} が復帰"),
+    v.PacketRejected: (
+        "packet from {source} on {interface} discarded: {reason} (octet {offset}; {count} so far)",
+        "{interface} で {source} からのパケットを破棄: {reason} (オクテット {offset}、累計 {count})",
+    ),
+    v.ForeignRouterHeard: (
+        "{source} runs VRID {vrid} on {interface}, which is not configured here",
+        "{interface} で未設定の VRID {vrid} を {source} が使用",
+    ),
+    # --- checks
+    c.CheckFell: ("check {name} fell: {finding}", "チェック {name} が異常に: {finding}"),
+    c.CheckRose: ("check {name} rose: {finding}", "チェック {name} が正常に: {finding}"),
+    c.ProbesPutOff: (
+        "{limit} probes are in flight, the others wait",
+        "{limit} 個のプローブが実行中、残りは待機",
+    ),
+    c.ProbesCaughtUp: ("no probe waits any more", "待機中のプローブなし"),
+    c.ProbesTracked: (
+        "probes are tracked as connections and use up their table: {why}",
+        "プローブが接続追跡の対象になり表を消費: {why}",
+    ),
+    # --- plans and processes
+    b.PlanAdopted: ("plan {generation} is in force ({reason})", "計画 {generation} を適用 ({reason})"),
+    b.SiteRefused: (
+        "{file} is refused, what was in force stays: {problems}",
+        "{file} を拒否、現在の設定を維持: {problems}",
+    ),
+    b.LastGoodTaken: (
+        "the last good configuration is in force, not {file}: {why}",
+        "{file} を使えず最後の正常な設定で稼働: {why}",
+    ),
+    b.BrainCrashed: (
+        "the node process was started anew after a mistake of its own ({times} times): {why}",
+        "内部の誤りによりノードプロセスを再起動 ({times} 回): {why}",
+    ),
+    b.NodeStarted: ("yaoki {version} has started (start {start})", "yaoki {version} を開始 (通算 {start} 回)"),
+    b.NodeStopping: ("the node gives up what it holds: {why}", "ノードは保持するものを解放: {why}"),
+    b.PartReached: ("the {part} is reached", "{part} に接続"),
+    b.PartLost: ("the {part} is out of reach: {why}", "{part} との接続断: {why}"),
+    b.PartDied: (
+        "the {part} has ended (status {status}) and is started again in {again_in}",
+        "{part} が終了 (状態 {status})、{again_in} 後に再起動",
+    ),
+    b.PartUnfit: (
+        "the {part} speaks another version's language and goes on with what it has: {why}",
+        "{part} は別バージョンのため現状のまま継続: {why}",
+    ),
+    # --- services
+    b.ServerDutyChanged: (
+        "{server} {duty} for {service} on {address}: {reason} ({evidence})",
+        "{service} ({address}) の {server} が{duty}: {reason} ({evidence})",
+    ),
+    b.ServiceEmpty: (
+        "{service} on {address} has no working server: {outlook}",
+        "{service} ({address}) に動作するサーバがない: {outlook}",
+    ),
+    b.ServiceServing: (
+        "{service} on {address} has a working server again",
+        "{service} ({address}) に動作するサーバが戻った",
+    ),
+    b.PanicBegan: (
+        "{failing} of {of} servers of {service} on {address} failed at once: the checker is suspected, all serve on",
+        "{service} ({address}) の {of} 台中 {failing} 台が一斉に異常: チェック側を疑い全台継続",
+    ),
+    b.PanicEnded: (
+        "the checks of {service} on {address} are believed again",
+        "{service} ({address}) のチェックを再び信用",
+    ),
+    b.PriorityWanted: (
+        "{vip} is asked for with priority {after}, before {before}, because of {service} ({router})",
+        "{vip} の希望優先度 {before} → {after}、{service} による ({router})",
+    ),
+    b.BalancerApplied: (
+        "balancer tables changed in {took}: {changes} ({count} changes)",
+        "分散テーブルを {took} で変更: {changes} (変更 {count} 件)",
+    ),
+    b.BalancerRefused: (
+        "the kernel refused the balancer tables, next try in {again_in}: {why}",
+        "カーネルが分散テーブルを拒否、{again_in} 後に再試行: {why}",
+    ),
+    b.NeighbourResolved: (
+        "{address} has MAC {mac} ({before})",
+        "{address} の MAC は {mac} ({before})",
+    ),
+    # --- people
+    b.ServerAdministered: (
+        "an operator set {server} to {admin} ({service})",
+        "操作: {server} を{admin}に ({service})",
+    ),
+    b.ServerWeighed: (
+        "an operator set the weight of {server} to {weight} ({service})",
+        "操作: {server} の重みを {weight} に ({service})",
+    ),
+    b.ServiceSwitched: (
+        "an operator switched {service} (enabled: {enabled})",
+        "操作: {service} を切り替え (有効: {enabled})",
+    ),
+    b.Paused: ("PAUSED: nothing is applied until yaoki resume", "一時停止: yaoki resume まで何も適用しない"),
+    b.Resumed: ("decisions are applied again", "適用を再開"),
+    # --- the process's own troubles
+    b.HookFailed: ("hook {hook} failed: {why}", "フック {hook} が失敗: {why}"),
+    b.HooksPutOff: (
+        "hook {hook} is left out, {limit} wait already",
+        "フック {hook} を省略、待機が {limit} 件",
+    ),
+    b.JournalUnwritten: (
+        "the journal cannot be written, decisions would not survive a restart: {why}",
+        "ジャーナルに書けず、再起動すると操作内容が失われる: {why}",
+    ),
+    b.JournalWritten: ("the journal is written again", "ジャーナルの書き込みが回復"),
+    b.JournalUnreadable: (
+        "the journal was damaged and put aside; decisions in it are lost: {why}",
+        "ジャーナルが破損、退避した (操作内容は失われた): {why}",
+    ),
+    b.SysctlSet: ("{name} set to {after}, before {before}", "{name} を {before} から {after} に変更"),
+    b.SubscriberDropped: (
+        "a reader of the event stream fell {limit} events behind and was dropped",
+        "イベントの読み手が {limit} 件遅れたため切断",
+    ),
+}

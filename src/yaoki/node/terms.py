@@ -1,0 +1,70 @@
+"""Words for the values that events carry, English and Japanese."""
+
+from enum import Enum
+
+from yaoki.node.brain_events import Part
+from yaoki.pool.health import Turn
+from yaoki.pool.member import AdminState, Duty, Health
+from yaoki.pool.policy import Outlook, Reason
+from yaoki.vrrp import events as vrrp_events
+from yaoki.vrrp.advertisement import Rejection
+
+TERMS: dict[Enum, tuple[str, str]] = {
+    Duty.SERVE: ("serves", "稼働"),
+    Duty.DRAIN: ("keeps only the flows it has", "ドレイン (既存フローのみ)"),
+    Duty.OUT: ("is out", "離脱"),
+    AdminState.READY: ("ready", "稼働可"),
+    AdminState.DRAIN: ("drain", "ドレイン"),
+    AdminState.MAINT: ("maintenance", "メンテナンス"),
+    Health.UNKNOWN: ("unknown", "不明"),
+    Health.UP: ("up", "正常"),
+    Health.DOWN: ("down", "異常"),
+    Part.SPEAKER: ("speaker", "スピーカー"),
+    Part.CHECKS: ("check worker", "チェックワーカー"),
+    Turn.PROVEN: ("first pass", "初回成功"),
+    Turn.FALL_REACHED: ("failures in a row", "連続失敗"),
+    Turn.RISE_REACHED: ("passes in a row", "連続成功"),
+    Reason.UP: ("its checks pass", "チェック成功"),
+    Reason.SLOW_START: ("its checks pass, slow start", "チェック成功、スロースタート中"),
+    Reason.UNPROVEN: ("not checked yet", "未判定"),
+    Reason.AWAITING_PROOF: ("waiting for its first passed check", "初回チェック待ち"),
+    Reason.CHECKER_SUSPECTED: ("too many failed at once", "一斉障害につきチェック側を疑う"),
+    Reason.NOWHERE_BETTER: ("all are down, the last ones are kept", "全滅につき最後のサーバを維持"),
+    Reason.DOWN: ("its check failed", "チェック失敗"),
+    Reason.DRAINED: ("drained by an operator", "操作によりドレイン"),
+    Reason.ZERO_WEIGHT: ("weight 0", "重み 0"),
+    Reason.MAINTENANCE: ("in maintenance", "メンテナンス中"),
+    Outlook.PROVEN: ("working", "稼働確認済み"),
+    Outlook.UNPROVEN: ("not checked yet", "未判定"),
+    Outlook.CHECKER_SUSPECTED: ("the checker is suspected", "チェック側を疑う"),
+    Outlook.NOWHERE_BETTER: ("the last servers are kept", "最後のサーバを維持"),
+    Outlook.NOBODY: ("new flows are refused", "新規フローを拒否"),
+    vrrp_events.Reason.CONFIGURED: ("configured, waiting for its interface", "設定済み、インタフェース待ち"),
+    vrrp_events.Reason.STARTED: ("started, listening for an active router", "開始、アクティブルータを確認中"),
+    vrrp_events.Reason.OWNS_ADDRESSES: ("priority 255, owner of the addresses", "優先度255、アドレス所有者"),
+    vrrp_events.Reason.ADDRESSES_HELD: ("the addresses were held from before", "以前からアドレスを保持"),
+    vrrp_events.Reason.NOBODY_HEARD: ("no active router heard", "アクティブルータの広告なし"),
+    vrrp_events.Reason.ACTIVE_SILENT: ("the active router fell silent", "アクティブルータの広告が途絶えた"),
+    vrrp_events.Reason.ACTIVE_RELEASED: ("the active router gave up", "アクティブルータが解放した"),
+    vrrp_events.Reason.PREEMPTED_LOWER: ("retook from a lower priority", "低い優先度から取り戻した"),
+    vrrp_events.Reason.HIGHER_PRIORITY: ("a higher priority was heard", "より高い優先度を受信"),
+    vrrp_events.Reason.GREATER_ADDRESS: ("equal priority, greater address heard", "同じ優先度で大きいアドレスを受信"),
+    vrrp_events.Reason.HELD_OUT: ("returned, waiting to be admitted", "復帰、承認待ち"),
+    vrrp_events.Reason.INTERFACE_DOWN: ("interface down", "インタフェース断"),
+    vrrp_events.Reason.NO_SOURCE_ADDRESS: (
+        "interface has no address to send from",
+        "インタフェースに送信元アドレスがない",
+    ),
+    vrrp_events.Reason.STOPPED: ("stopped", "停止"),
+    vrrp_events.Reason.REMOVED: ("removed from the configuration", "設定から削除"),
+    Rejection.HOP_LIMIT: ("hop limit is not 255", "ホップリミットが255でない"),
+    Rejection.TRUNCATED: ("truncated", "途中で切れている"),
+    Rejection.VERSION: ("wrong version", "バージョン不正"),
+    Rejection.TYPE: ("not an advertisement", "広告でない"),
+    Rejection.VRID: ("VRID is zero", "VRIDが0"),
+    Rejection.NO_ADDRESSES: ("no addresses", "アドレスなし"),
+    Rejection.CHECKSUM: ("wrong checksum", "チェックサム不正"),
+    Rejection.INTERVAL: ("advertisement interval does not fit", "広告間隔が範囲外"),
+    Rejection.AUTHENTICATION: ("unknown authentication", "未知の認証"),
+    Rejection.OWN_ADDRESS: ("sent from our own address", "自分のアドレスから送信されている"),
+}
