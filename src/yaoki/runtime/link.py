@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ MAX_QUEUED_OCTETS = 64 * 1024 * 1024
 """Octets waiting to be sent on one connection."""
 FIRST_RETRY_S = 0.02
 LONGEST_RETRY_S = 1.0
+_PEERCRED = struct.Struct("3i")
 _READS_AT_ONCE = 64
 """Datagrams read before other work gets its turn."""
 
@@ -44,6 +46,13 @@ class Connection:
     @property
     def is_open(self) -> bool:
         return self._open
+
+    @property
+    def peer_pid(self) -> int:
+        """The process at the other end (unix(7), SO_PEERCRED)."""
+        credentials = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size)
+        pid: int = _PEERCRED.unpack(credentials)[0]
+        return pid
 
     def send(self, message: bytes) -> None:
         """Send now or as soon as the peer reads. A full queue closes the connection, with that as its reason."""
@@ -126,6 +135,10 @@ class LinkClient:
     @property
     def is_up(self) -> bool:
         return self._connection is not None
+
+    def peer_pid(self) -> int | None:
+        """The process that listens, while the link is up."""
+        return None if self._connection is None else self._connection.peer_pid
 
     def connect(self) -> None:
         """Try now, and go on trying."""

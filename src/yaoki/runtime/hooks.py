@@ -1,0 +1,94 @@
+"""Runs hooks: programs that people want started on events, each with a time limit, an account and a clean environment.
+
+Invariants: a hook never holds the node up; it and all it started are killed when its time is over; at most
+MAX_RUNNING run and MAX_WAITING wait, in the order of the events. Root only where the site file names root.
+"""
+
+import asyncio
+import os
+import pwd
+import signal
+from collections import deque
+from collections.abc import Callable
+
+from yaoki.core.event import EventBody
+from yaoki.node.brain_events import HookFailed, HooksPutOff
+from yaoki.site.model import Hook
+
+MAX_RUNNING = 4
+MAX_WAITING = 256
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SHOWN_OUTPUT = 300
+
+
+class HookRunner:
+    """Starts hooks; `report` is told of those that fail."""
+
+    def __init__(self, report: Callable[[EventBody], None]) -> None:
+        self._report = report
+        self._waiting: deque[tuple[Hook, dict[str, str]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, hook: Hook, environment: tuple[tuple[str, str], ...]) -> None:
+        """Run it now or when another has ended."""
+        if len(self._waiting) >= MAX_WAITING:
+            self._report(HooksPutOff(hook.name, MAX_WAITING))
+            return
+        self._waiting.append((hook, dict(environment)))
+        self._start_waiting()
+
+    async def close(self) -> None:
+        """Forget those that wait, kill those that run."""
+        self._waiting.clear()
+        for task in tuple(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._running) < MAX_RUNNING:
+            task = asyncio.get_running_loop().create_task(self._run(*self._waiting.popleft()))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._start_waiting()
+
+    async def _run(self, hook: Hook, environment: dict[str, str]) -> None:
+        try:
+            account = pwd.getpwnam(hook.user)
+            privileged = os.geteuid() == 0
+            process = await asyncio.create_subprocess_exec(
+                *hook.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={"PATH": _PATH, "HOME": account.pw_dir, "USER": hook.user, **environment},
+                cwd="/",
+                start_new_session=True,
+                # Only root may change the account; run by anybody else, hooks run as they.
+                user=account.pw_uid if privileged else None,
+                group=account.pw_gid if privileged else None,
+                extra_groups=() if privileged else None,
+            )
+        except (OSError, KeyError) as error:
+            self._report(HookFailed(hook.name, f"cannot be started: {error}"))
+            return
+        try:
+            async with asyncio.timeout(hook.timeout.total_seconds()):
+                output, _ = await process.communicate()
+        except TimeoutError:
+            self._report(HookFailed(hook.name, f"killed after {hook.timeout.total_seconds():g} s"))
+            return
+        finally:
+            _kill_group(process.pid)
+        if process.returncode:
+            said = output[-_SHOWN_OUTPUT:].decode(errors="replace").strip()
+            self._report(HookFailed(hook.name, f"exit status {process.returncode}: {said}"))
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

@@ -1,0 +1,158 @@
+"""Keeps another process of this node running: adopts it if it lives, starts it if not, starts it again when it dies.
+
+A part listens on a socket in the run directory. One that outlived an earlier node process is found by that socket and
+watched by its process id; one that dies is started again after a pause that doubles up to LONGEST_PAUSE.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from yaoki.core.event import EventBody
+from yaoki.node.brain_events import Part, PartDied
+from yaoki.runtime.link import LinkClient
+
+FIRST_PAUSE = timedelta(milliseconds=50)
+LONGEST_PAUSE = timedelta(seconds=5)
+PROVEN_AFTER_S = 10.0
+"""A part that has lived so long is started again without a pause."""
+
+
+class PartKeeper:
+    """One part. `command` starts it; `on_up` repeats the whole wish; `report` is told of its deaths."""
+
+    def __init__(
+        self,
+        part: Part,
+        command: Sequence[str],
+        path: Path,
+        *,
+        on_message: Callable[[bytes], None],
+        on_up: Callable[[], None],
+        on_down: Callable[[str], None],
+        report: Callable[[EventBody], None],
+    ) -> None:
+        self._part = part
+        self._command = tuple(command)
+        self._report = report
+        self._on_up = on_up
+        self._link = LinkClient(path, on_message=on_message, on_up=self._reached, on_down=on_down)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self._pidfd: int | None = None
+        self._started_at = 0.0
+        self._pause = FIRST_PAUSE
+        self._closed = False
+        self._gone = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_up(self) -> bool:
+        return self._link.is_up
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the part that is watched."""
+        return self._pid
+
+    def start(self) -> None:
+        """Adopt the part that listens already, or start one."""
+        self._link.connect()
+        if not self._link.is_up:
+            self._spawn()
+
+    def send(self, message: bytes) -> None:
+        """Send if it is reached; on_up repeats what was missed."""
+        self._link.send(message)
+
+    def leave(self) -> None:
+        """Go away and let it live: the node process restarts."""
+        self._closed = True
+        self._link.close()
+        self._unwatch()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def end(self, grace: timedelta) -> None:
+        """Wait until it has ended by itself; after `grace` end it."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for signal_ in (None, signal.SIGTERM, signal.SIGKILL):
+            if self._pid is None:
+                break
+            if signal_ is not None:
+                _signal(self._pid, signal_)
+            try:
+                async with asyncio.timeout(grace.total_seconds()):
+                    await self._gone.wait()
+            except TimeoutError:
+                continue
+        self._link.close()
+        self._unwatch()
+
+    def close_link(self) -> None:
+        """End the link; a part that lives for its link alone ends with it."""
+        self._closed = True
+        self._link.close()
+
+    def _spawn(self) -> None:
+        if self._closed:
+            return
+        self._started_at = asyncio.get_running_loop().time()
+        # Its own session: a signal to the node process's group, or its death, does not reach it.
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+        self._watch(self._process.pid)
+        self._link.connect()
+
+    def _reached(self) -> None:
+        peer = self._link.peer_pid()
+        if self._pid is None and peer is not None:
+            self._started_at = asyncio.get_running_loop().time()
+            self._watch(peer)
+        self._on_up()
+
+    def _watch(self, pid: int) -> None:
+        self._unwatch()
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            asyncio.get_running_loop().call_soon(self._died)
+            return
+        self._pid = pid
+        self._gone.clear()
+        asyncio.get_running_loop().add_reader(self._pidfd, self._died)
+
+    def _unwatch(self) -> None:
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._pid = None
+
+    def _died(self) -> None:
+        self._unwatch()
+        status = 0
+        if self._process is not None:
+            status = self._process.wait()
+            self._process = None
+        self._gone.set()
+        if self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._started_at > PROVEN_AFTER_S:
+            self._pause = FIRST_PAUSE
+        self._report(PartDied(self._part, status, self._pause))
+        self._timer = loop.call_later(self._pause.total_seconds(), self._spawn)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _signal(pid: int, signal_: signal.Signals) -> None:
+    try:
+        os.kill(pid, signal_)
+    except ProcessLookupError:
+        return
