@@ -36,7 +36,7 @@ from yaoki.node.messages import (
 from yaoki.node.speaker_router import SpeakerRouter, advertised_addresses
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp import router_state as vr
-from yaoki.vrrp.advertisement import Rejection, decode
+from yaoki.vrrp.advertisement import Advertisement, Rejection, decode
 from yaoki.vrrp.events import (
     AddressListMismatch,
     AddressLost,
@@ -64,7 +64,9 @@ class SpeakerBrain:
         self._numbering = EventNumbering(source)
         self._routers: dict[RouterKey, SpeakerRouter] = {}
         self._by_wire: dict[tuple[str, int, int], SpeakerRouter] = {}
-        self._agenda: Agenda[RouterKey] = Agenda()
+        self._by_number: dict[int, SpeakerRouter] = {}
+        self._numbers = 0
+        self._agenda: Agenda[int] = Agenda()
         self._interfaces: dict[str, InterfaceFound] = {}
         self._held: dict[str, dict[IPInterface, None]] = {}
         self._configured = False
@@ -75,8 +77,8 @@ class SpeakerBrain:
         out: list[SpeakerEffect] = []
         match input_:
             case TimerFired():
-                for key in list(self._agenda.due(now)):
-                    self._run(out, now, self._routers[key], input_)
+                for number in list(self._agenda.due(now)):
+                    self._run(out, now, self._by_number[number], input_)
             case PacketArrived():
                 self._packet_arrived(out, now, input_)
             case InterfaceFound():
@@ -113,21 +115,29 @@ class SpeakerBrain:
         for params in wanted:
             router = self._routers.get(params.key)
             if router is None:
-                router = SpeakerRouter(params, now, because)
-                self._routers[params.key] = router
-                self._by_wire[params.key.interface, params.key.family.value, params.key.vrid] = router
+                router = self._add(params, now, because)
                 self._report(out, now, router)
                 self._place(out, now, router, because)
             elif router.configured != params:
                 self._reconfigure(out, now, router, params, because)
         # Last, so that an address that moves to another virtual router is never without an owner.
         for key in [key for key in self._routers if key not in keys]:
-            router = self._routers.pop(key)
-            del self._by_wire[key.interface, key.family.value, key.vrid]
-            self._run(out, now, router, vr.Shutdown(Reason.REMOVED), because)
-            self._agenda.set(key, None)
+            self._run(out, now, self._remove(key), vr.Shutdown(Reason.REMOVED), because)
         for interface in self._held:
             self._mend(out, now, interface)
+
+    def _add(self, params: RouterParams, now: Instant, because: EventId | None) -> SpeakerRouter:
+        self._numbers += 1
+        router = SpeakerRouter(params, self._numbers, now=now, because=because)
+        key = params.key
+        self._routers[key] = self._by_number[router.number] = router
+        self._by_wire[key.interface, key.family.value, key.vrid] = router
+        return router
+
+    def _remove(self, key: RouterKey) -> SpeakerRouter:
+        router = self._routers.pop(key)
+        del self._by_number[router.number], self._by_wire[key.interface, key.family.value, key.vrid]
+        return router
 
     def _reconfigure(
         self,
@@ -158,11 +168,8 @@ class SpeakerBrain:
 
     def _release(self, out: list[SpeakerEffect], now: Instant, because: EventId | None) -> None:
         self.released = self._configured = True
-        for key, router in self._routers.items():
-            self._run(out, now, router, vr.Shutdown(Reason.STOPPED), because)
-            self._agenda.set(key, None)
-        self._routers.clear()
-        self._by_wire.clear()
+        for key in list(self._routers):
+            self._run(out, now, self._remove(key), vr.Shutdown(Reason.STOPPED), because)
         for interface in self._held:
             self._mend(out, now, interface)
 
@@ -248,21 +255,31 @@ class SpeakerBrain:
         if router is None:
             self._foreign_packet(out, now, packet)
             return
+        advertisement = router.known(packet) or self._accept(out, now, router, packet)
+        if advertisement is None:
+            return
+        source = packet.source
+        at = packet.received if packet.received <= now else now
+        news = router.note_peer(source, advertisement.priority, at)
+        changed = self._run(out, now, router, vr.Heard(advertisement, source, at))
+        if not changed and (news or now - router.reported_at >= STATUS_REFRESH):
+            self._report(out, now, router)
+
+    def _accept(
+        self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, packet: PacketArrived
+    ) -> Advertisement | None:
+        """The advertisement in a packet that is not the last one again, and what it tells besides."""
         advertisement = router.accept(packet)
         if isinstance(advertisement, Malformed):
             self._reject(out, now, packet, advertisement)
-            return
+            return None
         key, source = router.configured.key, packet.source
         if router.learns_form(advertisement.checksum):
             self._publish(out, now, ChecksumFormLearnt(key, source, advertisement.checksum))
         if router.new_mismatch(source, advertisement.addresses):
             ours = advertised_addresses(router.machine.params)
             self._publish(out, now, AddressListMismatch(key, source, advertisement.addresses, ours))
-        at = packet.received if packet.received <= now else now
-        news = router.note_peer(source, advertisement.priority, at)
-        changed = self._run(out, now, router, vr.Heard(advertisement, source, at))
-        if not changed and (news or now - router.reported_at >= STATUS_REFRESH):
-            self._report(out, now, router)
+        return advertisement
 
     def _foreign_packet(self, out: list[SpeakerEffect], now: Instant, packet: PacketArrived) -> None:
         advertisement = decode(
@@ -328,7 +345,7 @@ class SpeakerBrain:
                     assert_never(effect)
         if changed:
             self._report(out, now, router)
-        self._agenda.set(key, machine.deadline())
+        self._agenda.set(router.number, machine.deadline())
         return changed
 
     def _claim(self, out: list[SpeakerEffect], interface: str, address: IPInterface) -> None:

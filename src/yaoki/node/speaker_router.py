@@ -27,10 +27,14 @@ from yaoki.vrrp.virtual_router import VirtualRouter
 
 
 class SpeakerRouter:
-    """See the module. `configured` is what was ordered; `machine.params` has its effective priority and source."""
+    """See the module. `configured` is what was ordered; `machine.params` has its effective priority and source.
 
-    def __init__(self, configured: RouterParams, now: Instant, because: EventId | None) -> None:
+    `number` is its name on the agenda, because a RouterKey is slow to hash.
+    """
+
+    def __init__(self, configured: RouterParams, number: int, *, now: Instant, because: EventId | None) -> None:
         self.configured = configured
+        self.number = number
         self.machine = VirtualRouter(configured)
         self.peer: IPAddress | None = None
         self.peer_priority: int | None = None
@@ -74,18 +78,21 @@ class SpeakerRouter:
 
     # --- hearing
 
-    def accept(self, packet: PacketArrived) -> Advertisement | Malformed[Rejection]:
-        """The advertisement in a packet for this VRID, after the checks that need its parameters."""
+    def known(self, packet: PacketArrived) -> Advertisement | None:
+        """The advertisement in a packet that repeats the one accepted last, as nearly all do."""
         last = self._last_packet
         if (
             last is not None
-            and self._last_advertisement is not None
             and packet.payload == last.payload
             and packet.source == last.source
             and packet.hop_limit == last.hop_limit
             and packet.destination == last.destination
         ):
             return self._last_advertisement
+        return None
+
+    def accept(self, packet: PacketArrived) -> Advertisement | Malformed[Rejection]:
+        """The advertisement in a packet for this VRID, after the checks that need its parameters."""
         params = self.machine.params
         advertisement = decode(
             packet.payload, source=packet.source, destination=packet.destination, hop_limit=packet.hop_limit
