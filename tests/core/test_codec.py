@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
+from enum import Enum, IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
 import pytest
@@ -22,6 +22,20 @@ ZERO = Instant(0)
 
 class Colour(Enum):
     RED = "red"
+
+
+class Answer(StrEnum):
+    YES = "yes"
+
+
+class Number(IntEnum):
+    ONE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    answer: Answer
+    number: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,14 @@ def test_any_instant_duration_bytes_and_address_survive(
 def test_the_type_at_the_top_may_be_a_union() -> None:
     assert CODEC.decode(CODEC.encode(Circle(1)), Circle | Dot) == Circle(1)
     assert CODEC.decode(CODEC.encode(Dot()), Circle | Dot) == Dot()
+
+
+def test_enums_that_are_text_or_numbers_come_back_as_enums() -> None:
+    poll = CODEC.decode(CODEC.encode(Poll(Answer.YES, Number.ONE)), Poll)
+    assert poll.answer is Answer.YES  # an equal plain string would fail every `is`
+    assert poll.number is Number.ONE
+    with pytest.raises(Undecodable, match="maybe"):
+        CODEC.decode(b'{"is":"Poll","answer":"maybe","number":1}', Poll)
 
 
 def test_event_bodies_are_found_in_the_registry() -> None:
