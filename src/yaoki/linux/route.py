@@ -1,0 +1,77 @@
+"""Which way the kernel would send a packet (rtnetlink(7), RTM_GETROUTE).
+
+nlmsghdr | rtmsg | RTA_DST [RTA_SRC]   ->   nlmsghdr | rtmsg | RTA_OIF, RTA_PREFSRC, RTA_GATEWAY ...
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from yaoki.core.address import IPAddress
+from yaoki.core.error import ActuatorError
+
+_NETLINK_ROUTE = 0
+_NLM_F_REQUEST = 1
+_NLMSG_ERROR = 2
+_RTM_GETROUTE = 26
+_RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_VIA = 1, 2, 4, 5, 7, 18
+_HEADER = struct.Struct("=IHHII")
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_ATTRIBUTE = struct.Struct("=HH")
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_MAX_ANSWER = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The interface that a packet leaves by, the source that the kernel chooses, and whether a router comes next."""
+
+    interface: str
+    index: int
+    source: IPAddress | None
+    on_link: bool
+
+
+def route_to(target: IPAddress, source: IPAddress | None = None) -> Route:
+    """Raises ActuatorError if the kernel knows no way."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE) as sock:
+        sock.send(_question(target, source))
+        kind, body = _answer(sock.recv(_MAX_ANSWER))
+    if kind == _NLMSG_ERROR:
+        number = -struct.unpack_from("=i", body)[0]
+        raise ActuatorError(f"route to {target}", os.strerror(number), errno=number)
+    found = dict(_attributes(body[_ROUTE.size :]))
+    index = int.from_bytes(found.get(_RTA_OIF, b""), "little" if struct.pack("=H", 1)[0] else "big")
+    chosen = source or (ip_address(found[_RTA_PREFSRC]) if _RTA_PREFSRC in found else None)
+    on_link = _RTA_GATEWAY not in found and _RTA_VIA not in found
+    return Route(socket.if_indextoname(index), index, chosen, on_link)
+
+
+def _question(target: IPAddress, source: IPAddress | None) -> bytes:
+    family, bits = _FAMILIES[target.version], target.max_prefixlen
+    body = _ROUTE.pack(family, bits, bits if source else 0, 0, 0, 0, 0, 0, 0) + _attribute(_RTA_DST, target.packed)
+    if source is not None:
+        body += _attribute(_RTA_SRC, source.packed)
+    return _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, _NLM_F_REQUEST, 1, 0) + body
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value
+
+
+def _answer(datagram: bytes) -> tuple[int, bytes]:
+    length, kind, _, _, _ = _HEADER.unpack_from(datagram)
+    return kind, datagram[_HEADER.size : length]
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind, data[offset + _ATTRIBUTE.size : offset + length]
+        offset += length + 3 & ~3

@@ -1,0 +1,97 @@
+"""The I/O of the http check: one request over plain TCP or TLS, parsed by h11."""
+
+import socket
+import ssl
+from collections.abc import Generator
+
+import h11
+
+from yaoki.checks import http
+from yaoki.checks.check import Finding, HttpParams
+from yaoki.checks.failure import not_run, wrong_answer
+from yaoki.runtime.probes import tls
+from yaoki.runtime.probes.loop import READABLE, WRITABLE, Job, Probe, Wait
+from yaoki.runtime.probes.sockets import address_of, connecting, open_stream
+
+_AT_ONCE = 65536
+
+
+def probe(job: Job) -> Probe:
+    """Connect, ask, read as much as the judgement needs."""
+    check = job.spec.id
+    params = check.params
+    assert isinstance(params, HttpParams)
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=http.MAX_HEAD)
+    try:
+        headers = list(http.request_headers(check, params))
+        request = connection.send(h11.Request(method=params.method, target=params.path, headers=headers))
+    except h11.LocalProtocolError as error:
+        return not_run(f"not a valid request: {error}", job.took())
+    assert request is not None
+    sock = open_stream(check)
+    try:
+        yield from connecting(sock, address_of(check.target, params.port))
+        if params.tls:
+            sock = secured = tls.wrapped(sock, check, server_name=params.host, verify=params.verify)
+            yield from tls.shaking_hands(secured)
+        yield from _sending(sock, request)
+        return (yield from _reading(job, sock, connection, params))
+    except ssl.SSLError as error:
+        return tls.failed(error, job)
+    except h11.RemoteProtocolError as error:
+        return wrong_answer(f"not HTTP: {error}", job.took())
+    finally:
+        sock.close()
+
+
+def _sending(sock: socket.socket, data: bytes) -> Generator[Wait, None, None]:
+    while data:
+        try:
+            data = data[sock.send(data) :]
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            yield Wait(sock.fileno(), WRITABLE, "room to send the request")
+        except ssl.SSLWantReadError:
+            yield Wait(sock.fileno(), READABLE, "room to send the request")
+
+
+def _reading(job: Job, sock: socket.socket, connection: h11.Connection, params: HttpParams) -> Probe:
+    """Ends with the response's head if its body is of no interest, else with its end or after MAX_BODY octets."""
+    response: h11.Response | None = None
+    body = bytearray()
+    while True:
+        event = connection.next_event()
+        match event:
+            case h11.NEED_DATA:
+                yield from _receiving(sock, connection, "HTTP response" if response is None else "end of the body")
+                continue
+            case h11.Response():
+                response = event
+            case h11.Data():
+                body += event.data
+            case h11.ConnectionClosed() | h11.PAUSED:
+                return wrong_answer("closed without an answer", job.took())
+            case _:  # an interim response, or the end
+                pass
+        ended = isinstance(event, h11.EndOfMessage) or len(body) >= http.MAX_BODY
+        if response is not None and (ended or not http.wants_body(params)):
+            return _judged(params, response, bytes(body[: http.MAX_BODY]), job)
+
+
+def _receiving(sock: socket.socket, connection: h11.Connection, what: str) -> Generator[Wait, None, None]:
+    """One read. It waits first each time, so that a server that never stops talking cannot keep the others waiting."""
+    while True:
+        if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            yield Wait(sock.fileno(), READABLE, what)
+        try:
+            connection.receive_data(sock.recv(_AT_ONCE))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            continue
+        except ssl.SSLWantWriteError:
+            yield Wait(sock.fileno(), WRITABLE, what)
+            continue
+        return
+
+
+def _judged(params: HttpParams, response: h11.Response, body: bytes, job: Job) -> Finding:
+    headers = tuple((bytes(name), bytes(value)) for name, value in response.headers)
+    return http.judge(params, http.Response(response.status_code, headers, body), job.took())
