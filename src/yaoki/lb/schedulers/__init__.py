@@ -1,0 +1,29 @@
+"""How a new flow gets its server: one file per scheduler, and the table of all of them.
+
+A scheduler turns the eligible servers of a service into slots; a plane hands out slots in turn, or by a hash of the
+flow's source address, and knows nothing else of schedulers.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from yaoki.lb.schedulers.round_robin import round_robin
+from yaoki.lb.schedulers.slots import Pick, Slots
+from yaoki.lb.schedulers.source_hash import source_hash
+from yaoki.lb.schedulers.weighted_round_robin import weighted_round_robin
+from yaoki.lb.service import Scheduler, VirtualService
+
+__all__ = ["SCHEDULERS", "Pick", "Slots", "slots_of"]
+
+SCHEDULERS: Mapping[Scheduler, Callable[[VirtualService], Slots]] = MappingProxyType(
+    {
+        Scheduler.ROUND_ROBIN: round_robin,
+        Scheduler.WEIGHTED_ROUND_ROBIN: weighted_round_robin,
+        Scheduler.SOURCE_HASH: source_hash,
+    }
+)
+
+
+def slots_of(service: VirtualService) -> Slots | None:
+    """The slots of a service's eligible servers; None when it has none, and new flows are refused."""
+    return SCHEDULERS[service.scheduler](service) if service.eligible else None

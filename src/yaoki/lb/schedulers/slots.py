@@ -1,0 +1,38 @@
+"""Slots: the one form in which a plane is given any scheduler."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from yaoki.lb.service import RealServer
+
+
+class Pick(StrEnum):
+    """How a new flow's slot is found: the next in turn, or by a hash of its source address."""
+
+    IN_TURN = "in-turn"
+    BY_SOURCE = "by-source"
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The server of each slot; a server's share of new flows is its share of the slots. Never empty."""
+
+    pick: Pick
+    servers: tuple[RealServer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.servers:
+            raise ValueError("slots without servers")
+
+    def __len__(self) -> int:
+        return len(self.servers)
+
+    def share(self, server: RealServer) -> float:
+        """The share of new flows that a server gets, 0..1."""
+        return self.servers.count(server) / len(self.servers)
+
+
+def name_of(server: RealServer) -> str:
+    """What hashing knows a server by: its place on the wire, so that two nodes agree whatever they call it."""
+    host = f"[{server.address}]" if server.address.version == 6 else str(server.address)
+    return f"{host}:{server.port}"

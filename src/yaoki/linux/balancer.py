@@ -1,0 +1,228 @@
+"""The balancer plane on nftables: observe, apply a plan in one transaction, count, clean up.
+
+The first call reads the kernel; after that the plane knows what it has put there, and reads again only when a
+transaction fails (somebody flushed the ruleset) or when asked to `observe`.
+
+Invariants: what is unchanged is not touched; a transaction takes effect as a whole or not at all; flows are flushed
+after the rules that would send them elsewhere are in force; `cleanup` leaves nothing of ours.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import assert_never
+
+from yaoki.core.address import Family, IPAddress
+from yaoki.core.error import ActuatorError
+from yaoki.lb.digest import digest
+from yaoki.lb.plan import (
+    Actual,
+    ActualService,
+    AddService,
+    BalancerPlan,
+    ChangeService,
+    FlushFlows,
+    RemoveService,
+    plan,
+)
+from yaoki.lb.service import Desired, Forward, ServiceKey, VirtualService
+from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
+from yaoki.linux.conntrack import Conntrack, Place
+from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, take
+from yaoki.linux.nftables_names import DIRECT, REFUSAL, TABLES, TRANSLATION, interface_name, parse_counter_name
+from yaoki.linux.nftables_objects import NOTHING, commands
+from yaoki.linux.nftables_session import NftSession, open_session
+from yaoki.linux.sysctl import SysctlKeeper
+
+RENDERING = "rendering/1"
+"""Names this way of writing services as rules. Rules written another way are replaced as a whole; it is also the name
+of an empty chain, by which an upgraded node recognises them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCount:
+    """Packets and octets that a server was sent for a service since it came into it."""
+
+    service: ServiceKey
+    server: IPAddress
+    port: int
+    packets: int
+    octets: int
+
+
+class NftablesBalancer:
+    """The plane in the network namespace of this process. One at a time; calls may come from any one thread."""
+
+    def __init__(
+        self,
+        sysctls: SysctlKeeper | None = None,
+        *,
+        session: NftSession | None = None,
+        flows: int = nftables_direct.FLOWS,
+    ) -> None:
+        self._session = session or open_session()
+        self._sysctls = sysctls or SysctlKeeper()
+        self._flows = flows
+        self._inventory: Inventory | None = None
+
+    @property
+    def sysctls(self) -> SysctlKeeper:
+        """The parameters that the plane set, with their originals for the journal."""
+        return self._sysctls
+
+    def observe(self) -> Actual:
+        """Read the kernel. Raises ActuatorError."""
+        self._inventory = take(self._session, RENDERING)
+        return _actual(self._inventory)
+
+    def converge(self, desired: Desired) -> BalancerPlan:
+        """Bring the kernel to `desired`; what was done. Raises ActuatorError, and then nothing or all but the flushing
+        of flows has been done: converge again."""
+        inventory = self._known()
+        todo = plan(desired, _actual(inventory))
+        try:
+            self.apply(todo)
+        except ActuatorError:
+            # What we believed to be there may have been taken away by somebody; one look at the kernel settles it.
+            todo = plan(desired, self.observe())
+            self.apply(todo)
+        return todo
+
+    def apply(self, todo: BalancerPlan) -> None:
+        """Carry out a plan that was made from the present Actual, in one transaction. Raises ActuatorError."""
+        before = self._known()
+        after = before.copy()
+        middle: list[str] = []
+        for change in todo.changes:
+            match change:
+                case AddService(service) | ChangeService(_, service):
+                    middle += self._put(after, service)
+                case RemoveService(removed):
+                    middle += _replace(after, removed.key, {})
+                    after.services.pop(removed.key, None)
+                case FlushFlows():
+                    pass
+                case _:
+                    assert_never(change)
+        lines = [*_foundation(after), *middle, *_clearance(after)]
+        if lines:
+            self._prepare(after)
+            self._inventory = None
+            self._session.run("\n".join(lines) + "\n", purpose=_purpose(todo))
+            self._inventory = after
+        self._flush([change for change in todo.changes if isinstance(change, FlushFlows)])
+
+    def counters(self) -> tuple[ServerCount, ...]:
+        """What every server was sent. Raises ActuatorError."""
+        return tuple(
+            ServerCount(*place, item["counter"]["packets"], item["counter"]["bytes"])
+            for table in (TRANSLATION, DIRECT)
+            for item in self._session.ask(f"list counters table {table}")
+            if "counter" in item and (place := parse_counter_name(item["counter"]["name"])) is not None
+        )
+
+    def cleanup(self) -> None:
+        """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""
+        services = [found.service for found in self.observe().services]
+        text = [line for table in TABLES for line in (f"add table {table}", f"delete table {table}")]
+        self._inventory = None
+        self._session.run("\n".join(text) + "\n", purpose="clean up")
+        self._flush([FlushFlows(service, service.servers) for service in services])
+        self._sysctls.restore()
+
+    def _known(self) -> Inventory:
+        if self._inventory is None:
+            self._inventory = take(self._session, RENDERING)
+        return self._inventory
+
+    def _put(self, after: Inventory, service: VirtualService) -> Iterator[str]:
+        objects = {REFUSAL: nftables_refusal.render(service)}
+        if is_direct(service):
+            objects[DIRECT] = nftables_direct.render(service, RENDERING, flows=self._flows)
+        else:
+            objects[TRANSLATION] = nftables_nat.render(service, RENDERING)
+        after.services[service.key] = ActualService(service, digest(service, RENDERING))
+        return _replace(after, service.key, objects)
+
+    def _prepare(self, after: Inventory) -> None:
+        """The kernel's parameters without which translated packets would not be passed on, or past us."""
+        translated = [found.service for found in after.services.values() if not is_direct(found.service)]
+        for family in sorted({service.key.family for service in translated}, key=lambda family: family.value):
+            interfaces = {service.interface for service in translated if service.key.family is family}
+            routing.enable(self._sysctls, family, sorted(interfaces))
+
+    def _flush(self, flushes: Iterable[FlushFlows]) -> None:
+        todo = [(flush.service.key, _translated_places(flush)) for flush in flushes]
+        if not any(places for _, places in todo):
+            return
+        with closing(Conntrack()) as conntrack:
+            for key, places in todo:
+                conntrack.delete(key, places)
+
+
+def _actual(inventory: Inventory) -> Actual:
+    return Actual(RENDERING, tuple(inventory.services.values()))
+
+
+def is_direct(service: VirtualService) -> bool:
+    """Which table a service belongs to; its servers are all of one kind in this (yaoki.lb.validity)."""
+    return any(server.forward is Forward.DIRECT for server in service.servers)
+
+
+def _replace(after: Inventory, key: ServiceKey, objects: ServiceObjects) -> Iterator[str]:
+    before = after.objects.get(key, {})
+    if any(objects.values()):
+        after.objects[key] = objects
+    else:
+        after.objects.pop(key, None)
+    for table in TABLES:
+        yield from commands(table, before.get(table, NOTHING), objects.get(table, NOTHING))
+
+
+def _foundation(after: Inventory) -> Iterator[str]:
+    """What the services' objects stand on, where it is missing; `after` is told that it is there."""
+    services = [found.service for found in after.services.values()]
+    direct = [service for service in services if is_direct(service)]
+    needed = {REFUSAL: bool(services), TRANSLATION: len(direct) < len(services), DIRECT: bool(direct)}
+    for table, skeleton in _SKELETONS.items():
+        if table in after.foreign:
+            yield f"delete table {table}"
+        if needed[table] and table not in after.tables:
+            yield from skeleton()
+            yield f"add chain {table} {RENDERING}"
+            after.tables.add(table)
+    after.foreign.clear()
+    for interface in sorted({service.interface for service in direct}):
+        if interface_name(interface) not in after.hooked:
+            yield from nftables_direct.hook_commands(interface)
+            after.hooked.add(interface_name(interface))
+    routed = {s.interface for s in services if not is_direct(s) and s.key.family is Family.IPV6}
+    for interface in sorted(routed - after.routed):
+        yield f'add element {TRANSLATION} routed {{ "{interface}" }}'
+    for interface in sorted(after.routed - routed):
+        yield f'delete element {TRANSLATION} routed {{ "{interface}" }}'
+    after.routed = routed
+
+
+def _clearance(after: Inventory) -> Iterator[str]:
+    """Hooks that no service needs any more."""
+    used = {interface_name(f.service.interface) for f in after.services.values() if is_direct(f.service)}
+    for name in sorted(after.hooked - used):
+        yield from nftables_direct.unhook_commands(name)
+    after.hooked &= used
+
+
+_SKELETONS = {
+    REFUSAL: nftables_refusal.skeleton,
+    TRANSLATION: nftables_nat.skeleton,
+    DIRECT: nftables_direct.skeleton,
+}
+
+
+def _translated_places(flush: FlushFlows) -> tuple[Place, ...]:
+    return tuple((s.address, s.port) for s in flush.servers if s.forward is not Forward.DIRECT)
+
+
+def _purpose(todo: BalancerPlan) -> str:
+    subjects = [change.subject for change in todo.changes]
+    return ", ".join(subjects[:3]) + (f" and {len(subjects) - 3} more" if len(subjects) > 3 else "")

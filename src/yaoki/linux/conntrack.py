@@ -1,0 +1,213 @@
+"""Entries of the kernel's connection tracking: delete those of a service's server, count those of every server.
+
+Speaks ctnetlink itself. The kernel filters a dump by the server's address (CTA_FILTER, Linux 5.8), so that deleting
+costs what the server's flows cost and not what all flows cost; an older kernel ignores the filter, and the rest is
+passed over here. Entries are deleted in batches, each by the very tuple bytes that the dump gave.
+
+Limits: BATCH deletions per message to the kernel, PASSES dumps per call, because new entries may appear between a dump
+and its end; TIMEOUT_S of waiting for the kernel.
+"""
+
+import errno
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from yaoki.core.address import Family, IPAddress
+from yaoki.core.error import ActuatorError
+from yaoki.lb.service import Protocol, ServiceKey
+
+BATCH = 64
+PASSES = 3
+TIMEOUT_S = 5.0
+_RECEIVE_OCTETS = 1 << 20
+
+_NETLINK_NETFILTER = 12
+_CT_GET = (1 << 8) | 1
+_CT_DELETE = (1 << 8) | 2
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_ERROR, _DONE = 2, 3
+_NESTED = 0x8000
+_HEADER = struct.Struct("=IHHII")
+_FAMILY = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
+
+# linux/netfilter/nfnetlink_conntrack.h
+_TUPLE_ORIG, _TUPLE_REPLY, _ID, _FILTER = 1, 2, 12, 25
+_TUPLE_IP, _TUPLE_PROTO = 1, 2
+_IP_SRC = {Family.IPV4: 1, Family.IPV6: 3}
+_IP_DST = {Family.IPV4: 2, Family.IPV6: 4}
+_PROTO_NUM, _PROTO_SRC_PORT, _PROTO_DST_PORT = 1, 2, 3
+_FILTER_ORIG_FLAGS, _FILTER_REPLY_FLAGS = 1, 2
+_FILTER_IP_SRC = 1 << 0
+"""CTA_FILTER_FLAG(CTA_IP_SRC): compare the source address of that direction only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One flow: the service it came to, and the server it was given. `tuple_` and `id` name it to the kernel."""
+
+    service: ServiceKey
+    server: IPAddress
+    port: int
+    tuple_: bytes
+    id: bytes
+
+
+Place = tuple[IPAddress, int]
+
+
+class Conntrack:
+    """A ctnetlink socket in the network namespace of the process that made it."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+        self._socket.bind((0, 0))
+        self._socket.settimeout(TIMEOUT_S)
+        self._sequence = 0
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def delete(self, service: ServiceKey, servers: Iterable[Place]) -> int:
+        """Delete the flows that these servers have of a service; how many there were. Raises ActuatorError."""
+        deleted = 0
+        for address, port in servers:
+            for _ in range(PASSES):
+                found = [
+                    flow
+                    for flow in self._dump(service.family, address)
+                    if flow.service == service and flow.server == address and flow.port == port
+                ]
+                if not found:
+                    break
+                self._delete(service.family, found)
+                deleted += len(found)
+        return deleted
+
+    def count(self, services: Iterable[ServiceKey], *, most: int) -> Mapping[tuple[ServiceKey, IPAddress, int], int]:
+        """Flows of each server of these services; of more than `most` flows in the table, the first `most` are looked
+        at."""
+        wanted = set(services)
+        counts: dict[tuple[ServiceKey, IPAddress, int], int] = {}
+        for family in sorted({service.family for service in wanted}, key=lambda family: family.value):
+            for seen, flow in enumerate(self._dump(family)):
+                if seen >= most:
+                    break
+                if flow.service in wanted:
+                    place = (flow.service, flow.server, flow.port)
+                    counts[place] = counts.get(place, 0) + 1
+        return counts
+
+    def _dump(self, family: Family, server: IPAddress | None = None) -> Iterator[Tracked]:
+        body = b""
+        if server is not None:
+            body = _nest(_TUPLE_REPLY, _nest(_TUPLE_IP, _attribute(_IP_SRC[family], server.packed)))
+            body += _nest(
+                _FILTER,
+                _attribute(_FILTER_ORIG_FLAGS, struct.pack("=I", 0))
+                + _attribute(_FILTER_REPLY_FLAGS, struct.pack("=I", _FILTER_IP_SRC)),
+            )
+        self._send(_CT_GET, _REQUEST | _DUMP, family, body)
+        for message in self._replies():
+            flow = _tracked(family, message[4:])
+            if flow is not None:
+                yield flow
+
+    def _delete(self, family: Family, flows: list[Tracked]) -> None:
+        for start in range(0, len(flows), BATCH):
+            batch = flows[start : start + BATCH]
+            for flow in batch:
+                self._send(_CT_DELETE, _REQUEST | _ACK, family, flow.tuple_ + flow.id)
+            for _ in batch:
+                self._acknowledged()
+
+    def _send(self, kind: int, flags: int, family: Family, body: bytes) -> None:
+        self._sequence += 1
+        payload = struct.pack("=BBH", _FAMILY[family], 0, 0) + body
+        self._socket.send(_HEADER.pack(_HEADER.size + len(payload), kind, flags, self._sequence, 0) + payload)
+
+    def _replies(self) -> Iterator[bytes]:
+        while True:
+            for kind, sequence, payload in self._receive():
+                if sequence != self._sequence:
+                    continue
+                if kind == _DONE:
+                    return
+                if kind == _ERROR:
+                    raise _error("list flows", payload)
+                yield payload
+
+    def _acknowledged(self) -> None:
+        for kind, _, payload in self._receive():
+            if kind == _ERROR:
+                code = -struct.unpack_from("=i", payload)[0]
+                if code not in {0, errno.ENOENT}:
+                    raise _error("delete a flow", payload)
+
+    def _receive(self) -> Iterator[tuple[int, int, bytes]]:
+        try:
+            data = self._socket.recv(_RECEIVE_OCTETS)
+        except OSError as error:
+            raise ActuatorError("connection tracking", error.strerror or str(error), errno=error.errno) from error
+        offset = 0
+        while offset + _HEADER.size <= len(data):
+            length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
+            yield kind, sequence, data[offset + _HEADER.size : offset + length]
+            offset += (length + 3) & ~3
+
+
+def _tracked(family: Family, body: bytes) -> Tracked | None:
+    attributes = dict(_attributes(body))
+    original, reply = attributes.get(_TUPLE_ORIG), attributes.get(_TUPLE_REPLY)
+    if original is None or reply is None:
+        return None
+    to_ip, to = _split(original)
+    from_ip, from_ = _split(reply)
+    protocol = next((p for p in Protocol if p.number == to.get(_PROTO_NUM, b"\0")[0]), None)
+    if protocol is None:
+        return None
+    return Tracked(
+        ServiceKey(_address(to_ip[_IP_DST[family]]), protocol, _port(to[_PROTO_DST_PORT])),
+        _address(from_ip[_IP_SRC[family]]),
+        _port(from_[_PROTO_SRC_PORT]),
+        _nest(_TUPLE_ORIG, original),
+        _attribute(_ID, attributes[_ID]) if _ID in attributes else b"",
+    )
+
+
+def _split(tuple_: bytes) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    parts = dict(_attributes(tuple_))
+    return dict(_attributes(parts.get(_TUPLE_IP, b""))), dict(_attributes(parts.get(_TUPLE_PROTO, b"")))
+
+
+def _address(octets: bytes) -> IPAddress:
+    return IPv4Address(octets) if len(octets) == 4 else IPv6Address(octets)
+
+
+def _port(octets: bytes) -> int:
+    return int.from_bytes(octets, "big")
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        if length < 4:
+            return
+        yield kind & ~_NESTED, data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _nest(kind: int, value: bytes) -> bytes:
+    return _attribute(kind | _NESTED, value)
+
+
+def _error(doing: str, payload: bytes) -> ActuatorError:
+    code = -struct.unpack_from("=i", payload)[0]
+    return ActuatorError(doing, errno.errorcode.get(code, str(code)), errno=code)

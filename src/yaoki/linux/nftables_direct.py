@@ -1,0 +1,241 @@
+"""Direct server return: `direct` services as rules of the netdev table, at the ingress of the VIP's interface.
+
+Only Ethernet addresses are rewritten; TTL, addresses and ports stay, and the server answers the client past the
+balancer. There is no connection tracking at ingress: the rules keep the flows themselves, in a map from source address
+and port to the server's MAC that they read first and update with each packet. So scheduling is per flow, never per
+packet; and:
+
+* a dead server's MAC is not among the live ones, so its flows fall through and are scheduled anew, at once and however
+  many there are; a drained server's is, so its flows stay;
+* of a TCP flow that ends, the entry moves to a second map with a short life, so that the last acknowledgements still
+  find the server and the flow leaves no entry behind for minutes;
+* with the map full, a hash decides, which stays the same as long as the servers do;
+* of a fragmented packet the first fragment has the ports, and leaves the server's MAC for the others under the packet's
+  identification.
+
+The destination MAC is the register in which a candidate is held between two rules. It is harmless that it is not put
+back when nobody is to have the packet: the kernel has decided before that the frame is for this host.
+
+Invariants: only frames sent to this host's own MAC are touched, so a flooded frame is never forwarded twice; a packet
+for which there is no live server goes up the local stack, where the inet table refuses it.
+"""
+
+from collections.abc import Iterator
+
+from yaoki.core.address import Family, MacAddress
+from yaoki.lb.schedulers import Pick, Slots, slots_of
+from yaoki.lb.service import Duty, Protocol, VirtualService
+from yaoki.linux.nftables_names import (
+    ADDRESS_TYPE,
+    DIRECT,
+    DIRECT_PRIORITY,
+    IP,
+    counter_name,
+    interface_name,
+    service_name,
+    wire_key,
+)
+from yaoki.linux.nftables_nat import HASH_SEED, masked_source, picked, slot_map
+from yaoki.linux.nftables_objects import Element, Objects
+from yaoki.linux.nftables_record import server_record, service_record
+
+FLOWS = 262_144
+"""Most flows of one service that are remembered; what more there are, the hash sends."""
+PERSISTENT_SOURCES = 65_536
+FRAGMENTED = 16_384
+"""Most fragmented packets under way at one time, of all services."""
+
+# Seconds without a packet after which a flow is forgotten; IPVS has the same defaults for the first three.
+ESTABLISHED_S = 900
+OPENING_S = 60
+DATAGRAM_S = 300
+CLOSING_S = 30
+FRAGMENT_S = 30
+"""RFC 8200, section 4.5, gives a reassembly 60 s; Linux gives 30."""
+
+_DYNAMIC = "flags dynamic,timeout; gc-interval 10s"
+
+
+def skeleton() -> Iterator[str]:
+    """The part that is there whatever services there are."""
+    yield f"add table {DIRECT}"
+    for family in Family:
+        address = ADDRESS_TYPE[family]
+        key = f"{address} . inet_proto . inet_service"
+        yield f"add map {DIRECT} services{family.value} {{ type {key} : verdict; }}"
+        yield f"add set {DIRECT} servers{family.value} {{ type {key} . {address} . inet_service; }}"
+    lifetime = f"{_DYNAMIC}; timeout {FRAGMENT_S}s; size {FRAGMENTED};"
+    packet4 = "ip saddr . ip daddr . ip protocol . ip id"
+    yield f"add map {DIRECT} fragments4 {{ typeof {packet4} : ether daddr; {lifetime} }}"
+    yield f"add map {DIRECT} fragments6 {{ typeof ip6 saddr . ip6 daddr . frag id : ether daddr; {lifetime} }}"
+
+
+def hook(interface: str) -> Objects:
+    """What one interface needs: the ingress hook, the way out, and the fragments that bear no ports."""
+    name = interface_name(interface)
+    packet4, packet6 = "ip saddr . ip daddr . ip protocol . ip id", "ip6 saddr . ip6 daddr . frag id"
+    return Objects(
+        {
+            f"ingress/{name}": (
+                "meta pkttype != host accept",
+                f"ip frag-off & 0x1fff != 0 goto fragment/{name}",
+                f"frag frag-off != 0 goto fragment/{name}",
+                "ip daddr . meta l4proto . th dport vmap @services4",
+                "ip6 daddr . meta l4proto . th dport vmap @services6",
+            ),
+            f"send/{name}": (
+                f"ip frag-off & 0x2000 != 0 update @fragments4 {{ {packet4} : ether daddr }}",
+                f"frag more-fragments 1 update @fragments6 {{ {packet6} : ether daddr }}",
+                f'fwd to "{interface}"',
+            ),
+            f"fragment/{name}": (
+                "ether saddr set ether daddr",
+                f'ether daddr set {packet4} map @fragments4 fwd to "{interface}"',
+                f'ether daddr set {packet6} map @fragments6 fwd to "{interface}"',
+            ),
+        }
+    )
+
+
+def hook_commands(interface: str) -> Iterator[str]:
+    """Put the hook of an interface there; it must not be there yet."""
+    name = interface_name(interface)
+    wanted = hook(interface)
+    spec = f'type filter hook ingress device "{interface}" priority {DIRECT_PRIORITY}; policy accept;'
+    for chain in (f"send/{name}", f"fragment/{name}"):
+        yield f"add chain {DIRECT} {chain}"
+        yield f"flush chain {DIRECT} {chain}"
+    yield f"add chain {DIRECT} ingress/{name} {{ {spec} }}"
+    for chain, rules in wanted.chains.items():
+        for rule in rules:
+            yield f"add rule {DIRECT} {chain} {rule}"
+
+
+def unhook_commands(name: str) -> Iterator[str]:
+    """Take a hook away, by the name of its interface in our names; no service may use it any more."""
+    for chain in (f"ingress/{name}", f"send/{name}", f"fragment/{name}"):
+        yield f"flush chain {DIRECT} {chain}"
+    for chain in (f"ingress/{name}", f"send/{name}", f"fragment/{name}"):
+        yield f"delete chain {DIRECT} {chain}"
+
+
+def render(service: VirtualService, rendering: str, *, flows: int = FLOWS) -> Objects:
+    """A service whose servers are all `direct`; `flows` is the size of its map of flows."""
+    key, name, family = service.key, service_name(service.key), service.key.family
+    flow = f"type {ADDRESS_TYPE[family]} . inet_service : ether_addr; {_DYNAMIC}"
+    sets = {f"map flows/{name}": f"{flow}; size {flows};"}
+    if key.protocol is Protocol.TCP:
+        sets[f"map closing/{name}"] = f"{flow}; timeout {CLOSING_S}s; size {flows};"
+    if service.persistence is not None:
+        source = f"type {ADDRESS_TYPE[family]} : ether_addr; {_DYNAMIC}"
+        sets[f"map persist/{name}"] = f"{source}; size {PERSISTENT_SOURCES};"
+    elements = {(f"services{family.value}", wire_key(key)): Element(f"goto {name}", service_record(service, rendering))}
+    for server in service.servers:
+        elements[f"servers{family.value}", f"{wire_key(key)} . {server.address} . {server.port}"] = Element(
+            comment=server_record(server)
+        )
+    counters = tuple(counter_name(key, server) for server in service.servers)
+    return Objects(_Rules(service).chains(), counters, sets, elements)
+
+
+class _Rules:
+    """The rules of one service."""
+
+    def __init__(self, service: VirtualService) -> None:
+        self._service = service
+        self._slots = slots_of(service)
+        self._name = service_name(service.key)
+        self._source = f"{IP[service.key.family]} saddr"
+        self._flow = f"{self._source} . th sport"
+        self._send = f"goto send/{interface_name(service.interface)}"
+        live = {
+            server.mac: counter_name(service.key, server)
+            for server in reversed(service.servers)
+            if server.duty is not Duty.OUT and server.mac is not None
+        }
+        self._count = _counting(live)
+        self._flows = f"@flows/{self._name}"
+
+    def chains(self) -> dict[str, tuple[str, ...]]:
+        chains = {self._name: tuple(self._known_flows()) + tuple(self._new_flow())}
+        if self._slots is not None:
+            chains[f"new/{self._name}"] = tuple(self._remember(self._slots))
+        if self._service.persistence is not None:
+            chains[f"keep/{self._name}"] = (self._touch_source(), self._send)
+        return chains
+
+    def _known_flows(self) -> Iterator[str]:
+        yield f'iifname != "{self._service.interface}" return'
+        yield "ether saddr set ether daddr"
+        if self._count:
+            known = f"ether daddr set {self._flow} map {self._flows} {self._count}"
+            onward = self._send if self._service.persistence is None else f"goto keep/{self._name}"
+            if self._service.key.protocol is Protocol.TCP:
+                closing = f"@closing/{self._name}"
+                yield f"tcp flags & (fin | syn | rst) == 0x0 {known} {self._update(ESTABLISHED_S)} {onward}"
+                yield (
+                    f"tcp flags & (fin | rst) != 0x0 ether daddr set {self._flow} map {self._flows} "
+                    f"update {closing} {{ {self._flow} : ether daddr }} {self._forget('flows')}"
+                )
+                yield f"tcp flags & syn == 0x0 ether daddr set {self._flow} map {closing} {self._count} {self._send}"
+                yield f"{known} {self._send}"
+            else:
+                yield f"{known} {self._update(DATAGRAM_S)} {onward}"
+        yield self._forget("flows")
+        if self._service.key.protocol is Protocol.TCP:
+            yield self._forget("closing")
+
+    def _new_flow(self) -> Iterator[str]:
+        if self._slots is None:
+            return
+        if self._service.persistence is not None:
+            source = masked_source(self._service.key.family, self._service.persistence)
+            persist = f"@persist/{self._name}"
+            eligible = ", ".join(str(mac) for mac in sorted({str(server.mac) for server in self._slots.servers}))
+            yield f"ether daddr set {source} map {persist} ether daddr {{ {eligible} }} goto new/{self._name}"
+            yield f"delete {persist} {{ {source} : ether daddr }}"
+        yield f"ether daddr set {self._picked(self._slots)} goto new/{self._name}"
+
+    def _picked(self, slots: Slots) -> str:
+        if len(set(slots.servers)) == 1:
+            return str(slots.servers[0].mac)
+        return f"{picked(slots, self._service.key.family)} map {_macs(slots)}"
+
+    def _remember(self, slots: Slots) -> Iterator[str]:
+        """Put the flow on its server's account; with no room for that, find a server that is found again."""
+        tcp = self._service.key.protocol is Protocol.TCP
+        persistence = self._service.persistence
+        if persistence is not None:
+            yield self._touch_source()
+        yield f"{self._update(OPENING_S if tcp else DATAGRAM_S)} {self._count} {self._send}"
+        hashed = self._flow
+        if persistence is not None:
+            hashed = masked_source(self._service.key.family, persistence)
+            yield f"ether daddr set {hashed} map @persist/{self._name} {self._count} {self._send}"
+        if slots.pick is Pick.IN_TURN and len(set(slots.servers)) > 1:
+            yield f"ether daddr set jhash {hashed} mod {len(slots)} seed {HASH_SEED:#x} map {_macs(slots)}"
+        yield f"{self._count} {self._send}"
+
+    def _update(self, seconds: int) -> str:
+        return f"update {self._flows} {{ {self._flow} timeout {seconds}s : ether daddr }}"
+
+    def _forget(self, map_: str) -> str:
+        return f"delete @{map_}/{self._name} {{ {self._flow} : ether daddr }}"
+
+    def _touch_source(self) -> str:
+        persistence = self._service.persistence
+        assert persistence is not None
+        source = masked_source(self._service.key.family, persistence)
+        seconds = round(persistence.timeout.total_seconds())
+        return f"update @persist/{self._name} {{ {source} timeout {seconds}s : ether daddr }}"
+
+
+def _counting(live: dict[MacAddress, str]) -> str:
+    """Counts the packet for the server whose MAC it bears; no match, and so no further, if that one is not live."""
+    if not live:
+        return ""
+    return "counter name ether daddr map { " + ", ".join(f'{mac} : "{name}"' for mac, name in live.items()) + " }"
+
+
+def _macs(slots: Slots) -> str:
+    return slot_map(str(server.mac) for server in slots.servers)

@@ -1,0 +1,196 @@
+"""What is in our tables, read from the kernel: which objects each service has, and which service they were made for.
+
+Rules are not compared: the digest beside a service says what they were made from.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaoki.core.address import Family, parse_address
+from yaoki.lb.plan import ActualService
+from yaoki.lb.service import Protocol, RealServer, ServiceKey
+from yaoki.linux.nftables_names import DIRECT, REFUSAL, TABLES, TRANSLATION, address_of, interface_name, wire_key
+from yaoki.linux.nftables_nat import SPACES
+from yaoki.linux.nftables_objects import NOTHING, Element, Objects
+from yaoki.linux.nftables_record import read_server, read_service
+from yaoki.linux.nftables_session import NftSession
+
+_BY_SERVICE = ("services", "servers", "refused")
+"""Shared maps whose keys begin with address, protocol, port; in all others the protocol is in the map's name."""
+
+_PREFIXES = frozenset({"new", "keep", "pin", "flows", "closing", "persist"})
+
+_SHARED = {
+    REFUSAL: tuple(f"refused{family.value}" for family in Family),
+    DIRECT: tuple(f"{name}{family.value}" for name in ("services", "servers") for family in Family),
+    TRANSLATION: (
+        *(f"{name}{family.value}" for name in ("services", "servers") for family in Family),
+        *(
+            f"{name}_{proto.value}{family.value}"
+            for name in ("counters", "sources", "pins")
+            for family, proto in SPACES
+        ),
+        "routed",
+    ),
+}
+
+ServiceObjects = dict[str, Objects]
+"""By table."""
+
+
+@dataclass(slots=True)
+class Inventory:
+    """The objects of each service, the services they were made for, and the interfaces that we hook in at."""
+
+    objects: dict[ServiceKey, ServiceObjects] = field(default_factory=dict)
+    services: dict[ServiceKey, ActualService] = field(default_factory=dict)
+    hooked: set[str] = field(default_factory=set)
+    """Names of ingress hooks' interfaces, in the form of `interface_name`."""
+    routed: set[str] = field(default_factory=set)
+    tables: set[str] = field(default_factory=set)
+    """Tables that are there in the present rendering."""
+    foreign: set[str] = field(default_factory=set)
+    """Tables of ours that another rendering made."""
+
+    def copy(self) -> "Inventory":
+        """One that can be changed while this one stays; the values are immutable."""
+        return Inventory(
+            dict(self.objects),
+            dict(self.services),
+            set(self.hooked),
+            set(self.routed),
+            set(self.tables),
+            set(self.foreign),
+        )
+
+
+def take(session: NftSession, rendering: str) -> Inventory:
+    """Read everything of ours. Of a table that another rendering made, only the name."""
+    inventory = Inventory()
+    for table in TABLES:
+        listing = session.ask(f"list table {table}", terse=True)
+        if not listing:
+            continue
+        chains = [item["chain"]["name"] for item in listing if "chain" in item]
+        if rendering in chains:
+            inventory.tables.add(table)
+            _take_table(session, table, listing, inventory)
+        else:
+            inventory.foreign.add(table)
+    _complete(inventory)
+    return inventory
+
+
+def _take_table(session: NftSession, table: str, listing: list[dict[str, Any]], inventory: Inventory) -> None:
+    parts: dict[ServiceKey, _Part] = {}
+    for kind, item in ((kind, item) for entry in listing for kind, item in entry.items()):
+        name = item.get("name", "")
+        if kind == "chain" and name.startswith("ingress/"):
+            inventory.hooked.add(name.removeprefix("ingress/"))
+        key = _owner(name) if kind in {"chain", "counter", "set", "map"} else None
+        if key is not None:
+            parts.setdefault(key, _Part()).add(kind, name)
+    for name in _SHARED[table]:
+        kind = "map" if name.startswith(("services", "counters", "sources", "pins")) else "set"
+        elements = _elements(session.ask(f"list {kind} {table} {name}"))
+        if name == "routed":
+            inventory.routed |= set(elements)
+            continue
+        for element_key, element in elements.items():
+            parts.setdefault(_service_of(name, element_key), _Part()).elements[name, element_key] = element
+    for key, part in parts.items():
+        inventory.objects.setdefault(key, {})[table] = part.objects()
+
+
+def _complete(inventory: Inventory) -> None:
+    """Find the services by the records beside their objects. Objects without a record stay, as of nobody."""
+    for key, tables in inventory.objects.items():
+        for table in (TRANSLATION, DIRECT):
+            objects = tables.get(table, NOTHING)
+            element = objects.elements.get((f"services{key.family.value}", wire_key(key)))
+            if element is None:
+                continue
+            record = read_service(element.comment, key, tuple(_servers(objects)))
+            if record is not None:
+                digest, service = record
+                hooked = table == TRANSLATION or interface_name(service.interface) in inventory.hooked
+                inventory.services[key] = ActualService(service, digest, hooked)
+
+
+def _servers(objects: Objects) -> Iterator[RealServer]:
+    for (map_name, element_key), element in objects.elements.items():
+        if map_name.startswith("servers"):
+            *_, address, port = element_key.split(" . ")
+            server = read_server(element.comment, parse_address(address), int(port))
+            if server is not None:
+                yield server
+
+
+class _Part:
+    """The objects of one service in one table, while they are collected."""
+
+    def __init__(self) -> None:
+        self.elements: dict[tuple[str, str], Element] = {}
+        self._chains: dict[str, tuple[str, ...]] = {}
+        self._sets: dict[str, str] = {}
+        self._counters: list[str] = []
+
+    def add(self, kind: str, name: str) -> None:
+        match kind:
+            case "chain":
+                self._chains[name] = ()
+            case "counter":
+                self._counters.append(name)
+            case _:
+                self._sets[f"{kind} {name}"] = ""
+
+    def objects(self) -> Objects:
+        return Objects(self._chains, tuple(self._counters), self._sets, self.elements)
+
+
+def _owner(name: str) -> ServiceKey | None:
+    """The service that an object belongs to, by the object's name; None for one of the skeleton."""
+    words = name.split("/")
+    if words[0] in _PREFIXES:
+        words = words[1:]
+    if len(words) < 3 or words[0] not in {protocol.value for protocol in Protocol}:
+        return None
+    return ServiceKey(address_of(words[1]), Protocol(words[0]), int(words[2]))
+
+
+def _service_of(map_name: str, element_key: str) -> ServiceKey:
+    words = element_key.split(" . ")
+    if map_name[:-1] in _BY_SERVICE:
+        return ServiceKey(parse_address(words[0]), Protocol(words[1]), int(words[2]))
+    protocol = map_name.split("_")[1][:-1]
+    return ServiceKey(parse_address(words[0]), Protocol(protocol), int(words[1]))
+
+
+def _elements(listing: list[dict[str, Any]]) -> dict[str, Element]:
+    found: dict[str, Element] = {}
+    for entry in listing:
+        for item in entry.values():
+            for raw in item.get("elem", ()):
+                key, data = raw if "map" in item else (raw, None)
+                comment = ""
+                if isinstance(key, dict) and "elem" in key:
+                    comment = key["elem"].get("comment", "")
+                    key = key["elem"]["val"]
+                found[_text(key)] = Element("" if data is None else _data(data), comment)
+    return found
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - nft's JSON: a string, a number, or a concatenation of them
+    if isinstance(value, dict) and "concat" in value:
+        return " . ".join(str(part) for part in value["concat"])
+    return str(value)
+
+
+def _data(value: Any) -> str:  # noqa: ANN401 - nft's JSON: a verdict, an address, or the name of a counter
+    if isinstance(value, dict):
+        return f"goto {value['goto']['target']}"
+    try:
+        return str(parse_address(value))
+    except ValueError:
+        return f'"{value}"'

@@ -1,0 +1,76 @@
+"""What our kernel objects are called, and where they hook in.
+
+Everything of ours is in three tables: `inet yaoki-nat` (address translation), `netdev yaoki` (direct return) and
+`inet yaoki` (refusal). The first is there only if it is needed, because it brings connection tracking with it. A
+service's objects begin with the service's name in the kernel, "tcp/192.0.2.50/80"; in IPv6 addresses "." stands for
+":", because nft's identifiers know no colon.
+"""
+
+from yaoki.core.address import Family, IPAddress, parse_address
+from yaoki.lb.service import Protocol, RealServer, ServiceKey
+
+TRANSLATION = "inet yaoki-nat"
+DIRECT = "netdev yaoki"
+REFUSAL = "inet yaoki"
+TABLES = (REFUSAL, TRANSLATION, DIRECT)
+
+ADDRESS_TYPE = {Family.IPV4: "ipv4_addr", Family.IPV6: "ipv6_addr"}
+IP = {Family.IPV4: "ip", Family.IPV6: "ip6"}
+
+# Netdev ingress and prerouting hooks run in ascending order of priority. Whatever may have to silence a VIP (a dead-man
+# gate) hooks in at GATE_PRIORITY and so comes before everything here.
+GATE_PRIORITY = -500
+DIRECT_PRIORITY = -200
+TRANSLATION_PRIORITY = -100
+"""The kernel's own for destination translation."""
+ACCOUNT_PRIORITY = -90
+REFUSE_PRIORITY = -10
+SOURCE_PRIORITY = 100
+"""The kernel's own for source translation."""
+
+_ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+
+
+def address_name(address: IPAddress) -> str:
+    """An address in the form in which it may be part of a name."""
+    return str(address).replace(":", ".")
+
+
+def service_name(key: ServiceKey) -> str:
+    """The name that a service's objects begin with."""
+    return f"{key.protocol.value}/{address_name(key.address)}/{key.port}"
+
+
+def wire_key(key: ServiceKey) -> str:
+    """A service's key in the maps that lead to services."""
+    return f"{key.address} . {key.protocol.value} . {key.port}"
+
+
+def counter_name(key: ServiceKey, server: RealServer) -> str:
+    """The counter of one server of one service. It lasts as long as the server has its place there."""
+    return f"{service_name(key)}/{address_name(server.address)}/{server.port}"
+
+
+def parse_counter_name(name: str) -> tuple[ServiceKey, IPAddress, int] | None:
+    """Back from the name of a counter; None for one that is not ours."""
+    parts = name.split("/")
+    if len(parts) != 5:
+        return None
+    try:
+        key = ServiceKey(address_of(parts[1]), Protocol(parts[0]), int(parts[2]))
+        return key, address_of(parts[3]), int(parts[4])
+    except ValueError:
+        return None
+
+
+def interface_name(interface: str) -> str:
+    """An interface in the form in which it may be part of a name; equal names only for equal interfaces."""
+    return "".join(char if char in _ALLOWED else f"_{ord(char):02x}" for char in interface)
+
+
+def address_of(name: str) -> IPAddress:
+    """Back from `address_name`. Raises ValueError for what is no address."""
+    try:
+        return parse_address(name)
+    except ValueError:
+        return parse_address(name.replace(".", ":"))

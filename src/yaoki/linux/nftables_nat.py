@@ -1,0 +1,180 @@
+"""Address translation: `nat` and `fullnat` services as rules.
+
+Connection tracking holds the flows: the nat hook sees a flow's first packet only, so scheduling is per flow. A service
+is found by one map from address, protocol and port to its chain. Each server has its named counter, found by what
+connection tracking knows of the packet's flow, so counters do not depend on the service's rules.
+
+A flow whose entry is deleted is scheduled anew at its next packet: UDP goes on with another server; of TCP the other
+server knows nothing, and refuses with a reset, which the client is told at once.
+
+Invariants: a packet is translated only if its destination is an address of this node, so a node that does not own the
+VIP routes it on to the owner; nothing here looks at or sets a mark.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+from yaoki.core.address import Family
+from yaoki.lb.schedulers import Pick, Slots, slots_of
+from yaoki.lb.service import Forward, Protocol, RealServer, ServiceKey, SourcePersistence, VirtualService
+from yaoki.linux.nftables_names import (
+    ACCOUNT_PRIORITY,
+    ADDRESS_TYPE,
+    IP,
+    REFUSE_PRIORITY,
+    SOURCE_PRIORITY,
+    TRANSLATION,
+    TRANSLATION_PRIORITY,
+    address_name,
+    counter_name,
+    service_name,
+    wire_key,
+)
+from yaoki.linux.nftables_objects import Element, Objects
+from yaoki.linux.nftables_record import server_record, service_record
+
+HASH_SEED = 0x59414F4B
+"""One seed on every node: two balancers agree on the server of a source."""
+
+PERSISTENT_SOURCES = 65536
+"""Most sources that one server remembers; a source more is scheduled like one that was never seen."""
+
+SPACES = tuple((family, protocol) for family in Family for protocol in Protocol)
+
+
+def skeleton() -> Iterator[str]:
+    """The part that is there whatever services there are: hooks, and the maps that lead to services."""
+    yield f"add table {TRANSLATION}"
+    for family in Family:
+        address = ADDRESS_TYPE[family]
+        key = f"{address} . inet_proto . inet_service"
+        yield f"add map {TRANSLATION} services{family.value} {{ type {key} : verdict; }}"
+        yield f"add set {TRANSLATION} servers{family.value} {{ type {key} . {address} . inet_service; }}"
+    for family, protocol in SPACES:
+        address, space = ADDRESS_TYPE[family], _space(family, protocol)
+        flow = f"{address} . inet_service . {address} . inet_service"
+        yield f"add map {TRANSLATION} counters_{space} {{ type {flow} : counter; }}"
+        yield f"add map {TRANSLATION} sources_{space} {{ type {flow} : {address}; }}"
+        yield f"add map {TRANSLATION} pins_{space} {{ type {flow} : verdict; }}"
+    yield f"add set {TRANSLATION} routed {{ type ifname; }}"
+    for chain, hook, rules in _base_chains():
+        yield f"add chain {TRANSLATION} {chain} {{ type {hook}; policy accept; }}"
+        for rule in rules:
+            yield f"add rule {TRANSLATION} {chain} {rule}"
+
+
+def _base_chains() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    find = tuple(
+        f"fib daddr type local {IP[f]} daddr . meta l4proto . th dport vmap @services{f.value}" for f in Family
+    )
+    yield "prerouting", f"nat hook prerouting priority {TRANSLATION_PRIORITY}", find
+    yield "output", f"nat hook output priority {TRANSLATION_PRIORITY}", find
+    account = [f"{_flow(f)} map @counters_{_space(f, p)}" for f, p in SPACES]
+    pins = [f"{_flow(f)} vmap @pins_{_space(f, p)}" for f, p in SPACES]
+    original = "ct status dnat ct direction original"
+    yield (
+        "account",
+        f"filter hook prerouting priority {ACCOUNT_PRIORITY}",
+        (
+            *(f"{original} meta l4proto {p} counter name {rule}" for (_, p), rule in zip(SPACES, account, strict=True)),
+            *(f"{original} meta l4proto {p} {rule}" for (_, p), rule in zip(SPACES, pins, strict=True)),
+        ),
+    )
+    yield (
+        "postrouting",
+        f"nat hook postrouting priority {SOURCE_PRIORITY}",
+        tuple(
+            f"ct status dnat meta l4proto {p} snat {IP[f]} to {_flow(f)} map @sources_{_space(f, p)}" for f, p in SPACES
+        ),
+    )
+    # IPv4 has a sysctl for this. A redirect would tell a server to send its replies past the balancer.
+    yield (
+        "redirects",
+        f"filter hook output priority {REFUSE_PRIORITY}",
+        ("oifname @routed icmpv6 type nd-redirect drop",),
+    )
+
+
+def render(service: VirtualService, rendering: str) -> Objects:
+    """A service whose servers are all `nat` or `fullnat`."""
+    key, name = service.key, service_name(service.key)
+    family, space = key.family, _space(key.family, key.protocol)
+    slots = slots_of(service)
+    elements = {(f"services{family.value}", wire_key(key)): Element(f"goto {name}", service_record(service, rendering))}
+    sets: dict[str, str] = {}
+    chains: dict[str, tuple[str, ...]] = {name: tuple(_rules(service, slots))}
+    for server in service.servers:
+        flow = f"{key.address} . {key.port} . {server.address} . {server.port}"
+        elements[f"servers{family.value}", f"{wire_key(key)} . {server.address} . {server.port}"] = Element(
+            comment=server_record(server)
+        )
+        elements[f"counters_{space}", flow] = Element(f'"{counter_name(key, server)}"')
+        if server.forward is Forward.FULLNAT and server.source is not None:
+            elements[f"sources_{space}", flow] = Element(str(server.source))
+        if service.persistence is not None and server.eligible:
+            pin = _pin(key, server)
+            sets[f"set {pin}"] = (
+                f"type {ADDRESS_TYPE[family]}; flags dynamic,timeout; gc-interval 10s; size {PERSISTENT_SOURCES};"
+            )
+            source = masked_source(family, service.persistence)
+            timeout = f"{round(service.persistence.timeout.total_seconds())}s"
+            chains[pin] = (f"update @{pin} {{ {source} timeout {timeout} }}",)
+            elements[f"pins_{space}", flow] = Element(f"goto {pin}")
+    counters = tuple(counter_name(key, server) for server in service.servers)
+    return Objects(chains, counters, sets, elements)
+
+
+def _rules(service: VirtualService, slots: Slots | None) -> Iterator[str]:
+    if slots is None:
+        return
+    key = service.key
+    ip = IP[key.family]
+    lead = f"meta l4proto {key.protocol.value}"
+    if service.persistence is not None:
+        source = masked_source(key.family, service.persistence)
+        for server in service.eligible:
+            yield f"{lead} {source} @{_pin(key, server)} dnat {ip} to {_place(server)}"
+    if len(set(slots.servers)) == 1:
+        yield f"{lead} dnat {ip} to {_place(slots.servers[0])}"
+    else:
+        places = (f"{server.address} . {server.port}" for server in slots.servers)
+        yield f"{lead} dnat {ip} to {picked(slots, key.family)} map {slot_map(places)}"
+
+
+def picked(slots: Slots, family: Family) -> str:
+    """The expression whose value is the number of a new flow's slot."""
+    if slots.pick is Pick.IN_TURN:
+        return f"numgen inc mod {len(slots)}"
+    return f"jhash {IP[family]} saddr mod {len(slots)} seed {HASH_SEED:#x}"
+
+
+def slot_map(values: Iterator[str]) -> str:
+    """A map from slot numbers to what the slots hold."""
+    return "{ " + ", ".join(f"{slot} : {value}" for slot, value in enumerate(values)) + " }"
+
+
+def masked_source(family: Family, persistence: SourcePersistence) -> str:
+    """The source address as persistence sees it."""
+    whole = f"{IP[family]} saddr"
+    if persistence.prefix_length == family.bits:
+        return whole
+    ones = (1 << family.bits) - (1 << family.bits - persistence.prefix_length)
+    return f"{whole} & {IPv4Address(ones) if family is Family.IPV4 else IPv6Address(ones)}"
+
+
+def _flow(family: Family) -> str:
+    """What connection tracking knows of a flow: the service it came to, and the server it was given."""
+    ip = IP[family]
+    return f"ct original {ip} daddr . ct original proto-dst . ct reply {ip} saddr . ct reply proto-src"
+
+
+def _space(family: Family, protocol: Protocol) -> str:
+    return f"{protocol.value}{family.value}"
+
+
+def _pin(key: ServiceKey, server: RealServer) -> str:
+    return f"pin/{service_name(key)}/{address_name(server.address)}/{server.port}"
+
+
+def _place(server: RealServer) -> str:
+    return f"[{server.address}]:{server.port}" if server.address.version == 6 else f"{server.address}:{server.port}"

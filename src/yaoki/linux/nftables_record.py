@@ -1,0 +1,92 @@
+"""What is written beside a service and its servers in the kernel, so that a restarted node finds it there.
+
+A record is the comment of an element: a few words, the name last. nft keeps at most 128 octets of it, so a name longer
+than what is left is cut; the digest is of the whole name.
+"""
+
+from datetime import timedelta
+
+from yaoki.core.address import IPAddress, MacAddress, parse_address
+from yaoki.lb.digest import digest
+from yaoki.lb.service import (
+    Duty,
+    Forward,
+    RealServer,
+    Scheduler,
+    ServiceKey,
+    SourcePersistence,
+    VirtualService,
+    WhenAllDown,
+)
+
+LONGEST = 127
+_NONE = "-"
+
+
+def service_record(service: VirtualService, rendering: str) -> str:
+    """Digest, scheduler, when-all-down, persistence, interface, name."""
+    persistence = service.persistence
+    words = (
+        digest(service, rendering),
+        service.scheduler.value,
+        service.when_all_down.value,
+        _NONE if persistence is None else f"{persistence.prefix_length}/{persistence.timeout.total_seconds():g}",
+        service.interface,
+        service.name,
+    )
+    return " ".join(words)[:LONGEST]
+
+
+def server_record(server: RealServer) -> str:
+    """Duty, weight, forwarding method, MAC, source, name."""
+    words = (
+        server.duty.value,
+        str(server.weight),
+        server.forward.value,
+        _NONE if server.mac is None else str(server.mac),
+        _NONE if server.source is None else str(server.source),
+        server.name,
+    )
+    return " ".join(words)[:LONGEST]
+
+
+def read_service(record: str, key: ServiceKey, servers: tuple[RealServer, ...]) -> tuple[str, VirtualService] | None:
+    """Digest and service; None for a record that another version wrote in another form."""
+    try:
+        digest_, scheduler, when_all_down, persistence, interface, name = record.split(" ", 5)
+        return digest_, VirtualService(
+            name,
+            key,
+            interface=interface,
+            scheduler=Scheduler(scheduler),
+            servers=servers,
+            persistence=_persistence(persistence),
+            when_all_down=WhenAllDown(when_all_down),
+        )
+    except ValueError:
+        return None
+
+
+def read_server(record: str, address: IPAddress, port: int) -> RealServer | None:
+    """A server by its place and its record; None for a record in another form."""
+    try:
+        duty, weight, forward, mac, source, name = record.split(" ", 5)
+        return RealServer(
+            name,
+            address,
+            port,
+            Forward(forward),
+            int(weight),
+            Duty(duty),
+            None if mac == _NONE else MacAddress.parse(mac),
+            None if source == _NONE else parse_address(source),
+        )
+    except ValueError:
+        return None
+
+
+def _persistence(word: str) -> SourcePersistence | None:
+    if word == _NONE:
+        return None
+    prefix_length, seconds = word.split("/")
+    return SourcePersistence(int(prefix_length), timedelta(seconds=float(seconds)))
