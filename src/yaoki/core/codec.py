@@ -14,7 +14,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import timedelta
-from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -23,7 +22,6 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from operator import is_
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -109,8 +107,8 @@ def _converter(events: Mapping[str, type[EventBody]]) -> Converter:
     for type_, parse in _BY_TEXT:
         converter.register_unstructure_hook(type_, str)
         converter.register_structure_hook(type_, _text_hook(parse))
-    for primitive in (str, int, bool):  # not their subclasses: enums of text are to become enums again
-        converter.register_structure_hook_func(partial(is_, primitive), _exactly(primitive))
+    for primitive in (str, int, bool):
+        converter.register_structure_hook(primitive, _exactly(primitive))
     converter.register_structure_hook(float, _number)
     converter.register_unstructure_hook(Instant, lambda instant: instant.us)
     converter.register_structure_hook(Instant, lambda us, _: Instant(_whole(us)))
@@ -194,10 +192,12 @@ def _text_hook(parse: Callable[[str], object]) -> Callable[[Any, Any], object]:
 
 
 def _exactly(primitive: type) -> Callable[[Any, Any], Any]:
-    def read(value: Any, _: Any) -> Any:  # noqa: ANN401
+    """Called for subclasses of the primitive, too: an enum of text is to become that enum again."""
+
+    def read(value: Any, type_: Any) -> Any:  # noqa: ANN401
         if type(value) is not primitive:
             raise TypeError(f"{value!r} is not {primitive.__name__}")
-        return value
+        return value if type_ is primitive else type_(value)
 
     return read
 
