@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     for problem in examination.problems:
         if not (args.quiet and problem.severity is Severity.NOTICE):
             print(_coloured(problem, paint) + "\n")
+    for rule in examination.cut_short:
+        print(f"there is more of [{rule}] than is shown")
     print(f"{args.file}: {_summary(examination)}")
     return int(failed)
 
@@ -78,6 +80,7 @@ def _counted(count: int, noun: str) -> str:
 def _as_json(examination: Examination, *, ok: bool) -> dict[str, object]:
     return {
         "ok": ok,
+        "cut_short": examination.cut_short,
         "problems": [_problem(problem) for problem in examination.problems],
         "acknowledged": [_problem(problem) for problem in examination.acknowledged],
     }

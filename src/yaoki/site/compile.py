@@ -9,7 +9,7 @@ A service without a check of its own gets a TCP connection to the server's port,
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from yaoki.checks.check import (
@@ -27,6 +27,7 @@ from yaoki.checks.check import (
 )
 from yaoki.core.address import Family, IPAddress
 from yaoki.lb.service import Forward, Protocol, ServiceKey, SourcePersistence
+from yaoki.site.allocation import collector_paused
 from yaoki.site.model import CheckDefinition, Interface, Machine, Persistence, Server, Service, Site, Vip
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackPlan
 from yaoki.vrrp.params import RouterKey, RouterParams
@@ -37,7 +38,8 @@ DEFAULT_SCHEDULE = Schedule(interval=timedelta(seconds=1), timeout=timedelta(mil
 def compile_site(site: Site) -> dict[str, NodePlan]:
     """The plans of all nodes, by node."""
     generation = generation_of(site)
-    return {node.name: _NodeCompiler(site, node).compile(generation) for node in site.nodes}
+    with collector_paused():
+        return {node.name: _NodeCompiler(site, node).compile(generation) for node in site.nodes}
 
 
 def compile_node(site: Site, node: str) -> NodePlan:
@@ -45,11 +47,11 @@ def compile_node(site: Site, node: str) -> NodePlan:
     return _NodeCompiler(site, site.machine(node)).compile(generation_of(site))
 
 
-def server_address(site: Site, service: Service, server: Server, family: Family) -> IPAddress | None:
-    """The address under which a service's server is reached: the one on the VIP's network if it has one there."""
-    host = site.machine(server.host)
-    near = host.on_network(site.vip(service.vip).network)
-    candidates = (near, *host.interfaces) if near is not None else host.interfaces
+def server_address(site: Site, vip: str, host: str, family: Family) -> IPAddress | None:
+    """The address under which a host is reached as a server behind a VIP: that on the VIP's network if it has one."""
+    machine = site.machine(host)
+    near = machine.on_network(site.vip(vip).network)
+    candidates = (near, *machine.interfaces) if near is not None else machine.interfaces
     found = (interface.address(family) for interface in candidates)
     return next((address for address in found if address is not None), None)
 
@@ -65,15 +67,29 @@ def generation_of(site: Site) -> str:
     return hashlib.sha256(repr(site).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a node reaches a host for a VIP in one family; `number` tells addresses apart faster than they do."""
+
+    address: IPAddress
+    source: IPAddress | None
+    number: tuple[int, int, int]
+
+
 class _NodeCompiler:
-    """Compiles one node; its checks gather here, one for each identity, under the name by which it was met first."""
+    """Compiles one node; its checks gather here, one for each identity, under the name by which it was met first.
+
+    A large node has 40,000 checks, and hashing addresses and parameters would cost more than all the rest: ways and
+    parameters are found by names and kept, and checks are told apart by small numbers.
+    """
 
     def __init__(self, site: Site, node: Machine) -> None:
         self._site = site
         self._node = node
-        self._specs: dict[CheckId, CheckSpec] = {}
-        # By words rather than by identity: hashing addresses and parameters costs more than all the rest.
-        self._known: dict[tuple[str, str, int, IPAddress], CheckId] = {}
+        self._ways: dict[tuple[str, str, Family], _Way | None] = {}
+        self._params: dict[tuple[str, int], tuple[KindParams, int]] = {}
+        self._params_numbers: dict[KindParams, int] = {}
+        self._checks: dict[tuple[int, int, int, int], CheckSpec] = {}
 
     def compile(self, generation: str) -> NodePlan:
         site, node = self._site, self._node
@@ -92,7 +108,7 @@ class _NodeCompiler:
             generation=generation,
             routers=tuple(routers),
             services=tuple(services),
-            checks=tuple(self._specs.values()),
+            checks=tuple(self._checks.values()),
             tracks=tuple(
                 TrackPlan(router.key, track.service, track.weight)
                 for router in routers
@@ -124,44 +140,52 @@ class _NodeCompiler:
         self, service: Service, server: Server, family: Family, definitions: tuple[CheckDefinition, ...]
     ) -> ServerPlan | None:
         """The server in one family; None if it has no address there."""
-        address = server_address(self._site, service, server, family)
-        if address is None:
+        place = (server.host, service.vip, family)
+        way = self._ways[place] if place in self._ways else self._ways.setdefault(place, self._way(*place))
+        if way is None:
             return None
         port = service.port if server.port is None else server.port
         forward = service.forward if server.forward is None else server.forward
-        source = self._own_address(service, address)
         return ServerPlan(
             name=server.host,
-            address=address,
+            address=way.address,
             port=port,
             forward=forward,
             weight=server.weight,
-            checks=tuple(self._check(definition, server.host, address, port, source) for definition in definitions),
-            source=source if forward is Forward.FULLNAT else None,
+            checks=tuple([self._check(definition, server.host, port, way) for definition in definitions]),
+            source=way.source if forward is Forward.FULLNAT else None,
         )
 
-    def _own_address(self, service: Service, target: IPAddress) -> IPAddress | None:
+    def _way(self, host: str, vip: str, family: Family) -> _Way | None:
+        address = server_address(self._site, vip, host, family)
+        if address is None:
+            return None
+        source = self._own_address(vip, address)
+        return _Way(address, source, (address.version, int(address), 0 if source is None else int(source)))
+
+    def _own_address(self, vip: str, target: IPAddress) -> IPAddress | None:
         """The node's own address, never a VIP, from which a server sees it: on-link if there is such, else that on
-        the service's VIP network."""
+        the VIP's network."""
         for interface in self._node.interfaces:
             for own in interface.addresses:
                 if target in own.network:
                     return own.ip
-        near = self._node.on_network(self._site.vip(service.vip).network)
+        near = self._node.on_network(self._site.vip(vip).network)
         return None if near is None else near.address(Family.of(target))
 
-    def _check(
-        self, definition: CheckDefinition, host: str, address: IPAddress, port: int, source: IPAddress | None
-    ) -> CheckId:
+    def _check(self, definition: CheckDefinition, host: str, port: int, way: _Way) -> CheckId:
         """The identity of a check of one server; the first of equal checks decides on schedule and name."""
-        key = (definition.name, host, port, address)
-        identity = self._known.get(key)
-        if identity is None or identity.source != source:
-            identity = CheckId(address, with_port(definition.params, port), source)
-            self._known[key] = identity
-            spec = CheckSpec(identity, definition.schedule, f"{definition.name} on {host}")
-            self._specs.setdefault(identity, spec)
-        return identity
+        known = self._params.get((definition.name, port))
+        if known is None:
+            params = with_port(definition.params, port)
+            number = self._params_numbers.setdefault(params, len(self._params_numbers))
+            known = self._params[definition.name, port] = (params, number)
+        key = (known[1], *way.number)
+        spec = self._checks.get(key)
+        if spec is None:
+            identity = CheckId(way.address, known[0], way.source)
+            spec = self._checks[key] = CheckSpec(identity, definition.schedule, f"{definition.name} on {host}")
+        return spec.id
 
 
 def _routers(vip: Vip, interface: Interface, node: str) -> Iterable[RouterParams]:

@@ -5,7 +5,7 @@ that cannot work whatever one says (firm rules) are not to be acknowledged.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yaoki.core.error import Problem, SiteError
@@ -15,14 +15,21 @@ from yaoki.site.load import LoadedSite, read_site
 from yaoki.site.reading import suggestion
 from yaoki.site.source_map import Path as SitePath
 
+MAX_FINDINGS = 100
+"""Findings kept of one rule; who has more mends a few and asks again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The result: `loaded` is None if errors of shape or reference make the file unusable."""
+    """The result: `loaded` is None if errors of shape or reference make the file unusable.
+
+    `cut_short` names the rules that found more than MAX_FINDINGS; only so many of each are kept.
+    """
 
     loaded: LoadedSite | None
     problems: tuple[Problem, ...]
     acknowledged: tuple[Problem, ...] = ()
+    cut_short: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -40,9 +47,9 @@ def examine(path: Path) -> Examination:
     if reading.loaded is None:
         return Examination(None, reading.problems)
     broken = bool(reading.problems)
-    problems, acknowledged = lint(reading.loaded, partial=broken)
-    ordered = sorted((*reading.problems, *problems), key=_order)
-    return Examination(None if broken else reading.loaded, tuple(ordered), tuple(acknowledged))
+    found = lint(reading.loaded, partial=broken)
+    ordered = sorted((*reading.problems, *found.problems), key=_order)
+    return replace(found, loaded=None if broken else reading.loaded, problems=tuple(ordered))
 
 
 def accept_site(path: Path) -> LoadedSite:
@@ -53,18 +60,22 @@ def accept_site(path: Path) -> LoadedSite:
     return examination.loaded
 
 
-def lint(loaded: LoadedSite, *, partial: bool = False) -> tuple[list[Problem], list[Problem]]:
+def lint(loaded: LoadedSite, *, partial: bool = False) -> Examination:
     """What the rules find, and apart from it what the file acknowledges. `partial`: only rules fit for half a site."""
     view = View(loaded.site)
     problems = list(_unknown_acknowledgements(loaded))
     acknowledged: list[Problem] = []
+    cut_short: list[str] = []
     for rule in RULES:
         if partial and not rule.partial:
             continue
-        for finding in rule.find(view):
+        for count, finding in enumerate(rule.find(view)):
+            if count >= MAX_FINDINGS:
+                cut_short.append(rule.id)
+                break
             known = not rule.firm and _is_acknowledged(loaded, rule, finding)
             (acknowledged if known else problems).append(_problem(loaded, rule, finding))
-    return problems, acknowledged
+    return Examination(loaded, tuple(problems), tuple(acknowledged), tuple(cut_short))
 
 
 def _problem(loaded: LoadedSite, rule: Rule, finding: Finding) -> Problem:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from yaoki.core.error import Problem, SiteError
+from yaoki.site.allocation import collector_paused
 from yaoki.site.build import SiteBuilder
 from yaoki.site.document import Mapping
 from yaoki.site.include import Includer
@@ -59,9 +60,10 @@ def read_site(path: Path) -> SiteReading:
     problems: list[Problem] = []
     loaded = None
     try:
-        root = Includer(problems).read(path)
-        if root is not None:
-            loaded = _load(root, problems)
+        with collector_paused():
+            root = Includer(problems).read(path)
+            if root is not None:
+                loaded = _load(root, problems)
     except TooManyProblems:
         pass
     return SiteReading(loaded, tuple(sorted(problems, key=_place)))

@@ -44,9 +44,10 @@ def json_value(scalar: Scalar) -> str | int | float | bool | None:
         return text
     if text in _WORDS:
         return _WORDS[text]
-    if _NUMBER.fullmatch(text):
-        return float(text) if any(mark in text for mark in ".eE") else _whole(text)
-    return text
+    first = text[0]
+    if first not in "-0123456789" or _NUMBER.fullmatch(text) is None:
+        return text
+    return float(text) if "." in text or "e" in text or "E" in text else _whole(text)
 
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "": None}
@@ -115,59 +116,72 @@ class _Builder:
     def __init__(self, file: SourceFile, problems: list[Problem]) -> None:
         self._file = file
         self._problems = problems
-        self._verdicts: dict[str, str | None] = {}
+        self._unambiguous: set[str] = set()
+        # The innermost open collection, the key of it that waits for its value, and those of the collections around.
+        self._parent: Mapping | Sequence | None = None
+        self._waiting: Scalar | Broken | None = None
+        self._around: list[tuple[Mapping | Sequence | None, Scalar | Broken | None]] = []
 
     def build(self, parser: _Untyped) -> Node | None:
-        """Reads to the end of the stream."""
-        stack: list[Mapping | Sequence] = []
-        keys: list[Scalar | Broken | None] = []
+        """Reads to the end of the stream. Written for speed: a large site has 150,000 events."""
+        file, get_event, unambiguous = self._file, parser.get_event, self._unambiguous
         root: Node | None = None
-        get_event = parser.get_event
         while True:
             event = get_event()
             kind = type(event)
             if kind is yaml.ScalarEvent:
-                node: Node = self._scalar(event)
-            elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
-                stack.pop()
-                keys.pop()
+                mark = event.start_mark
+                text = event.value
+                scalar = Scalar(file, mark.line, mark.column, text, not event.style)
+                node: Node | None = scalar
+                if event.anchor is not None or event.tag is not None or (scalar.plain and text not in unambiguous):
+                    node = self._inspect(event, scalar)
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                self._parent, self._waiting = self._around.pop()
                 continue
-            elif kind is yaml.MappingStartEvent:
-                self._refuse_properties(event)
-                node = Mapping(self._file, event.start_mark.line, event.start_mark.column, {})
-            elif kind is yaml.SequenceStartEvent:
-                self._refuse_properties(event)
-                node = Sequence(self._file, event.start_mark.line, event.start_mark.column, [])
-            elif kind is yaml.AliasEvent:
-                node = self._refuse(event, "aliases are not supported", "write the value out")
             elif kind is yaml.StreamEndEvent:
                 return root
             else:
-                self._document_event(event, seen=root is not None)
-                continue
-            if stack:
-                self._put(stack[-1], keys, node)
-            else:
-                root = node
-            if isinstance(node, Mapping | Sequence):
-                stack.append(node)
-                keys.append(None)
-                if len(stack) > MAX_DEPTH:
-                    self._refuse(event, f"nested deeper than {MAX_DEPTH} levels", "")
-                    raise _Stop
+                node = self._open(event, kind, seen=root is not None)
+            if node is not None:
+                root = root or node
+                self._attach(node)
+                if isinstance(node, Mapping | Sequence):
+                    self._enter(event, node)
 
-    def _put(self, parent: Mapping | Sequence, keys: list[Scalar | Broken | None], node: Node) -> None:
+    def _attach(self, node: Node) -> None:
         """Add a node to the innermost open collection; in a mapping, keys and values come in turn."""
-        if isinstance(parent, Sequence):
+        parent, key = self._parent, self._waiting
+        if type(parent) is Mapping:
+            if key is None:
+                self._waiting = self._key(parent, node)
+                return
+            if type(key) is Scalar:
+                parent.items[key.text] = (key, node)
+            self._waiting = None
+        elif type(parent) is Sequence:
             parent.items.append(node)
-            return
-        key = keys[-1]
-        if key is None:
-            keys[-1] = self._key(parent, node)
-            return
-        keys[-1] = None
-        if isinstance(key, Scalar):
-            parent.items[key.text] = (key, node)
+
+    def _enter(self, event: _Untyped, node: Mapping | Sequence) -> None:
+        if len(self._around) >= MAX_DEPTH:
+            self._refuse(event, f"nested deeper than {MAX_DEPTH} levels", "")
+            raise _Stop
+        self._around.append((self._parent, self._waiting))
+        self._parent, self._waiting = node, None
+
+    def _open(self, event: _Untyped, kind: type, *, seen: bool) -> Node | None:
+        """The node that any event but a scalar or an end begins; None if it begins none."""
+        mark = event.start_mark
+        if kind is yaml.MappingStartEvent:
+            self._refuse_properties(event)
+            return Mapping(self._file, mark.line, mark.column, {})
+        if kind is yaml.SequenceStartEvent:
+            self._refuse_properties(event)
+            return Sequence(self._file, mark.line, mark.column, [])
+        if kind is yaml.AliasEvent:
+            return self._refuse(event, "aliases are not supported", "write the value out")
+        self._document_event(event, seen=seen)
+        return None
 
     def _key(self, parent: Mapping, node: Node) -> Scalar | Broken:
         if isinstance(node, Broken):
@@ -182,19 +196,16 @@ class _Builder:
             return self._broken(node, "duplicate-key", what, "keep one of the two", other=location(held[0]))
         return node
 
-    def _scalar(self, event: _Untyped) -> Node:
-        mark = event.start_mark
+    def _inspect(self, event: _Untyped, scalar: Scalar) -> Node:
+        """A scalar with properties, or a plain one of a text not met before: refused if another reader would differ."""
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
-            return Broken(self._file, mark.line, mark.column)
-        text = event.value
-        scalar = Scalar(self._file, mark.line, mark.column, text, not event.style)
-        if scalar.plain:
-            if text not in self._verdicts:
-                self._verdicts[text] = _ambiguity(text)
-            if (meaning := self._verdicts[text]) is not None:
-                what = f"other YAML readers take {text} without quotes for {meaning}"
-                return self._broken(scalar, "ambiguous-scalar", what, _cure_of_ambiguity(text, meaning))
+            return Broken(self._file, scalar.line, scalar.column)
+        text = scalar.text
+        if (meaning := _ambiguity(text)) is not None:
+            what = f"other YAML readers take {text} without quotes for {meaning}"
+            return self._broken(scalar, "ambiguous-scalar", what, _cure_of_ambiguity(text, meaning))
+        self._unambiguous.add(text)
         return scalar
 
     def _refuse_properties(self, event: _Untyped) -> None:

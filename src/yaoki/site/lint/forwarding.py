@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from yaoki.core.event import Severity
 from yaoki.lb.service import Forward
-from yaoki.site.compile import server_address
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, families_of, server_path
 from yaoki.site.model import Machine, Server, Service, Vip
@@ -33,7 +32,7 @@ def _direct_off_link(view: View) -> Iterable[Finding]:
             yield Finding(place, what, cure, ("hosts", host.name, "interfaces"))
             continue
         for family in families_of(vip):
-            address = server_address(view.site, service, server, family)
+            address = view.address_of(service, server, family)
             if address is not None and interface.address(family) is None:
                 what = f"the address {address} of {host.name} is not on {vip.network}, as direct return needs"
                 cure = f"give {host.name} an IPv{family.value} address on {vip.network}"
@@ -137,7 +136,7 @@ def _nat_on_link_clients(view: View) -> Iterable[Finding]:
 def _server_family(view: View) -> Iterable[Finding]:
     for service in view.site.services:
         for family in families_of(view.site.vip(service.vip)):
-            lacking = [s for s in service.servers if server_address(view.site, service, s, family) is None]
+            lacking = [s for s in service.servers if view.address_of(service, s, family) is None]
             if len(lacking) == len(service.servers):
                 what = f"no server of {service.name} has an IPv{family.value} address, but its VIP has one"
                 cure = f"give the servers IPv{family.value} addresses, or use a VIP without"

@@ -2,8 +2,9 @@
 
 from functools import cached_property
 
-from yaoki.core.address import Family
+from yaoki.core.address import Family, IPAddress
 from yaoki.lb.service import Forward
+from yaoki.site.compile import server_address
 from yaoki.site.model import CheckDefinition, Machine, Server, Service, Site, Vip
 from yaoki.site.source_map import Path
 
@@ -13,6 +14,7 @@ class View:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self._addresses: dict[tuple[str, str, Family], IPAddress | None] = {}
 
     @cached_property
     def networks_of(self) -> dict[str, frozenset[str]]:
@@ -39,6 +41,13 @@ class View:
             vip.name: frozenset.intersection(*(self.networks_of[member.node] for member in vip.members))
             for vip in self.site.vips
         }
+
+    def address_of(self, service: Service, server: Server, family: Family) -> IPAddress | None:
+        """The address under which a server is reached, as it is compiled."""
+        key = (service.vip, server.host, family)
+        if key not in self._addresses:
+            self._addresses[key] = server_address(self.site, service.vip, server.host, family)
+        return self._addresses[key]
 
     def gateway_of(self, machine: Machine, network: str) -> str | None:
         """The name of the machine's way out of a network: its own gateway, or else the network's."""
