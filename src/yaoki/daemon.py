@@ -1,1 +1,74 @@
-"""The composition root: where kinds that come in two halves are tied together and the processes are started."""
+"""The composition root of a node: where kinds that come in two halves are tied together and the process is started."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from yaoki.core.address import IPAddress
+from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.sysctl import SysctlKeeper
+from yaoki.node.brain_messages import NeighbourFound
+from yaoki.runtime.balancer import BalancerPlane
+from yaoki.runtime.control import ControlServer
+from yaoki.runtime.kernel import NeighbourWatch
+from yaoki.runtime.node import Ending, Node, NodeOptions, Server
+from yaoki.runtime.requests import Requests
+
+
+class _NoNeighbours:
+    def watch(self, addresses: tuple[tuple[str, IPAddress], ...], /) -> None:
+        del addresses
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxKernel:
+    """The kernel of this machine, or of this network namespace."""
+
+    def balancer(self, originals: Mapping[str, str], /) -> BalancerPlane:
+        return NftablesBalancer(SysctlKeeper(originals))
+
+    def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
+        del found
+        return _NoNeighbours()
+
+    def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
+        del interfaces
+
+
+def run_node(options: NodeOptions) -> int:
+    """Run a node until it is stopped; the exit status. A restart replaces this process by a new one of the same id."""
+    python = (sys.executable, "-m")
+    where = ("--node", options.node, "--run-dir", str(options.run_dir))
+    node = Node(
+        options,
+        LinuxKernel(),
+        speaker=(*python, "yaoki.runtime.speaker", *where),
+        worker=(*python, "yaoki.runtime.check_worker", *where),
+    )
+    requests = Requests(node)
+    servers: list[Server] = [
+        ControlServer(options.run_dir / "control.sock", answers=requests.answers(), streams=requests.streams())
+    ]
+    ending = asyncio.run(node.run(servers))
+    if ending is Ending.RESTART:
+        _become_anew(node.journal.content.trial.crashes if node.journal.content.trial is not None else 0)
+    return 0
+
+
+CRASHES_UNTIL_GIVING_UP = 10
+LONGEST_PAUSE_S = 5.0
+
+
+def _become_anew(crashes: int) -> None:
+    """Replace this process by a new one of the same program, id and arguments, later the more often it has crashed."""
+    if crashes >= CRASHES_UNTIL_GIVING_UP:
+        sys.exit(f"yaoki: the node crashed {crashes} times in a row; what is in the kernel stays")
+    time.sleep(min(0.1 * crashes, LONGEST_PAUSE_S))
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line

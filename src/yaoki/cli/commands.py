@@ -41,5 +41,9 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("check", "find everything wrong with a site file", "yaoki.cli.check"),
     Command("plan", "show what a new site file would change, and what that costs", "yaoki.cli.plan"),
+    Command("node", "run a node: the daemon", "yaoki.cli.node"),
+    Command("status", "show how a node is, every value with its age and evidence", "yaoki.cli.status"),
+    Command("events", "show what happened and what caused it", "yaoki.cli.events"),
+    Command("stop", "give up VIPs and end a node", "yaoki.cli.stop"),
     Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
 )

@@ -311,7 +311,7 @@ class Brain:
         causes: dict[str, EventId | None] = {}
         for key, pool in pools.items():
             before = pool.selection
-            selection = pool.decide(now, self._known, self.decisions)
+            selection = pool.decide(now, self.verdict_of, self.decisions)
             self._agenda.set(key, selection.deadline)
             self._note_service(key, pool.virtual_service(self.macs.get))
             cause = because
@@ -340,7 +340,8 @@ class Brain:
             events.append(event)
         return events
 
-    def _known(self, check: CheckId) -> Verdict:
+    def verdict_of(self, check: CheckId) -> Verdict:
+        """What is known of a check; nothing before its first verdict."""
         verdict = self.verdicts.get(check)
         return Verdict() if verdict is None else Verdict(verdict.health, verdict.at)
 

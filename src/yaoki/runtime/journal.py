@@ -20,10 +20,11 @@ _NOTHING = Decisions()
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A plan that has not proved itself yet: how often the process died of a mistake of ours with it in force."""
+    """A plan that has not proved itself yet: how often in a row the process died with it in force, and of what."""
 
     generation: str
     crashes: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ class Journal:
     def prove(self, plan: NodePlan) -> None:
         """Keep the plan as the last good one; its trial is over. Raises OSError."""
         if plan != self.last_good:
-            self.last_good = plan
             self._write_file(self._last_good_path, self._codec.encode(plan))
+            self.last_good = plan
         self.try_out(None)
 
     def write(self) -> None:

@@ -5,6 +5,7 @@ watched by its process id; one that dies is started again after a pause that dou
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -77,12 +78,12 @@ class PartKeeper:
         if self._timer is not None:
             self._timer.cancel()
 
-    async def end(self, grace: timedelta) -> None:
-        """Wait until it has ended by itself; after `grace` end it."""
+    async def end(self, grace: timedelta, *, asked: bool) -> None:
+        """End it; one that was `asked` to end by itself is given `grace` first, then SIGTERM, then SIGKILL."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for signal_ in (None, signal.SIGTERM, signal.SIGKILL):
+        for signal_ in (*((None,) if asked else ()), signal.SIGTERM, signal.SIGKILL):
             if self._pid is None:
                 break
             if signal_ is not None:
@@ -94,11 +95,6 @@ class PartKeeper:
                 continue
         self._link.close()
         self._unwatch()
-
-    def close_link(self) -> None:
-        """End the link; a part that lives for its link alone ends with it."""
-        self._closed = True
-        self._link.close()
 
     def _spawn(self) -> None:
         if self._closed:
@@ -135,11 +131,16 @@ class PartKeeper:
         self._pid = None
 
     def _died(self) -> None:
+        pid = self._pid
         self._unwatch()
         status = 0
         if self._process is not None:
             status = self._process.wait()
             self._process = None
+        elif pid is not None:
+            # A child of this process's life before its exec; init's child if that life was another process.
+            with contextlib.suppress(ChildProcessError):
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, os.WNOHANG)[1])
         self._gone.set()
         if self._closed:
             return

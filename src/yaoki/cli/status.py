@@ -1,0 +1,131 @@
+"""Show how a node is: VIPs, services, servers, processes; every value with its age and its evidence.
+
+Exit status 0: all is well; 1: something is not (a service without a server, a process out of reach, tables refused).
+
+examples:
+  yaoki status
+  yaoki -j status | jq .services
+  watch -n1 yaoki status
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+
+from yaoki.cli.node_client import add_node_arguments, connect
+from yaoki.cli.output import Paint, print_json
+from yaoki.cli.table import table
+from yaoki.node.messages import RouterState
+from yaoki.node.snapshot import NodeView, PartView, RouterView, ServerView, ServiceView
+from yaoki.node.wording import ENGLISH, duration, word
+from yaoki.pool.member import Duty, Health
+from yaoki.pool.policy import Outlook
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_node_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the picture."""
+    with connect(args) as client:
+        node: NodeView = client.ask_for(NodeView, "status")
+    wrong = tuple(_wrong(node))
+    if args.json:
+        print_json({"well": not wrong, "wrong": wrong, **_fields(node)})
+    else:
+        print_node(node, wrong, Paint(sys.stdout))
+    return int(bool(wrong))
+
+
+def print_node(node: NodeView, wrong: Iterable[str], paint: Paint) -> None:
+    """The picture as text."""
+    if node.paused:
+        print(paint.bold(paint.red("PAUSED: nothing is applied; `yaoki resume` ends it")))
+    for what in wrong:
+        print(paint.red("! ") + what)
+    plan = f"plan {node.generation}, in force for {age(node.plan_age)}"
+    print(f"{paint.bold(node.node)} of {node.site}: {plan}")
+    for line in table([_part_row(part) for part in node.parts]):
+        print(f"  {line}")
+    print(paint.bold("VIPs"))
+    for line in table([_router_row(router, paint) for router in node.routers]):
+        print(f"  {line}")
+    for service in node.services:
+        print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}")
+        for line in table([_server_row(server, paint) for server in service.servers]):
+            print(f"  {line}")
+
+
+def age(value: timedelta | None) -> str:
+    """An age as people read it."""
+    return "-" if value is None else duration(value)
+
+
+def _wrong(node: NodeView) -> Iterable[str]:
+    if node.paused:
+        yield "paused: nothing is applied"
+    if node.balancer.refusal is not None:
+        yield f"the kernel refuses the balancer tables: {node.balancer.refusal}"
+    for part in node.parts:
+        if not part.reached:
+            yield f"the {word(part.part, ENGLISH)} is out of reach for {age(part.age)}: {part.why}"
+    for service in node.services:
+        if service.enabled and service.outlook in (Outlook.NOBODY, Outlook.NOWHERE_BETTER, Outlook.CHECKER_SUSPECTED):
+            yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
+
+
+def _part_row(part: PartView) -> tuple[str, ...]:
+    state = "reached" if part.reached else f"out of reach: {part.why}"
+    return (word(part.part, ENGLISH), state, f"for {age(part.age)}")
+
+
+def _router_row(router: RouterView, paint: Paint) -> tuple[str, ...]:
+    state = "unknown" if router.state is None else router.state.value
+    colour = {RouterState.ACTIVE: paint.green, RouterState.INITIALIZE: paint.yellow}.get(
+        router.state or RouterState.BACKUP, str
+    )
+    peer = ""
+    if router.peer is not None:
+        peer = f"{router.peer} priority {router.peer_priority} heard {age(router.peer_heard)} ago"
+    return (
+        router.vip,
+        " ".join(str(address) for address in router.addresses),
+        f"{router.interface} VRID {router.vrid}",
+        paint.faint(f"{state} (stale)") if router.stale else colour(state),
+        f"for {age(router.age)}",
+        f"priority {router.priority or '-'}/{router.configured_priority}",
+        router.reason,
+        peer,
+    )
+
+
+def _service_state(service: ServiceView, paint: Paint) -> str:
+    if not service.enabled:
+        return paint.yellow("disabled")
+    if service.outlook is None:
+        return "unknown"
+    text = word(service.outlook, ENGLISH)
+    return paint.green(text) if service.outlook is Outlook.PROVEN else paint.red(text)
+
+
+def _server_row(server: ServerView, paint: Paint) -> tuple[str, ...]:
+    host = f"[{server.address}]" if server.address.version == 6 else str(server.address)
+    health = f"{word(server.health, ENGLISH)} for {age(server.age)}"
+    colour = {Health.UP: paint.green, Health.DOWN: paint.red}.get(server.health, paint.yellow)
+    duty = server.duty.value if server.duty is not Duty.SERVE else f"serve weight {server.weight}"
+    return (
+        server.name,
+        f"{host}:{server.port}",
+        server.forward.value,
+        duty,
+        paint.faint(f"{health} (stale)") if server.stale else colour(health),
+        word(server.reason, ENGLISH),
+        server.evidence,
+    )
+
+
+def _fields(node: NodeView) -> dict[str, object]:
+    return {name: getattr(node, name) for name in NodeView.__dataclass_fields__}

@@ -1,0 +1,244 @@
+"""What readers see of a node: an immutable picture, each value with its age and its evidence.
+
+Ages count from when a value became what it is; `stale` means that whoever would tell a change is out of reach, so the
+value is grey. Deliberately absent: counters, which come from the kernel and not through the Brain; `with_counts` adds
+them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
+from yaoki.core.event import EventId
+from yaoki.core.instant import Instant
+from yaoki.lb.service import Duty, Forward, Protocol, Scheduler, ServiceKey, SourcePersistence
+from yaoki.node.brain import Brain
+from yaoki.node.brain_events import Part
+from yaoki.node.decisions import Decisions
+from yaoki.node.messages import RouterState
+from yaoki.node.service_pool import ServicePool
+from yaoki.pool.health import Verdict
+from yaoki.pool.member import AdminState, Health
+from yaoki.pool.policy import Outlook, Reason
+from yaoki.vrrp.params import RouterParams
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """A process of the node beside this one."""
+
+    part: Part
+    reached: bool
+    age: timedelta | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterView:
+    """A virtual router: one family of a VIP. `state` is None before the speaker's first word."""
+
+    vip: str
+    interface: str
+    family: Family
+    vrid: int
+    addresses: tuple[IPInterface, ...]
+    configured_priority: int
+    wanted_priority: int
+    state: RouterState | None = None
+    age: timedelta | None = None
+    priority: int | None = None
+    reason: str = ""
+    peer: IPAddress | None = None
+    peer_priority: int | None = None
+    peer_heard: timedelta | None = None
+    because: EventId | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a server was sent for a service, as the kernel counted."""
+
+    packets: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """A real server of a virtual service. `evidence` are the words of its latest verdicts."""
+
+    name: str
+    address: IPAddress
+    port: int
+    forward: Forward
+    weight: int
+    configured_weight: int
+    duty: Duty
+    reason: Reason
+    admin: AdminState
+    health: Health
+    age: timedelta | None = None
+    evidence: str = ""
+    mac: MacAddress | None = None
+    count: Count | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """A virtual service on one address."""
+
+    name: str
+    vip: str
+    key: ServiceKey
+    scheduler: Scheduler
+    persistence: SourcePersistence | None
+    enabled: bool
+    outlook: Outlook | None
+    servers: tuple[ServerView, ...]
+
+    @property
+    def protocol(self) -> Protocol:
+        return self.key.protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerView:
+    """Whether the kernel has what is wanted: `refusal` says why it does not."""
+
+    in_force: bool
+    age: timedelta | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node at one moment."""
+
+    site: str
+    node: str
+    generation: str
+    plan_age: timedelta | None
+    paused: bool
+    stopping: bool
+    decisions: Decisions
+    parts: tuple[PartView, ...]
+    routers: tuple[RouterView, ...]
+    services: tuple[ServiceView, ...]
+    balancer: BalancerView
+
+
+def view(brain: Brain, now: Instant) -> NodeView:
+    """The node as its Brain knows it at `now`."""
+    plan = brain.plan
+    assert plan is not None, "a Brain that is looked at has a plan"
+    balancer = brain.balancer
+    return NodeView(
+        plan.site,
+        plan.node,
+        plan.generation,
+        _age(now, brain.plan_since),
+        brain.decisions.paused,
+        brain.stopping,
+        brain.decisions,
+        parts=tuple(_part(brain, part, now) for part in Part),
+        routers=tuple(_router(brain, params, now) for params in plan.routers),
+        services=tuple(_service(brain, pool, now) for pool in brain.pools.values()),
+        balancer=BalancerView(
+            balancer.settled and balancer.has == brain.desired(), _age(now, balancer.finished_at), balancer.refusal
+        ),
+    )
+
+
+def with_counts(node: NodeView, counts: Mapping[tuple[ServiceKey, IPAddress, int], Count]) -> NodeView:
+    """The same picture with the kernel's counters."""
+    services = tuple(
+        replace(
+            service,
+            servers=tuple(replace(s, count=counts.get((service.key, s.address, s.port))) for s in service.servers),
+        )
+        for service in node.services
+    )
+    return replace(node, services=services)
+
+
+def _part(brain: Brain, part: Part, now: Instant) -> PartView:
+    if part not in brain.parts:
+        return PartView(part, reached=False, age=None, why="not reached yet")
+    reached, since, why = brain.parts[part]
+    return PartView(part, reached, now - since, why)
+
+
+def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
+    seen = RouterView(
+        params.vip,
+        params.key.interface,
+        params.key.family,
+        params.key.vrid,
+        params.addresses,
+        params.priority,
+        brain.routers.wanted_priority(params),
+        stale=not _reached(brain, Part.SPEAKER),
+    )
+    status = brain.statuses.get(params.key)
+    if status is None:
+        return seen
+    return replace(
+        seen,
+        state=status.state,
+        age=now - status.since,
+        priority=status.priority,
+        reason=status.reason,
+        peer=status.peer,
+        peer_priority=status.peer_priority,
+        peer_heard=_age(now, status.peer_heard),
+        because=status.because,
+    )
+
+
+def _service(brain: Brain, pool: ServicePool, now: Instant) -> ServiceView:
+    plan = pool.plan
+    selection = pool.selection
+    return ServiceView(
+        plan.name,
+        plan.vip,
+        plan.key,
+        plan.scheduler,
+        plan.persistence,
+        brain.decisions.enabled(plan.name, plan.enabled),
+        None if selection is None else selection.outlook,
+        tuple(_server(brain, pool, index, now) for index in range(len(plan.servers))),
+    )
+
+
+def _server(brain: Brain, pool: ServicePool, index: int, now: Instant) -> ServerView:
+    server = pool.plan.servers[index]
+    assert pool.selection is not None, "a pool is decided on when it is made"
+    effective = pool.selection.members[index]
+    known: Verdict = pool.health(server, brain.verdict_of)
+    verdicts = [brain.verdicts[check] for check in server.checks if check in brain.verdicts]
+    return ServerView(
+        server.name,
+        server.address,
+        server.port,
+        server.forward,
+        effective.weight,
+        server.weight,
+        effective.duty,
+        effective.reason,
+        brain.decisions.admin(server.name, pool.plan.name),
+        known.health,
+        _age(now, known.since),
+        "; ".join(dict.fromkeys(v.finding.evidence for v in verdicts if v.health is known.health)),
+        brain.macs.get(server.address) if server.forward is Forward.DIRECT else None,
+        stale=bool(server.checks) and not _reached(brain, Part.CHECKS),
+    )
+
+
+def _reached(brain: Brain, part: Part) -> bool:
+    return part in brain.parts and brain.parts[part][0]
+
+
+def _age(now: Instant, since: Instant | None) -> timedelta | None:
+    return None if since is None else now - since

@@ -1,0 +1,103 @@
+"""The balancer plane beside the event loop: one thread, one call at a time, errors as values.
+
+The plane itself is the kernel's (yaoki.linux); here is only what it must offer and how it is called.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from yaoki.core.address import IPAddress
+from yaoki.core.error import ActuatorError
+from yaoki.lb.plan import Actual, BalancerPlan
+from yaoki.lb.service import Desired, ServiceKey
+from yaoki.node.brain_messages import ApplyFinished
+
+ResultT = TypeVar("ResultT")
+
+
+class ServerCount(Protocol):
+    """What the plane counted for one server of one service."""
+
+    @property
+    def service(self) -> ServiceKey: ...
+    @property
+    def server(self) -> IPAddress: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def packets(self) -> int: ...
+    @property
+    def octets(self) -> int: ...
+
+
+class Originals(Protocol):
+    """The kernel's parameters as they were before the plane changed them."""
+
+    @property
+    def originals(self) -> Mapping[str, str]: ...
+
+
+class BalancerPlane(Protocol):
+    """A plane for virtual services; every method may block and may raise ActuatorError."""
+
+    @property
+    def sysctls(self) -> Originals: ...
+
+    def observe(self) -> Actual: ...
+
+    def converge(self, desired: Desired, /) -> BalancerPlan: ...
+
+    def counters(self) -> Iterable[ServerCount]: ...
+
+    def cleanup(self) -> None: ...
+
+
+class BalancerActuator:
+    """Calls a plane from its own thread."""
+
+    def __init__(self, plane: BalancerPlane) -> None:
+        self._plane = plane
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="balancer")
+
+    @property
+    def sysctls(self) -> tuple[tuple[str, str], ...]:
+        """Originals of what the plane has changed, for the journal."""
+        return tuple(self._plane.sysctls.originals.items())
+
+    async def found(self) -> Desired:
+        """What the kernel holds. Raises ActuatorError."""
+        return (await self._call(self._plane.observe)).desired
+
+    async def apply(self, desired: Desired) -> ApplyFinished:
+        """Bring the kernel to `desired`."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            done = await self._call(lambda: self._plane.converge(desired))
+        except ActuatorError as error:
+            return ApplyFinished(error=str(error))
+        changes = tuple(_described(change.action.value, change.subject, change.details) for change in done.changes)
+        return ApplyFinished(changes, timedelta(seconds=loop.time() - begun))
+
+    async def counters(self) -> tuple[ServerCount, ...]:
+        """What every server was sent. Raises ActuatorError."""
+        return tuple(await self._call(self._plane.counters))
+
+    async def cleanup(self) -> None:
+        """Take away all that is the plane's. Raises ActuatorError."""
+        await self._call(self._plane.cleanup)
+
+    def close(self) -> None:
+        """End the thread, after what it is doing."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _call(self, function: Callable[[], ResultT]) -> ResultT:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+def _described(action: str, subject: str, details: tuple[str, ...]) -> str:
+    shown = "; ".join(details[:3]) + (" ..." if len(details) > 3 else "")
+    return f"{action} {subject}" + (f": {shown}" if shown else "")

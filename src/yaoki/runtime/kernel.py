@@ -1,0 +1,34 @@
+"""What the node process needs of the kernel, as yaoki.daemon hands it over; the implementations are in yaoki.linux."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from yaoki.core.address import IPAddress
+from yaoki.node.brain_messages import NeighbourFound
+from yaoki.runtime.balancer import BalancerPlane
+
+
+class NeighbourWatch(Protocol):
+    """Follows the MACs of some addresses; runs on the node's event loop."""
+
+    def watch(self, addresses: tuple[tuple[str, IPAddress], ...], /) -> None:
+        """From now on these (interface, address); what is known already is told at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Kernel(Protocol):
+    """The kernel's side of a node process."""
+
+    def balancer(self, originals: Mapping[str, str], /) -> BalancerPlane:
+        """The balancer plane; `originals` are kernel parameters as they were before an earlier life changed them."""
+        ...
+
+    def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
+        """A watch that tells `found` of each change; called on the event loop."""
+        ...
+
+    def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
+        """Take every address marked as ours off these interfaces; no error if there is none."""
+        ...

@@ -1,0 +1,424 @@
+"""The node process: a Brain, its driver, links to speaker and check worker, the balancer plane, the control socket.
+
+Two ways to end: `stop` releases what the node holds, `restart` leaves everything in the kernel and the speaker running
+for the process that follows in this one's place. A mistake of ours (an exception that nobody expects) restarts, too.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from yaoki import __version__
+from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.error import ActuatorError
+from yaoki.core.event import Emit, EventBody
+from yaoki.lb.service import Desired
+from yaoki.node.brain import Brain
+from yaoki.node.brain_events import (
+    BrainCrashed,
+    JournalUnreadable,
+    LastGoodTaken,
+    NodeStarted,
+    Part,
+    PartUnfit,
+    SiteRefused,
+)
+from yaoki.node.brain_messages import (
+    Answer,
+    ApplyBalancer,
+    BalancerFound,
+    BrainEffect,
+    BrainInput,
+    KeepDecisions,
+    NeighbourFound,
+    NewPlan,
+    Note,
+    Operate,
+    PlanReason,
+    RunHook,
+    SpeakerBack,
+    SpeakerLost,
+    StopRequested,
+    WatchNeighbours,
+    WorkerBack,
+    WorkerLost,
+)
+from yaoki.node.decisions import OperatorCommand
+from yaoki.node.events import EVENT_KINDS
+from yaoki.node.messages import (
+    AdmitRouter,
+    AskCheckStatus,
+    CheckStatus,
+    CheckStatusReport,
+    ConfigureChecks,
+    ConfigureRouters,
+    Published,
+    ReleaseRouters,
+    RepeatVerdicts,
+    SetPriority,
+    ShardReport,
+    SpeakerReport,
+)
+from yaoki.runtime.balancer import BalancerActuator
+from yaoki.runtime.driver import Driver, monotonic_now
+from yaoki.runtime.event_log import EventLog, LogForm
+from yaoki.runtime.hooks import HookRunner
+from yaoki.runtime.journal_keeper import JournalKeeper
+from yaoki.runtime.kernel import Kernel
+from yaoki.runtime.part_keeper import PartKeeper
+from yaoki.runtime.plan_source import Offer, PlanSource
+from yaoki.runtime.run_dir import take_run_dir
+from yaoki.runtime.sd_notify import Notifier
+
+SPEAKER_GRACE = timedelta(seconds=5)
+"""How long a speaker may take to release before it is ended."""
+WORKER_GRACE = timedelta(seconds=2)
+PROVEN_AFTER_S = 30.0
+"""A plan under which the process has lived so long is the last good one from then on."""
+MAX_CRASHES = 3
+"""Crashes in a row under one plan before the last good one is taken instead."""
+STATUS_WAIT_S = 2.0
+
+
+class Server(Protocol):
+    """Something that people or programs connect to while the node runs."""
+
+    async def listen(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Ending(Enum):
+    """How the node process ended."""
+
+    STOPPED = "stopped"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """How a node process is run. `run_dir` holds its sockets, `state_dir` its journal."""
+
+    node: str
+    site: Path
+    run_dir: Path
+    state_dir: Path
+    log: LogForm = LogForm.TEXT
+    metrics: tuple[str, int] | None = None
+
+
+class Node:
+    """One node process. `speaker` and `worker` are the command lines of its parts."""
+
+    def __init__(self, options: NodeOptions, kernel: Kernel, *, speaker: Sequence[str], worker: Sequence[str]) -> None:
+        self.options = options
+        self.codec = Codec(EVENT_KINDS)
+        self.source = PlanSource(options.site, options.node)
+        self.events = EventLog(self.codec, sys.stderr, form=options.log)
+        self.journal = JournalKeeper(options.state_dir, self.note)
+        self.kernel = kernel
+        self.balancer = BalancerActuator(kernel.balancer(dict(self.journal.content.sysctls)))
+        start = self.journal.content.starts + 1
+        # The start's number keeps event ids of different lives apart.
+        self.brain = Brain(f"{options.node}/brain.{start}", decisions=self.journal.content.decisions)
+        self.driver: Driver[BrainInput, BrainEffect] = Driver(self.brain, self._perform)
+        self.notifier = Notifier()
+        self.speaker_command, self.worker_command = tuple(speaker), tuple(worker)
+        self._hooks = HookRunner(self.note)
+        self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._reports: dict[int, tuple[list[CheckStatus], asyncio.Future[tuple[CheckStatus, ...]]]] = {}
+        self._requests = 0
+        self._ending: asyncio.Future[Ending] | None = None
+        self._cleanup = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self, servers: Sequence[Server]) -> Ending:
+        """Serve until stopped or restarted, `servers` with it. Raises SiteError or UsageError if it cannot start."""
+        loop = asyncio.get_running_loop()
+        self._ending = loop.create_future()
+        lock = take_run_dir(self.options.run_dir)
+        try:
+            offer = await loop.run_in_executor(None, self._first_plan)
+            loop.set_exception_handler(self._crashed)
+            await self._start(offer)
+            for server in servers:
+                await server.listen()
+            self.notifier.ready(f"serving {offer.plan.site} as {offer.plan.node}")
+            ending = await self._ending
+            for server in servers:
+                server.close()
+            await self._finish(ending)
+        finally:
+            os.close(lock)
+        return ending
+
+    def stop(self, why: str, *, cleanup: bool = False) -> None:
+        """Release everything, then end."""
+        self._cleanup = self._cleanup or cleanup
+        self.driver.give(StopRequested(why, cleanup))
+        self._end(Ending.STOPPED)
+
+    def restart(self) -> None:
+        """End, leaving all as it is for the process that follows."""
+        self._end(Ending.RESTART)
+
+    def note(self, body: EventBody) -> None:
+        """Report something that befell the process."""
+        self.driver.give(Note(Emit(body)))
+
+    def _first_plan(self) -> Offer:
+        """The site file's plan, or the last good one. Raises SiteError if there is neither."""
+        return self.source.first(self.journal.last_good, self.journal.crashes_of, MAX_CRASHES)
+
+    async def _start(self, offer: Offer) -> None:
+        loop = asyncio.get_running_loop()
+        self.speaker = PartKeeper(
+            Part.SPEAKER,
+            self.speaker_command,
+            self.options.run_dir / "speaker.sock",
+            on_message=self._from_speaker,
+            on_up=lambda: self.driver.give(SpeakerBack()),
+            on_down=lambda why: self.driver.give(SpeakerLost(why)),
+            report=self.note,
+        )
+        self.worker = PartKeeper(
+            Part.CHECKS,
+            self.worker_command,
+            self.options.run_dir / "checks.sock",
+            on_message=self._from_worker,
+            on_up=lambda: self.driver.give(WorkerBack()),
+            on_down=lambda why: self.driver.give(WorkerLost(why)),
+            report=self.note,
+        )
+        self.note(NodeStarted(__version__, self.journal.content.starts + 1))
+        self.journal.started(offer.plan.generation)
+        for body in self._misfortunes(offer):
+            self.note(body)
+        self._neighbours = self.kernel.neighbours(self._neighbour_found)
+        self.driver.give(BalancerFound(await self._found()))
+        reason = PlanReason.LAST_GOOD if offer.instead_of else PlanReason.START
+        self.driver.give(NewPlan(offer.plan, reason))
+        self.speaker.start()
+        self.worker.start()
+        self._prove_later(offer.plan.generation)
+        loop.add_signal_handler(signal.SIGTERM, lambda: self.stop("SIGTERM"))
+        loop.add_signal_handler(signal.SIGINT, lambda: self.stop("SIGINT"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self.spawn(self.reload()))
+        self._keep_alive()
+
+    def _misfortunes(self, offer: Offer) -> list[EventBody]:
+        bodies: list[EventBody] = []
+        if self.journal.unreadable is not None:
+            bodies.append(JournalUnreadable(self.journal.unreadable))
+        if self.journal.crash is not None:
+            bodies.append(BrainCrashed(self.journal.crash.why, self.journal.crash.times))
+        if offer.problems:
+            bodies.append(SiteRefused(str(self.source.path), offer.problems))
+        if offer.instead_of is not None:
+            bodies.append(LastGoodTaken(str(self.source.path), offer.instead_of))
+        return bodies
+
+    async def _found(self) -> Desired:
+        try:
+            return await self.balancer.found()
+        except ActuatorError:
+            # Applying will fail the same way, be told as an event, and be tried again.
+            return Desired()
+
+    async def _finish(self, ending: Ending) -> None:
+        loop = asyncio.get_running_loop()
+        for signal_ in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(signal_)
+        self.notifier.stopping()
+        if ending is Ending.RESTART:
+            self.speaker.leave()
+            self.worker.leave()
+        else:
+            await self.speaker.end(SPEAKER_GRACE, asked=self.speaker.is_up)
+            await self.worker.end(WORKER_GRACE, asked=False)
+        await self._hooks.close()
+        self._neighbours.close()
+        self.driver.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if ending is Ending.STOPPED:
+            await self._leave_nothing()
+        self.balancer.close()
+
+    async def _leave_nothing(self) -> None:
+        """VIPs that a dead speaker left are taken away in any case; with --cleanup, everything of ours is."""
+        plan = self.brain.plan
+        interfaces = () if plan is None else tuple(dict.fromkeys(r.key.interface for r in plan.routers))
+        self.kernel.release_addresses(interfaces)
+        self.journal.ended()
+        if not self._cleanup:
+            return
+        await self.balancer.cleanup()
+        self.journal.remove()
+        for name in ("speaker.sock", "checks.sock", "control.sock", "lock"):
+            (self.options.run_dir / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.options.run_dir.rmdir()
+
+    def _end(self, ending: Ending) -> None:
+        assert self._ending is not None
+        if not self._ending.done():
+            self._ending.set_result(ending)
+
+    def _crashed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Our own mistake: leave the kernel as it is, note it, and start anew."""
+        error = context.get("exception")
+        why = "".join(traceback.format_exception(error)) if isinstance(error, Exception) else str(context)
+        print(why, file=sys.stderr, flush=True)  # noqa: T201 - the event log may be what has failed
+        last_line = why.strip().rsplit("\n", 1)[-1]
+        self.journal.crashed(last_line)
+        self._end(Ending.RESTART)
+
+    def _prove_later(self, generation: str) -> None:
+        def prove() -> None:
+            if self.brain.plan is not None and self.brain.plan.generation == generation:
+                self.journal.prove(self.brain.plan)
+
+        asyncio.get_running_loop().call_later(PROVEN_AFTER_S, prove)
+
+    def _keep_alive(self) -> None:
+        if self.notifier.watchdog_s is not None:
+            self.notifier.alive()
+            asyncio.get_running_loop().call_later(self.notifier.watchdog_s, self._keep_alive)
+
+    def spawn(self, coroutine: Any) -> None:  # noqa: ANN401 - any coroutine
+        """Run it beside the rest; it ends with the node."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned_ended)
+
+    def _spawned_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": "a task failed", "exception": task.exception()})
+
+    # --- what the Brain wants -----------------------------------------------------------------------------------------
+
+    def _perform(self, effect: BrainEffect) -> None:
+        match effect:
+            case Published():
+                self.events.take(effect.event)
+            case ConfigureRouters() | SetPriority() | ReleaseRouters() | AdmitRouter():
+                self.speaker.send(self.codec.encode(effect))
+            case ConfigureChecks() | RepeatVerdicts():
+                self.worker.send(self.codec.encode(effect))
+            case ApplyBalancer():
+                self.spawn(self._apply(effect))
+            case WatchNeighbours():
+                self._neighbours.watch(effect.addresses)
+            case KeepDecisions():
+                self.journal.keep(effect.decisions)
+            case RunHook():
+                self._run_hook(effect)
+            case Answer():
+                waiting = self._answers.pop(effect.request, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(effect)
+
+    async def _apply(self, order: ApplyBalancer) -> None:
+        finished = await self.balancer.apply(order.desired)
+        self.journal.keep_sysctls(self.balancer.sysctls)
+        self.driver.give(finished)
+
+    def _run_hook(self, order: RunHook) -> None:
+        plan = self.brain.plan
+        for hook in () if plan is None else plan.hooks:
+            if hook.name == order.hook:
+                self._hooks.start(hook, order.environment)
+
+    # --- what the world says ------------------------------------------------------------------------------------------
+
+    def _from_speaker(self, message: bytes) -> None:
+        try:
+            self.driver.give(self.codec.decode(message, SpeakerReport))
+        except Undecodable as error:
+            self.note(PartUnfit(Part.SPEAKER, str(error)))
+
+    def _from_worker(self, message: bytes) -> None:
+        try:
+            report: ShardReport = self.codec.decode(message, ShardReport)
+        except Undecodable as error:
+            self.note(PartUnfit(Part.CHECKS, str(error)))
+            return
+        if isinstance(report, CheckStatusReport):
+            self._check_report(report)
+        else:
+            self.driver.give(report)
+
+    def _neighbour_found(self, found: NeighbourFound) -> None:
+        self.driver.give(found)
+
+    # --- what people ask ----------------------------------------------------------------------------------------------
+
+    async def operate(self, command: OperatorCommand) -> Answer:
+        """Have the Brain carry out a person's command."""
+        self._requests += 1
+        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answers[self._requests] = waiting
+        self.driver.give(Operate(self._requests, command))
+        return await waiting
+
+    async def check_statuses(self) -> tuple[CheckStatus, ...] | None:
+        """Every check as its worker has it; None if the worker does not answer in time."""
+        self._requests += 1
+        number = self._requests
+        waiting: asyncio.Future[tuple[CheckStatus, ...]] = asyncio.get_running_loop().create_future()
+        self._reports[number] = ([], waiting)
+        self.worker.send(self.codec.encode(AskCheckStatus(number)))
+        try:
+            async with asyncio.timeout(STATUS_WAIT_S):
+                return await waiting
+        except TimeoutError:
+            return None
+        finally:
+            del self._reports[number]
+
+    def _check_report(self, report: CheckStatusReport) -> None:
+        if report.number not in self._reports:
+            return
+        gathered, waiting = self._reports[report.number]
+        gathered += report.checks
+        if not report.more and not waiting.done():
+            waiting.set_result(tuple(gathered))
+
+    async def compare(self, path: Path | None) -> Offer:
+        """What reloading would do."""
+        running = self.brain.plan
+        return await asyncio.get_running_loop().run_in_executor(
+            None, lambda: self.source.again(path, running=running, force=True)
+        )
+
+    async def reload(self, path: Path | None = None, *, force: bool = False) -> Offer:
+        """Read the site file again (or another from now on) and put it in force, unless it is refused."""
+        self.notifier.reloading(monotonic_now().us)
+        running = self.brain.plan
+        offer = await asyncio.get_running_loop().run_in_executor(
+            None, lambda: self.source.again(path, running=running, force=force)
+        )
+        if offer.problems:
+            self.note(SiteRefused(str(path or self.source.path), offer.problems))
+        else:
+            self.source.path = path or self.source.path
+            self.journal.on_trial(offer.plan.generation)
+            self.driver.give(NewPlan(offer.plan, PlanReason.RELOAD))
+            self._prove_later(offer.plan.generation)
+        self.notifier.ready(f"serving {offer.plan.site} as {offer.plan.node}")
+        return offer

@@ -1,0 +1,73 @@
+"""Where a node's plan comes from: the site file, or the last good plan when the file cannot be used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from yaoki.core.error import SiteError, UsageError
+from yaoki.pool.plan import Plan
+from yaoki.site.compile import compile_site
+from yaoki.site.diff import SiteChange, diff
+from yaoki.site.examine import accept_site
+from yaoki.site.node_plan import NodePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan, or why there is none.
+
+    `plan` is the one to be in force: with `problems` (located sentences) that is the one before, or the last good one.
+    `instead_of` says why the last good plan is offered rather than the file's. `change` is the difference to what runs.
+    """
+
+    plan: NodePlan
+    problems: tuple[str, ...] = ()
+    instead_of: str | None = None
+    change: Plan[SiteChange] | None = None
+
+
+class PlanSource:
+    """Reads the site file of one node. `path` is the file in use."""
+
+    def __init__(self, path: Path, node: str) -> None:
+        self.path = path
+        self._node = node
+
+    def first(self, last_good: NodePlan | None, crashes_of: Callable[[str], int], max_crashes: int) -> Offer:
+        """The plan to start with. Raises SiteError (or UsageError) if the file is bad and no good one is known."""
+        try:
+            plan = self._compile(self.path)[self._node]
+        except (SiteError, UsageError) as error:
+            if last_good is None:
+                raise
+            return Offer(last_good, _sentences(error), "the file is refused")
+        crashes = crashes_of(plan.generation)
+        if crashes >= max_crashes and last_good is not None and last_good.generation != plan.generation:
+            return Offer(last_good, (), f"the process died {crashes} times with it")
+        return Offer(plan)
+
+    def again(self, path: Path | None, *, running: NodePlan | None, force: bool) -> Offer:
+        """The plan of the file as it is now, compared with the one that runs; refused if unsafe, unless forced."""
+        assert running is not None, "a node that answers has a plan"
+        try:
+            plans = self._compile(path or self.path)
+        except (SiteError, UsageError) as error:
+            return Offer(running, _sentences(error))
+        plan = plans[self._node]
+        change = diff(running, plan, site=plans)
+        if change.unsafe and not force:
+            cure = "`yaoki apply --force` does it all the same"
+            return Offer(running, tuple(f"{reason}; {cure}" for reason in change.unsafe), change=change)
+        return Offer(plan, change=change)
+
+    def _compile(self, path: Path) -> dict[str, NodePlan]:
+        plans = compile_site(accept_site(path).site)
+        if self._node not in plans:
+            raise UsageError(f'{path} has no node "{self._node}"; it has: {", ".join(plans)}')
+        return plans
+
+
+def _sentences(error: SiteError | UsageError) -> tuple[str, ...]:
+    if isinstance(error, UsageError):
+        return (str(error),)
+    return tuple(f"{problem.where}: {problem.what}; {problem.cure}" for problem in error.problems)

@@ -1,0 +1,142 @@
+"""What can be asked of a node by its control socket. Results are dataclasses as yaoki.core.codec writes them.
+
+To add a request: a method here, a line in `answers` or `streams`, and a command in yaoki.cli.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yaoki.core.codec import Undecodable
+from yaoki.core.error import ActuatorError
+from yaoki.node.brain_events import SubscriberDropped
+from yaoki.node.decisions import OperatorCommand
+from yaoki.node.messages import CheckStatus
+from yaoki.node.snapshot import Count, NodeView, view, with_counts
+from yaoki.runtime.control import Answerer, Refusal, Result, Streamer
+from yaoki.runtime.driver import monotonic_now
+from yaoki.runtime.event_log import MAX_BEHIND, MAX_FOLLOWERS, LoggedEvent
+from yaoki.runtime.node import Node
+from yaoki.runtime.plan_source import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command was carried out; `event` is what was told of it, None if it stood already."""
+
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """All checks of a node; `fresh` is False when the worker did not answer."""
+
+    checks: tuple[CheckStatus, ...]
+    at_us: int
+    fresh: bool = True
+
+
+class Requests:
+    """Answers for one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def answers(self) -> Mapping[str, Answerer]:
+        """One result each."""
+        return {
+            "status": self._status,
+            "checks": self._checks,
+            "operate": self._operate,
+            "apply": self._apply,
+            "plan": self._plan,
+            "stop": self._stop,
+            "restart": self._restart,
+        }
+
+    def streams(self) -> Mapping[str, Streamer]:
+        """Many results each."""
+        return {"events": self._events}
+
+    async def _status(self, request: Mapping[str, Any]) -> Result:
+        return self._node.codec.plain(await self.status(counted=bool(request.get("counted", True))))
+
+    async def status(self, *, counted: bool) -> NodeView:
+        """The node as it is now."""
+        if self._node.brain.plan is None:
+            raise Refusal("the node has no plan yet", "try again in a moment")
+        now = view(self._node.brain, monotonic_now())
+        if not counted:
+            return now
+        try:
+            found = await self._node.balancer.counters()
+        except ActuatorError:
+            return now  # counters are missing on show; why the plane fails is told as an event
+        return with_counts(now, {(c.service, c.server, c.port): Count(c.packets, c.octets) for c in found})
+
+    async def _checks(self, _: Mapping[str, Any]) -> Result:
+        found = await self._node.check_statuses()
+        return self._node.codec.plain(Checks(found or (), monotonic_now().us, found is not None))
+
+    async def _operate(self, request: Mapping[str, Any]) -> Result:
+        try:
+            command: OperatorCommand = self._node.codec.value(request.get("command", {}), OperatorCommand)
+        except Undecodable as error:
+            raise Refusal(str(error), "the node may be of another version than this command") from error
+        answer = await self._node.operate(command)
+        if answer.why is not None:
+            raise Refusal(answer.why, answer.cure)
+        return self._node.codec.plain(Done(None if answer.event is None else str(answer.event)))
+
+    async def _apply(self, request: Mapping[str, Any]) -> Result:
+        file = request.get("file")
+        offer = await self._node.reload(Path(str(file)) if file else None, force=bool(request.get("force")))
+        return _offer(offer)
+
+    async def _plan(self, request: Mapping[str, Any]) -> Result:
+        file = request.get("file")
+        return _offer(await self._node.compare(Path(str(file)) if file else None))
+
+    async def _stop(self, request: Mapping[str, Any]) -> Result:
+        self._node.stop("yaoki stop", cleanup=bool(request.get("cleanup")))
+        return self._node.codec.plain(Done())
+
+    async def _restart(self, _: Mapping[str, Any]) -> Result:
+        self._node.restart()
+        return self._node.codec.plain(Done())
+
+    async def _events(self, request: Mapping[str, Any]) -> AsyncIterator[Result]:
+        log = self._node.events
+        follower = log.follow() if request.get("follow") else None
+        if request.get("follow") and follower is None:
+            raise Refusal(f"{MAX_FOLLOWERS} readers follow the events already")
+        try:
+            for logged in log.latest(int(request.get("last", 100))):
+                yield self._logged(logged)
+            while follower is not None:
+                following = await follower.next()
+                if following is None:
+                    self._node.note(SubscriberDropped(MAX_BEHIND))
+                    raise Refusal(f"this reader fell {MAX_BEHIND} events behind")
+                yield self._logged(following)
+        finally:
+            if follower is not None:
+                log.unfollow(follower)
+
+    def _logged(self, logged: LoggedEvent) -> Result:
+        return self._node.codec.plain(logged)
+
+
+def _offer(offer: Offer) -> Result:
+    change = offer.change
+    return {
+        "generation": offer.plan.generation,
+        "problems": list(offer.problems),
+        "changes": [
+            {"action": c.action.value, "subject": c.subject, "details": list(c.details)}
+            for c in (() if change is None else change.changes)
+        ],
+        "costs": list(() if change is None else change.costs),
+        "unsafe": list(() if change is None else change.unsafe),
+    }

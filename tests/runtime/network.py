@@ -1,0 +1,125 @@
+"""A small network of namespaces for tests of the real daemon: a bridge, balancers, servers and a client on it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+PREFIX = "ykf-"
+ROOT = Path(__file__).parents[2]
+
+
+def ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+
+
+def eventually(condition: Callable[[], bool], *, within: float = 20.0, what: str = "") -> None:
+    until = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < until, f"not within {within} s: {what or condition}"
+        time.sleep(0.05)
+
+
+class Network:
+    """Namespaces on one bridge; `close` removes them and ends what was started in them."""
+
+    def __init__(self) -> None:
+        self._name = f"{PREFIX}{os.getpid()}"
+        self._namespaces: list[str] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._add("net")
+        ip("-n", self.namespace("net"), "link", "add", "br0", "type", "bridge")
+        ip("-n", self.namespace("net"), "link", "set", "br0", "up")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for namespace in reversed(self._namespaces):
+            for pid in ip("netns", "pids", namespace).split():
+                os.kill(int(pid), 9)
+            ip("netns", "del", namespace)
+
+    def namespace(self, name: str) -> str:
+        return f"{self._name}-{name}"
+
+    def add(self, name: str, *addresses: str, gateway: str | None = None) -> None:
+        """A machine on the bridge with these addresses on eth0."""
+        self._add(name)
+        inside, net = self.namespace(name), self.namespace("net")
+        ip("-n", inside, "link", "add", "eth0", "type", "veth", "peer", "name", f"p-{name}", "netns", net)
+        ip("-n", net, "link", "set", f"p-{name}", "master", "br0", "up")
+        for address in addresses:
+            ip("-n", inside, "address", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
+        ip("-n", inside, "link", "set", "eth0", "up")
+        if gateway is not None:
+            ip("-n", inside, "route", "add", "default", "via", gateway)
+
+    def run(self, name: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ip", "netns", "exec", self.namespace(name), *words],
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=60,
+        )
+
+    def start(self, name: str, *words: str, log: Path | None = None) -> subprocess.Popen[bytes]:
+        out = subprocess.DEVNULL if log is None else log.open("ab")
+        process = subprocess.Popen(["ip", "netns", "exec", self.namespace(name), *words], stdout=out, stderr=out)
+        if log is not None:
+            assert not isinstance(out, int)
+            out.close()
+        self.processes.append(process)
+        return process
+
+    def _add(self, name: str) -> None:
+        namespace = self.namespace(name)
+        ip("netns", "add", namespace)
+        self._namespaces.append(namespace)
+        ip("-n", namespace, "link", "set", "lo", "up")
+
+
+class DaemonOn:
+    """`yaoki node` on one machine of a network, and the command line that talks to it."""
+
+    def __init__(self, network: Network, node: str, site: Path, directory: Path) -> None:
+        self._network = network
+        self.node = node
+        self.site = site
+        self.run_dir = directory / f"{node}-run"
+        self.state_dir = directory / f"{node}-state"
+        self.log = directory / f"{node}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = self._network.start(
+            self.node,
+            *(sys.executable, "-m", "yaoki.cli", "node", "--site", str(self.site), "--node", self.node),
+            *("--run-dir", str(self.run_dir), "--state-dir", str(self.state_dir)),
+            log=self.log,
+        )
+        eventually(lambda: self.ask("status", check=False).returncode in (0, 1), what=self.text())
+
+    def ask(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "yaoki.cli", *words, "--run-dir", str(self.run_dir)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert not check or result.returncode == 0, f"{words}: {result.stdout}{result.stderr}\n{self.text()}"
+        return result
+
+    def text(self) -> str:
+        """The log so far."""
+        return self.log.read_text() if self.log.exists() else ""
+
+
+@contextmanager
+def network() -> Iterator[Network]:
+    with Network() as built:
+        yield built
