@@ -50,8 +50,9 @@ from yaoki.node.brain_messages import (
     WatchNeighbours,
     WorkerBack,
 )
-from yaoki.node.decisions import Pause, Resume, SetServerAdmin, SetServerWeight, SetServiceEnabled
+from yaoki.node.decisions import AdmitVip, Pause, Resume, SetServerAdmin, SetServerWeight, SetServiceEnabled
 from yaoki.node.messages import (
+    AdmitRouter,
     ConfigureChecks,
     ConfigureRouters,
     Published,
@@ -437,3 +438,12 @@ def test_a_hook_runs_on_the_events_that_it_names() -> None:
 def test_the_tables_found_are_only_a_starting_point() -> None:
     scene = Scene()
     assert scene.give(BalancerFound(found_with_duties(Duty.OUT, Duty.SERVE, Duty.SERVE))) == []
+
+
+def test_a_vip_held_out_is_admitted_by_a_person() -> None:
+    scene = Scene()
+    scene.start(plan())
+    effects = scene.give(Operate(1, AdmitVip("web-vip")))
+    assert [order.router for order in of(AdmitRouter, effects)] == [ROUTER]
+    (answer,) = of(Answer, scene.give(Operate(2, AdmitVip("mail-vip"))))
+    assert answer.why == 'there is no VIP "mail-vip" on this node'

@@ -51,9 +51,10 @@ from yaoki.node.brain_messages import (
     WorkerBack,
     WorkerLost,
 )
-from yaoki.node.decisions import Decisions, Pause, Refused, Resume, decide
+from yaoki.node.decisions import AdmitVip, Decisions, Pause, Refused, Resume, decide
 from yaoki.node.hook_environment import hook_environment, kind_of
 from yaoki.node.messages import (
+    AdmitRouter,
     ConfigureChecks,
     Published,
     ReleaseRouters,
@@ -285,13 +286,18 @@ class Brain:
         result = decide(self.decisions, self.plan, operate.command)
         if isinstance(result, Refused):
             return [Answer(operate.request, result.why, result.cure)]
-        if result == self.decisions:
+        command = operate.command
+        if result == self.decisions and not isinstance(command, AdmitVip):
             return [Answer(operate.request)]
-        self.decisions = result
-        told = self._event(now, Emit(decided(operate.command)))
+        told = self._event(now, Emit(decided(command)))
         because = told.event.id
+        if isinstance(command, AdmitVip):
+            keys = [router.key for router in self.plan.routers if router.vip == command.vip]
+            admitted = [AdmitRouter(key, because) for key in keys]
+            return [told, *admitted, Answer(operate.request, event=because)]
+        self.decisions = result
         effects: list[BrainEffect] = [KeepDecisions(result), told, Answer(operate.request, event=because)]
-        if not isinstance(operate.command, Pause | Resume):
+        if not isinstance(command, Pause | Resume):
             self._changed = True
             effects += self._configure_checks(because)
             effects += self._decide(now, self.pools, because)

@@ -236,6 +236,13 @@ class ServiceSwitched(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class VipAdmitted(EventBody):
+    """A person lets this node own a VIP again."""
+
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paused(EventBody):
     """Hands off: nothing is applied until it is resumed. VIPs go on by themselves, checks go on."""
 

@@ -10,6 +10,7 @@ from yaoki.core.machine import TimerFired
 from yaoki.lb.service import Desired
 from yaoki.node.decisions import Decisions, OperatorCommand
 from yaoki.node.messages import (
+    AdmitRouter,
     ConfigureChecks,
     ConfigureRouters,
     Published,
@@ -179,6 +180,7 @@ class Answer:
 BrainEffect = (
     ConfigureRouters
     | SetPriority
+    | AdmitRouter
     | ReleaseRouters
     | ConfigureChecks
     | RepeatVerdicts

@@ -55,7 +55,14 @@ class Resume:
     """Apply again, beginning with what changed meanwhile."""
 
 
-OperatorCommand = SetServerAdmin | SetServerWeight | SetServiceEnabled | Pause | Resume
+@dataclass(frozen=True, slots=True)
+class AdmitVip:
+    """Let this node own a VIP again that failback `manual` holds out here. Nothing to be kept: it holds once."""
+
+    vip: str
+
+
+OperatorCommand = SetServerAdmin | SetServerWeight | SetServiceEnabled | Pause | Resume | AdmitVip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,9 @@ def decide(decisions: Decisions, plan: NodePlan, command: OperatorCommand) -> De
             return replace(decisions, paused=True)
         case Resume():
             return replace(decisions, paused=False)
+        case AdmitVip():
+            known = sorted({router.vip for router in plan.routers})
+            return decisions if command.vip in known else _unknown("VIP", command.vip, known)
         case _:
             assert_never(command)
 

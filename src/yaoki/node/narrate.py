@@ -14,8 +14,17 @@ from yaoki.node.brain_events import (
     ServiceEmpty,
     ServiceServing,
     ServiceSwitched,
+    VipAdmitted,
 )
-from yaoki.node.decisions import OperatorCommand, Pause, Resume, SetServerAdmin, SetServerWeight, SetServiceEnabled
+from yaoki.node.decisions import (
+    AdmitVip,
+    OperatorCommand,
+    Pause,
+    Resume,
+    SetServerAdmin,
+    SetServerWeight,
+    SetServiceEnabled,
+)
 from yaoki.pool.policy import Outlook, Reason, Selection
 from yaoki.site.node_plan import ServicePlan
 
@@ -61,5 +70,7 @@ def decided(command: OperatorCommand) -> EventBody:
             return Paused()
         case Resume():
             return Resumed()
+        case AdmitVip():
+            return VipAdmitted(command.vip)
         case _:
             assert_never(command)
