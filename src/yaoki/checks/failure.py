@@ -35,14 +35,15 @@ _NOT_RUN = {
 }
 
 
-def timed_out(waiting_for: str, took: timedelta) -> Finding:
+def timed_out(waiting_for: str, limit: timedelta, took: timedelta) -> Finding:
     """Nothing came within the check's timeout; `waiting_for` says how far the probe had got."""
-    return Finding(Outcome.TIMED_OUT, f"no {waiting_for} within {took / timedelta(milliseconds=1):.0f} ms", took)
+    return Finding(Outcome.TIMED_OUT, f"no {waiting_for} within {limit / timedelta(milliseconds=1):g} ms", took)
 
 
-def system_error(number: int | None, words: str, took: timedelta, *, during: str = "") -> Finding:
-    """A system call failed with errno `number`; `words` are the system's own, for numbers not known here."""
-    suffix = f" ({during})" if during else ""
+def system_error(number: int | None, words: str, took: timedelta, *, awaited: str = "") -> Finding:
+    """A system call failed with errno `number`; `words` are the system's own, for numbers not known here. `awaited` is
+    what did not come because of it."""
+    suffix = f", no {awaited}" if awaited else ""
     for outcome, known in (
         (Outcome.REFUSED, _REFUSED),
         (Outcome.UNREACHABLE, _UNREACHABLE),

@@ -20,8 +20,8 @@ def judge_answer(params: UdpParams, answer: bytes, took: timedelta) -> Finding:
     return passed(f"answer of {len(answer)} octets", took)
 
 
-def judge_silence(params: UdpParams, took: timedelta) -> Finding:
+def judge_silence(params: UdpParams, timeout: timedelta, took: timedelta) -> Finding:
     """Of a timeout without answer and without error."""
     if params.require_answer or params.expect:
-        return timed_out("answer", took)
+        return timed_out("answer", timeout, took)
     return passed("no error came back", took)

@@ -39,7 +39,7 @@ def probe(job: Job) -> Probe:
     except ssl.SSLError as error:
         return tls.failed(error, job)
     except h11.RemoteProtocolError as error:
-        return wrong_answer(f"not HTTP: {error}", job.took())
+        return wrong_answer(f"not HTTP: {str(error).partition(':')[0]}", job.took())
     finally:
         sock.close()
 
@@ -60,16 +60,18 @@ def _reading(job: Job, sock: socket.socket, connection: h11.Connection, params: 
     body = bytearray()
     while True:
         event = connection.next_event()
+        assert event is not h11.PAUSED, "we offer no change of protocol, so h11 never waits for one"
         match event:
             case h11.NEED_DATA:
-                yield from _receiving(sock, connection, "HTTP response" if response is None else "end of the body")
+                data = yield from _receiving(sock, "HTTP response" if response is None else "end of the body")
+                if response is None and not data:
+                    return wrong_answer("closed without an answer", job.took())
+                connection.receive_data(data)
                 continue
             case h11.Response():
                 response = event
             case h11.Data():
                 body += event.data
-            case h11.ConnectionClosed() | h11.PAUSED:
-                return wrong_answer("closed without an answer", job.took())
             case _:  # an interim response, or the end
                 pass
         ended = isinstance(event, h11.EndOfMessage) or len(body) >= http.MAX_BODY
@@ -77,19 +79,17 @@ def _reading(job: Job, sock: socket.socket, connection: h11.Connection, params: 
             return _judged(params, response, bytes(body[: http.MAX_BODY]), job)
 
 
-def _receiving(sock: socket.socket, connection: h11.Connection, what: str) -> Generator[Wait, None, None]:
+def _receiving(sock: socket.socket, what: str) -> Generator[Wait, None, bytes]:
     """One read. It waits first each time, so that a server that never stops talking cannot keep the others waiting."""
     while True:
         if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             yield Wait(sock.fileno(), READABLE, what)
         try:
-            connection.receive_data(sock.recv(_AT_ONCE))
+            return sock.recv(_AT_ONCE)
         except (BlockingIOError, ssl.SSLWantReadError):
             continue
         except ssl.SSLWantWriteError:
             yield Wait(sock.fileno(), WRITABLE, what)
-            continue
-        return
 
 
 def _judged(params: HttpParams, response: h11.Response, body: bytes, job: Job) -> Finding:

@@ -22,6 +22,8 @@ from yaoki.core.instant import Deadline, Instant
 
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
+CONNECTION = "connection"
+"""What a probe waits for that connects; an error then needs no more words."""
 
 
 class Wait(NamedTuple):
@@ -143,9 +145,10 @@ class ProbeLoop:
         except StopIteration as end:
             self._end(running, end.value)
         except ProbeTimedOut:
-            self._end(running, timed_out(running.what, job.took()))
+            self._end(running, timed_out(running.what, job.spec.schedule.timeout, job.took()))
         except OSError as error:
-            self._end(running, system_error(error.errno, error.strerror or str(error), job.took(), during=running.what))
+            words, awaited = error.strerror or str(error), "" if running.what == CONNECTION else running.what
+            self._end(running, system_error(error.errno, words, job.took(), awaited=awaited))
         else:
             running.what = wait.what
             self._register(running, wait.fd, wait.events)

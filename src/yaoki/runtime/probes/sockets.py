@@ -9,7 +9,7 @@ from collections.abc import Generator
 from yaoki.checks.check import CheckId
 from yaoki.core.address import Family, IPAddress
 from yaoki.linux.probe_rules import PROBE_MARK
-from yaoki.runtime.probes.loop import WRITABLE, Wait
+from yaoki.runtime.probes.loop import CONNECTION, WRITABLE, Wait
 
 IP_BIND_ADDRESS_NO_PORT = 24
 """From <linux/in.h>: bind the address only, so that a source address has 28,000 ports per destination, not in all."""
@@ -49,7 +49,7 @@ def connecting(sock: socket.socket, address: SocketAddress) -> Generator[Wait, N
     """Connect; raises OSError as the target or the network answers."""
     error = sock.connect_ex(address)
     if error == errno.EINPROGRESS:
-        yield Wait(sock.fileno(), WRITABLE, "connection")
+        yield Wait(sock.fileno(), WRITABLE, CONNECTION)
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, os.strerror(error))

@@ -35,7 +35,7 @@ def probe(job: Job) -> Probe:
 def wrapped(sock: socket.socket, check: CheckId, *, server_name: str | None, verify: bool) -> ssl.SSLSocket:
     """A TLS socket on a connected one, before its handshake. To verify without a name is to verify the address."""
     name = server_name if server_name is not None or not verify else str(check.target)
-    return _context(verify).wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    return context(verify).wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
 
 
 def shaking_hands(sock: ssl.SSLSocket) -> Generator[Wait, None, None]:
@@ -55,14 +55,14 @@ def failed(error: ssl.SSLError, job: Job) -> Finding:
     """The TLS library's refusal, in its own words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return wrong_answer(f"certificate: {error.verify_message}", job.took())
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return wrong_answer("closed during the TLS handshake", job.took())
     words = (error.reason or "handshake failed").replace("_", " ").lower()
     return wrong_answer(f"TLS: {words}", job.took())
 
 
 @cache
-def _context(verify: bool) -> ssl.SSLContext:
+def context(verify: bool) -> ssl.SSLContext:
     """Made once each: reading the system's authorities takes milliseconds."""
     if verify:
         return ssl.create_default_context()

@@ -28,6 +28,6 @@ def probe(job: Job) -> Probe:
                 continue
             return udp.judge_answer(params, answer, job.took())
     except ProbeTimedOut:
-        return udp.judge_silence(params, job.took())
+        return udp.judge_silence(params, job.spec.schedule.timeout, job.took())
     finally:
         sock.close()
