@@ -11,7 +11,9 @@ packet; and:
   find the server and the flow leaves no entry behind for minutes;
 * with the map full, a hash decides, which stays the same as long as the servers do;
 * of a fragmented packet the first fragment has the ports, and leaves the server's MAC for the others under the packet's
-  identification.
+  identification;
+* an ICMP error about a server's packet (fragmentation needed, above all) comes to the VIP; the flow is found by the
+  packet that it quotes.
 
 The destination MAC is the register in which a candidate is held between two rules. It is harmless that it is not put
 back when nobody is to have the packet: the kernel has decided before that the frame is for this host.
@@ -25,6 +27,7 @@ from collections.abc import Iterator
 from yaoki.core.address import Family, MacAddress
 from yaoki.lb.schedulers import Pick, Slots, slots_of
 from yaoki.lb.service import Duty, Protocol, VirtualService
+from yaoki.linux.nftables_keys import FLOW, FRAGMENT
 from yaoki.linux.nftables_names import (
     ADDRESS_TYPE,
     DIRECT,
@@ -53,7 +56,7 @@ CLOSING_S = 30
 FRAGMENT_S = 30
 """RFC 8200, section 4.5, gives a reassembly 60 s; Linux gives 30."""
 
-_DYNAMIC = "flags dynamic,timeout; gc-interval 10s"
+_DYNAMIC = "flags dynamic,timeout"
 
 
 def skeleton() -> Iterator[str]:
@@ -64,49 +67,47 @@ def skeleton() -> Iterator[str]:
         key = f"{address} . inet_proto . inet_service"
         yield f"add map {DIRECT} services{family.value} {{ type {key} : verdict; }}"
         yield f"add set {DIRECT} servers{family.value} {{ type {key} . {address} . inet_service; }}"
-    lifetime = f"{_DYNAMIC}; timeout {FRAGMENT_S}s; size {FRAGMENTED};"
-    packet4 = "ip saddr . ip daddr . ip protocol . ip id"
-    yield f"add map {DIRECT} fragments4 {{ typeof {packet4} : ether daddr; {lifetime} }}"
-    yield f"add map {DIRECT} fragments6 {{ typeof ip6 saddr . ip6 daddr . frag id : ether daddr; {lifetime} }}"
+        yield f"add map {DIRECT} errors{family.value} {{ typeof {FLOW[family].quoted_service} : verdict; }}"
+        fragments = f"typeof {FRAGMENT[family].typeof} : ether daddr; {_DYNAMIC}; timeout {FRAGMENT_S}s"
+        yield f"add map {DIRECT} fragments{family.value} {{ {fragments}; size {FRAGMENTED}; }}"
 
 
-def hook(interface: str) -> Objects:
-    """What one interface needs: the ingress hook, the way out, and the fragments that bear no ports."""
+def hook(interface: str) -> dict[str, tuple[str, ...]]:
+    """What one interface needs, by chain: the ingress hook, the way out, and the fragments that bear no ports."""
     name = interface_name(interface)
-    packet4, packet6 = "ip saddr . ip daddr . ip protocol . ip id", "ip6 saddr . ip6 daddr . frag id"
-    return Objects(
-        {
-            f"ingress/{name}": (
-                "meta pkttype != host accept",
-                f"ip frag-off & 0x1fff != 0 goto fragment/{name}",
-                f"frag frag-off != 0 goto fragment/{name}",
-                "ip daddr . meta l4proto . th dport vmap @services4",
-                "ip6 daddr . meta l4proto . th dport vmap @services6",
+    out = f'fwd to "{interface}"'
+    return {
+        f"ingress/{name}": (
+            "meta pkttype != host accept",
+            *(f"{FRAGMENT[family].is_later} goto fragment/{name}" for family in Family),
+            "ip daddr . meta l4proto . th dport vmap @services4",
+            "ip6 daddr . meta l4proto . th dport vmap @services6",
+            f"icmp type {{ 3, 11, 12 }} {FLOW[Family.IPV4].quoted_service} vmap @errors4",
+            f"icmpv6 type {{ 1, 2, 3, 4 }} {FLOW[Family.IPV6].quoted_service} vmap @errors6",
+        ),
+        f"send/{name}": (
+            *(
+                f"{key.is_first} update @fragments{family.value} {{ {key.first} : ether daddr }}"
+                for family, key in FRAGMENT.items()
             ),
-            f"send/{name}": (
-                f"ip frag-off & 0x2000 != 0 update @fragments4 {{ {packet4} : ether daddr }}",
-                f"frag more-fragments 1 update @fragments6 {{ {packet6} : ether daddr }}",
-                f'fwd to "{interface}"',
-            ),
-            f"fragment/{name}": (
-                "ether saddr set ether daddr",
-                f'ether daddr set {packet4} map @fragments4 fwd to "{interface}"',
-                f'ether daddr set {packet6} map @fragments6 fwd to "{interface}"',
-            ),
-        }
-    )
+            out,
+        ),
+        f"fragment/{name}": (
+            "ether saddr set ether daddr",
+            *(f"ether daddr set {key.later} map @fragments{family.value} {out}" for family, key in FRAGMENT.items()),
+        ),
+    }
 
 
 def hook_commands(interface: str) -> Iterator[str]:
     """Put the hook of an interface there; it must not be there yet."""
     name = interface_name(interface)
-    wanted = hook(interface)
     spec = f'type filter hook ingress device "{interface}" priority {DIRECT_PRIORITY}; policy accept;'
     for chain in (f"send/{name}", f"fragment/{name}"):
         yield f"add chain {DIRECT} {chain}"
         yield f"flush chain {DIRECT} {chain}"
     yield f"add chain {DIRECT} ingress/{name} {{ {spec} }}"
-    for chain, rules in wanted.chains.items():
+    for chain, rules in hook(interface).items():
         for rule in rules:
             yield f"add rule {DIRECT} {chain} {rule}"
 
@@ -122,14 +123,18 @@ def unhook_commands(name: str) -> Iterator[str]:
 def render(service: VirtualService, rendering: str, *, flows: int = FLOWS) -> Objects:
     """A service whose servers are all `direct`; `flows` is the size of its map of flows."""
     key, name, family = service.key, service_name(service.key), service.key.family
-    flow = f"type {ADDRESS_TYPE[family]} . inet_service : ether_addr; {_DYNAMIC}"
+    flow = f"typeof {FLOW[family].typeof} : ether daddr; {_DYNAMIC}"
     sets = {f"map flows/{name}": f"{flow}; size {flows};"}
     if key.protocol is Protocol.TCP:
         sets[f"map closing/{name}"] = f"{flow}; timeout {CLOSING_S}s; size {flows};"
     if service.persistence is not None:
         source = f"type {ADDRESS_TYPE[family]} : ether_addr; {_DYNAMIC}"
         sets[f"map persist/{name}"] = f"{source}; size {PERSISTENT_SOURCES};"
-    elements = {(f"services{family.value}", wire_key(key)): Element(f"goto {name}", service_record(service, rendering))}
+    quoted = f"{key.protocol.number} . {key.port} . {key.address}"
+    elements = {
+        (f"services{family.value}", wire_key(key)): Element(f"goto {name}", service_record(service, rendering)),
+        (f"errors{family.value}", quoted): Element(f"goto error/{name}"),
+    }
     for server in service.servers:
         elements[f"servers{family.value}", f"{wire_key(key)} . {server.address} . {server.port}"] = Element(
             comment=server_record(server)
@@ -145,8 +150,7 @@ class _Rules:
         self._service = service
         self._slots = slots_of(service)
         self._name = service_name(service.key)
-        self._source = f"{IP[service.key.family]} saddr"
-        self._flow = f"{self._source} . th sport"
+        self._flow = FLOW[service.key.family].packet
         self._send = f"goto send/{interface_name(service.interface)}"
         live = {
             server.mac: counter_name(service.key, server)
@@ -157,7 +161,10 @@ class _Rules:
         self._flows = f"@flows/{self._name}"
 
     def chains(self) -> dict[str, tuple[str, ...]]:
-        chains = {self._name: tuple(self._known_flows()) + tuple(self._new_flow())}
+        chains = {
+            self._name: tuple(self._known_flows()) + tuple(self._new_flow()),
+            f"error/{self._name}": tuple(self._error()),
+        }
         if self._slots is not None:
             chains[f"new/{self._name}"] = tuple(self._remember(self._slots))
         if self._service.persistence is not None:
@@ -185,6 +192,13 @@ class _Rules:
         if self._service.key.protocol is Protocol.TCP:
             yield self._forget("closing")
 
+    def _error(self) -> Iterator[str]:
+        quoted = FLOW[self._service.key.family].quoted
+        yield "ether saddr set ether daddr"
+        yield f"ether daddr set {quoted} map {self._flows} {self._send}"
+        if self._service.key.protocol is Protocol.TCP:
+            yield f"ether daddr set {quoted} map @closing/{self._name} {self._send}"
+
     def _new_flow(self) -> Iterator[str]:
         if self._slots is None:
             return
@@ -208,7 +222,7 @@ class _Rules:
         if persistence is not None:
             yield self._touch_source()
         yield f"{self._update(OPENING_S if tcp else DATAGRAM_S)} {self._count} {self._send}"
-        hashed = self._flow
+        hashed = f"th sport . {IP[self._service.key.family]} saddr"
         if persistence is not None:
             hashed = masked_source(self._service.key.family, persistence)
             yield f"ether daddr set {hashed} map @persist/{self._name} {self._count} {self._send}"

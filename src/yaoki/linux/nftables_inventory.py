@@ -17,13 +17,13 @@ from yaoki.linux.nftables_record import read_server, read_service
 from yaoki.linux.nftables_session import NftSession
 
 _BY_SERVICE = ("services", "servers", "refused")
-"""Shared maps whose keys begin with address, protocol, port; in all others the protocol is in the map's name."""
+"""Shared maps whose keys begin with address, protocol, port; in most others the protocol is in the map's name."""
 
-_PREFIXES = frozenset({"new", "keep", "pin", "flows", "closing", "persist"})
+_PREFIXES = frozenset({"new", "keep", "error", "pin", "flows", "closing", "persist"})
 
 _SHARED = {
     REFUSAL: tuple(f"refused{family.value}" for family in Family),
-    DIRECT: tuple(f"{name}{family.value}" for name in ("services", "servers") for family in Family),
+    DIRECT: tuple(f"{name}{family.value}" for name in ("services", "servers", "errors") for family in Family),
     TRANSLATION: (
         *(f"{name}{family.value}" for name in ("services", "servers") for family in Family),
         *(
@@ -68,12 +68,19 @@ class Inventory:
 def take(session: NftSession, rendering: str) -> Inventory:
     """Read everything of ours. Of a table that another rendering made, only the name."""
     inventory = Inventory()
+    present = {f"{item['family']} {item['name']}" for _, item in _items(session.ask("list tables"))}
+    families = sorted({table.split()[0] for table in TABLES if table in present})
+    named = [
+        (kind, f"{item['family']} {item['table']}", item["name"])
+        for family in families
+        for kinds in ("chains", "sets", "maps", "counters")
+        for kind, item in _items(session.ask(f"list {kinds} {family}", terse=True))
+    ]
     for table in TABLES:
-        listing = session.ask(f"list table {table}", terse=True)
-        if not listing:
+        if table not in present:
             continue
-        chains = [item["chain"]["name"] for item in listing if "chain" in item]
-        if rendering in chains:
+        listing = [(kind, name) for kind, table_, name in named if table_ == table]
+        if ("chain", rendering) in listing:
             inventory.tables.add(table)
             _take_table(session, table, listing, inventory)
         else:
@@ -82,17 +89,16 @@ def take(session: NftSession, rendering: str) -> Inventory:
     return inventory
 
 
-def _take_table(session: NftSession, table: str, listing: list[dict[str, Any]], inventory: Inventory) -> None:
+def _take_table(session: NftSession, table: str, listing: list[tuple[str, str]], inventory: Inventory) -> None:
     parts: dict[ServiceKey, _Part] = {}
-    for kind, item in ((kind, item) for entry in listing for kind, item in entry.items()):
-        name = item.get("name", "")
+    for kind, name in listing:
         if kind == "chain" and name.startswith("ingress/"):
             inventory.hooked.add(name.removeprefix("ingress/"))
-        key = _owner(name) if kind in {"chain", "counter", "set", "map"} else None
+        key = _owner(name)
         if key is not None:
             parts.setdefault(key, _Part()).add(kind, name)
     for name in _SHARED[table]:
-        kind = "map" if name.startswith(("services", "counters", "sources", "pins")) else "set"
+        kind = "set" if name.startswith(("servers", "refused", "routed")) else "map"
         elements = _elements(session.ask(f"list {kind} {table} {name}"))
         if name == "routed":
             inventory.routed |= set(elements)
@@ -163,22 +169,28 @@ def _service_of(map_name: str, element_key: str) -> ServiceKey:
     words = element_key.split(" . ")
     if map_name[:-1] in _BY_SERVICE:
         return ServiceKey(parse_address(words[0]), Protocol(words[1]), int(words[2]))
+    if map_name.startswith("errors"):
+        protocol_of = {protocol.number: protocol for protocol in Protocol}
+        return ServiceKey(parse_address(words[2]), protocol_of[int(words[0])], int(words[1]))
     protocol = map_name.split("_")[1][:-1]
     return ServiceKey(parse_address(words[0]), Protocol(protocol), int(words[1]))
 
 
 def _elements(listing: list[dict[str, Any]]) -> dict[str, Element]:
     found: dict[str, Element] = {}
-    for entry in listing:
-        for item in entry.values():
-            for raw in item.get("elem", ()):
-                key, data = raw if "map" in item else (raw, None)
-                comment = ""
-                if isinstance(key, dict) and "elem" in key:
-                    comment = key["elem"].get("comment", "")
-                    key = key["elem"]["val"]
-                found[_text(key)] = Element("" if data is None else _data(data), comment)
+    for kind, item in _items(listing):
+        for raw in item.get("elem", ()):
+            key, data = raw if kind == "map" else (raw, None)
+            comment = ""
+            if isinstance(key, dict) and "elem" in key:
+                comment = key["elem"].get("comment", "")
+                key = key["elem"]["val"]
+            found[_text(key)] = Element("" if data is None else _data(data), comment)
     return found
+
+
+def _items(listing: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return (pair for entry in listing for pair in entry.items())
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - nft's JSON: a string, a number, or a concatenation of them
