@@ -1,0 +1,141 @@
+"""From what the probes recorded to figures: outage, longest gap, losses, owners. Pure.
+
+An outage lasts from the beginning of the first failed item until none fails any more: to the beginning of the first
+item after the last failed one, or to the end of the record. The longest gap is the longest run of failed items,
+measured the same way. Two owners: two MAC addresses answered one request; each such request stands for the time to the
+next one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from yaoki.core.address import Family
+from yaoki.lab.probes.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRecord:
+    """What one probe did: when each item was begun, in microseconds of the lab's clock, and whether it succeeded.
+
+    `failures` are the kinds of failure that there were.
+    """
+
+    target: Target
+    at_us: Sequence[int]
+    ok: Sequence[int]
+    streams_cut: int = 0
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRecord:
+    """Who answered for one VIP address: for each request its time and the MAC addresses that answered it."""
+
+    vip: str
+    family: Family
+    at_us: Sequence[int]
+    answered_by: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Something the observer heard unasked: kind ("gratuitous", "advert"), the sender's MAC address, and the detail:
+    the address announced, or "VRID/priority/IP version"."""
+
+    at_us: int
+    kind: str
+    mac: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The figures of one probe. `began_us` and `ended_us` are None without an outage; `recovered` is whether items
+    succeeded after the last failed one."""
+
+    outage_ms: float = 0.0
+    longest_gap_ms: float = 0.0
+    lost: int = 0
+    began_us: int | None = None
+    ended_us: int | None = None
+    recovered: bool = True
+
+
+def outage(record: ProbeRecord) -> Outage:
+    """The figures of a probe's record."""
+    at, ok = record.at_us, record.ok
+    failed = [index for index, success in enumerate(ok) if not success]
+    if not failed:
+        return Outage()
+    end = at[-1] + record.target.period_us
+
+    def begin_after(index: int) -> int:
+        return at[index + 1] if index + 1 < len(at) else end
+
+    began, ended = at[failed[0]], begin_after(failed[-1])
+    return Outage(
+        outage_ms=_ms(ended - began),
+        longest_gap_ms=_ms(max(_runs(failed, at, begin_after))),
+        lost=len(failed),
+        began_us=began,
+        ended_us=ended,
+        recovered=failed[-1] + 1 < len(at),
+    )
+
+
+def lost_before(record: ProbeRecord, at_us: int) -> int:
+    """How many items failed that were begun before a moment: with any, the lab had not settled."""
+    return sum(1 for at, success in zip(record.at_us, record.ok, strict=True) if at < at_us and not success)
+
+
+def last_failed_us(record: ProbeRecord) -> int | None:
+    """When the last failed item was begun."""
+    return next((at for at, ok in zip(reversed(record.at_us), reversed(record.ok), strict=True) if not ok), None)
+
+
+def since(record: OwnerRecord, at_us: int) -> OwnerRecord:
+    """The part of a record from a moment on."""
+    first = next((index for index, at in enumerate(record.at_us) if at >= at_us), len(record.at_us))
+    return replace(record, at_us=record.at_us[first:], answered_by=record.answered_by[first:])
+
+
+def two_owners_ms(record: OwnerRecord) -> float:
+    """For how long two MAC addresses answered."""
+    return _ms(sum(span for span, by in zip(_spans(record.at_us), record.answered_by, strict=True) if len(by) > 1))
+
+
+def last_owner(record: OwnerRecord) -> str | None:
+    """The MAC address in the last answer; None if nobody answers in the end. Of two owners the first to answer."""
+    tail = [by[0] for by in record.answered_by[-_TAIL:] if by]
+    return tail[-1] if tail else None
+
+
+def first_heard(heard: Sequence[Heard], kind: str, *, after_us: int, macs: frozenset[str]) -> Heard | None:
+    """The first thing of a kind heard from one of these senders after a moment."""
+    return next((h for h in heard if h.kind == kind and h.at_us >= after_us and h.mac in macs), None)
+
+
+_TAIL = 20
+"""Requests looked at to tell the last owner: an answer may be lost on a busy machine."""
+
+
+def _runs(failed: Sequence[int], at: Sequence[int], begin_after: Callable[[int], int]) -> list[int]:
+    """The durations of all runs of consecutive failed items."""
+    durations = []
+    first = failed[0]
+    for index, following in zip(failed, [*failed[1:], -1], strict=True):
+        if following != index + 1:
+            durations.append(begin_after(index) - at[first])
+            first = following
+    return durations
+
+
+def _spans(at: Sequence[int]) -> list[int]:
+    """The time from each request to the next; the last one stands for as long as the one before it."""
+    spans = [later - earlier for earlier, later in pairwise(at)]
+    return [*spans, spans[-1] if spans else 0][: len(at)]
+
+
+def _ms(us: int) -> float:
+    return round(us / 1000, 1)

@@ -1,0 +1,217 @@
+"""The rehearsal: one scenario after another is run in the lab, measured, mended and judged.
+
+A row: the probes run; the lab has settled (everything answers, every server is seen, every VIP has its one owner); the
+fault; observation until nothing fails any more; the end of the probes; the mending. A row whose control probe lost
+something, whose probes failed before the fault, or were late themselves, is void and repeated at most RETRIES times.
+All waits are bounded by named limits.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Protocol
+
+from yaoki.core.address import MacAddress
+from yaoki.lab.catalogue import Scenario
+from yaoki.lab.crew import Crew, Records
+from yaoki.lab.fault import FlapLink, HangNode, Partition
+from yaoki.lab.injector import Injector
+from yaoki.lab.lab import Lab
+from yaoki.lab.measure import last_owner, lost_before, outage, since, two_owners_ms
+from yaoki.lab.pace import ADVERTISEMENTS, observation
+from yaoki.lab.probes.control import control_targets
+from yaoki.lab.probes.targets import ProbeKind, targets_of
+from yaoki.lab.probes.wire import now_us
+from yaoki.lab.row import (
+    Expectation,
+    Quality,
+    Row,
+    TargetFigures,
+    VipFigures,
+    allowed_ms,
+    expectation,
+    overlap_allowed_ms,
+)
+from yaoki.lab.settling import quiet, unsettled
+from yaoki.lab.software import NodeSoftware
+from yaoki.lab.turning import Turning, turning
+from yaoki.site.model import Vip
+
+RETRIES = 3
+SETTLE_LIMIT = timedelta(seconds=25)
+PREPARE_LIMIT = timedelta(seconds=10)
+RECOVERY_LIMIT = timedelta(seconds=8)
+"""How long an outage that goes on is watched beyond the shortest observation, if it is survivable."""
+
+BASELINE = timedelta(milliseconds=300)
+"""Measured before the fault: nothing may fail there."""
+
+PARTED = timedelta(milliseconds=500)
+"""How long a partition has lasted, beyond the time to a second owner, when its end is measured."""
+
+LATEST_MS = 100.0
+"""A probe that was later than this itself has measured the machine under the lab, not the site."""
+
+_LOOK_S = 0.05
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Watcher(Protocol):
+    """Is told how the rehearsal goes on."""
+
+    def begins(self, number: int, total: int, expected: Expectation) -> None:
+        """A scenario begins; they count from 1."""
+        ...
+
+    def void(self, row: Row) -> None:
+        """A run does not count and is repeated."""
+        ...
+
+    def ended(self, row: Row) -> None:
+        """A scenario has its row."""
+        ...
+
+
+class Rehearsal:
+    """Runs scenarios in a lab that is up, with its software started."""
+
+    def __init__(self, lab: Lab, software: NodeSoftware, crew: Crew) -> None:
+        self._lab = lab
+        self._site = lab.site
+        self._software = software
+        self._crew = crew
+        self._injector = Injector(lab, software)
+        self._targets = targets_of(lab.site)
+        self._macs = {port.mac: port.machine for name in lab.plan.namespaces for port in name.ports}
+
+    def run(self, scenarios: Sequence[Scenario], watcher: Watcher) -> tuple[Row, ...]:
+        """One row per scenario, in order."""
+        rows = []
+        for number, scenario in enumerate(scenarios, 1):
+            expected = expectation(self._site, scenario, self._targets)
+            watcher.begins(number, len(scenarios), expected)
+            row = self._row(expected)
+            while row.void is not None and row.quality.attempts <= RETRIES:
+                watcher.void(row)
+                again = self._row(expected)
+                row = replace(again, quality=replace(again.quality, attempts=row.quality.attempts + 1))
+            watcher.ended(row)
+            rows.append(row)
+        return tuple(rows)
+
+    def _row(self, expected: Expectation) -> Row:
+        scenario = expected.scenario
+        self._crew.go((*self._targets, *control_targets(self._site, scenario.fault)))
+        missing = self._settle(whole=True, limit=SETTLE_LIMIT)
+        if missing is not None:
+            return Row(expected, void=f"the lab had not settled: {missing}")
+        if scenario.mends:
+            self._injector.inject(scenario.fault)
+            self._let_it_take_effect(scenario)
+        owners = self._owners()
+        began = self._crew.mark()
+        _sleep(BASELINE)
+        fault_us = now_us()
+        self._break(scenario, fault_us)
+        self._observe(expected)
+        records = self._crew.halt(began)
+        if not scenario.mends and not isinstance(scenario.fault, HangNode | FlapLink):
+            self._injector.mend(scenario.fault)
+        return self._judged(expected, records, began, fault_us, owners)
+
+    def _break(self, scenario: Scenario, moment: int) -> None:
+        """Bring the fault about, or its end; a fault that ends by itself is over on return."""
+        fault = scenario.fault
+        if scenario.mends:
+            self._injector.mend(fault)
+            return
+        self._injector.inject(fault)
+        if isinstance(fault, HangNode | FlapLink):
+            _sleep(fault.lasts - (now_us() - moment) * _MICROSECOND)
+            self._injector.mend(fault)
+
+    def _let_it_take_effect(self, scenario: Scenario) -> None:
+        if isinstance(scenario.fault, Partition):
+            _sleep(ADVERTISEMENTS * max(vip.advertise for vip in self._site.vips) + PARTED)
+            return
+        _sleep(observation(self._site, scenario))
+        self._settle(whole=False, limit=PREPARE_LIMIT)
+
+    def _observe(self, expected: Expectation) -> None:
+        _sleep(observation(self._site, expected.scenario))
+        if not expected.survivable:
+            return
+        until = time.monotonic() + RECOVERY_LIMIT.total_seconds()
+        while time.monotonic() < until and not quiet(self._crew.seen()):
+            time.sleep(_LOOK_S)
+
+    def _settle(self, *, whole: bool, limit: timedelta) -> str | None:
+        """Wait until the lab has settled; the result is what was still missing when the limit passed."""
+        until = time.monotonic() + limit.total_seconds()
+        while True:
+            missing = unsettled(self._site, self._crew.seen(), self._macs, whole=whole)
+            if missing is None or time.monotonic() > until:
+                return missing
+            time.sleep(_LOOK_S)
+
+    def _owners(self) -> frozenset[str]:
+        answering = {mac for _, lately in self._crew.seen().owners for by in lately[-1:] for mac in by}
+        return frozenset(self._macs.get(mac, str(mac)) for mac in answering)
+
+    def _judged(
+        self, expected: Expectation, records: Records, began: int, fault_us: int, owners: frozenset[str]
+    ) -> Row:
+        probes = [record for record in records.probes if record.target.kind is not ProbeKind.CONTROL]
+        figures = tuple(
+            TargetFigures(r.target, outage(r), allowed_ms(self._site, expected.scenario, r.target), r.failures)
+            for r in probes
+        )
+        return Row(
+            expected,
+            probes=figures,
+            vips=tuple(self._vip(expected.scenario, vip, records, fault_us) for vip in self._site.vips),
+            streams_cut=sum(record.streams_cut for record in probes),
+            turning=self._turning(expected.scenario, records, fault_us, owners),
+            void=_void(expected.scenario, records, fault_us),
+            quality=Quality(max(records.late_ms.values()), records.cpu),
+            fault_us=fault_us,
+            span_us=now_us() - began,
+        )
+
+    def _vip(self, scenario: Scenario, vip: Vip, records: Records, fault_us: int) -> VipFigures:
+        mine = [since(record, fault_us) for record in records.owners if record.vip == vip.name]
+        macs = [mac for record in mine if (mac := last_owner(record)) is not None]
+        named = dict.fromkeys(self._macs.get(MacAddress.parse(mac), mac) for mac in macs)
+        overlap = {
+            family: max(two_owners_ms(record) for record in mine if record.family is family)
+            for family in dict.fromkeys(record.family for record in mine)
+        }
+        return VipFigures(vip.name, "+".join(named) or None, overlap, overlap_allowed_ms(scenario, vip))
+
+    def _turning(self, scenario: Scenario, records: Records, fault_us: int, owners: frozenset[str]) -> Turning:
+        fault = scenario.fault
+        lasts = fault.lasts // _MICROSECOND if isinstance(fault, HangNode | FlapLink) else None
+        heard = [(self._macs.get(MacAddress.parse(item.mac), item.mac), item) for item in records.heard]
+        events = [event for node in self._site.nodes for event in self._software.events(node.name, fault_us)]
+        until = now_us() if lasts is None else fault_us + lasts
+        return turning(fault_us, until, owners_before=owners, events=events, heard=heard)
+
+
+def _void(scenario: Scenario, records: Records, fault_us: int) -> str | None:
+    """Why a run does not count, if so."""
+    for record in records.probes:
+        if record.target.kind is ProbeKind.CONTROL and (lost := outage(record).lost):
+            return f"the control probe lost {lost} of {len(record.ok)} over ipv{record.target.family.value}"
+    for name, late_ms in records.late_ms.items():
+        if late_ms > LATEST_MS:
+            return f"the {name} was {late_ms:.0f} ms late itself"
+    early = [(r.target, lost) for r in records.probes if (lost := lost_before(r, fault_us))]
+    if early and not (scenario.mends and isinstance(scenario.fault, Partition)):
+        target, lost = early[0]
+        return f"{target.label} over ipv{target.family.value} lost {lost} before the fault"
+    return None
+
+
+def _sleep(duration: timedelta) -> None:
+    time.sleep(max(0.0, duration.total_seconds()))

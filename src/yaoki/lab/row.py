@@ -1,0 +1,163 @@
+"""One row of a rehearsal: a scenario with its figures, and whether it kept what the site promises. Pure.
+
+A row is survivable if every promising target that the fault touches survives it; without a promising one, if every
+target that it touches does. It is ok if every target with a promise kept it and no VIP had two owners for longer than
+is allowed. Whether it survives does not enter into `ok`; only the exit status joins the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from yaoki.core.address import Family
+from yaoki.lab.catalogue import Promise, Scenario
+from yaoki.lab.fault import HangNode, KillNode, Partition
+from yaoki.lab.measure import Outage
+from yaoki.lab.probes.targets import Target
+from yaoki.lab.software import Part
+from yaoki.lab.survival import Reason, Survival, survival
+from yaoki.lab.turning import Turning
+from yaoki.site.model import Site, Vip
+
+OVERLAP = timedelta(milliseconds=50)
+"""How long two nodes may own a VIP in a planned move under `election: vrrp`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFigures:
+    """What one probe measured; `allowed_ms` None where nothing is promised."""
+
+    target: Target
+    outage: Outage
+    allowed_ms: float | None
+    failures: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise was kept."""
+        if self.allowed_ms is None:
+            return True
+        return self.outage.outage_ms <= self.allowed_ms and (self.outage.lost == 0 or self.allowed_ms > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class VipFigures:
+    """Who owns a VIP in the end (None: nobody), and for how long two nodes did, per family.
+
+    `allowed_ms` None where two owners are not held against the row.
+    """
+
+    vip: str
+    owner: str | None
+    two_owners_ms: dict[Family, float]
+    allowed_ms: float | None
+
+    @property
+    def kept(self) -> bool:
+        return self.allowed_ms is None or max(self.two_owners_ms.values(), default=0.0) <= self.allowed_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A reason of a row's survivability, and the services or VIPs that it is about."""
+
+    survival: Survival
+    about: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is known of a row before it is run."""
+
+    scenario: Scenario
+    survivable: bool
+    why: tuple[Why, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well the row was measured: the probes' worst lateness, and the core share that they took together."""
+
+    late_ms: float = 0.0
+    cpu: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A scenario as it was run. `void` says why the run does not count; its other figures are then meaningless."""
+
+    expectation: Expectation
+    probes: tuple[TargetFigures, ...] = ()
+    vips: tuple[VipFigures, ...] = ()
+    streams_cut: int = 0
+    turning: Turning = field(default_factory=Turning)
+    void: str | None = None
+    quality: Quality = field(default_factory=Quality)
+    fault_us: int = 0
+    span_us: int = 0
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.expectation.scenario
+
+    @property
+    def worst(self) -> TargetFigures | None:
+        """The probe with the longest outage, the first of equals."""
+        return max(self.probes, key=lambda figures: figures.outage.outage_ms, default=None)
+
+    @property
+    def decisive(self) -> TargetFigures | None:
+        """Of the probes with a promise, the one that came nearest to breaking it or broke it most."""
+        promised = [figures for figures in self.probes if figures.allowed_ms is not None]
+        return max(promised, key=lambda f: (not f.kept, f.outage.outage_ms, -(f.allowed_ms or 0)), default=None)
+
+    @property
+    def missed(self) -> tuple[TargetFigures, ...]:
+        """The probes whose promise was not kept."""
+        return tuple(figures for figures in self.probes if not figures.kept)
+
+    @property
+    def ok(self) -> bool:
+        return self.void is None and not self.missed and all(vip.kept for vip in self.vips)
+
+
+def expectation(site: Site, scenario: Scenario, targets: Sequence[Target]) -> Expectation:
+    """Judge a scenario before it is run."""
+    judged = [(target, survival(site, scenario.fault, target, mended=scenario.mends)) for target in targets]
+    touched = [(t, s) for t, s in judged if s.reason is not Reason.UNTOUCHED]
+    promising = [(t, s) for t, s in touched if allowed_ms(site, scenario, t) is not None]
+    survivable = all(s.survives for _, s in promising or touched)
+    about: dict[Survival, list[str]] = {}
+    for target, judgement in touched or judged:
+        about.setdefault(judgement, []).append(target.service or target.vip)
+    why = tuple(Why(s, tuple(dict.fromkeys(names))) for s, names in about.items())
+    return Expectation(scenario, survivable, why)
+
+
+def allowed_ms(site: Site, scenario: Scenario, target: Target) -> float | None:
+    """The longest outage that is promised for a target in a scenario; None if nothing is."""
+    if scenario.promise is Promise.NOTHING_LOST:
+        return 0.0
+    if not target.service:
+        return None
+    slo = site.service(target.service).slo
+    promised = slo.server_outage if scenario.promise is Promise.SERVER_OUTAGE else slo.outage
+    return None if promised is None else promised / timedelta(milliseconds=1)
+
+
+def overlap_allowed_ms(scenario: Scenario, vip: Vip) -> float | None:
+    """How long two nodes may own a VIP in a scenario.
+
+    A dead or hung speaker leaves its addresses in the kernel, and a partition hides the owners from each other: those
+    overlaps are shown and not judged. Healed, owners learn of each other with the next advertisement.
+    """
+    match scenario.fault:
+        case KillNode(_, part) | HangNode(_, part) if part is not Part.MAIN:
+            return None
+        case Partition() if not scenario.mends:
+            return None
+        case Partition():
+            return (vip.advertise + OVERLAP) / timedelta(milliseconds=1)
+        case _:
+            return OVERLAP / timedelta(milliseconds=1)

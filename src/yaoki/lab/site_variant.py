@@ -1,0 +1,86 @@
+"""Changed copies of a site file, for what a rehearsal does to a running site: drain, remove, add, reconfigure.
+
+Works on the file's plain content, includes joined, and writes JSON, which every YAML reader reads. The original is not
+touched.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from yaoki.core.error import Problem, SiteError
+from yaoki.site.document import Broken, Mapping, Node, Scalar, Sequence
+from yaoki.site.include import Includer
+from yaoki.site.strict_yaml import json_value
+
+EXTRA_SERVICE = "rehearsal"
+_EXTRA_PORT = 4880
+"""The port on which a reconfiguration adds a service; the first free one from here on."""
+
+Plain = dict[str, Any]
+
+
+def plain_site(file: Path) -> Plain:
+    """The content of a site file. Raises SiteError if it cannot be read."""
+    problems: list[Problem] = []
+    root = Includer(problems).read(file)
+    if problems or root is None:
+        raise SiteError(problems)
+    plain = _plain(root)
+    assert isinstance(plain, dict)
+    return {key: value for key, value in plain.items() if key != "include"}
+
+
+def drained(site: Plain, host: str) -> Plain:
+    """The host has weight 0 in every service."""
+    changed = _copy(site)
+    for service in changed.get("services", {}).values():
+        if host in service.get("servers", {}):
+            service["servers"][host] = {**(service["servers"][host] or {}), "weight": 0}
+    return changed
+
+
+def without_server(site: Plain, host: str) -> Plain:
+    """The host is in no service, except where it is the only one."""
+    changed = _copy(site)
+    for service in changed.get("services", {}).values():
+        servers = service.get("servers", {})
+        if host in servers and len(servers) > 1:
+            del servers[host]
+    return changed
+
+
+def with_extra_service(site: Plain) -> Plain:
+    """One more virtual service beside the first TCP service (or the first of all), on the same VIP and servers."""
+    changed = _copy(site)
+    services = changed["services"]
+    model = next((s for s in services.values() if s["listen"].startswith("tcp/")), next(iter(services.values())))
+    protocol = model["listen"].partition("/")[0]
+    taken = {service["listen"] for service in services.values()}
+    port = next(p for p in range(_EXTRA_PORT, 65536) if f"{protocol}/{p}" not in taken)
+    services[EXTRA_SERVICE] = {**model, "listen": f"{protocol}/{port}"}
+    return changed
+
+
+def write(site: Plain, file: Path) -> Path:
+    """Write a site file; the result is its path."""
+    file.write_text(json.dumps(site, indent=1))
+    return file
+
+
+def _copy(site: Plain) -> Plain:
+    found = json.loads(json.dumps(site))
+    assert isinstance(found, dict)
+    return found
+
+
+def _plain(node: Node) -> object:
+    match node:
+        case Scalar():
+            return json_value(node) if node.plain else node.text
+        case Sequence():
+            return [_plain(item) for item in node.items]
+        case Mapping():
+            return {key: _plain(value) for key, (_, value) in node.items.items()}
+        case Broken():
+            return None
