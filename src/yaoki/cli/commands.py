@@ -41,9 +41,17 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("check", "find everything wrong with a site file", "yaoki.cli.check"),
     Command("plan", "show what a new site file would change, and what that costs", "yaoki.cli.plan"),
+    Command("apply", "put a site file in force on the running node", "yaoki.cli.apply"),
+    Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
     Command("node", "run a node: the daemon", "yaoki.cli.node"),
     Command("status", "show how a node is, every value with its age and evidence", "yaoki.cli.status"),
     Command("events", "show what happened and what caused it", "yaoki.cli.events"),
+    Command("server", "drain a real server, take it out, bring it back, change its weight", "yaoki.cli.server"),
+    Command("service", "serve a virtual service or not", "yaoki.cli.service"),
+    Command("vip", "let this node own a VIP that it was held out of", "yaoki.cli.vip"),
+    Command("pause", "hands off: apply nothing", "yaoki.cli.pause"),
+    Command("resume", "end a pause", "yaoki.cli.resume"),
+    Command("restart", "restart the node process; nobody notices", "yaoki.cli.restart"),
+    Command("upgrade", "replace a node's processes by those installed now", "yaoki.cli.upgrade"),
     Command("stop", "give up VIPs and end a node", "yaoki.cli.stop"),
-    Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
 )

@@ -1,10 +1,13 @@
-"""Show what a new site file would change on each node, what users would feel of it, and whether it is safe.
+"""Show what a new site file would change, what users would feel of it, and whether it is safe.
 
-Exit status 0: the change is safe (or there is none); 1: it is unsafe, or a file is refused.
+Without --from it is compared with what the node on this machine runs. Nothing is changed. Exit status 0: the change is
+safe (or there is none); 1: it is unsafe, or a file is refused.
 
 examples:
-  yaoki plan --from running.yaml new.yaml              every node
-  yaoki plan --from running.yaml new.yaml --node lb1   one node
+  yaoki plan new.yaml                                  against the running node
+  yaoki plan                                           the node's own file, as it is now
+  yaoki plan --from running.yaml new.yaml              two files, every node
+  yaoki plan --from running.yaml new.yaml --node lb1   one node of them
 """
 
 import argparse
@@ -12,9 +15,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from yaoki.cli.output import Paint, print_json
+from yaoki.cli.node_client import add_node_arguments, connect
+from yaoki.cli.output import Paint, print_json, talk
 from yaoki.cli.prefix import expand
+from yaoki.core.error import UsageError
 from yaoki.pool.plan import Action, Plan
+from yaoki.runtime.requests import Life, PlanAnswer
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff_sites
 from yaoki.site.examine import accept_site
@@ -24,13 +30,17 @@ _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", type=Path, help="the new site file")
-    parser.add_argument("--from", dest="old", type=Path, required=True, help="the site file that is compared with")
-    parser.add_argument("--node", help="show this node only")
+    parser.add_argument("file", type=Path, nargs="?", help="the new site file (default: the running node's own)")
+    parser.add_argument("--from", dest="old", type=Path, help="the site file that it is compared with")
+    add_node_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare two files."""
+    """Compare two files, or a file with what runs."""
+    if args.old is None:
+        return _against_node(args)
+    if args.file is None:
+        raise UsageError("--from needs the new file, too: yaoki plan --from OLD NEW")
     old = compile_site(accept_site(args.old).site)
     new = compile_site(accept_site(args.file).site)
     plans = diff_sites(old, new)
@@ -39,6 +49,25 @@ def run(args: argparse.Namespace) -> int:
         plans = {name: plans[name]}
     print_plans(plans, as_json=args.json)
     return int(any(plan.unsafe for plan in plans.values()))
+
+
+def _against_node(args: argparse.Namespace) -> int:
+    if args.file is not None:
+        accept_site(args.file)  # its errors are drawn here, with carets, as `yaoki check` does
+    with connect(args) as node:
+        file = None if args.file is None else str(args.file.resolve())
+        answer: PlanAnswer = node.ask_for(PlanAnswer, "plan", file=file)
+        name = node.ask_for(Life, "life").node
+    for problem in answer.problems:
+        talk(problem)
+    if not answer.problems:
+        print_plans({name: plan_of(answer)}, as_json=args.json)
+    return int(bool(answer.problems or answer.unsafe))
+
+
+def plan_of(answer: PlanAnswer) -> Plan[SiteChange]:
+    """The plan in a node's answer."""
+    return Plan(answer.changes, answer.costs, answer.unsafe)
 
 
 def print_plans(plans: Mapping[str, Plan[SiteChange]], *, as_json: bool) -> None:

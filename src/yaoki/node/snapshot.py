@@ -58,10 +58,11 @@ class RouterView:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a server was sent for a service, as the kernel counted."""
+    """What a server was sent for a service, as the kernel counted; `flows` it has now, None where nobody knows."""
 
     packets: int
     octets: int
+    flows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class JournalKeeper:
         self._journal = Journal(directory)
         self._report = report
         self._failing = False
+        self._crashing = False
         trial = self._journal.content.trial
         self.crash = Crash(trial.why, trial.crashes) if trial is not None and trial.why else None
 
@@ -69,8 +70,14 @@ class JournalKeeper:
         if trial is None or trial.generation != generation:
             self._write(lambda: self._journal.try_out(Trial(generation)))
 
+    @property
+    def crashing(self) -> bool:
+        """Whether this process is about to end because of a mistake of ours."""
+        return self._crashing
+
     def crashed(self, why: str) -> None:
         """The process is about to end because of a mistake of ours."""
+        self._crashing = True
         trial = self.content.trial or Trial("")
         self._write(lambda: self._journal.try_out(Trial(trial.generation, trial.crashes + 1, why)))
 

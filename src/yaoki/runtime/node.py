@@ -139,6 +139,7 @@ class Node:
         self._requests = 0
         self._ending: asyncio.Future[Ending] | None = None
         self._cleanup = False
+        self._renewed: tuple[Part, ...] = ()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -169,8 +170,9 @@ class Node:
         self.driver.give(StopRequested(why, cleanup))
         self._end(Ending.STOPPED)
 
-    def restart(self) -> None:
-        """End, leaving all as it is for the process that follows."""
+    def restart(self, parts: Sequence[Part] = ()) -> None:
+        """End, leaving all as it is for the process that follows; `parts` are to be started anew by that."""
+        self._renewed = tuple(parts)
         self._end(Ending.RESTART)
 
     def note(self, body: EventBody) -> None:
@@ -242,8 +244,7 @@ class Node:
             loop.remove_signal_handler(signal_)
         self.notifier.stopping()
         if ending is Ending.RESTART:
-            self.speaker.leave()
-            self.worker.leave()
+            self._leave_parts()
         else:
             await self.speaker.end(SPEAKER_GRACE, asked=self.speaker.is_up)
             await self.worker.end(WORKER_GRACE, asked=False)
@@ -256,6 +257,15 @@ class Node:
         if ending is Ending.STOPPED:
             await self._leave_nothing()
         self.balancer.close()
+
+    def _leave_parts(self) -> None:
+        for part, keeper in ((Part.SPEAKER, self.speaker), (Part.CHECKS, self.worker)):
+            if part in self._renewed:
+                # Without a chance to release: what it holds in the kernel, its successor takes up.
+                keeper.kill()
+            keeper.leave()
+        if not self.journal.crashing:
+            self.journal.ended()
 
     async def _leave_nothing(self) -> None:
         """VIPs that a dead speaker left are taken away in any case; with --cleanup, everything of ours is."""

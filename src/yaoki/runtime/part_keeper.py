@@ -70,6 +70,11 @@ class PartKeeper:
         """Send if it is reached; on_up repeats what was missed."""
         self._link.send(message)
 
+    def kill(self) -> None:
+        """End it at once."""
+        if self._pid is not None:
+            _signal(self._pid, signal.SIGKILL)
+
     def leave(self) -> None:
         """Go away and let it live: the node process restarts."""
         self._closed = True

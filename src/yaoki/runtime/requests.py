@@ -3,14 +3,16 @@
 To add a request: a method here, a line in `answers` or `streams`, and a command in yaoki.cli.
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yaoki import __version__
 from yaoki.core.codec import Undecodable
 from yaoki.core.error import ActuatorError
-from yaoki.node.brain_events import SubscriberDropped
+from yaoki.node.brain_events import Part, SubscriberDropped
 from yaoki.node.decisions import OperatorCommand
 from yaoki.node.messages import CheckStatus
 from yaoki.node.snapshot import Count, NodeView, view, with_counts
@@ -19,6 +21,7 @@ from yaoki.runtime.driver import monotonic_now
 from yaoki.runtime.event_log import MAX_BEHIND, MAX_FOLLOWERS, LoggedEvent
 from yaoki.runtime.node import Node
 from yaoki.runtime.plan_source import Offer
+from yaoki.site.diff import SiteChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,27 @@ class Checks:
     fresh: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Which process answers: its version, and the number of its start."""
+
+    node: str
+    version: str
+    start: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAnswer:
+    """A plan that was, or would be, put in force: its difference to what runs, or why it is refused."""
+
+    generation: str
+    problems: tuple[str, ...]
+    changes: tuple[SiteChange, ...] = ()
+    costs: tuple[str, ...] = ()
+    unsafe: tuple[str, ...] = ()
+
+
 class Requests:
     """Answers for one node."""
 
@@ -51,6 +75,7 @@ class Requests:
             "operate": self._operate,
             "apply": self._apply,
             "plan": self._plan,
+            "life": self._life,
             "stop": self._stop,
             "restart": self._restart,
         }
@@ -92,18 +117,28 @@ class Requests:
     async def _apply(self, request: Mapping[str, Any]) -> Result:
         file = request.get("file")
         offer = await self._node.reload(Path(str(file)) if file else None, force=bool(request.get("force")))
-        return _offer(offer)
+        return self._node.codec.plain(_answer(offer))
 
     async def _plan(self, request: Mapping[str, Any]) -> Result:
         file = request.get("file")
-        return _offer(await self._node.compare(Path(str(file)) if file else None))
+        offer = await self._node.compare(Path(str(file)) if file else None)
+        return self._node.codec.plain(_answer(offer))
 
     async def _stop(self, request: Mapping[str, Any]) -> Result:
         self._node.stop("yaoki stop", cleanup=bool(request.get("cleanup")))
         return self._node.codec.plain(Done())
 
-    async def _restart(self, _: Mapping[str, Any]) -> Result:
-        self._node.restart()
+    async def _life(self, _: Mapping[str, Any]) -> Result:
+        return self._node.codec.plain(
+            Life(self._node.options.node, __version__, self._node.journal.content.starts, os.getpid())
+        )
+
+    async def _restart(self, request: Mapping[str, Any]) -> Result:
+        try:
+            parts = tuple(Part(name) for name in request.get("parts", ()))
+        except ValueError as error:
+            raise Refusal(str(error), f"parts are: {', '.join(Part)}") from error
+        self._node.restart(parts)
         return self._node.codec.plain(Done())
 
     async def _events(self, request: Mapping[str, Any]) -> AsyncIterator[Result]:
@@ -128,15 +163,8 @@ class Requests:
         return self._node.codec.plain(logged)
 
 
-def _offer(offer: Offer) -> Result:
+def _answer(offer: Offer) -> PlanAnswer:
     change = offer.change
-    return {
-        "generation": offer.plan.generation,
-        "problems": list(offer.problems),
-        "changes": [
-            {"action": c.action.value, "subject": c.subject, "details": list(c.details)}
-            for c in (() if change is None else change.changes)
-        ],
-        "costs": list(() if change is None else change.costs),
-        "unsafe": list(() if change is None else change.unsafe),
-    }
+    if change is None:
+        return PlanAnswer(offer.plan.generation, offer.problems)
+    return PlanAnswer(offer.plan.generation, offer.problems, change.changes, change.costs, change.unsafe)

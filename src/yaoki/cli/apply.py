@@ -1,0 +1,52 @@
+"""Put the site file in force on the running node, as the smallest change; or another file, until the node restarts.
+
+A bad file is refused with its errors, and what was in force stays. A change that leaves a VIP without an owner or a
+service without a server is refused, too, unless --force is given; `yaoki plan` shows what would happen. Run it on each
+node of the site. Exit status 0: in force; 1: refused.
+
+examples:
+  yaoki apply                      the file that the node was started with, as it is now
+  yaoki apply new-site.yaml
+  yaoki apply --force
+"""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from yaoki.cli.node_client import add_node_arguments, connect
+from yaoki.cli.output import print_json, talk
+from yaoki.cli.plan import plan_of, print_plans
+from yaoki.runtime.requests import Life, PlanAnswer
+from yaoki.site.examine import accept_site
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("file", nargs="?", type=Path, help="another site file")
+    parser.add_argument("--force", action="store_true", help="apply a change that is not safe")
+    add_node_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask the node to read its file again."""
+    if args.file is not None:
+        accept_site(args.file)  # its errors are drawn here, with carets, as `yaoki check` does
+    with connect(args) as node:
+        name = node.ask_for(Life, "life").node
+        file = None if args.file is None else str(args.file.resolve())
+        answer: PlanAnswer = node.ask_for(PlanAnswer, "apply", file=file, force=args.force)
+    if args.json:
+        print_json({"applied": not answer.problems, **{f.name: getattr(answer, f.name) for f in fields(answer)}})
+        return int(bool(answer.problems))
+    if answer.problems:
+        for problem in answer.problems:
+            print(problem, file=sys.stderr)
+        talk("refused; what was in force stays")
+        return 1
+    print_plans({name: plan_of(answer)}, as_json=False)
+    print(f"plan {answer.generation} is in force")
+    if args.file is not None:
+        talk("until the node restarts; to keep it, put it where the node's --site points")
+    return 0
