@@ -1,1 +1,4 @@
-"""Election by lease with an epoch (fencing token), and witnesses. Empty until VIPs with `election: lease` arrive."""
+"""Election by lease: an owner that renews by compare-and-swap in a store of three voters, and an epoch (fencing token).
+
+Invariant: at no moment do two nodes trust the same lease; see yaoki.election.lease for what that rests on.
+"""
