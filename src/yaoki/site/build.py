@@ -144,8 +144,7 @@ class SiteBuilder:
         return Vip(
             name=name,
             network=network,
-            # Outside every prefix it is a lone address; the lint rule vip-outside-network speaks of it.
-            addresses=tuple(self._within(network, a) or ip_interface(a) for a in values["addresses"]),
+            addresses=tuple(self._within(network, address) or _lone(address) for address in values["addresses"]),
             members=tuple(VipMember(node, member["priority"]) for node, member in values["members"].items()),
             vrid=values["vrid"],
             track=tuple(Track(track["service"], track["weight"]) for track in values.get("track", ())),
@@ -168,7 +167,8 @@ class SiteBuilder:
                     return False
         elif advertise % _CENTISECOND or advertise > _LONGEST_V3_CS * _CENTISECOND:
             what = "advertise: VRRP version 3 counts in steps of 10ms, up to 40950ms"
-            self._refuse("out-of-range", path, what, f"round {duration_text(advertise)} to such a step")
+            nearest = min(-(-advertise // _CENTISECOND), _LONGEST_V3_CS) * _CENTISECOND
+            self._refuse("out-of-range", path, what, f"write {duration_text(nearest)}")
             return False
         return True
 
@@ -216,6 +216,11 @@ class SiteBuilder:
 def _given(values: _Values, *names: str) -> _Values:
     """Those of the keys that were written, as keyword arguments of the model; the model has the defaults."""
     return {name.replace("-", "_"): values[name] for name in names if name in values}
+
+
+def _lone(address: IPAddress) -> IPInterface:
+    """A VIP in no prefix: link-local (RFC 9568 5.2.9 has one first), or a mistake that lint speaks of."""
+    return ip_interface((address, 64)) if address.is_link_local and address.version == 6 else ip_interface(address)
 
 
 def _listed(prefixes: tuple[IPNetwork, ...]) -> str:

@@ -120,6 +120,9 @@ class _NodeCompiler:
     def _service(self, service: Service, interface: Interface) -> Iterable[ServicePlan]:
         definitions = tuple(self._site.check(name) for name in service.checks) or default_checks(service)
         for vip_address in self._site.vip(service.vip).addresses:
+            if vip_address.ip.is_link_local:
+                # It is there for neighbours on the link only; no client asks a link-local address for a service.
+                continue
             family = Family.of(vip_address)
             servers = [self._server(service, server, family, definitions) for server in service.servers]
             yield ServicePlan(

@@ -1,7 +1,8 @@
 """The site file as a tree of nodes that know where they stand; what strict_yaml makes and the schema reads.
 
-Invariants: a mapping has no key twice; a node's position is that of its first character, counted from 0. `Broken`
-stands where something was refused already, so that one mistake is reported once.
+Invariants: a mapping has no key twice; a node's position is that of its first character, for a block under a
+key that of the key; both counted from 0. `Broken` stands where something was refused already, so that one mistake is
+reported once.
 """
 
 from dataclasses import dataclass, field

@@ -39,7 +39,7 @@ class Kind(Protocol):
         ...
 
 
-def refuse_type(node: Node, label: str, wanted: str, reader: Reader) -> Value:
+def refuse_type(node: Node, label: str, wanted: str, reader: Reader, *, cure: str = "") -> Value:
     """Report that a node is of another type than `wanted`; a broken node was reported before."""
     if isinstance(node, Broken):
         return INVALID
@@ -59,7 +59,7 @@ def refuse_type(node: Node, label: str, wanted: str, reader: Reader) -> Value:
             found = f"the number {node.text}"
         else:
             found = f'the text "{node.text}"'
-    return reader.refuse("wrong-type", node, f"{label}: expected {wanted}, found {found}")
+    return reader.refuse("wrong-type", node, f"{label}: expected {wanted}, found {found}", cure)
 
 
 def read_text(node: Node, label: str, wanted: str, reader: Reader) -> str | None:
@@ -153,7 +153,9 @@ class Boolean:
 
     def read(self, node: Node, label: str, reader: Reader, /) -> Value:
         value = json_value(node) if isinstance(node, Scalar) else None
-        return value if isinstance(value, bool) else refuse_type(node, label, self.wanted, reader)
+        if isinstance(value, bool):
+            return value
+        return refuse_type(node, label, self.wanted, reader, cure="write true or false, without quotes")
 
     def json_schema(self) -> dict[str, object]:
         return {"type": "boolean"}
@@ -174,9 +176,12 @@ class Integer:
         value = json_value(node) if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int):
             return refuse_type(node, label, self.wanted, reader)
-        if not self.low <= value <= self.high:
-            return reader.refuse("out-of-range", node, f"{label}: {value} is outside {self.low}..{self.high}")
-        return value
+        if self.low <= value <= self.high:
+            return value
+        if self.low == self.high:
+            what, cure = f"{label}: {value} is not known to this release", f"write {label}: {self.low}"
+            return reader.refuse("wrong-value", node, what, cure)
+        return reader.refuse("out-of-range", node, f"{label}: {value} is outside {self.low}..{self.high}")
 
     def json_schema(self) -> dict[str, object]:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
@@ -222,7 +227,7 @@ class Share:
         value = json_value(node) if isinstance(node, Scalar) else None
         if isinstance(value, int | float) and not isinstance(value, bool):
             what = f"{label}: the share {value} has no unit"
-            return reader.refuse("wrong-unit", node, what, f"write {value}%")
+            return reader.refuse("wrong-unit", node, what, f"write {value * 100 if value <= 1 else value:g}%")
         text = read_text(node, label, self.wanted, reader)
         if text is None:
             return INVALID

@@ -11,11 +11,11 @@ from pathlib import Path
 from yaoki.core.error import Problem, SiteError
 from yaoki.site.allocation import collector_paused
 from yaoki.site.build import SiteBuilder
-from yaoki.site.document import Mapping
+from yaoki.site.document import Mapping, Node
 from yaoki.site.include import Includer
 from yaoki.site.model import Site
 from yaoki.site.partial import without_dangling
-from yaoki.site.reading import Reader, TooManyProblems, Value
+from yaoki.site.reading import Reader, TooManyProblems, Value, nearest
 from yaoki.site.shapes import names_given
 from yaoki.site.source_map import SourceMap
 from yaoki.site.vocabulary import SITE
@@ -70,12 +70,20 @@ def read_site(path: Path) -> SiteReading:
 
 
 def _load(root: Mapping, problems: list[Problem]) -> LoadedSite:
-    sections = {name: root.items[name][1] if name in root.items else None for name in _SECTIONS}
-    names = {name: names_given(section) for name, section in sections.items()}
+    names = {name: names_given(_section(root, name)) for name in _SECTIONS}
     values = SITE.read(root, "the file", Reader(problems, names))
     source_map = SourceMap(root)
     site = SiteBuilder(source_map, problems).build(values)
     return LoadedSite(without_dangling(site) if problems else site, source_map, _acknowledged(values))
+
+
+def _section(root: Mapping, name: str) -> Node | None:
+    """A section, or the one that was most likely meant to be it: its names are no dangling references too."""
+    if name in root.items:
+        return root.items[name][1]
+    misspelt = (key for key in root.items if key not in SITE.keys and nearest(key, _SECTIONS) == name)
+    found = next(misspelt, None)
+    return None if found is None else root.items[found][1]
 
 
 def _acknowledged(values: dict[str, Value]) -> dict[tuple[str, ...], tuple[str, ...]]:

@@ -37,13 +37,15 @@ def _sweep(site: Site) -> Site:
         return service.vip in vips and servers and all(name in checks for name in service.checks)
 
     def machine_holds(machine: Machine) -> bool:
-        placed = all(interface.network in networks for interface in machine.interfaces)
-        return placed and (machine.gateway is None or machine.gateway in gateways)
+        return all(interface.network in networks for interface in machine.interfaces)
+
+    def known(gateway: str | None) -> str | None:
+        return gateway if gateway in gateways else None
 
     return replace(
         site,
-        networks=tuple(n for n in site.networks if n.gateway is None or n.gateway in gateways),
-        machines=tuple(machine for machine in site.machines if machine_holds(machine)),
+        networks=tuple(replace(network, gateway=known(network.gateway)) for network in site.networks),
+        machines=tuple(replace(m, gateway=known(m.gateway)) for m in site.machines if machine_holds(m)),
         vips=tuple(vip for vip in site.vips if vip_holds(vip)),
         services=tuple(service for service in site.services if service_holds(service)),
     )

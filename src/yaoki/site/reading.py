@@ -59,7 +59,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return starts[0] if starts and len(word) > 2 else None
 
 
-def suggestion(word: str, known: Iterable[str], *, none: str = "there are none") -> str:
+def suggestion(word: str, known: Iterable[str], *, none: str = "none is defined") -> str:
     """The cure for a misspelt word: the nearest one, or those there are."""
     names = tuple(known)
     found = nearest(word, names)

@@ -72,7 +72,8 @@ class MapOf:
         if not self.least <= len(node.items) <= MAX_ITEMS and not spoilt:
             few = len(node.items) < self.least
             what = f"at least {self.least} is needed" if few else f"there are more than {MAX_ITEMS}"
-            return reader.refuse("out-of-range", node, f"{label}: {what}")
+            cure = f"add {self.key.wanted}" if few else ""
+            return reader.refuse("out-of-range", node, f"{label}: {what}", cure)
         return INVALID if spoilt and not self.partial else values
 
     def _accepts(self, name: str, node: Scalar, label: str, reader: Reader) -> bool:

@@ -22,7 +22,7 @@ MAX_PROBLEMS = 200
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 # What YAML 1.1 or 1.2 readers resolve to something else than a text, though JSON does not write it so.
 _AMBIGUOUS = re.compile(
-    r"""(?: (?P<boolean> [yYnN] | [yY]es|YES | [nN]o|NO | [oO]n|ON | [oO]ff|OFF | True|TRUE | False|FALSE)
+    r"""(?: (?P<boolean> [yY]es|YES | [nN]o|NO | [oO]n|ON | [oO]ff|OFF | True|TRUE | False|FALSE)
           | (?P<null> ~ | Null | NULL)
           | (?P<sexagesimal> [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)
           | (?P<number> [-+]?0[0-7_]+ | [-+]?0b[01_]+ | [-+]?0x[0-9a-fA-F_]+ | 0o[0-7]+
@@ -157,6 +157,9 @@ class _Builder:
                 self._waiting = self._key(parent, node)
                 return
             if type(key) is Scalar:
+                if type(node) is Mapping:
+                    # What is said about a block is said at the word that it belongs to.
+                    node.line, node.column = key.line, key.column
                 parent.items[key.text] = (key, node)
             self._waiting = None
         elif type(parent) is Sequence:
@@ -241,16 +244,19 @@ def _ambiguity(text: str) -> str | None:
     if found is None:
         return None
     if found["boolean"]:
-        return "true" if text.lower() in ("y", "yes", "on", "true") else "false"
+        return "true" if text.lower() in ("yes", "on", "true") else "false"
     if found["sexagesimal"]:
         return "a number to base 60"
     return {"null": "null", "number": "another number", "date": "a date"}[str(found.lastgroup)]
 
 
 def _cure_of_ambiguity(text: str, meaning: str) -> str:
-    if meaning in ("true", "false"):
-        return f'write {meaning}, or "{text}" in quotes for the text'
-    return f'write "{text}" in quotes for the text'
+    instead = {
+        "null": "leave the key out",
+        "another number": "write the number in decimal digits",
+        "a number to base 60": "write a duration with its unit, such as 90s",
+    }.get(meaning, f"write {meaning}" if meaning in ("true", "false") else "write it in another way")
+    return f'{instead}, or "{text}" in quotes for the text'
 
 
 _CURES = {

@@ -83,7 +83,9 @@ def _vip_outside_network(view: View) -> Iterable[Finding]:
     for vip in view.site.vips:
         network = view.site.network(vip.network)
         for index, address in enumerate(vip.addresses):
-            if address.ip.is_link_local or any(address.ip in prefix for prefix in network.prefixes):
+            if (address.ip.is_link_local and address.version == 6) or any(
+                address.ip in prefix for prefix in network.prefixes
+            ):
                 continue
             what = f"the VIP address {address.ip} is in no prefix of its network {network.name}"
             cure = f"choose an address of {' or '.join(map(str, network.prefixes))}"

@@ -103,7 +103,7 @@ def _nat_vips_part(view: View) -> Iterable[Finding]:
     for service, server in _servers(view, Forward.NAT):
         vip = view.site.vip(service.vip)
         host = view.site.machine(server.host)
-        gateway = host.gateway
+        gateway = view.gateway_of(host, _shared_network(view, host, vip))
         if gateway is None or gateway == vip.name or not view.site.has_vip(gateway) or (vip.name, gateway) in told:
             continue
         inner = view.site.vip(gateway)
@@ -119,11 +119,13 @@ def _order(vip: Vip) -> tuple[str, ...]:
 
 
 def _nat_on_link_clients(view: View) -> Iterable[Finding]:
+    told: set[tuple[str, str]] = set()
     for service, server in _servers(view, Forward.NAT):
         host = view.site.machine(server.host)
         for interface in host.interfaces:
             client = view.clients_on.get(interface.network)
-            if client is not None and client.name != host.name:
+            if client is not None and client.name != host.name and (service.name, client.name) not in told:
+                told.add((service.name, client.name))
                 what = (
                     f"{host.name} answers {client.name} directly, past the balancer, since both are on"
                     f" {interface.network}: under nat that client gets answers from an address it never asked"

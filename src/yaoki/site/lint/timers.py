@@ -11,7 +11,7 @@ from yaoki.core.event import Severity
 from yaoki.site.compile import default_checks
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
-from yaoki.site.model import Service, Vip
+from yaoki.site.model import Server, Service, Vip
 from yaoki.site.source_map import Path
 from yaoki.site.units import duration_text
 from yaoki.vrrp.timing import active_down_interval
@@ -102,17 +102,26 @@ def _fast_interval(view: View) -> Iterable[Finding]:
 def _check_outruns_vip(view: View) -> Iterable[Finding]:
     """A check whose probes pass a VIP must outlast that VIP's takeover, or each takeover kills all servers as well."""
     for service in view.site.services:
+        patience = _patience_of(view, service)
+        ways: dict[str, tuple[Server, Vip]] = {}
         for server in service.servers:
             for vip in view.vips_on_the_way(service, server):
-                takeover = takeover_of(vip)
-                detection = detection_of(view, service)
-                if takeover is not None and detection <= takeover:
-                    what = (
-                        f"probes of {server.host} pass {vip.name}, whose takeover lasts {_rounded(takeover)}; the check"
-                        f" gives up after {_rounded(detection)}, so one failure becomes two"
-                    )
-                    cure = f"let the check last longer than {_rounded(takeover)}, or advertise {vip.name} faster"
-                    yield Finding(server_path(service, server), what, cure, ("vips", vip.name, "advertise"))
+                ways.setdefault(vip.name, (server, vip))
+        for server, vip in ways.values():
+            takeover = takeover_of(vip)
+            if takeover is not None and patience <= takeover:
+                what = (
+                    f"probes of {server.host} pass {vip.name}, whose takeover lasts {_rounded(takeover)}, but the check"
+                    f" may give up after {_rounded(patience)}: one failure becomes two"
+                )
+                cure = f"let the check last longer than {_rounded(takeover)}, or advertise {vip.name} faster"
+                yield Finding(server_path(service, server), what, cure, ("vips", vip.name, "advertise"))
+
+
+def _patience_of(view: View, service: Service) -> timedelta:
+    """From the loss of the way to a server to its being down, at best: it is lost just as a probe begins."""
+    schedules = [check.schedule for check in view.checks_of(service) or default_checks(service)]
+    return min(schedule.longest_detection - schedule.interval for schedule in schedules)
 
 
 def _rounded(duration: timedelta) -> str:

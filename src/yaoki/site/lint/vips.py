@@ -26,15 +26,15 @@ def _duplicate_vrid(view: View) -> Iterable[Finding]:
             if first != vip.name:
                 what = f"VRID {vip.vrid} is used twice on the network {vip.network}: by {vip.name} and by {first}"
                 place: Path = ("vips", vip.name, "vrid")
-                free = _free_vrid(view, vip.network)
+                free = _free_vrid(view, vip.network, vip.vrid)
                 cure = f"give one of them another, such as {free}" if free else "move one to another network"
                 yield Finding(place, what, cure, ("vips", first, "vrid"))
                 break
 
 
-def _free_vrid(view: View, network: str) -> int | None:
+def _free_vrid(view: View, network: str, above: int) -> int | None:
     used = {vip.vrid for vip in view.site.vips if vip.network == network}
-    return next((vrid for vrid in range(1, 256) if vrid not in used), None)
+    return next((vrid for vrid in (*range(above, 256), *range(1, above)) if vrid not in used), None)
 
 
 def _member_without_interface(view: View) -> Iterable[Finding]:
