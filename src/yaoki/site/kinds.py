@@ -214,7 +214,7 @@ class Duration:
         return duration
 
     def json_schema(self) -> dict[str, object]:
-        return {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?(us|ms|s|m|h|d)$"}
+        return {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?(us|ms|s|m|h|d)$"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(us|ms|s|m|h|d)")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 _UNITS = {
     "us": timedelta(microseconds=1),
@@ -18,17 +18,20 @@ _UNITS = {
 def parse_duration(text: str) -> timedelta | None:
     """A duration, or None for anything else than a number directly followed by us, ms, s, m, h or d."""
     found = _DURATION.fullmatch(text)
-    return float(found[1]) * _UNITS[found[2]] if found else None
+    if found is None:
+        return None
+    try:
+        return float(found[1]) * _UNITS[found[2]]
+    except OverflowError:
+        return None
 
 
 def duration_text(duration: timedelta) -> str:
-    """The shortest exact way to write a duration: "300ms", "1.5s", "5m"."""
+    """A duration in the largest unit of which it is a whole number: "300ms", "90s", "5m"."""
     if not duration:
         return "0s"
-    for name in ("d", "h", "m", "s", "ms"):
-        if duration % _UNITS[name] == timedelta(0):
-            return f"{duration // _UNITS[name]}{name}"
-    return f"{duration / _UNITS['ms']:g}ms"
+    name = next(name for name in ("d", "h", "m", "s", "ms", "us") if duration % _UNITS[name] == timedelta(0))
+    return f"{duration // _UNITS[name]}{name}"
 
 
 def parse_share(text: str) -> float | None:
