@@ -18,6 +18,7 @@ from ipaddress import IPv4Address, IPv6Address
 from yaoki.core.address import Family, IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.linux.attributes import attribute, attributes, message, messages, nest
 
 BATCH = 64
 PASSES = 3
@@ -29,8 +30,6 @@ _CT_GET = (1 << 8) | 1
 _CT_DELETE = (1 << 8) | 2
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
-_NESTED = 0x8000
-_HEADER = struct.Struct("=IHHII")
 _FAMILY = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 
 # linux/netfilter/nfnetlink_conntrack.h
@@ -87,15 +86,13 @@ class Conntrack:
         return deleted
 
     def count(self, services: Iterable[ServiceKey], *, most: int) -> Mapping[tuple[ServiceKey, IPAddress, int], int]:
-        """Flows of each server of these services; of more than `most` flows in the table, the first `most` are looked
-        at."""
+        """Flows of each server of these services, as far as they are among the first `most` entries of a family."""
         wanted = set(services)
         counts: dict[tuple[ServiceKey, IPAddress, int], int] = {}
         for family in sorted({service.family for service in wanted}, key=lambda family: family.value):
+            # To the end, even past `most`: a socket takes no second dump while one is under way.
             for seen, flow in enumerate(self._dump(family)):
-                if seen >= most:
-                    break
-                if flow.service in wanted:
+                if seen < most and flow.service in wanted:
                     place = (flow.service, flow.server, flow.port)
                     counts[place] = counts.get(place, 0) + 1
         return counts
@@ -103,15 +100,15 @@ class Conntrack:
     def _dump(self, family: Family, server: IPAddress | None = None) -> Iterator[Tracked]:
         body = b""
         if server is not None:
-            body = _nest(_TUPLE_REPLY, _nest(_TUPLE_IP, _attribute(_IP_SRC[family], server.packed)))
-            body += _nest(
+            body = nest(_TUPLE_REPLY, nest(_TUPLE_IP, attribute(_IP_SRC[family], server.packed)))
+            body += nest(
                 _FILTER,
-                _attribute(_FILTER_ORIG_FLAGS, struct.pack("=I", 0))
-                + _attribute(_FILTER_REPLY_FLAGS, struct.pack("=I", _FILTER_IP_SRC)),
+                attribute(_FILTER_ORIG_FLAGS, struct.pack("=I", 0)),
+                attribute(_FILTER_REPLY_FLAGS, struct.pack("=I", _FILTER_IP_SRC)),
             )
         self._send(_CT_GET, _REQUEST | _DUMP, family, body)
-        for message in self._replies():
-            flow = _tracked(family, message[4:])
+        for reply in self._replies():
+            flow = _tracked(family, reply[4:])
             if flow is not None:
                 yield flow
 
@@ -126,7 +123,7 @@ class Conntrack:
     def _send(self, kind: int, flags: int, family: Family, body: bytes) -> None:
         self._sequence += 1
         payload = struct.pack("=BBH", _FAMILY[family], 0, 0) + body
-        self._socket.send(_HEADER.pack(_HEADER.size + len(payload), kind, flags, self._sequence, 0) + payload)
+        self._socket.send(message(kind, flags, self._sequence, payload))
 
     def _replies(self) -> Iterator[bytes]:
         while True:
@@ -151,16 +148,12 @@ class Conntrack:
             data = self._socket.recv(_RECEIVE_OCTETS)
         except OSError as error:
             raise ActuatorError("connection tracking", error.strerror or str(error), errno=error.errno) from error
-        offset = 0
-        while offset + _HEADER.size <= len(data):
-            length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
-            yield kind, sequence, data[offset + _HEADER.size : offset + length]
-            offset += (length + 3) & ~3
+        yield from messages(data)
 
 
 def _tracked(family: Family, body: bytes) -> Tracked | None:
-    attributes = dict(_attributes(body))
-    original, reply = attributes.get(_TUPLE_ORIG), attributes.get(_TUPLE_REPLY)
+    found = dict(attributes(body))
+    original, reply = found.get(_TUPLE_ORIG), found.get(_TUPLE_REPLY)
     if original is None or reply is None:
         return None
     to_ip, to = _split(original)
@@ -172,14 +165,14 @@ def _tracked(family: Family, body: bytes) -> Tracked | None:
         ServiceKey(_address(to_ip[_IP_DST[family]]), protocol, _port(to[_PROTO_DST_PORT])),
         _address(from_ip[_IP_SRC[family]]),
         _port(from_[_PROTO_SRC_PORT]),
-        _nest(_TUPLE_ORIG, original),
-        _attribute(_ID, attributes[_ID]) if _ID in attributes else b"",
+        nest(_TUPLE_ORIG, original),
+        attribute(_ID, found[_ID]) if _ID in found else b"",
     )
 
 
 def _split(tuple_: bytes) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    parts = dict(_attributes(tuple_))
-    return dict(_attributes(parts.get(_TUPLE_IP, b""))), dict(_attributes(parts.get(_TUPLE_PROTO, b"")))
+    parts = dict(attributes(tuple_))
+    return dict(attributes(parts.get(_TUPLE_IP, b""))), dict(attributes(parts.get(_TUPLE_PROTO, b"")))
 
 
 def _address(octets: bytes) -> IPAddress:
@@ -188,24 +181,6 @@ def _address(octets: bytes) -> IPAddress:
 
 def _port(octets: bytes) -> int:
     return int.from_bytes(octets, "big")
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, offset)
-        if length < 4:
-            return
-        yield kind & ~_NESTED, data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _nest(kind: int, value: bytes) -> bytes:
-    return _attribute(kind | _NESTED, value)
 
 
 def _error(doing: str, payload: bytes) -> ActuatorError:
