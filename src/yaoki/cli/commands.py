@@ -53,5 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("resume", "end a pause", "yaoki.cli.resume"),
     Command("restart", "restart the node process; nobody notices", "yaoki.cli.restart"),
     Command("upgrade", "replace a node's processes by those installed now", "yaoki.cli.upgrade"),
+    Command("lab", "build a site in network namespaces on this machine", "yaoki.cli.lab"),
+    Command("rehearse", "break every part of a site in its lab and measure the outages", "yaoki.cli.rehearse"),
     Command("stop", "give up VIPs and end a node", "yaoki.cli.stop"),
 )

@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     # -j may stand before the command as well as after it.
-    leading_json = [words.pop(0)] if words and words[0] in ("-j", "--json") else []
+    leading_json = ["-j"] if words and words[0] in ("-j", "--json") else []
+    words = words[len(leading_json) :]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return OK if words else USAGE
@@ -75,7 +76,11 @@ def _names(word: str) -> tuple[str, ...]:
 
 def _parser(command: Command, text: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"yaoki {command.name}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"yaoki {command.name}",
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # A command may want --json FILE for itself; -j is the same everywhere.
+        conflict_handler="resolve",
     )
     parser.add_argument("-j", "--json", action="store_true", help="print JSON")
     return parser
