@@ -8,12 +8,12 @@ import pytest
 
 from yaoki.checks.check import CheckId, HttpParams, IcmpParams, TcpParams
 from yaoki.core.address import Family
-from yaoki.lb.service import Forward, Protocol, ServiceKey
+from yaoki.lb.service import Forward, Protocol, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
 from yaoki.site.compile import compile_node, compile_site
 from yaoki.site.load import load_site
 from yaoki.site.model import Site
 from yaoki.site.node_plan import TrackPlan
-from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.params import ChecksumForm, Failback, RouterKey, RouterParams
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "web-pair" / "site.yaml"
 
@@ -93,3 +93,144 @@ def test_all_nodes_share_one_generation(example: Site) -> None:
     plans = compile_site(example)
     assert len({plan.generation for plan in plans.values()}) == 1
     assert compile_node(example, "lb2") == plans["lb2"]
+
+
+TWO_ARMED = """version: 1
+site: two-armed
+networks:
+  front: {prefixes: [192.0.2.0/24, "2001:db8:1::/64"]}
+  back: {prefixes: [198.51.100.0/24]}
+  far: {prefixes: [203.0.113.0/24]}
+nodes:
+  lb1: {interfaces: {eth0: {network: front, addresses: [192.0.2.11, "2001:db8:1::11"]},
+                     eth1: {network: back, addresses: [198.51.100.11]}}}
+  lb2: {interfaces: {ens3: {network: front, addresses: [192.0.2.12, "2001:db8:1::12"]},
+                     ens4: {network: back, addresses: [198.51.100.12]}}}
+  spare: {interfaces: {eth0: {network: front, addresses: [192.0.2.13]}}}
+hosts:
+  near: {interfaces: {eth0: {network: back, addresses: [198.51.100.21]},
+                      eth1: {network: front, addresses: [192.0.2.21, "2001:db8:1::21"]}}}
+  inner: {interfaces: {eth0: {network: back, addresses: [198.51.100.22]}}}
+  distant: {interfaces: {eth0: {network: far, addresses: [203.0.113.23]}}}
+checks:
+  alive: {kind: icmp, interval: 2s}
+  again: {kind: icmp, interval: 9s}
+  port: {kind: tcp}
+  fixed: {kind: tcp, port: 8080, interval: 5s}
+vips:
+  gate:
+    network: front
+    addresses: [192.0.2.50, "2001:db8:1::50", 192.0.2.51]
+    vrid: 7
+    version: 3
+    advertise: 1s
+    failback: manual
+    checksum: message-only
+    members: {lb1: {priority: 254}, lb2: {priority: 1}}
+services:
+  app:
+    vip: gate
+    listen: udp/53
+    forward: fullnat
+    scheduler: sh
+    persistence: {source: {ipv4-mask: 24, ipv6-mask: 56, timeout: 90s}}
+    check: [alive, port, fixed, again]
+    servers: {near: {forward: direct}, inner: {weight: 0, port: 8080}, distant: {}}
+    when-all-down: last-known
+    slow-start: 30s
+    panic-threshold: 50%
+    enabled: false
+"""
+
+
+@pytest.fixture(scope="module")
+def two_armed(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    path = tmp_path_factory.mktemp("two-armed") / "site.yaml"
+    path.write_text(TWO_ARMED)
+    return load_site(path).site
+
+
+def test_several_addresses_of_one_family_share_a_virtual_router(two_armed: Site) -> None:
+    ipv4, ipv6 = compile_node(two_armed, "lb2").routers
+    assert ipv4 == RouterParams(
+        vip="gate",
+        key=RouterKey("ens3", Family.IPV4, 7),
+        priority=1,
+        interval=timedelta(seconds=1),
+        addresses=(IPv4Interface("192.0.2.50/24"), IPv4Interface("192.0.2.51/24")),
+        failback=Failback.MANUAL,
+        source=IPv4Address("192.0.2.12"),
+        checksum=ChecksumForm.MESSAGE_ONLY,
+    )
+    assert ipv6.addresses == (IPv6Interface("2001:db8:1::50/64"),)
+
+
+def test_every_option_of_a_service_reaches_its_plan(two_armed: Site) -> None:
+    ipv4, ipv6, other = compile_node(two_armed, "lb1").services
+    assert [str(plan.key) for plan in (ipv4, ipv6, other)] == [
+        "udp/192.0.2.50:53",
+        "udp/[2001:db8:1::50]:53",
+        "udp/192.0.2.51:53",
+    ]
+    assert ipv4.scheduler is Scheduler.SOURCE_HASH
+    assert ipv4.persistence == SourcePersistence(24, timedelta(seconds=90))
+    assert ipv6.persistence == SourcePersistence(56, timedelta(seconds=90))
+    assert ipv4.when_all_down is WhenAllDown.LAST_KNOWN
+    assert (ipv4.slow_start, ipv4.panic_threshold, ipv4.enabled) == (timedelta(seconds=30), 0.5, False)
+
+
+def test_servers_are_reached_on_the_vips_network_first_and_translated_to_the_nodes_nearest_address(
+    two_armed: Site,
+) -> None:
+    ipv4, ipv6, _ = compile_node(two_armed, "lb1").services
+    assert [(s.name, s.address, s.port, s.forward, s.weight, s.source) for s in ipv4.servers] == [
+        ("near", IPv4Address("192.0.2.21"), 53, Forward.DIRECT, 1000, None),
+        ("inner", IPv4Address("198.51.100.22"), 8080, Forward.FULLNAT, 0, IPv4Address("198.51.100.11")),
+        ("distant", IPv4Address("203.0.113.23"), 53, Forward.FULLNAT, 1000, IPv4Address("192.0.2.11")),
+    ]
+    assert [(s.name, s.address) for s in ipv6.servers] == [("near", IPv6Address("2001:db8:1::21"))]
+
+
+@pytest.mark.req("B-10")
+def test_there_is_one_check_for_each_target_kind_and_port_and_the_first_schedule_holds(two_armed: Site) -> None:
+    plan = compile_node(two_armed, "lb1")
+    assert [(check.name, str(check.id.target), check.id.params) for check in plan.checks] == [
+        ("alive on near", "192.0.2.21", IcmpParams()),
+        ("port on near", "192.0.2.21", TcpParams(53)),
+        ("fixed on near", "192.0.2.21", TcpParams(8080)),
+        ("alive on inner", "198.51.100.22", IcmpParams()),
+        ("port on inner", "198.51.100.22", TcpParams(8080)),
+        ("alive on distant", "203.0.113.23", IcmpParams()),
+        ("port on distant", "203.0.113.23", TcpParams(53)),
+        ("fixed on distant", "203.0.113.23", TcpParams(8080)),
+        ("alive on near", "2001:db8:1::21", IcmpParams()),
+        ("port on near", "2001:db8:1::21", TcpParams(53)),
+        ("fixed on near", "2001:db8:1::21", TcpParams(8080)),
+    ]
+    inner = plan.services[0].servers[1]
+    assert len(inner.checks) == 4
+    assert set(inner.checks) <= {check.id for check in plan.checks}
+
+
+def test_every_check_that_a_server_names_is_run_and_none_other(two_armed: Site, example: Site) -> None:
+    for site in (two_armed, example):
+        for plan in compile_site(site).values():
+            named = {check for service in plan.services for server in service.servers for check in server.checks}
+            assert named == {check.id for check in plan.checks}
+            assert len(plan.checks) == len(named)
+
+
+def test_a_node_that_owns_nothing_has_an_empty_plan(two_armed: Site) -> None:
+    plan = compile_node(two_armed, "spare")
+    assert (plan.routers, plan.services, plan.checks) == ((), (), ())
+
+
+def test_the_generation_changes_with_the_meaning_of_the_file_only(tmp_path: Path) -> None:
+    def generation(text: str) -> str:
+        path = tmp_path / "site.yaml"
+        path.write_text(text)
+        return compile_node(load_site(path).site, "lb1").generation
+
+    first = generation(TWO_ARMED)
+    assert generation("# a comment\n" + TWO_ARMED.replace("advertise: 1s", "advertise: 1000ms")) == first
+    assert generation(TWO_ARMED.replace("priority: 1}", "priority: 2}")) != first

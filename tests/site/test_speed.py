@@ -1,0 +1,28 @@
+"""A large site is checked and compiled in the time that an operator waits for."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.big_site import big_site
+from yaoki.site.compile import compile_site
+from yaoki.site.examine import examine
+
+
+@pytest.mark.req("B-25")
+@pytest.mark.parametrize(("servers", "seconds"), [(3, 1.0), (20, 3.0)])
+def test_fifty_nodes_with_a_thousand_services(tmp_path: Path, servers: int, seconds: float) -> None:
+    path = tmp_path / "big.yaml"
+    path.write_text(big_site(servers=servers))
+    # Processor time: other tests may share the machine.
+    began = time.process_time()
+    examination = examine(path)
+    assert examination.problems == ()
+    assert examination.loaded is not None
+    plans = compile_site(examination.loaded.site)
+    took = time.process_time() - began
+    assert len(plans) == 50
+    assert sum(len(plan.services) for plan in plans.values()) == 4 * 1_000
+    assert sum(len(service.servers) for plan in plans.values() for service in plan.services) == 4 * 1_000 * servers
+    assert took < seconds
