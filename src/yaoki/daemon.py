@@ -7,23 +7,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from yaoki.core.address import IPAddress
+from yaoki.linux import probe_rules
 from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.node.brain_messages import NeighbourFound
 from yaoki.runtime.balancer import BalancerPlane
 from yaoki.runtime.control import ControlServer
 from yaoki.runtime.kernel import NeighbourWatch
+from yaoki.runtime.metrics import MetricsServer
 from yaoki.runtime.node import Ending, Node, NodeOptions, Server
 from yaoki.runtime.requests import Requests
-
-
-class _NoNeighbours:
-    def watch(self, addresses: tuple[tuple[str, IPAddress], ...], /) -> None:
-        del addresses
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +28,13 @@ class LinuxKernel:
         return NftablesBalancer(SysctlKeeper(originals))
 
     def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
-        del found
-        return _NoNeighbours()
+        return NeighbourWatcher(lambda address, mac: found(NeighbourFound(address, mac)))
 
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
         del interfaces
+
+    def cleanup(self) -> None:
+        probe_rules.remove()
 
 
 def run_node(options: NodeOptions) -> int:
@@ -55,6 +51,8 @@ def run_node(options: NodeOptions) -> int:
     servers: list[Server] = [
         ControlServer(options.run_dir / "control.sock", answers=requests.answers(), streams=requests.streams())
     ]
+    if options.metrics is not None:
+        servers.append(MetricsServer(options.metrics, lambda: requests.status(counted=True), node.tally))
     ending = asyncio.run(node.run(servers))
     if ending is Ending.RESTART:
         _become_anew(node.journal.content.trial.crashes if node.journal.content.trial is not None else 0)

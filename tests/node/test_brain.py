@@ -50,7 +50,16 @@ from yaoki.node.brain_messages import (
     WatchNeighbours,
     WorkerBack,
 )
-from yaoki.node.decisions import AdmitVip, Pause, Resume, SetServerAdmin, SetServerWeight, SetServiceEnabled
+from yaoki.node.decisions import (
+    AdmitVip,
+    Decisions,
+    Pause,
+    Resume,
+    ServerDecision,
+    SetServerAdmin,
+    SetServerWeight,
+    SetServiceEnabled,
+)
 from yaoki.node.messages import (
     AdmitRouter,
     ConfigureChecks,
@@ -148,6 +157,13 @@ def test_after_a_restart_a_server_found_out_stays_out_until_its_check_speaks() -
     assert scene.duties() == ("serve", "out", "serve")
     scene.verdict(2, Health.UP)
     assert scene.duties() == ("serve", "serve", "serve")
+
+
+def test_after_a_restart_a_drained_server_keeps_its_flows() -> None:
+    drained = Decisions((ServerDecision("web2", None, AdminState.DRAIN),))
+    scene = Scene(decisions=drained, found=found_with_duties(Duty.SERVE, Duty.DRAIN, Duty.SERVE))
+    scene.start(plan())
+    assert {tuple(s.duty.value for s in d.services[0].servers) for d in scene.applied} == {("serve", "drain", "serve")}
 
 
 def test_after_a_restart_nothing_is_told_the_kernel_that_it_does_not_have() -> None:

@@ -93,7 +93,10 @@ class NodeClient:
             ) from error
 
     def _send(self, request: Mapping[str, object]) -> None:
-        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise UsageError(f"the node does not listen any more: {error.strerror}") from error
 
     def _result(self) -> dict[str, Any]:
         result = self._maybe_result()
@@ -106,12 +109,16 @@ class NodeClient:
             line = self._file.readline()
         except TimeoutError as error:
             raise UsageError(f"the node has not answered in {TIMEOUT_S:g} s") from error
+        except OSError:
+            return None  # it has ended, or begins another life
         if not line:
             return None
         answer = json.loads(line)
         if not answer["ok"]:
             cure = f"; {answer['cure']}" if answer.get("cure") else ""
             raise UsageError(f"{answer['why']}{cure}")
+        if answer.get("end"):
+            return None
         result: dict[str, Any] = answer["result"]
         return result
 

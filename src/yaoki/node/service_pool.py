@@ -52,15 +52,15 @@ class ServicePool:
         return PoolKey(self.plan.name, self.plan.key)
 
     def adopt(self, found: VirtualService, now: Instant) -> None:
-        """Start from what the kernel has: who serves there has long done so, who does not is presumed down."""
+        """Start from what the kernel has: who serves there has long done so, who is out is presumed down."""
         long_ago = now - self.rule.slow_start
         serving = {_Place(s.name, s.address, s.port) for s in found.servers if s.duty is Duty.SERVE and s.weight > 0}
-        known = {_Place(s.name, s.address, s.port) for s in found.servers}
+        out = {_Place(s.name, s.address, s.port) for s in found.servers if s.duty is Duty.OUT}
         for server in self.plan.servers:
             place = _place(server)
             if place in serving:
                 self._serving_since[place] = long_ago
-            elif place in known:
+            elif place in out:
                 self._presumed_down.add(place)
 
     def succeed(self, before: "ServicePool") -> None:

@@ -38,7 +38,8 @@ def sentence(body: EventBody, language: str = ENGLISH) -> str:
 def word(value: object, language: str) -> str:
     """One value as people write it."""
     if isinstance(value, Enum):
-        return TERMS.get(value, (str(value.value),) * 2)[LANGUAGES.index(language)]
+        words = TERMS.get(type(value), {}).get(value)
+        return str(value.value) if words is None else words[LANGUAGES.index(language)]
     match value:
         case None:
             return ""

@@ -2,7 +2,8 @@
 
     -> {"do": "status"}                  <- {"ok": true, "result": ...}
     -> {"do": "drain-nothing"}           <- {"ok": false, "why": "...", "cure": "..."}
-    -> {"do": "events", "follow": true}  <- one {"ok": true, "result": ...} for each event, until the reader leaves
+    -> {"do": "events", "last": 3}       <- one {"ok": true, "result": ...} for each event,
+                                         <- {"ok": true, "result": {}, "end": true}
 
 Requests of one connection are answered in order. Invariants: a line longer than MAX_LINE ends the connection; at most
 MAX_CLIENTS are connected; a client that does not read holds up nobody else.
@@ -93,6 +94,7 @@ class ControlServer:
                 async with contextlib.aclosing(_generator(self._streams[do](request))) as results:
                     async for result in results:
                         yield {"ok": True, "result": result}
+                yield {"ok": True, "result": {}, "end": True}
             else:
                 known = ", ".join(sorted([*self._answers, *self._streams]))
                 raise Refusal(f"this node does not know {do!r}", f"it knows: {known}")

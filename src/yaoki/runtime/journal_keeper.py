@@ -54,14 +54,20 @@ class JournalKeeper:
         trial = self.content.trial
         return trial.crashes if trial is not None and trial.generation == generation else 0
 
-    def started(self, generation: str) -> None:
-        """A process has started with this plan. One that was on trial already has not survived it."""
+    def started(self, plan: NodePlan) -> None:
+        """A process has started with this plan. One that was on trial already has not survived it.
+
+        The first plan of all is the last good one until there is a better: it is all there is to fall back on.
+        """
+        generation = plan.generation
         trial = self.content.trial
         crashes = 0
         if trial is not None and trial.generation == generation:
             # A crash that was noticed is counted already; one that was not (kill -9) is counted now.
             crashes = trial.crashes if trial.why else trial.crashes + 1
         self._write(lambda: self._journal.change(starts=self.content.starts + 1))
+        if self.last_good is None:
+            self._write(lambda: self._journal.prove(plan))
         self._write(lambda: self._journal.try_out(Trial(generation, crashes)))
 
     def on_trial(self, generation: str) -> None:
@@ -84,10 +90,6 @@ class JournalKeeper:
     def prove(self, plan: NodePlan) -> None:
         """The plan has proved itself: it is the last good one."""
         self._write(lambda: self._journal.prove(plan))
-
-    def ended(self) -> None:
-        """The process ends because somebody asked."""
-        self._write(lambda: self._journal.try_out(None))
 
     def keep(self, decisions: Decisions) -> None:
         """What people decided."""

@@ -32,3 +32,7 @@ class Kernel(Protocol):
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
         """Take every address marked as ours off these interfaces; no error if there is none."""
         ...
+
+    def cleanup(self) -> None:
+        """Take away what the parts leave in the kernel beside the balancer's tables. Raises ActuatorError."""
+        ...

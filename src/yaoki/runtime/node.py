@@ -74,6 +74,7 @@ from yaoki.runtime.event_log import EventLog, LogForm
 from yaoki.runtime.hooks import HookRunner
 from yaoki.runtime.journal_keeper import JournalKeeper
 from yaoki.runtime.kernel import Kernel
+from yaoki.runtime.metrics import Tally
 from yaoki.runtime.part_keeper import PartKeeper
 from yaoki.runtime.plan_source import Offer, PlanSource
 from yaoki.runtime.run_dir import take_run_dir
@@ -132,6 +133,7 @@ class Node:
         self.brain = Brain(f"{options.node}/brain.{start}", decisions=self.journal.content.decisions)
         self.driver: Driver[BrainInput, BrainEffect] = Driver(self.brain, self._perform)
         self.notifier = Notifier()
+        self.tally = Tally()
         self.speaker_command, self.worker_command = tuple(speaker), tuple(worker)
         self._hooks = HookRunner(self.note)
         self._answers: dict[int, asyncio.Future[Answer]] = {}
@@ -204,7 +206,7 @@ class Node:
             report=self.note,
         )
         self.note(NodeStarted(__version__, self.journal.content.starts + 1))
-        self.journal.started(offer.plan.generation)
+        self.journal.started(offer.plan)
         for body in self._misfortunes(offer):
             self.note(body)
         self._neighbours = self.kernel.neighbours(self._neighbour_found)
@@ -264,18 +266,18 @@ class Node:
                 # Without a chance to release: what it holds in the kernel, its successor takes up.
                 keeper.kill()
             keeper.leave()
-        if not self.journal.crashing:
-            self.journal.ended()
+        self._prove_now()
 
     async def _leave_nothing(self) -> None:
         """VIPs that a dead speaker left are taken away in any case; with --cleanup, everything of ours is."""
         plan = self.brain.plan
         interfaces = () if plan is None else tuple(dict.fromkeys(r.key.interface for r in plan.routers))
         self.kernel.release_addresses(interfaces)
-        self.journal.ended()
+        self._prove_now()
         if not self._cleanup:
             return
         await self.balancer.cleanup()
+        self.kernel.cleanup()
         self.journal.remove()
         for name in ("speaker.sock", "checks.sock", "control.sock", "lock"):
             (self.options.run_dir / name).unlink(missing_ok=True)
@@ -303,6 +305,11 @@ class Node:
 
         asyncio.get_running_loop().call_later(PROVEN_AFTER_S, prove)
 
+    def _prove_now(self) -> None:
+        """A plan that served until somebody asked to stop or restart is good, however short that was."""
+        if self.brain.plan is not None and not self.journal.crashing:
+            self.journal.prove(self.brain.plan)
+
     def _keep_alive(self) -> None:
         if self.notifier.watchdog_s is not None:
             self.notifier.alive()
@@ -326,6 +333,7 @@ class Node:
         match effect:
             case Published():
                 self.events.take(effect.event)
+                self.tally.take(effect.event)
             case ConfigureRouters() | SetPriority() | ReleaseRouters() | AdmitRouter():
                 self.speaker.send(self.codec.encode(effect))
             case ConfigureChecks() | RepeatVerdicts():

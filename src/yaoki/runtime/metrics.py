@@ -1,0 +1,206 @@
+"""Prometheus metrics of a node, made when they are asked for; text format or OpenMetrics, as the scraper accepts.
+
+State is never a label that changes: a state set has one series per state, 0 or 1 (`yaoki_vip_state`). Off unless an
+address is given; no login, so give it a loopback address or one of a management network.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    StateSetMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from yaoki import __version__
+from yaoki.core.event import Event
+from yaoki.node.hook_environment import kind_of
+from yaoki.node.messages import RouterState
+from yaoki.node.snapshot import NodeView
+from yaoki.pool.member import AdminState, Duty, Health
+from yaoki.vrrp.events import BecameActive
+
+MAX_REQUEST = 16 * 1024
+REQUEST_LIMIT_S = 5.0
+
+
+class Tally:
+    """Counts what only events tell: takeovers, and events by kind. The number of kinds is the limit of both."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, int] = {}
+        self.takeovers: dict[tuple[str, str, str], int] = {}
+
+    def take(self, event: Event) -> None:
+        """Count one event."""
+        kind = kind_of(event.body)
+        self.events[kind] = self.events.get(kind, 0) + 1
+        if isinstance(event.body, BecameActive):
+            family = f"ipv{event.body.router.family.value}"
+            key = (event.body.vip, family, event.body.reason.name.lower())
+            self.takeovers[key] = self.takeovers.get(key, 0) + 1
+
+
+class NodeCollector(Collector):
+    """The metrics of one view of a node."""
+
+    def __init__(self, node: NodeView, tally: Tally) -> None:
+        self._node = node
+        self._tally = tally
+
+    def collect(self) -> Iterable[Metric]:
+        """See prometheus_client's Collector."""
+        yield from self._of_node()
+        yield from self._of_vips()
+        yield from self._of_services()
+        yield from self._of_servers()
+        yield from self._of_events()
+
+    def _of_node(self) -> Iterable[Metric]:
+        node = self._node
+        yield InfoMetricFamily("yaoki_build", "The running version.", {"version": __version__})
+        yield InfoMetricFamily(
+            "yaoki_config", "The plan in force.", {"generation": node.generation, "site": node.site, "node": node.node}
+        )
+        yield GaugeMetricFamily("yaoki_node_up", "1 while the node process runs.", 1)
+        yield GaugeMetricFamily("yaoki_node_paused", "1 while nothing is applied, by an operator's wish.", node.paused)
+        in_force = GaugeMetricFamily("yaoki_balancer_in_force", "1 when the kernel has the tables that are wanted.")
+        in_force.add_metric((), node.balancer.in_force)
+        yield in_force
+        reached = GaugeMetricFamily("yaoki_part_up", "1 when a process of the node is reached.", labels=("part",))
+        for part in node.parts:
+            reached.add_metric((part.part.value,), part.reached)
+        yield reached
+
+    def _of_vips(self) -> Iterable[Metric]:
+        labels = ("vip", "node", "family")
+        owner = GaugeMetricFamily("yaoki_vip_owner", "1 on the node that owns the VIP.", labels=labels)
+        state = StateSetMetricFamily("yaoki_vip_state", "State of the virtual router.", labels=labels)
+        priority = GaugeMetricFamily("yaoki_vip_priority", "Priority advertised.", labels=labels)
+        for router in self._node.routers:
+            values = (router.vip, self._node.node, f"ipv{router.family.value}")
+            owner.add_metric(values, router.state is RouterState.ACTIVE)
+            state.add_metric(values, {each.value: router.state is each for each in RouterState})
+            priority.add_metric(values, router.wanted_priority if router.priority is None else router.priority)
+        yield from (owner, state, priority)
+        takeovers = CounterMetricFamily(
+            "yaoki_vip_takeovers", "Times that this node became owner.", labels=("vip", "family", "reason")
+        )
+        for key, count in self._tally.takeovers.items():
+            takeovers.add_metric(key, count)
+        yield takeovers
+
+    def _of_services(self) -> Iterable[Metric]:
+        labels = ("service", "address", "protocol", "port")
+        up = GaugeMetricFamily("yaoki_lb_service_up", "1 while a server takes new flows.", labels=labels)
+        enabled = GaugeMetricFamily("yaoki_lb_service_enabled", "1 unless switched off.", labels=labels)
+        for service in self._node.services:
+            key = service.key
+            values = (service.name, str(key.address), key.protocol.value, str(key.port))
+            up.add_metric(values, any(server.duty is Duty.SERVE for server in service.servers))
+            enabled.add_metric(values, service.enabled)
+        yield from (up, enabled)
+
+    def _of_servers(self) -> Iterable[Metric]:
+        labels = ("service", "address", "server", "server_address")
+        up = GaugeMetricFamily("yaoki_lb_server_up", "1 when its checks pass, 0 when not or not known.", labels=labels)
+        health = StateSetMetricFamily("yaoki_lb_server_health", "What its checks found.", labels=labels)
+        duty = StateSetMetricFamily("yaoki_lb_server_duty", "What it does for its service.", labels=labels)
+        admin = StateSetMetricFamily("yaoki_lb_server_admin", "What people decided about it.", labels=labels)
+        weight = GaugeMetricFamily("yaoki_lb_server_weight", "Weight in force, after slow start.", labels=labels)
+        flows = GaugeMetricFamily("yaoki_lb_server_flows", "Flows that it has now.", labels=labels)
+        packets = CounterMetricFamily("yaoki_lb_packets", "Packets sent to it.", labels=labels)
+        octets = CounterMetricFamily("yaoki_lb_bytes", "Bytes of packets sent to it.", labels=labels)
+        for service in self._node.services:
+            for server in service.servers:
+                place = f"{server.address} {server.port}"
+                values = (service.name, str(service.key.address), server.name, place)
+                up.add_metric(values, server.health is Health.UP)
+                health.add_metric(values, {each.value: server.health is each for each in Health})
+                duty.add_metric(values, {each.value: server.duty is each for each in Duty})
+                admin.add_metric(values, {each.value: server.admin is each for each in AdminState})
+                weight.add_metric(values, server.weight)
+                if server.count is not None:
+                    packets.add_metric(values, server.count.packets)
+                    octets.add_metric(values, server.count.octets)
+                    if server.count.flows is not None:
+                        flows.add_metric(values, server.count.flows)
+        yield from (up, health, duty, admin, weight, flows, packets, octets)
+
+    def _of_events(self) -> Iterable[Metric]:
+        events = CounterMetricFamily("yaoki_events", "Events by kind.", labels=("kind",))
+        for kind, count in sorted(self._tally.events.items()):
+            events.add_metric((kind,), count)
+        yield events
+
+
+def exposition(node: NodeView, tally: Tally, accept: str) -> tuple[bytes, str]:
+    """The metrics in the form that the scraper accepts, and that form's content type."""
+    registry = CollectorRegistry()
+    registry.register(NodeCollector(node, tally))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+class MetricsServer:
+    """Answers GET /metrics."""
+
+    def __init__(self, address: tuple[str, int], view: Callable[[], Awaitable[NodeView]], tally: Tally) -> None:
+        self._address = address
+        self._view = view
+        self._tally = tally
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def listen(self) -> None:
+        """Bind the address. Raises OSError."""
+        self._server = await asyncio.start_server(self._serve, *self._address, limit=MAX_REQUEST)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_LIMIT_S):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                writer.write(await self._answer(head))
+                await writer.drain()
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a scraper that leaves or does not speak HTTP gets no more of our time
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, head: str) -> bytes:
+        request, *lines = head.split("\r\n")
+        method, path = (*request.split(" "), "", "")[:2]
+        if path.split("?")[0] != "/metrics":
+            return _response("404 Not Found", b"see /metrics\n", "text/plain")
+        if method != "GET":
+            return _response("405 Method Not Allowed", b"GET only\n", "text/plain")
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body, content_type = exposition(await self._view(), self._tally, headers.get("accept", ""))
+        return _response("200 OK", body, content_type)
+
+
+def _response(status: str, body: bytes, content_type: str) -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
