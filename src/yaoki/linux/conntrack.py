@@ -97,6 +97,27 @@ class Conntrack:
                     counts[place] = counts.get(place, 0) + 1
         return counts
 
+    def find(self, service: ServiceKey, source: IPAddress, port: int) -> Place | None:
+        """The server that a client's flow to a service has; None if there is no such flow. Raises ActuatorError."""
+        family = service.family
+        addresses = nest(
+            _TUPLE_IP, attribute(_IP_SRC[family], source.packed), attribute(_IP_DST[family], service.address.packed)
+        )
+        ports = nest(
+            _TUPLE_PROTO,
+            attribute(_PROTO_NUM, bytes((service.protocol.number,))),
+            attribute(_PROTO_SRC_PORT, port.to_bytes(2, "big")),
+            attribute(_PROTO_DST_PORT, service.port.to_bytes(2, "big")),
+        )
+        self._send(_CT_GET, _REQUEST, family, nest(_TUPLE_ORIG, addresses, ports))
+        for kind, _, payload in self._receive():
+            if kind == _ERROR and -struct.unpack_from("=i", payload)[0] != errno.ENOENT:
+                raise _error("look up a flow", payload)
+            flow = None if kind == _ERROR else _tracked(family, payload[4:])
+            if flow is not None:
+                return flow.server, flow.port
+        return None
+
     def _dump(self, family: Family, server: IPAddress | None = None) -> Iterator[Tracked]:
         body = b""
         if server is not None:

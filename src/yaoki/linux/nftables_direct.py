@@ -25,6 +25,7 @@ for which there is no live server goes up the local stack, where the inet table 
 from collections.abc import Iterator
 
 from yaoki.core.address import Family, MacAddress
+from yaoki.lb.kernel_hash import SEED
 from yaoki.lb.schedulers import Pick, Slots, slots_of
 from yaoki.lb.service import Duty, Protocol, VirtualService
 from yaoki.linux.nftables_keys import FLOW, FRAGMENT
@@ -38,7 +39,7 @@ from yaoki.linux.nftables_names import (
     service_name,
     wire_key,
 )
-from yaoki.linux.nftables_nat import HASH_SEED, masked_source, picked, slot_map
+from yaoki.linux.nftables_nat import masked_source, picked, slot_map
 from yaoki.linux.nftables_objects import Element, Objects
 from yaoki.linux.nftables_record import server_record, service_record
 
@@ -227,7 +228,7 @@ class _Rules:
             hashed = masked_source(self._service.key.family, persistence)
             yield f"ether daddr set {hashed} map @persist/{self._name} {self._count} {self._send}"
         if slots.pick is Pick.IN_TURN and len(set(slots.servers)) > 1:
-            yield f"ether daddr set jhash {hashed} mod {len(slots)} seed {HASH_SEED:#x} map {_macs(slots)}"
+            yield f"ether daddr set jhash {hashed} mod {len(slots)} seed {SEED:#x} map {_macs(slots)}"
         yield f"{self._count} {self._send}"
 
     def _update(self, seconds: int) -> str:

@@ -9,10 +9,13 @@ nft compares the types of keys, and the fields of a packet quoted by an ICMP err
 as two octets and addresses as raw bits, which have none either; the input of a hash is not compared.
 """
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
-from yaoki.core.address import Family
+from yaoki.core.address import Family, IPAddress
+from yaoki.lb.kernel_hash import jhash, register, scaled
 
 _WHOLE = 0xFFFFFFFF
 _SEEDS = (0x59414F4B, 0x4B414F59)
@@ -51,6 +54,15 @@ FLOW: Mapping[Family, FlowKey] = {
         quoted_service="@th,112,8 . @th,384,16 . ip6 daddr",
     ),
 }
+
+
+def flow_key(source: IPAddress, port: int) -> bytes:
+    """The key of a flow as it lies in registers, as the rules compute it."""
+    if isinstance(source, IPv4Address):
+        high, low = port.to_bytes(2, "big")
+        return register(bytes((high,))) + register(bytes((low,))) + source.packed
+    hashed_part = register(port.to_bytes(2, "big")) + source.packed
+    return struct.pack(f"={len(_SEEDS)}I", *(scaled(jhash(hashed_part, seed), _WHOLE) for seed in _SEEDS))
 
 
 @dataclass(frozen=True, slots=True)

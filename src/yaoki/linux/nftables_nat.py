@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from yaoki.core.address import Family
+from yaoki.lb.kernel_hash import SEED
 from yaoki.lb.schedulers import Pick, Slots, slots_of
 from yaoki.lb.service import Forward, Protocol, RealServer, ServiceKey, SourcePersistence, VirtualService
 from yaoki.linux.nftables_names import (
@@ -32,9 +33,6 @@ from yaoki.linux.nftables_names import (
 )
 from yaoki.linux.nftables_objects import Element, Objects
 from yaoki.linux.nftables_record import server_record, service_record
-
-HASH_SEED = 0x59414F4B
-"""One seed on every node: two balancers agree on the server of a source."""
 
 PERSISTENT_SOURCES = 65536
 """Most sources that one server remembers; a source more is scheduled like one that was never seen."""
@@ -145,7 +143,7 @@ def picked(slots: Slots, family: Family) -> str:
     """The expression whose value is the number of a new flow's slot."""
     if slots.pick is Pick.IN_TURN:
         return f"numgen inc mod {len(slots)}"
-    return f"jhash {IP[family]} saddr mod {len(slots)} seed {HASH_SEED:#x}"
+    return f"jhash {IP[family]} saddr mod {len(slots)} seed {SEED:#x}"
 
 
 def slot_map(values: Iterator[str]) -> str:

@@ -1,0 +1,51 @@
+"""What the planes cannot do: said before anything is applied, by the linter or by the plane itself.
+
+Invariant: a service without objections can be carried out as it is written.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from yaoki.core.address import Family
+from yaoki.lb.service import Forward, RealServer, VirtualService
+
+
+def mixture(methods: Iterable[Forward]) -> str | None:
+    """Why servers of one service cannot have these forwarding methods; None if they can.
+
+    `direct` is decided as a packet arrives, before the kernel's address translation sees it, so the two cannot share
+    one service's turns; `nat` and `fullnat` can.
+    """
+    found = sorted({method.value for method in methods})
+    if Forward.TUNNEL.value in found:
+        return "forwarding method tunnel is not available"
+    if Forward.DIRECT.value in found and len(found) > 1:
+        return f"servers of one service cannot be of the methods {' and '.join(found)}: direct goes with direct only"
+    return None
+
+
+def objections(service: VirtualService) -> tuple[str, ...]:
+    """Everything about a service that cannot be carried out; empty if it can."""
+    found = []
+    reason = mixture(server.forward for server in service.servers)
+    if reason is not None:
+        found.append(reason)
+    places = sorted(str(server.address) + f" port {server.port}" for server in service.servers)
+    found += [f"{place} is there twice" for place, same in groupby(places) if len(list(same)) > 1]
+    persistence = service.persistence
+    if persistence is not None and not 0 <= persistence.prefix_length <= service.key.family.bits:
+        found.append(f"a source mask of {persistence.prefix_length} bits does not fit {service.key.family.name}")
+    if persistence is not None and persistence.timeout.total_seconds() < 1:
+        found.append("persistence of less than a second")
+    for server in service.servers:
+        found += _of_server(service, server)
+    return tuple(found)
+
+
+def _of_server(service: VirtualService, server: RealServer) -> Iterable[str]:
+    if Family.of(server.address) is not service.key.family:
+        yield f"{server.name} has an address of another family ({server.address}) than the service"
+    if server.forward is Forward.DIRECT and server.port != service.key.port:
+        yield f"{server.name}: direct return cannot rewrite port {service.key.port} to {server.port}"
+    if server.forward is Forward.FULLNAT and server.source is None:
+        yield f"{server.name}: fullnat needs a source address of this node in place of the client's"
