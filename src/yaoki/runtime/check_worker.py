@@ -53,7 +53,8 @@ EXIT_UNREADABLE = 76
 class CheckWorker:
     """The process, from its first to its last turn."""
 
-    def __init__(self, node: str, run_dir: Path) -> None:
+    def __init__(self, node: str, run_dir: Path, *, alone_limit: timedelta = ALONE_LIMIT) -> None:
+        self._alone_limit = alone_limit
         self._shard = CheckShard(f"{node}/checks")
         self._own_events = EventNumbering(f"{node}/prober")
         self._probes = ProbeLoop(self._probe_ended)
@@ -85,13 +86,13 @@ class CheckWorker:
 
     def _turn(self) -> None:
         """Answers come before timeouts, and both before the shard's own timers: see ProbeLoop."""
-        alone = None if self._alone_since is None else Deadline(self._alone_since + ALONE_LIMIT, "left alone")
+        alone = None if self._alone_since is None else Deadline(self._alone_since + self._alone_limit, "left alone")
         until = earliest(self._shard.deadline(), alone)
         self._probes.turn(None if until is None else until.at)
         deadline, now = self._shard.deadline(), _now()
         if deadline is not None and deadline.at <= now:
             self._give(TimerFired())
-        if self._alone_since is not None and now - self._alone_since >= ALONE_LIMIT:
+        if self._alone_since is not None and now - self._alone_since >= self._alone_limit:
             self._end(0)
 
     # --- the shard ----------------------------------------------------------------------------------------------------
@@ -160,10 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="yaoki check-worker")
     parser.add_argument("--node", required=True)
     parser.add_argument("--run-dir", required=True, type=Path)
+    parser.add_argument("--alone-limit", type=float, default=ALONE_LIMIT.total_seconds(), metavar="SECONDS")
     options = parser.parse_args(arguments)
     _raise_descriptor_limit()
     adopt_orphans()
-    return CheckWorker(options.node, options.run_dir).run()
+    alone_limit = timedelta(seconds=options.alone_limit)
+    return CheckWorker(options.node, options.run_dir, alone_limit=alone_limit).run()
 
 
 def _raise_descriptor_limit() -> None:
