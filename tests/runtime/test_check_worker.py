@@ -19,7 +19,9 @@ import pytest
 from yaoki.checks.check import CheckId, CheckSpec, Outcome, Schedule, ScriptParams, TcpParams
 from yaoki.checks.events import CheckFell, CheckRose, ProbesTracked
 from yaoki.core.codec import Codec
+from yaoki.core.error import ActuatorError
 from yaoki.core.framing import MAX_DATAGRAM, Joiner, split
+from yaoki.linux import probe_rules
 from yaoki.node.messages import (
     AskCheckStatus,
     CheckStatusReport,
@@ -88,6 +90,20 @@ class Main:
 
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rules_as_before() -> Iterator[None]:
+    """Workers make an nft table where they may; it goes again unless it was there before."""
+    command = ["nft", "list", "table", "inet", probe_rules.TABLE]
+    try:
+        had_them = subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        had_them = True
+    yield
+    if not had_them:
+        with contextlib.suppress(ActuatorError):
+            probe_rules.remove()
 
 
 @pytest.fixture

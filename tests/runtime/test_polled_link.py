@@ -69,6 +69,8 @@ def receive(side: Side, sock: socket.socket) -> bytes:
 
     def arrived() -> bool:
         with suppress(BlockingIOError):
+            if messages:
+                return True
             message = joiner.join(sock.recv(MAX_DATAGRAM))
             if message is not None:
                 messages.append(message)
