@@ -5,6 +5,7 @@ the difference before you commit it.
 """
 
 import os
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ FILES = sorted(BROKEN.glob("*.yaml"))
 
 @pytest.mark.req("Z-01")
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_each_broken_file_gets_its_exact_message(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(BROKEN)
-    said = "\n\n".join(draw(problem) for problem in examine(Path(file.name)).problems) + "\n"
+def test_each_broken_file_gets_its_exact_message(file: Path) -> None:
+    with chdir(BROKEN):
+        said = "\n\n".join(draw(problem) for problem in examine(Path(file.name)).problems) + "\n"
     golden = file.with_suffix(".txt")
     if os.environ.get("YAOKI_WRITE_GOLDENS"):
         golden.write_text(said)

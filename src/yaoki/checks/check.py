@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress
+from yaoki.core.secret import SecretRef
 from yaoki.pool.health import HealthRule
 
 
@@ -51,8 +52,9 @@ class TlsParams:
 
 @dataclass(frozen=True, slots=True)
 class HttpParams:
-    """One HTTP/1.1 request. `body` is a regular expression searched in the first 64 KiB; `header` is (name, regular
-    expression). `tls` makes it https."""
+    """One HTTP/1.1 request. `body` is a regular expression searched in the first `within` octets of the content;
+    `header` is (name, regular expression). `tls` makes it https. `authorization` names the secret that is sent in the
+    Authorization field."""
 
     port: int
     path: str = "/"
@@ -63,6 +65,8 @@ class HttpParams:
     header: tuple[str, str] | None = None
     tls: bool = False
     verify: bool = False
+    within: int = 65536
+    authorization: SecretRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The http check (RFC 9112): one request, and what its response must be.
 
-Bodies are read up to MAX_BODY octets; what lies beyond cannot make a check pass or fail. A status outside the list is
+Bodies are read up to `within` octets; what lies beyond cannot make a check pass or fail. A status outside the list is
 told before a wrong header, and that before a wrong body: the first one is what an operator wants to know.
 """
 
@@ -11,7 +11,6 @@ from datetime import timedelta
 from yaoki.checks.check import CheckId, Finding, HttpParams
 from yaoki.checks.failure import passed, wrong_answer
 
-MAX_BODY = 65536
 MAX_HEAD = 65536
 """Octets of status line and header; more is a wrong answer."""
 _SHOWN = 60
@@ -20,7 +19,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: status, header fields as they stand, and the first MAX_BODY octets of the content."""
+    """What came back: status, header fields as they stand, and the first octets of the content."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -35,13 +34,17 @@ def host_of(check: CheckId, params: HttpParams) -> str:
     return host if params.port == (443 if params.tls else 80) else f"{host}:{params.port}"
 
 
-def request_headers(check: CheckId, params: HttpParams) -> tuple[tuple[str, str], ...]:
-    """The header fields of the request; the connection serves this one only."""
+def request_headers(
+    check: CheckId, params: HttpParams, *, authorization: str | None = None
+) -> tuple[tuple[str, str], ...]:
+    """The header fields of the request; the connection serves this one only. `authorization` is the secret's value."""
+    credentials = () if authorization is None else (("Authorization", authorization),)
     return (
         ("Host", host_of(check, params)),
         ("User-Agent", "yaoki-check"),
         ("Accept", "*/*"),
         ("Connection", "close"),
+        *credentials,
     )
 
 
@@ -51,7 +54,7 @@ def wants_body(params: HttpParams) -> bool:
 
 
 def judge(params: HttpParams, response: Response, took: timedelta) -> Finding:
-    """Of a response, complete or cut at MAX_BODY."""
+    """Of a response, complete or cut at `within`."""
     if response.status not in params.status:
         return wrong_answer(f"HTTP {response.status}", took)
     if params.header is not None:

@@ -275,8 +275,8 @@ def _params(values: _Values) -> KindParams:
                 port,
                 header=None if header is None else (header["name"], header.get("value", "")),
                 tls=values["kind"] == "https",
-                **_given(values, "path", "method", "host", "verify"),
-                **_given(expect, "status", "body"),
+                **_given(values, "path", "method", "host", "verify", "authorization"),
+                **_given(expect, "status", "body", "within"),
             )
         case "script":
             return ScriptParams(values["command"], **_given(values, "user"))

@@ -6,6 +6,8 @@ two files give is a problem with both places. Depth and number of files are boun
 include it, and a circle is refused.
 """
 
+import re
+from glob import glob
 from pathlib import Path
 
 from yaoki.core.error import Location, Problem
@@ -106,8 +108,8 @@ class Includer:
         if not any(mark in text for mark in "*?["):
             return [folder / text]
         try:
-            return sorted(found for found in folder.glob(text) if found.is_file())
-        except (ValueError, NotImplementedError, OSError) as error:
+            return [folder / found for found in sorted(glob(text, root_dir=folder)) if (folder / found).is_file()]
+        except (ValueError, OSError, re.error) as error:
             self._reader.refuse("include", pattern, f'"{text}" is no usable pattern: {error}', "write nodes/*.yaml")
             return []
 

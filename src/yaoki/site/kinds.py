@@ -12,11 +12,12 @@ from ipaddress import AddressValueError, NetmaskValueError, ip_network
 from typing import Protocol
 
 from yaoki.core.address import IPAddress, IPNetwork, parse_address
+from yaoki.core.secret import SecretRef
 from yaoki.lb.service import Protocol as Transport
 from yaoki.site.document import Broken, Mapping, Node, Scalar, Sequence
 from yaoki.site.reading import INVALID, Reader, Value, suggestion
 from yaoki.site.strict_yaml import json_value
-from yaoki.site.units import duration_text, parse_duration, parse_share
+from yaoki.site.units import duration_text, parse_duration, parse_share, parse_size, size_text
 
 MAX_NAME = 63
 MAX_TEXT = 4096
@@ -215,6 +216,56 @@ class Duration:
 
     def json_schema(self) -> dict[str, object]:
         return {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?(us|ms|s|m|h|d)$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size in octets, with k, M or G for 1024 steps, within bounds, both included."""
+
+    low: int
+    high: int
+
+    @property
+    def wanted(self) -> str:
+        return f"a size {size_text(self.low)}..{size_text(self.high)}"
+
+    def read(self, node: Node, label: str, reader: Reader, /) -> Value:
+        value = json_value(node) if isinstance(node, Scalar) else None
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            return refuse_type(node, label, self.wanted, reader)
+        size = parse_size(str(value))
+        if size is None:
+            cure = "write a whole number, directly followed by k, M or G for more than octets, such as 64k"
+            return reader.refuse("wrong-unit", node, f'{label}: "{value}" is not a size', cure)
+        if not self.low <= size <= self.high:
+            what = f"{label}: {value} is outside {size_text(self.low)}..{size_text(self.high)}"
+            return reader.refuse("out-of-range", node, what)
+        return size
+
+    def json_schema(self) -> dict[str, object]:
+        return {"type": ["string", "integer"], "pattern": "^[0-9]{1,9}[kMG]?$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The name of a secret, as {secret: name}; never its value."""
+
+    wanted: str = "{secret: name}, the name of a file under /etc/yaoki/secrets"
+
+    def read(self, node: Node, label: str, reader: Reader, /) -> Value:
+        if isinstance(node, Mapping) and tuple(node.items) == ("secret",):
+            name = NAME.read(node.items["secret"][1], "secret", reader)
+            return INVALID if name is INVALID else SecretRef(name)
+        if isinstance(node, Scalar) and json_value(node) is not None:
+            # Neither the value nor its line is repeated: what is typed here may well be the secret.
+            cure = "put the value into /etc/yaoki/secrets/NAME, mode 0600, and write {secret: NAME}"
+            what = f"{label}: a secret does not stand in the site file"
+            return reader.refuse("secret-in-file", node, what, cure, quoted=False)
+        return refuse_type(node, label, self.wanted, reader)
+
+    def json_schema(self) -> dict[str, object]:
+        properties = {"secret": NAME.json_schema()}
+        return {"type": "object", "properties": properties, "required": ["secret"], "additionalProperties": False}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Only the number of problems is bounded.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, Final
@@ -40,9 +41,12 @@ class Reader:
         self.problems = problems
         self.names = names
 
-    def refuse(self, rule: str, node: Node, what: str, cure: str = "", *, other: Location | None = None) -> Invalid:
-        """Report a problem at a node."""
-        self.problems.append(Problem(rule, location(node), what, cure, other))
+    def refuse(
+        self, rule: str, node: Node, what: str, cure: str = "", *, other: Location | None = None, quoted: bool = True
+    ) -> Invalid:
+        """Report a problem at a node. `quoted`: whether the line may be shown; one with a secret in it may not."""
+        where = location(node)
+        self.problems.append(Problem(rule, where if quoted else replace(where, text=""), what, cure, other))
         if len(self.problems) >= MAX_PROBLEMS:
             raise TooManyProblems
         return INVALID

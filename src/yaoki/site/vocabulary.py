@@ -20,7 +20,9 @@ from yaoki.site.kinds import (
     Integer,
     Kind,
     Reference,
+    Secret,
     Share,
+    Size,
     Text,
     Word,
 )
@@ -121,7 +123,8 @@ _HTTP_EXPECT = Record(
     "an expectation",
     (
         Key("status", _STATUS, "the accepted status, or several", "200"),
-        Key("body", REGULAR_EXPRESSION, "found in the first 64 KiB of the body"),
+        Key("body", REGULAR_EXPRESSION, "found in the body"),
+        Key("within", Size(1, 16 * 1024 * 1024), "how much of the body is read and searched", "64k"),
         Key(
             "header",
             Record(
@@ -140,6 +143,7 @@ _HTTP = (
     Key("path", Text("a path that begins with /", r"/[!-~]*", example="/healthz"), "the path asked for", "/"),
     Key("method", Word({"GET": "", "HEAD": "", "OPTIONS": "", "POST": ""}), "the request method", "GET"),
     Key("host", Text("a host name", r"[!-~]+"), "the Host header (and TLS server name)", "the server's address"),
+    Key("authorization", Secret(), "the secret sent in the Authorization header"),
     Key("expect", _HTTP_EXPECT, "what a healthy answer is like", "{status: 200}"),
 )
 _VERIFY = Key("verify", Boolean(), "whether the certificate's chain and name must be right", "false")

@@ -12,6 +12,7 @@ from yaoki.checks.failure import not_run, wrong_answer
 from yaoki.runtime.probes import tls
 from yaoki.runtime.probes.loop import READABLE, WRITABLE, Job, Probe, Wait
 from yaoki.runtime.probes.sockets import address_of, connecting, open_stream
+from yaoki.runtime.secret_file import SecretUnavailable, read_secret
 
 _AT_ONCE = 65536
 
@@ -23,8 +24,11 @@ def probe(job: Job) -> Probe:
     assert isinstance(params, HttpParams)
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=http.MAX_HEAD)
     try:
-        headers = list(http.request_headers(check, params))
+        secret = None if params.authorization is None else read_secret(params.authorization)
+        headers = list(http.request_headers(check, params, authorization=secret))
         request = connection.send(h11.Request(method=params.method, target=params.path, headers=headers))
+    except SecretUnavailable as error:
+        return not_run(str(error), job.took())
     except h11.LocalProtocolError as error:
         return not_run(f"not a valid request: {error}", job.took())
     assert request is not None
@@ -55,7 +59,7 @@ def _sending(sock: socket.socket, data: bytes) -> Generator[Wait, None, None]:
 
 
 def _reading(job: Job, sock: socket.socket, connection: h11.Connection, params: HttpParams) -> Probe:
-    """Ends with the response's head if its body is of no interest, else with its end or after MAX_BODY octets."""
+    """Ends with the response's head if its body is of no interest, else with its end or after `within` octets."""
     response: h11.Response | None = None
     body = bytearray()
     while True:
@@ -74,9 +78,9 @@ def _reading(job: Job, sock: socket.socket, connection: h11.Connection, params: 
                 body += event.data
             case _:  # an interim response, or the end
                 pass
-        ended = isinstance(event, h11.EndOfMessage) or len(body) >= http.MAX_BODY
+        ended = isinstance(event, h11.EndOfMessage) or len(body) >= params.within
         if response is not None and (ended or not http.wants_body(params)):
-            return _judged(params, response, bytes(body[: http.MAX_BODY]), job)
+            return _judged(params, response, bytes(body[: params.within]), job)
 
 
 def _receiving(sock: socket.socket, what: str) -> Generator[Wait, None, bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from yaoki.checks.check import IcmpParams, KindParams, NeighbourParams, Schedule
+from yaoki.checks.check import HttpParams, IcmpParams, KindParams, NeighbourParams, Schedule
 from yaoki.core.event import Severity
 from yaoki.lb.service import Protocol
 from yaoki.site.compile import default_checks
@@ -81,6 +81,15 @@ def _neighbour_off_link(view: View) -> Iterable[Finding]:
                     break
 
 
+def _secret_in_clear(view: View) -> Iterable[Finding]:
+    for check in view.site.checks:
+        if isinstance(check.params, HttpParams) and check.params.authorization is not None and not check.params.tls:
+            what = f"{check.name} sends the secret {check.params.authorization.name} over the network in clear"
+            yield Finding(
+                ("checks", check.name, "authorization"), what, "use kind: https", ("checks", check.name, "kind")
+            )
+
+
 def _unused_check(view: View) -> Iterable[Finding]:
     used = {name for service in view.site.services for name in service.checks}
     for check in view.site.checks:
@@ -110,6 +119,13 @@ RULES = (
         "a neighbour check is used for a server behind a router",
         _neighbour_off_link,
         firm=True,
+        partial=True,
+    ),
+    Rule(
+        "secret-in-clear",
+        Severity.WARNING,
+        "an http check sends a secret without TLS",
+        _secret_in_clear,
         partial=True,
     ),
     Rule("unused-check", Severity.NOTICE, "a check is defined but no service uses it", _unused_check),
