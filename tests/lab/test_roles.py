@@ -1,0 +1,57 @@
+"""What machines play."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.sites import example, site_with
+from yaoki.core.error import UsageError
+from yaoki.lab.plays.roles import EchoServer, WebServer, nginx_configuration, roles_of
+from yaoki.site.model import Site
+
+
+def play(site: Site, machine: str) -> tuple[WebServer | EchoServer, ...]:
+    return roles_of(site, site.machine(machine))
+
+
+def test_a_web_server_listens_on_the_ports_of_the_services_that_name_it() -> None:
+    assert play(example(), "app1") == (WebServer("app1", (8081,)),)
+
+
+def test_the_echo_server_binds_its_own_addresses_and_the_vips_that_it_serves_directly() -> None:
+    web, echo = play(example(), "web1")
+    assert web == WebServer("web1", (80,))
+    assert isinstance(echo, EchoServer)
+    assert (echo.udp_ports, echo.tcp_ports) == ((7,), ())
+    assert [str(a) for a in echo.addresses] == ["192.0.2.21", "2001:db8:1::21", "192.0.2.50", "2001:db8:1::50"]
+
+
+def test_nothing_on_a_balancer_answers_for_a_vip_with_services() -> None:
+    assert play(example(), "lb1") == ()
+
+
+def test_the_owner_itself_answers_for_a_vip_without_services(tmp_path: Path) -> None:
+    def bare(plain: dict[str, Any]) -> None:
+        plain["services"] = {}
+        plain["vips"]["web-vip"].pop("track")
+
+    (echo,) = play(site_with(tmp_path, bare), "lb2")
+    assert isinstance(echo, EchoServer)
+    assert [str(address) for address in echo.addresses] == ["192.0.2.50", "2001:db8:1::50"]
+    assert (echo.udp_ports, echo.tcp_ports) == ((7,), (7,))
+
+
+def test_a_play_that_the_lab_does_not_know_is_refused() -> None:
+    singer = replace(example().machine("web1"), plays=("opera",))
+    with pytest.raises(UsageError, match='cannot play "opera" on web1'):
+        roles_of(example(), singer)
+
+
+def test_nginx_answers_with_its_machines_name_on_both_families() -> None:
+    text = nginx_configuration(WebServer("web1", (80, 8080)), Path("/run/lab/web1"))
+    assert "listen 0.0.0.0:80 " in text
+    assert "listen [::]:8080 ipv6only=on" in text
+    assert 'return 200 "web1\\n"' in text
+    assert 'if (-f /run/lab/web1/broken) { return 500 "web1\\n"; }' in text

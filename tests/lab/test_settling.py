@@ -1,0 +1,77 @@
+"""When a lab has settled."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from tests.lab.sites import example
+from yaoki.core.address import MacAddress
+from yaoki.lab.crew import Glimpse, Question, Seen
+from yaoki.lab.probes.targets import Target, targets_of
+from yaoki.lab.settling import quiet, unsettled
+
+LB1, LB2 = MacAddress.parse("02:59:6b:00:01:00"), MacAddress.parse("02:59:6b:00:02:00")
+MACS = {LB1: "lb1", LB2: "lb2"}
+VIP = Question("web-vip", ip_address("192.0.2.50"), "o0")
+
+
+def target(service: str) -> Target:
+    return next(t for t in targets_of(example()) if t.service == service and t.family.value == 4)
+
+
+def glimpse(
+    *, sent: int = 34, failed: int = 0, servers: tuple[str, ...] = ("web1", "web2"), silent: int = 0
+) -> Glimpse:
+    return Glimpse(target("web"), sent, failed, frozenset(servers), silent)
+
+
+def seen(shown: Glimpse, answers: list[tuple[MacAddress, ...]] | None = None) -> Seen:
+    return Seen((shown,), ((VIP, tuple(answers if answers is not None else [(LB1,)] * 20)),))
+
+
+def test_a_lab_in_which_everything_answers_has_settled() -> None:
+    assert unsettled(example(), seen(glimpse()), MACS) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "missing"),
+    [
+        (glimpse(sent=0), "nothing has been sent yet"),
+        (glimpse(failed=3), "3 of 34 failed"),
+        (glimpse(silent=1), "1 streams wait"),
+        (glimpse(servers=("web1",)), "nothing from web2"),
+    ],
+)
+def test_a_probe_that_is_not_content_is_named(shown: Glimpse, missing: str) -> None:
+    assert unsettled(example(), seen(shown), MACS) == f"web over ipv4: {missing}"
+
+
+@pytest.mark.parametrize(
+    ("answers", "missing"),
+    [
+        ([(LB1,)] * 5, "not asked for long enough"),
+        ([(LB1,)] * 10 + [(LB1, LB2)] + [(LB1,)] * 9, "two owners"),
+        ([(LB1,)] * 10 + [()] + [(LB1,)] * 9, "no steady owner"),
+        ([()] * 20, "no steady owner"),
+        ([(LB1,)] * 10 + [(LB2,)] * 10, "no steady owner"),
+        ([(LB2,)] * 20, "owned by lb2"),
+    ],
+)
+def test_a_vip_without_its_one_owner_is_named(answers: list[tuple[MacAddress, ...]], missing: str) -> None:
+    assert unsettled(example(), seen(glimpse(), answers), MACS) == f"192.0.2.50: {missing}"
+
+
+def test_requests_under_way_are_not_held_against_the_owner() -> None:
+    assert unsettled(example(), seen(glimpse(), [(LB1,)] * 18 + [(), ()]), MACS) is None
+
+
+def test_a_lab_that_is_broken_on_purpose_needs_no_preferred_owner_and_not_every_server() -> None:
+    shown = seen(glimpse(servers=("web1",)), [(LB2,)] * 20)
+    assert unsettled(example(), shown, MACS, whole=False) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_quiet"), [(glimpse(), True), (glimpse(failed=1), False), (glimpse(silent=1), False)]
+)
+def test_quiet_is_when_nothing_fails_and_no_stream_waits(shown: Glimpse, is_quiet: bool) -> None:
+    assert quiet(seen(shown)) is is_quiet
