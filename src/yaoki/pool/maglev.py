@@ -5,12 +5,14 @@ its own permutation of the slots and takes the next free one whenever it is its 
 proportion to its weight.
 
 Invariants: the table depends on names, weights and order alone, so two nodes with equal members agree on it; every slot
-is taken; each member holds its share of the slots to within `SHARE_ERROR` slots.
+is taken; each member holds its share of the slots to within one, and at least one slot.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+
+from yaoki.pool.apportion import apportion
 
 SIZES = (1021, 8191, 65521)
 """Primes, so that a permutation by steps of any length visits all slots. Few, because a table of another size has
@@ -18,9 +20,6 @@ nothing in common with this one: sizes change only where a pool outgrows its tab
 
 SLOTS_PER_MEMBER = 50
 """With this many slots to each, equal shares are right to within 4 per cent."""
-
-SHARE_ERROR = 2
-"""In slots: turns come in rounds, and the last round may end in its middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +45,18 @@ def maglev(shares: Sequence[Share], size: int) -> tuple[int, ...]:
     if not shares:
         raise ValueError("nobody to give the slots to")
     walks = [_Walk(share.name, size) for share in shares]
-    heaviest = max(share.weight for share in shares)
+    quota = apportion([share.weight for share in shares], size)
+    largest = max(quota)
     credit = [0] * len(shares)
     slots = [-1] * size
     left = size
     while True:
-        for index, share in enumerate(shares):
-            credit[index] += share.weight
-            if credit[index] < heaviest:
+        for index, walk in enumerate(walks):
+            credit[index] += quota[index]
+            if credit[index] < largest:
                 continue
-            credit[index] -= heaviest
-            slots[walks[index].next_free(slots)] = index
+            credit[index] -= largest
+            slots[walk.next_free(slots)] = index
             left -= 1
             if not left:
                 return tuple(slots)

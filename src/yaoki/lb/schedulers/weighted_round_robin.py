@@ -11,6 +11,7 @@ from math import gcd
 
 from yaoki.lb.schedulers.slots import Pick, Slots
 from yaoki.lb.service import VirtualService
+from yaoki.pool.apportion import apportion
 
 RESOLUTION = 256
 """Most slots that weights are given, unless there are more servers than that: shares are right to 0.4 per cent."""
@@ -29,19 +30,7 @@ def turns_of(weights: tuple[int, ...]) -> tuple[int, ...]:
     lowest = tuple(weight // divisor for weight in weights)
     if sum(lowest) <= RESOLUTION:
         return lowest
-    return _rounded(lowest, max(RESOLUTION, len(lowest)))
-
-
-def _rounded(weights: tuple[int, ...], slots: int) -> tuple[int, ...]:
-    """Largest remainders, everybody at least 1: what the light gain by that, the heaviest give."""
-    total = sum(weights)
-    turns = [max(1, weight * slots // total) for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda index: (-(weights[index] * slots % total), index))
-    for index in by_remainder[: max(0, slots - sum(turns))]:
-        turns[index] += 1
-    while sum(turns) > slots:
-        turns[max(range(len(turns)), key=turns.__getitem__)] -= 1
-    return tuple(turns)
+    return apportion(lowest, max(RESOLUTION, len(lowest)))
 
 
 def interleaved(turns: tuple[int, ...]) -> list[int]:
