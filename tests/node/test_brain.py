@@ -166,6 +166,13 @@ def test_after_a_restart_a_drained_server_keeps_its_flows() -> None:
     assert {tuple(s.duty.value for s in d.services[0].servers) for d in scene.applied} == {("serve", "drain", "serve")}
 
 
+def test_after_a_restart_verdicts_that_come_before_the_plan_count() -> None:
+    scene = Scene(found=found_with_duties(Duty.SERVE, Duty.SERVE, Duty.SERVE))
+    scene.verdict(2, Health.DOWN)
+    scene.start(plan())
+    assert scene.duties() == ("serve", "out", "serve")
+
+
 def test_after_a_restart_nothing_is_told_the_kernel_that_it_does_not_have() -> None:
     found = found_with_duties(Duty.SERVE, Duty.SERVE, Duty.SERVE)
     scene = Scene(found=found)

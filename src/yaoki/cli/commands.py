@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
     Command("node", "run a node: the daemon", "yaoki.cli.node"),
     Command("status", "show how a node is, every value with its age and evidence", "yaoki.cli.status"),
+    Command("show", "show VIPs, virtual services (as ipvsadm -Ln) or checks", "yaoki.cli.show"),
     Command("events", "show what happened and what caused it", "yaoki.cli.events"),
     Command("server", "drain a real server, take it out, bring it back, change its weight", "yaoki.cli.server"),
     Command("service", "serve a virtual service or not", "yaoki.cli.service"),

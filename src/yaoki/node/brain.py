@@ -259,6 +259,10 @@ class Brain:
     # --- what changes a decision --------------------------------------------------------------------------------------
 
     def _verdict(self, now: Instant, verdict: VerdictChanged) -> list[BrainEffect]:
+        if self.plan is None:
+            # A worker that outlived an earlier Brain is quicker than the site file: what it knows counts.
+            self.verdicts[verdict.check] = verdict
+            return []
         keys = self._pools_of.get(verdict.check, ())
         if not keys or verdict.health is Health.UNKNOWN:
             return []

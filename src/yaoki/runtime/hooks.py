@@ -29,6 +29,11 @@ class HookRunner:
         self._waiting: deque[tuple[Hook, dict[str, str]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a hook runs or waits."""
+        return bool(self._running or self._waiting)
+
     def start(self, hook: Hook, environment: tuple[tuple[str, str], ...]) -> None:
         """Run it now or when another has ended."""
         if len(self._waiting) >= MAX_WAITING:

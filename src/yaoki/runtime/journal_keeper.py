@@ -29,9 +29,10 @@ class Crash:
 class JournalKeeper:
     """Owns the journal. `report` is told when it cannot be written, and when it can again."""
 
-    def __init__(self, directory: Path, report: Callable[[EventBody], None]) -> None:
+    def __init__(self, directory: Path, report: Callable[[EventBody], None], *, retry_s: float = RETRY_S) -> None:
         self._journal = Journal(directory)
         self._report = report
+        self._retry_s = retry_s
         self._failing = False
         self._crashing = False
         trial = self._journal.content.trial
@@ -110,13 +111,13 @@ class JournalKeeper:
             if not self._failing:
                 self._failing = True
                 self._report(JournalUnwritten(error.strerror or str(error)))
-                asyncio.get_running_loop().call_later(RETRY_S, self._again)
+                asyncio.get_running_loop().call_later(self._retry_s, self._again)
 
     def _again(self) -> None:
         try:
             self._journal.write()
         except OSError:
-            asyncio.get_running_loop().call_later(RETRY_S, self._again)
+            asyncio.get_running_loop().call_later(self._retry_s, self._again)
             return
         self._failing = False
         self._report(JournalWritten())

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from yaoki import __version__
 from yaoki.core.codec import Codec, Undecodable
-from yaoki.core.error import ActuatorError
+from yaoki.core.error import ActuatorError, YaokiError
 from yaoki.core.event import Emit, EventBody
 from yaoki.lb.service import Desired
 from yaoki.node.brain import Brain
@@ -152,7 +152,13 @@ class Node:
         self._ending = loop.create_future()
         lock = take_run_dir(self.options.run_dir)
         try:
-            offer = await loop.run_in_executor(None, self._first_plan)
+            # The parts start while the site file is read: a VIP waits for them after a power cut.
+            self._start_parts()
+            try:
+                offer = await loop.run_in_executor(None, self._first_plan)
+            except YaokiError:
+                await self._give_up_parts()
+                raise
             loop.set_exception_handler(self._crashed)
             await self._start(offer)
             for server in servers:
@@ -185,8 +191,7 @@ class Node:
         """The site file's plan, or the last good one. Raises SiteError if there is neither."""
         return self.source.first(self.journal.last_good, self.journal.crashes_of, MAX_CRASHES)
 
-    async def _start(self, offer: Offer) -> None:
-        loop = asyncio.get_running_loop()
+    def _start_parts(self) -> None:
         self.speaker = PartKeeper(
             Part.SPEAKER,
             self.speaker_command,
@@ -206,6 +211,19 @@ class Node:
             report=self.note,
         )
         self.note(NodeStarted(__version__, self.journal.content.starts + 1))
+        self.speaker.start()
+        self.worker.start()
+
+    async def _give_up_parts(self) -> None:
+        """There is no plan to be had; parts of an earlier life go on with what they have."""
+        for keeper in (self.speaker, self.worker):
+            if keeper.adopted:
+                keeper.leave()
+            else:
+                await keeper.end(WORKER_GRACE, asked=False)
+
+    async def _start(self, offer: Offer) -> None:
+        loop = asyncio.get_running_loop()
         self.journal.started(offer.plan)
         for body in self._misfortunes(offer):
             self.note(body)
@@ -213,8 +231,6 @@ class Node:
         self.driver.give(BalancerFound(await self._found()))
         reason = PlanReason.LAST_GOOD if offer.instead_of else PlanReason.START
         self.driver.give(NewPlan(offer.plan, reason))
-        self.speaker.start()
-        self.worker.start()
         self._prove_later(offer.plan.generation)
         loop.add_signal_handler(signal.SIGTERM, lambda: self.stop("SIGTERM"))
         loop.add_signal_handler(signal.SIGINT, lambda: self.stop("SIGINT"))

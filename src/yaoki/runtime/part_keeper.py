@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -37,12 +36,13 @@ class PartKeeper:
         on_down: Callable[[str], None],
         report: Callable[[EventBody], None],
     ) -> None:
+        self.adopted = False
+        """Whether it lived already when this keeper started."""
         self._part = part
         self._command = tuple(command)
         self._report = report
         self._on_up = on_up
         self._link = LinkClient(path, on_message=on_message, on_up=self._reached, on_down=on_down)
-        self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._pidfd: int | None = None
         self._started_at = 0.0
@@ -63,7 +63,8 @@ class PartKeeper:
     def start(self) -> None:
         """Adopt the part that listens already, or start one."""
         self._link.connect()
-        if not self._link.is_up:
+        self.adopted = self._link.is_up
+        if not self.adopted:
             self._spawn()
 
     def send(self, message: bytes) -> None:
@@ -106,8 +107,8 @@ class PartKeeper:
             return
         self._started_at = asyncio.get_running_loop().time()
         # Its own session: a signal to the node process's group, or its death, does not reach it.
-        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
-        self._watch(self._process.pid)
+        no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        self._watch(os.posix_spawn(self._command[0], self._command, os.environ, file_actions=[no_input], setsid=True))
         self._link.connect()
 
     def _reached(self) -> None:
@@ -139,11 +140,8 @@ class PartKeeper:
         pid = self._pid
         self._unwatch()
         status = 0
-        if self._process is not None:
-            status = self._process.wait()
-            self._process = None
-        elif pid is not None:
-            # A child of this process's life before its exec; init's child if that life was another process.
+        if pid is not None:
+            # Not our child, but init's, if another process than this one (in whatever life) started it.
             with contextlib.suppress(ChildProcessError):
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, os.WNOHANG)[1])
         self._gone.set()

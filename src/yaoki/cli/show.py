@@ -1,0 +1,181 @@
+"""Show one kind of thing on a node, all of them or one: VIPs, virtual services, checks.
+
+The columns of services are those of `ipvsadm -Ln`, with packets, bytes and the server's state.
+
+examples:
+  yaoki show service               all virtual services with their servers
+  yaoki show service web
+  yaoki show vip web-vip
+  yaoki show check                 every check: verdict, newest result, how long the answer took
+  yaoki -j show check
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from yaoki.cli.node_client import NodeClient, add_node_arguments, connect
+from yaoki.cli.output import Paint, print_json
+from yaoki.cli.prefix import expand
+from yaoki.cli.status import age
+from yaoki.cli.table import table
+from yaoki.core.address import IPAddress
+from yaoki.core.error import UsageError
+from yaoki.core.instant import Instant
+from yaoki.lb.service import Duty, SourcePersistence
+from yaoki.node.messages import CheckStatus
+from yaoki.node.snapshot import NodeView, RouterView, ServerView, ServiceView
+from yaoki.node.wording import ENGLISH, duration, word
+from yaoki.pool.member import Health
+from yaoki.runtime.requests import Checks
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("kind", help="vip, service or check")
+    parser.add_argument("name", nargs="?", help="only this one, by its name in the site file")
+    add_node_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    kind = expand(args.kind, _KINDS, what="kind")
+    with connect(args) as client:
+        return _KINDS[kind](client, args)
+
+
+def _vips(client: NodeClient, args: argparse.Namespace) -> int:
+    node: NodeView = client.ask_for(NodeView, "status", counted=False)
+    routers = _chosen(node.routers, args.name, lambda router: router.vip, "VIP")
+    if args.json:
+        print_json(routers)
+        return 0
+    header = ("VIP", "Addresses", "Interface", "VRID", "State", "Age", "Priority", "Wanted", "Peer", "Reason")
+    _print(header, [_router(router, Paint(sys.stdout)) for router in routers])
+    return 0
+
+
+def _services(client: NodeClient, args: argparse.Namespace) -> int:
+    node: NodeView = client.ask_for(NodeView, "status", counted=True, flows=True)
+    services = _chosen(node.services, args.name, lambda service: service.name, "service")
+    if args.json:
+        print_json(services)
+        return 0
+    print_services(services, Paint(sys.stdout))
+    return 0
+
+
+def print_services(services: Iterable[ServiceView], paint: Paint) -> None:
+    """Services and servers in the columns of `ipvsadm -Ln`."""
+    rows: list[tuple[str, ...]] = [("Prot LocalAddress:Port Scheduler Flags", "", "", "", "", "", "")]
+    rows.append(("  -> RemoteAddress:Port", "Forward", "Weight", "ActiveConn", "Packets", "Bytes", "State"))
+    for service in services:
+        key = service.key
+        flags = "" if service.persistence is None else f" {_persistence(service.persistence)}"
+        flags += "" if service.enabled else " disabled"
+        place = f"{key.protocol.value.upper():4} {_host(key.address)}:{key.port} {service.scheduler.value}{flags}"
+        rows.append((f"{place}  ({service.name})", "", "", "", "", "", ""))
+        rows += [_server(server, paint) for server in service.servers]
+    # The lines of services span the columns of their servers.
+    widths = table([row for row in rows if row[1]])
+    servers = iter(widths)
+    for row in rows:
+        print(next(servers) if row[1] else row[0])
+
+
+def _checks(client: NodeClient, args: argparse.Namespace) -> int:
+    found: Checks = client.ask_for(Checks, "checks")
+    if not found.fresh:
+        raise UsageError("the check worker does not answer; `yaoki status` says since when")
+    checks = _chosen(found.checks, args.name, lambda check: check.name, "check")
+    if args.json:
+        print_json(checks)
+        return 0
+    header = ("Check", "Target", "Kind", "Verdict", "For", "Latest", "Took", "Ago", "Against")
+    _print(header, [_check(check, Instant(found.at_us), Paint(sys.stdout)) for check in checks])
+    return 0
+
+
+_KINDS: Mapping[str, Callable[[NodeClient, argparse.Namespace], int]] = {
+    "vip": _vips,
+    "service": _services,
+    "check": _checks,
+}
+
+
+def _chosen(items: Iterable[Any], name: str | None, name_of: Callable[[Any], str], what: str) -> tuple[Any, ...]:
+    all_ = tuple(items)
+    if name is None:
+        return all_
+    wanted = expand(name, dict.fromkeys(map(name_of, all_)), what=what)
+    return tuple(item for item in all_ if name_of(item) == wanted)
+
+
+def _print(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    for line in table([header, *rows]):
+        print(line)
+
+
+def _router(router: RouterView, paint: Paint) -> tuple[str, ...]:
+    state = "unknown" if router.state is None else router.state.value
+    peer = "" if router.peer is None else f"{router.peer} ({router.peer_priority}, {age(router.peer_heard)} ago)"
+    return (
+        router.vip,
+        ",".join(str(address) for address in router.addresses),
+        router.interface,
+        str(router.vrid),
+        paint.faint(f"{state} (stale)") if router.stale else state,
+        age(router.age),
+        str(router.priority or "-"),
+        str(router.wanted_priority),
+        peer,
+        router.reason,
+    )
+
+
+def _server(server: ServerView, paint: Paint) -> tuple[str, ...]:
+    count = server.count
+    state = server.duty.value if server.duty is not Duty.SERVE else "up" if server.health is Health.UP else "unproven"
+    colour = {"up": paint.green, "out": paint.red}.get(state, paint.yellow)
+    return (
+        f"  -> {_host(server.address)}:{server.port}",
+        server.forward.value,
+        str(server.weight),
+        "-" if count is None or count.flows is None else str(count.flows),
+        "-" if count is None else str(count.packets),
+        "-" if count is None else str(count.octets),
+        paint.faint(f"{state} (stale)") if server.stale else f"{colour(state)} {_why(server)}",
+    )
+
+
+def _why(server: ServerView) -> str:
+    said = word(server.reason, ENGLISH)
+    return f"{server.name}: {said}" + (f" ({server.evidence})" if server.evidence else "")
+
+
+def _check(check: CheckStatus, now: Instant, paint: Paint) -> tuple[str, ...]:
+    params = check.check.params
+    kind = type(params).__name__.removesuffix("Params").lower()
+    port = getattr(params, "port", None)
+    colour = {Health.UP: paint.green, Health.DOWN: paint.red}.get(check.health, paint.yellow)
+    return (
+        check.name,
+        f"{_host(check.check.target)}:{port}" if port else str(check.check.target),
+        kind,
+        colour(check.health.value),
+        age(None if check.since is None else now - check.since),
+        "-" if check.last is None else check.last.evidence,
+        "-" if check.last is None else duration(check.last.took),
+        age(None if check.last_at is None else max(now - check.last_at, timedelta(0))),
+        str(check.streak or ""),
+    )
+
+
+def _persistence(persistence: SourcePersistence) -> str:
+    return f"persistent {persistence.timeout.total_seconds():g} mask /{persistence.prefix_length}"
+
+
+def _host(address: IPAddress) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)
