@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
-from typing import assert_never
+from typing import Self, assert_never
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding, Outcome
 from yaoki.checks.events import CheckFell, CheckRose, ProbesCaughtUp, ProbesPutOff
@@ -48,12 +48,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """One check under way. `probe` is the number of the probe in flight, 0 for none; `started` is when the latest began
-    (at first: when the check was configured); `queued`: due, and waiting for its turn."""
+    """One check under way.
+
+    `give_up` is how long a probe may last before it counts as lost. `probe` is the number of the probe in flight, 0 for
+    none; `started` is when the latest began (at first: when the check was configured). `queued`: due, and waiting for
+    its turn.
+    """
 
     spec: CheckSpec
     rule: HealthRule
-    phase: int
+    grid: "_Grid"
+    give_up: timedelta
     state: HealthState
     started: Instant
     probe: int = 0
@@ -117,10 +122,11 @@ class CheckShard:
         return self._start_queued(now)
 
     def _begin(self, now: Instant, spec: CheckSpec) -> _Watch:
-        phase = _phase(spec.id)
-        watch = _Watch(spec, spec.schedule.health_rule, phase, Unproven(), now)
-        within = min(spec.schedule.interval, FIRST_PROBE_WITHIN)
-        self._agenda.set(watch, Deadline(now + _share(within, phase), "first probe"))
+        schedule = spec.schedule
+        grid = _Grid.of(_phase(spec.id), schedule.interval)
+        watch = _Watch(spec, schedule.health_rule, grid, schedule.timeout + PROBE_GRACE, Unproven(), now)
+        within = min(schedule.interval, FIRST_PROBE_WITHIN)
+        self._agenda.set(watch, Deadline(now + within * grid.phase // PHASES, "first probe"))
         return watch
 
     def _keep(self, now: Instant, watch: _Watch, spec: CheckSpec) -> _Watch:
@@ -129,6 +135,8 @@ class CheckShard:
         watch.spec = spec
         if rescheduled:
             watch.rule = spec.schedule.health_rule
+            watch.grid = _Grid.of(watch.grid.phase, spec.schedule.interval)
+            watch.give_up = spec.schedule.timeout + PROBE_GRACE
             if not watch.probe and not watch.queued:
                 self._agenda.set(watch, self._next_probe(watch, now))
         return watch
@@ -166,7 +174,7 @@ class CheckShard:
         self._probes += 1
         watch.probe, watch.started, watch.queued = self._probes, now, False
         self._in_flight[self._probes] = watch
-        self._agenda.set(watch, Deadline(now + watch.spec.schedule.timeout + PROBE_GRACE, "probe given up"))
+        self._agenda.set(watch, Deadline(now + watch.give_up, "probe given up"))
         return StartProbe(self._probes, watch.spec)
 
     def _finished(self, now: Instant, end: ProbeFinished) -> list[ShardEffect]:
@@ -194,8 +202,8 @@ class CheckShard:
         if schedule.fast_interval is not None and unsettled(watch.rule, watch.state):
             at = watch.started + schedule.fast_interval
         else:
-            at = _next_on_grid(watch.started, schedule.interval, watch.phase)
-        return Deadline(max(at, now, key=_microseconds), "next probe")
+            at = watch.grid.after(watch.started)
+        return Deadline(at if at > now else now, "next probe")
 
     # --- reports ------------------------------------------------------------------------------------------------------
 
@@ -209,20 +217,30 @@ class CheckShard:
         return [CheckStatusReport(number, now, page, more=page is not pages[-1]) for page in pages]
 
 
+PHASES = 1 << 32
+
+
 def _phase(check: CheckId) -> int:
-    """0..2**32-1, spread evenly over identities and the same in every process."""
+    """0..PHASES-1, spread evenly over identities and the same in every process."""
     return int.from_bytes(blake2b(repr(check).encode(), digest_size=4).digest())
 
 
-def _share(of: timedelta, phase: int) -> timedelta:
-    return timedelta(microseconds=(of // _MICROSECOND) * phase >> 32)
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The instants that are a phase's share into an interval; `period` and `offset` in microseconds."""
 
+    phase: int
+    period: int
+    offset: int
 
-def _next_on_grid(after: Instant, interval: timedelta, phase: int) -> Instant:
-    """The first instant later than `after` that is the phase's share into an interval."""
-    period = interval // _MICROSECOND
-    offset = period * phase >> 32
-    return Instant(((after.us - offset) // period + 1) * period + offset)
+    @classmethod
+    def of(cls, phase: int, interval: timedelta) -> Self:
+        period = interval // _MICROSECOND
+        return cls(phase, period, period * phase // PHASES)
+
+    def after(self, at: Instant) -> Instant:
+        """The first of them later than `at`."""
+        return Instant(((at.us - self.offset) // self.period + 1) * self.period + self.offset)
 
 
 def _status(watch: _Watch) -> CheckStatus:
@@ -235,7 +253,3 @@ def _status(watch: _Watch) -> CheckStatus:
         watch.last_at,
         streak(watch.state),
     )
-
-
-def _microseconds(at: Instant) -> int:
-    return at.us

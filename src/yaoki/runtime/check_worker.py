@@ -9,6 +9,7 @@ is a worker of another version: the node process starts the right one.
 
 import argparse
 import contextlib
+import gc
 import resource
 import signal
 import socket
@@ -69,12 +70,13 @@ class CheckWorker:
         self._inputs: deque[ShardInput] = deque()
         self._busy = False
         self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
-        self._alone_since: Instant | None = _now()
+        self._alone: Deadline | None = None
         self._exit_status: int | None = None
 
     def run(self) -> int:
         """Work until told to end or left alone; the exit status."""
         self._link.listen()
+        self._left()
         with _readable_on(signal.SIGTERM, signal.SIGINT) as signals:
             self._probes.attach(signals.fileno(), READABLE, lambda _: self._end(0))
             while self._exit_status is None:
@@ -86,13 +88,12 @@ class CheckWorker:
 
     def _turn(self) -> None:
         """Answers come before timeouts, and both before the shard's own timers: see ProbeLoop."""
-        alone = None if self._alone_since is None else Deadline(self._alone_since + self._alone_limit, "left alone")
-        until = earliest(self._shard.deadline(), alone)
+        until = earliest(self._shard.deadline(), self._alone)
         self._probes.turn(None if until is None else until.at)
         deadline, now = self._shard.deadline(), _now()
         if deadline is not None and deadline.at <= now:
             self._give(TimerFired())
-        if self._alone_since is not None and now - self._alone_since >= self._alone_limit:
+        if self._alone is not None and self._alone.at <= now:
             self._end(0)
 
     # --- the shard ----------------------------------------------------------------------------------------------------
@@ -128,13 +129,13 @@ class CheckWorker:
             self._kept.append(report)
 
     def _reached(self) -> None:
-        self._alone_since = None
+        self._alone = None
         self._spare_conntrack()
         while self._kept and self._link.is_up:
             self._report(self._kept.popleft())
 
     def _left(self) -> None:
-        self._alone_since = _now()
+        self._alone = Deadline(_now() + self._alone_limit, "left alone")
 
     def _told(self, message: bytes) -> None:
         try:
@@ -165,6 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     _raise_descriptor_limit()
     adopt_orphans()
+    # What is loaded stays; a probe makes some twenty objects and no cycles, so the collector need not look so often.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     alone_limit = timedelta(seconds=options.alone_limit)
     return CheckWorker(options.node, options.run_dir, alone_limit=alone_limit).run()
 

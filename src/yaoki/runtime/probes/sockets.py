@@ -7,7 +7,7 @@ import struct
 from collections.abc import Generator
 
 from yaoki.checks.check import CheckId
-from yaoki.core.address import Family, IPAddress
+from yaoki.core.address import IPAddress
 from yaoki.linux.probe_rules import PROBE_MARK
 from yaoki.runtime.probes.loop import CONNECTION, WRITABLE, Wait
 
@@ -18,14 +18,14 @@ IPV6_RECVERR = 25
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER with zero seconds: close sends RST, and no TIME_WAIT remains on either side."""
 _FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-_FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
 def open_socket(check: CheckId, kind: int, protocol: int = 0) -> socket.socket:
     """A marked socket of the target's family, bound to the check's source if it names one."""
-    sock = socket.socket(_FAMILIES[check.family], kind | _FLAGS, protocol)
+    sock = socket.socket(_FAMILIES[check.target.version], kind | _FLAGS, protocol)
     try:
         _mark(sock)
         if check.source is not None:
