@@ -3,6 +3,7 @@
 from yaoki.checks import events as c
 from yaoki.core.event import EventBody
 from yaoki.node import brain_events as b
+from yaoki.node import speaker_events as s
 from yaoki.vrrp import events as v
 
 SENTENCES: dict[type[EventBody], tuple[str, str]] = {
@@ -62,6 +63,28 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
     v.ForeignRouterHeard: (
         "{source} runs VRID {vrid} on {interface}, which is not configured here",
         "{interface} で未設定の VRID {vrid} を {source} が使用",
+    ),
+    # --- the speaker
+    s.SpeakerStarted: ("the speaker runs (process {pid})", "スピーカーが動作中 (プロセス {pid})"),
+    s.SpeakerEnded: (
+        "the speaker has released every VIP (process {pid})",
+        "スピーカーが全 VIP を解放 (プロセス {pid})",
+    ),
+    s.PunctualityRefused: (
+        "the speaker may be late, the kernel refused {refused}; keep advertise at 50 ms or more",
+        "カーネルが {refused} を拒否、スピーカーが遅れうる。advertise は 50 ms 以上に",
+    ),
+    s.KernelRefused: (
+        "the kernel refused to {change} on {interface}: {why} ({count} times); trying again",
+        "{interface} で {change} をカーネルが拒否: {why} ({count} 回)、再試行中",
+    ),
+    s.AddressNotOurs: (
+        "{address} was on {interface} already, put there by somebody else; it will not be removed",
+        "{address} は既に {interface} に存在 (他者が設定)、削除しない",
+    ),
+    s.OrderUnreadable: (
+        "the speaker cannot read what the node process says, and goes on as before: {why}",
+        "スピーカーが指示を解釈できず、従前どおり継続: {why}",
     ),
     # --- checks
     c.CheckFell: ("check {name} fell: {finding}", "チェック {name} が異常に: {finding}"),

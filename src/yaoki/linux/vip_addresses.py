@@ -1,0 +1,92 @@
+"""VIPs on interfaces: put there, taken away, and found again by the mark they bear.
+
+Invariant: an address that does not bear our mark is never taken away, whoever put it there. Kernels before 5.18 keep
+no mark: there only what this process itself has put somewhere is taken away.
+"""
+
+import errno
+from collections.abc import Iterable
+
+from yaoki.core.address import IPInterface
+from yaoki.core.error import ActuatorError
+from yaoki.linux import rtnetlink
+from yaoki.linux.rtnetlink import Address, Link, Rtnetlink
+
+_GONE_ALREADY = (errno.EADDRNOTAVAIL, errno.ENODEV)
+
+
+class VipAddresses:
+    """Adds and deletes by messages made once for each address."""
+
+    def __init__(self) -> None:
+        self._requests = Rtnetlink()
+        self._messages: dict[tuple[int, IPInterface], tuple[bytes, bytes]] = {}
+        self._put: set[tuple[int, IPInterface]] = set()
+
+    def close(self) -> None:
+        self._requests.close()
+
+    def claim(self, index: int, address: IPInterface) -> bool:
+        """Put an address on an interface; whether it was not there before. Raises ActuatorError."""
+        add, _ = self._prepared(index, address)
+        try:
+            self._requests.request(add, f"add {address}")
+        except ActuatorError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            return False
+        self._put.add((index, address))
+        return True
+
+    def release(self, index: int, address: IPInterface, *, marked: bool) -> bool:
+        """Take an address off an interface, if it is `marked` or was put there by us; whether it was there."""
+        if not marked and (index, address) not in self._put:
+            return False
+        _, delete = self._prepared(index, address)
+        self._put.discard((index, address))
+        try:
+            self._requests.request(delete, f"delete {address}")
+        except ActuatorError as error:
+            if error.errno not in _GONE_ALREADY:
+                raise
+            return False
+        return True
+
+    def put(self, index: int, address: IPInterface) -> bool:
+        """Whether this process has put the address there."""
+        return (index, address) in self._put
+
+    def forget(self, index: int) -> None:
+        """The interface is gone: its number may be given to another."""
+        self._messages = {key: value for key, value in self._messages.items() if key[0] != index}
+        self._put = {key for key in self._put if key[0] != index}
+
+    def _prepared(self, index: int, address: IPInterface) -> tuple[bytes, bytes]:
+        ready = self._messages.get((index, address))
+        if ready is None:
+            ready = (rtnetlink.add_address(index, address), rtnetlink.delete_address(index, address))
+            self._messages[index, address] = ready
+        return ready
+
+
+def release_marked(interfaces: Iterable[str]) -> list[tuple[str, IPInterface]]:
+    """Take every address that bears our mark off these interfaces; which they were. Raises ActuatorError."""
+    wanted = set(interfaces)
+    requests = Rtnetlink()
+    try:
+        links = list(requests.dump(rtnetlink.RTM_GETLINK))
+        names = {link.index: link.name for link in links if isinstance(link, Link)}
+        marked = [
+            (found.index, found.address)
+            for found in requests.dump(rtnetlink.RTM_GETADDR)
+            if isinstance(found, Address) and found.ours and names.get(found.index) in wanted
+        ]
+        for index, address in marked:
+            try:
+                requests.request(rtnetlink.delete_address(index, address), f"delete {address}")
+            except ActuatorError as error:
+                if error.errno not in _GONE_ALREADY:
+                    raise
+    finally:
+        requests.close()
+    return [(names[index], address) for index, address in marked]

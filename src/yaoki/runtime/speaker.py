@@ -1,0 +1,192 @@
+"""The speaker: one small process that runs a node's virtual routers, and nothing else.
+
+    python -m yaoki.runtime.speaker --node N --run-dir D
+
+It listens on D/speaker.sock for the node process, goes on without it, and ends only when told to release or by SIGTERM,
+which releases. Look before you leap: before a timer is acted on, everything that has arrived is heard, so that a stall
+of ours is never taken for a silence of the peer.
+
+Deliberately absent: threads, subprocesses, blocking writes, garbage collection.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.event import Emit, EventBody, EventNumbering
+from yaoki.core.machine import TimerFired
+from yaoki.linux.realtime import make_punctual, stop_collecting
+from yaoki.node.messages import (
+    ConfigureRouters,
+    Published,
+    ReleaseRouters,
+    SpeakerInput,
+    SpeakerOrder,
+    SpeakerReport,
+)
+from yaoki.node.speaker_brain import SpeakerBrain
+from yaoki.node.speaker_events import OrderUnreadable, PunctualityRefused, SpeakerEnded, SpeakerStarted
+from yaoki.runtime.polled_link import PolledLinkServer
+from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
+from yaoki.runtime.speaker_kernel import SpeakerKernel
+
+SOCKET_NAME = "speaker.sock"
+MAX_KEPT_EVENTS = 1000
+"""Events kept for a node process that is away; the oldest give way."""
+EXIT_RUNS_ALREADY = 75
+"""sysexits.h, EX_TEMPFAIL."""
+MAX_LOG_LINE = select.PIPE_BUF
+"""A pipe that is ready takes so much without blocking."""
+
+
+class Speaker:
+    """The process, from its first to its last turn."""
+
+    def __init__(self, node: str, run_dir: Path) -> None:
+        # The process id keeps event ids of different lives apart.
+        self._brain = SpeakerBrain(f"{node}/speaker.{os.getpid()}")
+        self._own_events = EventNumbering(f"{node}/speaker.{os.getpid()}.process")
+        self._loop = SelectLoop()
+        self._kernel = SpeakerKernel(self._loop, give=self._give, tell=self._tell)
+        self._codec = Codec()
+        self._link = PolledLinkServer(
+            run_dir / SOCKET_NAME,
+            self._loop,
+            on_message=self._told,
+            on_up=self._reached,
+            on_down=lambda _: None,
+        )
+        self._reports: list[SpeakerReport] = []
+        self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
+
+    def run(self) -> None:
+        """Work until the VIPs are released."""
+        self._tell(SpeakerStarted(os.getpid()))
+        refused = make_punctual()
+        if refused:
+            self._tell(PunctualityRefused(refused))
+        self._kernel.look_again()
+        self._link.listen()
+        with _readable_on(signal.SIGTERM, signal.SIGINT) as signals:
+            self._loop.attach(signals.fileno(), READABLE, lambda _: self._give(ReleaseRouters()))
+            stop_collecting()
+            while not self._brain.released:
+                self._turn()
+            self._loop.detach(signals.fileno())
+        self._tell(SpeakerEnded(os.getpid()))
+        self._report()
+        self._link.close()
+        self._kernel.close()
+
+    def _turn(self) -> None:
+        self._loop.turn(self._patience())
+        now = monotonic_now()
+        deadline = self._brain.deadline()
+        if deadline is not None and deadline.at <= now:
+            self._kernel.hear_all()
+            deadline = self._brain.deadline()
+            if deadline is not None and deadline.at <= now:
+                self._give(TimerFired())
+        self._kernel.tend(now)
+        self._report()
+
+    def _patience(self) -> float | None:
+        deadline = self._brain.deadline()
+        wanted = [at for at in (deadline.at if deadline else None, self._kernel.tend_at) if at is not None]
+        return max(0, min(at.us for at in wanted) - monotonic_now().us) / 1_000_000 if wanted else None
+
+    def _give(self, input_: SpeakerInput) -> None:
+        """What goes to the kernel goes at once; reports, which are slow to encode, at the end of the turn."""
+        for effect in self._brain.handle(monotonic_now(), input_):
+            if isinstance(effect, SpeakerReport):
+                self._reports.append(effect)
+            else:
+                self._kernel.perform(effect)
+
+    # --- the node process ---------------------------------------------------------------------------------------------
+
+    def _told(self, message: bytes) -> None:
+        try:
+            order: SpeakerOrder = self._codec.decode(message, SpeakerOrder)
+        except Undecodable as error:
+            self._tell(OrderUnreadable(str(error)))
+            return
+        if isinstance(order, ConfigureRouters):
+            with self._kernel.sockets_for(params.key for params in order.routers):
+                self._give(order)
+        else:
+            self._give(order)
+
+    def _reached(self) -> None:
+        while self._kept and self._link.is_up:
+            self._link.send(self._codec.encode(self._kept.popleft()))
+        for status in self._brain.statuses():
+            self._link.send(self._codec.encode(status))
+
+    def _tell(self, body: EventBody) -> None:
+        self._reports.append(Published(self._own_events.event(monotonic_now(), Emit(body))))
+
+    def _report(self) -> None:
+        """Statuses are repeated on the next connection; events would be lost, so some are kept, and logged here."""
+        for report in self._reports:
+            if self._link.is_up:
+                self._link.send(self._codec.encode(report))
+            elif isinstance(report, Published):
+                self._kept.append(report)
+                _log(self._codec.encode(report))
+        self._reports.clear()
+
+
+def _log(line: bytes) -> None:
+    """Write a line if that cannot block: whoever reads our log may be stopped."""
+    with contextlib.suppress(OSError):
+        _, ready, _ = select.select((), (2,), (), 0)
+        if ready:
+            os.write(2, line[: MAX_LOG_LINE - 1] + b"\n")
+
+
+@contextlib.contextmanager
+def _readable_on(*signals: signal.Signals) -> Iterator[socket.socket]:
+    """A socket that becomes readable when one of these signals arrives."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    for number in signals:
+        signal.signal(number, lambda *_: None)
+    before = signal.set_wakeup_fd(writer.fileno())
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(before)
+        reader.close()
+        writer.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the process; its exit status."""
+    parser = argparse.ArgumentParser(prog="yaoki speaker", description=__doc__)
+    parser.add_argument("--node", required=True)
+    parser.add_argument("--run-dir", required=True, type=Path)
+    options = parser.parse_args(arguments)
+    # The lock of the directory is the speaker's; the kernel takes it back however the process ends.
+    lock = os.open(options.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.stderr.write(f"yaoki speaker: one runs already in {options.run_dir}; stop it with `yaoki stop`\n")
+        return EXIT_RUNS_ALREADY
+    Speaker(options.node, options.run_dir).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

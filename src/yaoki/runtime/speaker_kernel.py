@@ -1,0 +1,215 @@
+"""The kernel's side of the speaker: sockets, addresses and announcements for its effects; packets and interfaces in.
+
+Invariants: a refusal is told as an event and never ends the process; what was refused is tried again by looking at the
+interfaces anew, after pauses that double from FIRST_PAUSE to LONGEST_PAUSE.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+from yaoki.core.address import Family
+from yaoki.core.error import ActuatorError
+from yaoki.core.event import EventBody
+from yaoki.core.instant import Instant
+from yaoki.linux.announce import Announcer
+from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
+from yaoki.linux.vip_addresses import VipAddresses
+from yaoki.linux.vrrp_socket import Datagram, VrrpSocket
+from yaoki.node.messages import (
+    AnnounceAddress,
+    ClaimAddress,
+    InterfaceFound,
+    PacketArrived,
+    ReleaseAddress,
+    SendAdvertisement,
+    SpeakerInput,
+)
+from yaoki.node.speaker_events import AddressNotOurs, KernelRefused
+from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
+from yaoki.vrrp.params import RouterKey
+
+FIRST_PAUSE = timedelta(milliseconds=100)
+LONGEST_PAUSE = timedelta(seconds=30)
+REFUSAL_QUIET = timedelta(seconds=10)
+"""At most one event for each interface and change in this time."""
+STRAYS_EVERY = timedelta(seconds=1)
+"""How often packets that the filter stopped are looked at, so that they are counted."""
+
+KernelEffect = SendAdvertisement | ClaimAddress | ReleaseAddress | AnnounceAddress
+Place = tuple[str, Family]
+
+
+class SpeakerKernel:
+    """`give` takes the brain's inputs, `tell` the events of this process."""
+
+    def __init__(
+        self, loop: SelectLoop, *, give: Callable[[SpeakerInput], None], tell: Callable[[EventBody], None]
+    ) -> None:
+        self._loop = loop
+        self._give = give
+        self._tell = tell
+        self._watch = InterfaceWatch()
+        self._addresses = VipAddresses()
+        self._announcer = Announcer()
+        self._wanted: tuple[Place, ...] = ()
+        self._sockets: dict[Place, VrrpSocket] = {}
+        self._refusals: dict[tuple[str, str], tuple[int, Instant]] = {}
+        self._pause = FIRST_PAUSE
+        self._refused_at = Instant(0)
+        self._again_at: Instant | None = None
+        self._strays_at = monotonic_now() + STRAYS_EVERY
+        loop.attach(self._watch.fileno(), READABLE, lambda _: self._interfaces(self._watch.read()))
+
+    def close(self) -> None:
+        self._loop.detach(self._watch.fileno())
+        self._watch.close()
+        self._addresses.close()
+        self._announcer.close()
+        for place in list(self._sockets):
+            self._close_socket(place)
+
+    # --- what the brain wants
+
+    def perform(self, effect: KernelEffect) -> None:
+        """Carry one effect out; a refusal is told."""
+        try:
+            match effect:
+                case SendAdvertisement():
+                    sock = self._sockets.get((effect.interface, effect.family))
+                    if sock is not None:
+                        sock.send(effect.source, effect.destination, effect.payload)
+                case AnnounceAddress():
+                    state = self._watch.state(effect.interface)
+                    if state is not None and state.mac is not None:
+                        self._announcer.announce(effect.interface, state.mac, effect.address)
+                case ClaimAddress():
+                    self._claim(effect)
+                case ReleaseAddress():
+                    self._release(effect)
+        except ActuatorError as error:
+            self._refused(effect.interface, error)
+
+    def _claim(self, effect: ClaimAddress) -> None:
+        state = self._watch.state(effect.interface)
+        if state is None:
+            raise ActuatorError(f"add {effect.address}", "there is no such interface")
+        if self._addresses.claim(state.index, effect.address):
+            self._watch.note_claimed(state.index, effect.address)
+        elif effect.address not in state.ours and not self._addresses.put(state.index, effect.address):
+            self._tell(AddressNotOurs(effect.interface, effect.address))
+
+    def _release(self, effect: ReleaseAddress) -> None:
+        state = self._watch.state(effect.interface)
+        if state is None:
+            return
+        marked = effect.address in state.ours
+        if self._addresses.release(state.index, effect.address, marked=marked):
+            self._watch.note_released(state.index, effect.address)
+
+    @contextmanager
+    def sockets_for(self, keys: Iterable[RouterKey]) -> Iterator[None]:
+        """Within it there are sockets for these routers and the former ones, after it for these only."""
+        self._wanted = tuple(dict.fromkeys((key.interface, key.family) for key in keys))
+        self._open_sockets()
+        yield
+        for place in [place for place in self._sockets if place not in self._wanted]:
+            self._close_socket(place)
+
+    # --- what the world says
+
+    def hear_all(self) -> None:
+        """Everything that has arrived, interfaces first: of one that is down nothing can be heard."""
+        self._interfaces(self._watch.read())
+        for sock in list(self._sockets.values()):
+            self._hear(sock)
+
+    def look_again(self) -> None:
+        """Every interface as it is now."""
+        self._again_at = None
+        self._interfaces(self._watch.again())
+
+    @property
+    def tend_at(self) -> Instant | None:
+        """When `tend` has something to do that cannot wait for another occasion."""
+        return self._again_at
+
+    def tend(self, now: Instant) -> None:
+        """What is done now and then."""
+        if self._again_at is not None and self._again_at <= now:
+            self.look_again()
+        if self._strays_at <= now:
+            self._strays_at = now + STRAYS_EVERY
+            for sock in list(self._sockets.values()):
+                for stray in sock.read_strays():
+                    self._give(_packet(sock, stray))
+
+    def _hear_ready(self, sock: VrrpSocket, _: int) -> None:
+        self._hear(sock)
+
+    def _hear(self, sock: VrrpSocket) -> None:
+        for datagram in sock.read():
+            self._give(_packet(sock, datagram))
+
+    def _interfaces(self, states: list[InterfaceState]) -> None:
+        for state in states:
+            for place, sock in list(self._sockets.items()):
+                # The name has gone to another interface: the socket hears and reaches nobody any more.
+                if place[0] == state.name and sock.index != state.index:
+                    self._close_socket(place)
+                    self._addresses.forget(sock.index)
+        if states:
+            self._open_sockets()
+        for state in states:
+            self._give(
+                InterfaceFound(
+                    state.name, state.up, state.ipv4, state.ipv6_link_local, state.ours, state.carrier_changes
+                )
+            )
+
+    def _open_sockets(self) -> None:
+        for place in self._wanted:
+            state = self._watch.state(place[0])
+            if place in self._sockets or state is None:
+                continue
+            try:
+                sock = VrrpSocket(place[0], state.index, place[1])
+            except ActuatorError as error:
+                self._refused(place[0], error)
+                continue
+            self._sockets[place] = sock
+            self._loop.attach(sock.fileno(), READABLE, partial(self._hear_ready, sock))
+
+    def _close_socket(self, place: Place) -> None:
+        sock = self._sockets.pop(place)
+        self._loop.detach(sock.fileno())
+        sock.close()
+
+    def _refused(self, interface: str, error: ActuatorError) -> None:
+        now = monotonic_now()
+        seen = (interface, error.change)
+        count, told_at = self._refusals.get(seen, (0, None))
+        count += 1
+        if told_at is None or now - told_at >= REFUSAL_QUIET:
+            told_at = now
+            self._tell(KernelRefused(interface, error.change, error.why, count))
+        self._refusals[seen] = (count, told_at)
+        if now - self._refused_at > LONGEST_PAUSE:
+            self._pause = FIRST_PAUSE
+        self._refused_at = now
+        if self._again_at is None:
+            self._again_at = now + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _packet(sock: VrrpSocket, datagram: Datagram) -> PacketArrived:
+    return PacketArrived(
+        sock.interface,
+        sock.family,
+        datagram.source,
+        datagram.destination,
+        datagram.hop_limit,
+        datagram.payload,
+        Instant(datagram.received_ns // 1000),
+    )

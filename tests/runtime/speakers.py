@@ -1,0 +1,252 @@
+"""Real speakers in namespaces on one bridge, each told what to do by the test in place of a node process."""
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Self
+
+from yaoki.core.address import Family
+from yaoki.core.codec import Codec
+from yaoki.core.event import EventBody
+from yaoki.core.framing import MAX_DATAGRAM, Joiner, split
+from yaoki.node.events import EVENT_KINDS
+from yaoki.node.messages import (
+    ConfigureRouters,
+    Published,
+    ReleaseRouters,
+    RouterState,
+    RouterStatus,
+    SpeakerOrder,
+    SpeakerReport,
+)
+from yaoki.vrrp.params import ChecksumForm, RouterKey, RouterParams
+
+ROOT = Path(__file__).parents[2]
+PREFIX = "ykb-"
+VIP, VIP_6 = "192.0.2.50/24", "2001:db8:1::50/64"
+MAC = "02:00:00:00:00:{:02x}"
+PATIENCE_S = 20.0
+
+
+def ip(*words: str, check: bool = True) -> str:
+    return subprocess.run(["ip", *words], check=check, capture_output=True, text=True, timeout=30).stdout
+
+
+def params(
+    priority: int,
+    *,
+    family: Family = Family.IPV4,
+    interval: timedelta = timedelta(milliseconds=100),
+    version: int = 3,
+    checksum: ChecksumForm = ChecksumForm.AS_HEARD,
+    vips: tuple[str, ...] | None = None,
+) -> RouterParams:
+    addresses = vips or ((VIP,) if family is Family.IPV4 else (VIP_6,))
+    return RouterParams(
+        "web-vip",
+        RouterKey("eth0", family, 51),
+        priority,
+        interval,
+        tuple(ip_interface(address) for address in addresses),
+        version=version,
+        checksum=checksum,
+    )
+
+
+class Segment:
+    """A bridge in a namespace, and machines on it."""
+
+    def __init__(self) -> None:
+        self._name = f"{PREFIX}{os.getpid()}"
+        self.machines: list[str] = []
+        self.speakers: list[RunningSpeaker] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._namespace("net")
+        ip("-n", self.namespace("net"), "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        ip("-n", self.namespace("net"), "link", "set", "br0", "up")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for speaker in self.speakers:
+            speaker.close()
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for name in reversed(self.machines):
+            ip("netns", "del", self.namespace(name), check=False)
+
+    def namespace(self, name: str) -> str:
+        return f"{self._name}-{name}"
+
+    def add(self, name: str, number: int) -> None:
+        """A machine with 192.0.2.number and fe80::number on its eth0."""
+        self._namespace(name)
+        inside, net = self.namespace(name), self.namespace("net")
+        ip("-n", inside, "link", "add", "eth0", "address", MAC.format(number), "type", "veth",
+           "peer", "name", name, "netns", net)  # fmt: skip
+        self.sysctl(name, "net.ipv6.conf.eth0.addr_gen_mode", "1")
+        ip("-n", inside, "address", "add", f"192.0.2.{number}/24", "dev", "eth0")
+        ip("-n", inside, "link", "set", "eth0", "up")
+        ip("-n", inside, "address", "add", f"fe80::{number}/64", "dev", "eth0", "nodad")
+        ip("-n", inside, "address", "add", f"2001:db8:1::{number}/64", "dev", "eth0", "nodad")
+        ip("-n", net, "link", "set", "dev", name, "master", "br0", "up")
+
+    def speaker(self, name: str, run_dir: Path) -> "RunningSpeaker":
+        speaker = RunningSpeaker(self.namespace(name), name, run_dir)
+        self.speakers.append(speaker)
+        return speaker
+
+    def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        """A program in a machine's namespace, ended with the segment."""
+        process = subprocess.Popen(["ip", "netns", "exec", self.namespace(name), *command])
+        self.processes.append(process)
+        return process
+
+    def sysctl(self, name: str, key: str, value: str) -> None:
+        words = ["ip", "netns", "exec", self.namespace(name), "sysctl", "-qw", f"{key}={value}"]
+        subprocess.run(words, check=True, timeout=30)
+
+    def cut(self, name: str) -> None:
+        ip("-n", self.namespace("net"), "link", "set", "dev", name, "down")
+
+    def mend(self, name: str) -> None:
+        ip("-n", self.namespace("net"), "link", "set", "dev", name, "up")
+
+    def addresses(self, name: str) -> set[str]:
+        """Addresses on a machine's eth0, with their lengths."""
+        (link,) = json.loads(ip("-n", self.namespace(name), "-j", "address", "show", "dev", "eth0"))
+        return {f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]}
+
+    def holders(self, vip: str) -> list[str]:
+        return [name for name in self.machines if name != "net" and vip in self.addresses(name)]
+
+    def _namespace(self, name: str) -> None:
+        ip("netns", "add", self.namespace(name))
+        self.machines.append(name)
+        ip("-n", self.namespace(name), "link", "set", "lo", "up")
+
+
+class RunningSpeaker:
+    """A speaker process and the link to it."""
+
+    def __init__(self, namespace: str, node: str, run_dir: Path) -> None:
+        self._codec = Codec(EVENT_KINDS)
+        self._path = run_dir / "speaker.sock"
+        self._socket: socket.socket | None = None
+        self.statuses: list[RouterStatus] = []
+        self.events: list[EventBody] = []
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", namespace, sys.executable, "-m", "yaoki.runtime.speaker",
+             "--node", node, "--run-dir", str(run_dir)],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.connect()
+
+    def connect(self) -> None:
+        """Be its node process from now on."""
+        self.disconnect()
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                self._socket.connect(str(self._path))
+                break
+            self._socket.close()
+            assert time.monotonic() < until, "the speaker does not listen"
+            assert self.process.poll() is None, f"the speaker ended with {self.process.returncode}"
+            time.sleep(0.02)
+        self._joiner = Joiner()
+
+    def displaced_by_another(self) -> bool:
+        """Connect anew without closing the connection there is; whether that is closed by the speaker."""
+        older, self._socket = self._socket, None
+        assert older is not None
+        self.connect()
+        older.settimeout(PATIENCE_S)
+        with older, contextlib.suppress(ConnectionResetError):
+            while older.recv(MAX_DATAGRAM):
+                pass
+        return True
+
+    def disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+
+    def tell(self, order: SpeakerOrder) -> None:
+        self.send(self._codec.encode(order))
+
+    def send(self, message: bytes) -> None:
+        assert self._socket is not None
+        for datagram in split(message):
+            self._socket.send(datagram)
+
+    def configure(self, *routers: RouterParams) -> None:
+        self.tell(ConfigureRouters(routers))
+
+    def listen(self, within: float = 0.0) -> None:
+        """Take in the reports that come within this time."""
+        until = time.monotonic() + within
+        while self._socket is not None:
+            readable, _, _ = select.select([self._socket], [], [], max(0.0, until - time.monotonic()))
+            if not readable:
+                return
+            try:
+                datagram = self._socket.recv(MAX_DATAGRAM)
+            except ConnectionResetError:
+                datagram = b""
+            if not datagram:
+                self.disconnect()
+                return
+            message = self._joiner.join(datagram)
+            if message is None:
+                continue
+            report: SpeakerReport = self._codec.decode(message, SpeakerReport)
+            if isinstance(report, Published):
+                self.events.append(report.event.body)
+            else:
+                self.statuses.append(report)
+
+    def state(self, family: Family = Family.IPV4) -> RouterState | None:
+        """The state reported last."""
+        self.listen()
+        last = [status.state for status in self.statuses if status.router.family is family]
+        return last[-1] if last else None
+
+    def told(self, kind: type[EventBody]) -> list[EventBody]:
+        self.listen()
+        return [body for body in self.events if isinstance(body, kind)]
+
+    def release(self) -> int:
+        """Have it release and end; its exit status."""
+        self.tell(ReleaseRouters())
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        self.disconnect()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def eventually(condition: Callable[[], bool], what: str, *, within: float = PATIENCE_S) -> None:
+    until = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < until, f"not within {within} s: {what}"
+        time.sleep(0.02)

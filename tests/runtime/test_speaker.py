@@ -1,0 +1,329 @@
+"""Two real speakers in namespaces: elections, faults, restarts, hostile packets, and what goes over the wire."""
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.speakers import VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, params
+from yaoki.core.address import BROADCAST, Family, MacAddress
+from yaoki.node.messages import RouterState
+from yaoki.node.speaker_events import AddressNotOurs, OrderUnreadable
+from yaoki.packet import arp, ethernet, ipv4, ipv6, neighbour
+from yaoki.vrrp.advertisement import Rejection
+from yaoki.vrrp.events import AddressLost, BecameActive, PacketRejected, Reason, SecondOwnerSuspected
+
+pytestmark = pytest.mark.netns
+
+ACTIVE, BACKUP = RouterState.ACTIVE, RouterState.BACKUP
+BOTH = (Family.IPV4, Family.IPV6)
+
+
+@pytest.fixture
+def segment() -> Iterator[Segment]:
+    with Segment() as segment:
+        segment.add("a", 11)
+        segment.add("b", 12)
+        yield segment
+
+
+def run_dir(tmp_path: Path, name: str) -> Path:
+    path = tmp_path / name
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def pair(segment: Segment, tmp_path: Path) -> tuple[RunningSpeaker, RunningSpeaker]:
+    """Speakers a (150) and b (100), of which a owns both addresses."""
+    a, b = (segment.speaker(name, run_dir(tmp_path, name)) for name in ("a", "b"))
+    a.configure(*[params(150, family=family) for family in BOTH])
+    b.configure(*[params(100, family=family) for family in BOTH])
+    eventually(lambda: settled(segment, "a", a=a, b=b), "a owns both, b stands by")
+    return a, b
+
+
+def settled(segment: Segment, owner: str, **speakers: RunningSpeaker) -> bool:
+    states = all(
+        speaker.state(family) is (ACTIVE if name == owner else BACKUP)
+        for name, speaker in speakers.items()
+        for family in BOTH
+    )
+    return states and segment.holders(VIP) == [owner] and segment.holders(VIP_6) == [owner]
+
+
+@pytest.mark.req("B-05")
+@pytest.mark.req("B-21")
+def test_cut_link_moves_the_vip_and_the_mended_one_moves_it_back(segment: Segment, tmp_path: Path) -> None:
+    a, b = pair(segment, tmp_path)
+    segment.cut("a")
+    eventually(lambda: segment.holders(VIP) == ["b"] and segment.holders(VIP_6) == ["b"], "b owns both")
+    assert a.state() is RouterState.INITIALIZE
+    segment.mend("a")
+    eventually(lambda: settled(segment, "a", a=a, b=b), "a owns both again")
+
+
+def test_release_hands_over_within_the_skew_and_ends(segment: Segment, tmp_path: Path) -> None:
+    a, b = pair(segment, tmp_path)
+    assert a.release() == 0
+    assert segment.holders(VIP) != ["a"]
+    eventually(lambda: segment.holders(VIP) == segment.holders(VIP_6) == ["b"], "b owns both")
+    b.listen()
+    reasons = [body.reason for body in b.told(BecameActive) if isinstance(body, BecameActive)]
+    assert reasons == [Reason.ACTIVE_RELEASED] * 2
+
+
+def test_sigterm_releases_too(segment: Segment, tmp_path: Path) -> None:
+    a, _ = pair(segment, tmp_path)
+    os.kill(child_of(a), signal.SIGTERM)
+    assert a.process.wait(20) == 0
+    assert "a" not in segment.holders(VIP) + segment.holders(VIP_6)
+
+
+def child_of(speaker: RunningSpeaker) -> int:
+    """`ip netns exec` replaces itself by the speaker, so it is the process itself."""
+    return speaker.process.pid
+
+
+def test_speaker_goes_on_without_its_node_process_and_repeats_its_state_to_the_next(
+    segment: Segment, tmp_path: Path
+) -> None:
+    a, b = pair(segment, tmp_path)
+    a.disconnect()
+    time.sleep(0.5)
+    assert segment.holders(VIP) == ["a"]
+    a.statuses.clear()
+    a.connect()
+    eventually(lambda: a.state() is ACTIVE and a.state(Family.IPV6) is ACTIVE, "both states are repeated")
+    assert b.state() is BACKUP
+    assert a.displaced_by_another()
+
+
+@pytest.mark.req("B-22")
+def test_killed_speaker_leaves_the_addresses_and_the_next_one_adopts_them_at_once(
+    segment: Segment, tmp_path: Path
+) -> None:
+    a, b = pair(segment, tmp_path)
+    a.process.kill()
+    a.process.wait()
+    assert "a" in segment.holders(VIP)
+    again = segment.speaker("a", run_dir(tmp_path, "a"))
+    again.configure(*[params(150, family=family) for family in BOTH])
+    eventually(lambda: settled(segment, "a", again=again) or again.state() is ACTIVE, "active again")
+    eventually(lambda: settled(segment, "a", a=again, b=b), "and the other stands by")
+    reasons = {body.reason for body in again.told(BecameActive) if isinstance(body, BecameActive)}
+    assert reasons == {Reason.ADDRESSES_HELD}
+
+
+def test_addresses_of_a_router_that_is_no_longer_configured_are_removed_at_the_next_start(
+    segment: Segment, tmp_path: Path
+) -> None:
+    a, _ = pair(segment, tmp_path)
+    a.process.kill()
+    a.process.wait()
+    again = segment.speaker("a", run_dir(tmp_path, "a"))
+    again.configure(params(150))
+    eventually(lambda: "a" not in segment.holders(VIP_6), "the leftover is gone")
+    eventually(lambda: "a" in segment.holders(VIP), "the configured one is kept")
+
+
+@pytest.mark.rfc("9568", "6.4.2")
+def test_own_stall_is_not_taken_for_a_silence_of_the_peer(segment: Segment, tmp_path: Path) -> None:
+    _, b = pair(segment, tmp_path)
+    for _ in range(3):
+        os.kill(child_of(b), signal.SIGSTOP)
+        time.sleep(1.0)
+        os.kill(child_of(b), signal.SIGCONT)
+        time.sleep(0.3)
+    assert b.told(BecameActive) == []
+    assert segment.holders(VIP) == ["a"]
+
+
+@pytest.mark.req("B-21")
+def test_owner_that_slept_converges_after_waking(segment: Segment, tmp_path: Path) -> None:
+    a, b = pair(segment, tmp_path)
+    os.kill(child_of(a), signal.SIGSTOP)
+    eventually(lambda: b.state() is ACTIVE and b.state(Family.IPV6) is ACTIVE, "b takes over")
+    os.kill(child_of(a), signal.SIGCONT)
+    eventually(lambda: settled(segment, "a", a=a, b=b), "one owner again")
+
+
+def test_address_taken_away_by_hand_is_put_back(segment: Segment, tmp_path: Path) -> None:
+    a, _ = pair(segment, tmp_path)
+    for vip in (VIP, VIP_6):
+        ip("-n", segment.namespace("a"), "address", "del", vip, "dev", "eth0")
+        eventually(lambda vip=vip: segment.holders(vip) == ["a"], "it is back")  # type: ignore[misc] # bound now
+    eventually(lambda: len(a.told(AddressLost)) == 2, "it was told")
+    assert a.state() is ACTIVE
+
+
+def test_no_address_is_said_to_be_lost_in_ordinary_moves(segment: Segment, tmp_path: Path) -> None:
+    a, b = pair(segment, tmp_path)
+    for _ in range(3):
+        segment.cut("a")
+        eventually(lambda: segment.holders(VIP) == ["b"], "b owns")
+        segment.mend("a")
+        eventually(lambda: settled(segment, "a", a=a, b=b), "a owns")
+    assert a.told(AddressLost) + b.told(AddressLost) == []
+
+
+def test_vip_that_somebody_else_put_there_is_left_there_and_told(segment: Segment, tmp_path: Path) -> None:
+    ip("-n", segment.namespace("a"), "address", "add", VIP, "dev", "eth0")
+    a = segment.speaker("a", run_dir(tmp_path, "a"))
+    a.configure(params(150))
+    eventually(lambda: a.told(AddressNotOurs) != [], "it was told")
+    assert a.release() == 0
+    assert segment.holders(VIP) == ["a"]
+
+
+def test_address_list_changes_under_a_living_owner(segment: Segment, tmp_path: Path) -> None:
+    a, b = pair(segment, tmp_path)
+    more = "192.0.2.51/24"
+    for speaker, priority in ((b, 100), (a, 150)):
+        speaker.configure(params(priority, vips=(VIP, more)), params(priority, family=Family.IPV6))
+    eventually(lambda: segment.holders(more) == ["a"], "the new one is there")
+    a.configure(params(150, vips=(more,)), params(150, family=Family.IPV6))
+    eventually(lambda: segment.holders(VIP) == [], "the old one is gone")
+    assert len(a.told(BecameActive)) == 2
+
+
+def test_two_speakers_of_one_node_do_not_run(segment: Segment, tmp_path: Path) -> None:
+    segment.speaker("a", run_dir(tmp_path, "a"))
+    words = ["--node", "a", "--run-dir", str(run_dir(tmp_path, "a"))]
+    second = subprocess.run(
+        [sys.executable, "-m", "yaoki.runtime.speaker", *words], check=False, capture_output=True, text=True, timeout=30
+    )
+    assert second.returncode == 75
+    assert "runs already" in second.stderr
+
+
+def test_unreadable_order_is_told_and_changes_nothing(segment: Segment, tmp_path: Path) -> None:
+    a, _ = pair(segment, tmp_path)
+    a.send(b'{"is": "OrderOfAnotherVersion"}')
+    eventually(lambda: a.told(OrderUnreadable) != [], "it was told")
+    assert segment.holders(VIP) == ["a"]
+
+
+def test_sub_second_is_kept_at_10_ms(segment: Segment, tmp_path: Path) -> None:
+    a, b = (segment.speaker(name, run_dir(tmp_path, name)) for name in ("a", "b"))
+    fast = [replace(params(150, family=family), interval=timedelta(milliseconds=10)) for family in BOTH]
+    a.configure(*fast)
+    b.configure(*[replace(router, priority=100) for router in fast])
+    eventually(lambda: settled(segment, "a", a=a, b=b), "a owns both")
+    time.sleep(3)
+    assert b.told(BecameActive) == []
+    assert a.told(SecondOwnerSuspected) == []
+
+
+# --- on the wire ------------------------------------------------------------------------------------------------------
+
+
+class Capture:
+    """What passed the bridge, with the second of each frame."""
+
+    def __init__(self, segment: Segment, path: Path) -> None:
+        self._path = path
+        self._process = segment.run("net", "tcpdump", "-i", "br0", "-U", "-q", "-w", str(path))
+        eventually(lambda: path.exists() and path.stat().st_size >= 24, "tcpdump listens")
+
+    def frames(self) -> list[tuple[float, ethernet.EthernetFrame]]:
+        time.sleep(1.2)  # the kernel hands a capture over about once a second
+        self._process.terminate()
+        self._process.wait(20)
+        data, offset, frames = self._path.read_bytes(), 24, []
+        while offset + 16 <= len(data):
+            seconds, micros, length, _ = struct.unpack_from("=IIII", data, offset)
+            frame = ethernet.decode(data[offset + 16 : offset + 16 + length])
+            assert isinstance(frame, ethernet.EthernetFrame)
+            frames.append((seconds + micros / 1e6, frame))
+            offset += 16 + length
+        return frames
+
+
+@pytest.mark.req("B-07")
+@pytest.mark.req("B-09")
+@pytest.mark.rfc("9568", "5.1.1")
+@pytest.mark.rfc("9568", "5.1.2")
+def test_takeover_on_the_wire(segment: Segment, tmp_path: Path) -> None:
+    capture = Capture(segment, tmp_path / "takeover.pcap")
+    a = segment.speaker("a", run_dir(tmp_path, "a"))
+    a.configure(*[params(150, family=family) for family in BOTH])
+    eventually(lambda: segment.holders(VIP) == segment.holders(VIP_6) == ["a"], "a owns both")
+    time.sleep(2.5)
+    frames = capture.frames()
+    mac = MacAddress.parse("02:00:00:00:00:0b")
+    packets = [packet for _, f in frames if isinstance(packet := ipv4.decode(f.payload), ipv4.IPv4Packet)]
+    adverts = [packet for packet in packets if packet.protocol == ipv4.PROTOCOL_VRRP]
+    assert len(adverts) > 15
+    expected = (IPv4Address("192.0.2.11"), IPv4Address("224.0.0.18"), 255, 0xC0)
+    assert {(p.source, p.destination, p.hop_limit, p.type_of_service) for p in adverts} == {expected}
+    packets_6 = [six for _, f in frames if isinstance(six := ipv6.decode(f.payload), ipv6.IPv6Packet)]
+    adverts_6 = [packet for packet in packets_6 if packet.next_header == ipv6.NEXT_HEADER_VRRP]
+    assert len(adverts_6) > 15
+    expected_6 = ("fe80::11", "ff02::12", 255, 0xC0)
+    assert {(str(p.source), str(p.destination), p.hop_limit, p.traffic_class) for p in adverts_6} == {expected_6}
+    announced = [
+        (at, f.destination, gratuitous)
+        for at, f in frames
+        if f.ethertype == ethernet.ETHERTYPE_ARP
+        and isinstance(gratuitous := arp.decode(f.payload), arp.ArpPacket)
+        and gratuitous.gratuitous
+        and gratuitous.sender_ip == IPv4Address("192.0.2.50")
+    ]
+    assert {destination for _, destination, _ in announced} == {BROADCAST}
+    for form in arp.Operation:
+        moments = [at for at, _, sent in announced if sent.operation is form and sent.sender_mac == mac]
+        assert len(moments) == 5
+        for moment, wanted in zip(moments, (0, 0.02, 0.1, 0.5, 2.0), strict=True):
+            assert wanted - 0.005 <= moment - moments[0] < wanted + 0.5
+    messages = [m for p in packets_6 if isinstance(m := neighbour.decode(p), neighbour.NeighbourAdvertisement)]
+    advertised = [m for m in messages if str(m.target) == "2001:db8:1::50"]
+    assert len(advertised) == 5
+    assert {(m.target_mac, m.override, m.solicited) for m in advertised} == {(mac, True, False)}
+
+
+HOSTILE = """
+import os, socket, struct, time
+four = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+six = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 112)
+index = socket.if_nametoindex("eth0")
+group = struct.pack("=4s4si", socket.inet_aton("224.0.0.18"), bytes(4), index)
+four.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, group)
+six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+good = bytes.fromhex("31339601000ad3f3c0000232")
+for limit in (255, 254, 1):
+    time.sleep(1.5)
+    four.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, limit)
+    six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, limit)
+    for data in (good, good[:11], good[:1], b"\\x31", good[:-1] + b"\\xff", b"\\x21" + good[1:], b"\\x41" + good[1:]):
+        four.sendto(data, ("224.0.0.18", 0))
+        six.sendto(data, ("ff02::12", 0))
+    for length in range(1, 60):
+        for head in (b"", b"\\x31", b"\\x31\\x33", b"\\x21\\x33"):
+            data = head + os.urandom(length)
+            four.sendto(data, ("224.0.0.18", 0))
+            six.sendto(data, ("ff02::12", 0))
+"""
+
+
+def test_hostile_packets_become_counted_events_and_nothing_else(segment: Segment, tmp_path: Path) -> None:
+    a, b = pair(segment, tmp_path)
+    segment.add("c", 13)
+    segment.run("c", sys.executable, "-c", HOSTILE).wait(30)
+    wanted = {Rejection.HOP_LIMIT, Rejection.CHECKSUM, Rejection.TRUNCATED, Rejection.VERSION}
+    eventually(
+        lambda: wanted <= {body.reason for body in a.told(PacketRejected) if isinstance(body, PacketRejected)},
+        "each reason was told",
+    )
+    assert len(a.told(PacketRejected)) <= 2 * len(Rejection)
+    assert settled(segment, "a", a=a, b=b)
+    assert len(a.told(BecameActive)) == 2
+    assert b.told(BecameActive) == []
