@@ -234,3 +234,16 @@ def test_the_generation_changes_with_the_meaning_of_the_file_only(tmp_path: Path
     first = generation(TWO_ARMED)
     assert generation("# a comment\n" + TWO_ARMED.replace("advertise: 1s", "advertise: 1000ms")) == first
     assert generation(TWO_ARMED.replace("priority: 1}", "priority: 2}")) != first
+
+
+def test_a_default_check_gives_way_to_a_named_one_that_asks_the_same(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace("servers: {app1: {port: 8081}", "check: port\n    servers: {app1: {port: 8081}")
+    text = text.replace("checks:\n", "checks:\n  port: {kind: tcp, interval: 200ms}\n")
+    text += "  first: {vip: web-vip, listen: tcp/9, servers: {app1: {port: 8081}}}\n"
+    path = tmp_path / "site.yaml"
+    path.write_text(
+        text.replace("services:  ", "services:\n  zero: {vip: web-vip, listen: tcp/8, servers: {app2: {port: 8081}}}\n")
+    )
+    plan = compile_node(load_site(path).site, "lb1")
+    tcp = {check.name: check.schedule.interval for check in plan.checks if isinstance(check.id.params, TcpParams)}
+    assert tcp == {"port on app1": timedelta(milliseconds=200), "port on app2": timedelta(milliseconds=200)}

@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     for problem in examination.problems:
         if not (args.quiet and problem.severity is Severity.NOTICE):
             print(_coloured(problem, paint) + "\n")
+    if examination.stopped:
+        print("reading stopped here: mend these first")
     for rule in examination.cut_short:
         print(f"there is more of [{rule}] than is shown")
     print(f"{args.file}: {_summary(examination)}")

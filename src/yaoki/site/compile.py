@@ -177,7 +177,8 @@ class _NodeCompiler:
         return None if near is None else near.address(Family.of(target))
 
     def _check(self, definition: CheckDefinition, host: str, port: int, way: _Way) -> CheckId:
-        """The identity of a check of one server; the first of equal checks decides on schedule and name."""
+        """The identity of a check of one server. Of equal checks the first that the file names decides on schedule and
+        name; the default check gives way to it."""
         known = self._params.get((definition.name, port))
         if known is None:
             params = with_port(definition.params, port)
@@ -188,6 +189,8 @@ class _NodeCompiler:
         if spec is None:
             identity = CheckId(way.address, known[0], way.source)
             spec = self._checks[key] = CheckSpec(identity, definition.schedule, f"{definition.name} on {host}")
+        elif spec.schedule is DEFAULT_SCHEDULE and definition.schedule is not DEFAULT_SCHEDULE:
+            self._checks[key] = CheckSpec(spec.id, definition.schedule, f"{definition.name} on {host}")
         return spec.id
 
 

@@ -23,13 +23,15 @@ MAX_FINDINGS = 100
 class Examination:
     """The result: `loaded` is None if errors of shape or reference make the file unusable.
 
-    `cut_short` names the rules that found more than MAX_FINDINGS; only so many of each are kept.
+    `cut_short` names the rules that found more than MAX_FINDINGS; only so many of each are kept. `stopped`: reading
+    ended early, at too many mistakes.
     """
 
     loaded: LoadedSite | None
     problems: tuple[Problem, ...]
     acknowledged: tuple[Problem, ...] = ()
     cut_short: tuple[str, ...] = ()
+    stopped: bool = False
 
     @property
     def refused(self) -> bool:
@@ -45,7 +47,7 @@ def examine(path: Path) -> Examination:
     """All that can be found in one go; never raises."""
     reading = read_site(path)
     if reading.loaded is None:
-        return Examination(None, reading.problems)
+        return Examination(None, reading.problems, stopped=reading.stopped)
     broken = bool(reading.problems)
     found = lint(reading.loaded, partial=broken)
     ordered = sorted((*reading.problems, *found.problems), key=_order)

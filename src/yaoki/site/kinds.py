@@ -15,7 +15,7 @@ from yaoki.core.address import IPAddress, IPNetwork, parse_address
 from yaoki.core.secret import SecretRef
 from yaoki.lb.service import Protocol as Transport
 from yaoki.site.document import Broken, Mapping, Node, Scalar, Sequence
-from yaoki.site.reading import INVALID, Reader, Value, suggestion
+from yaoki.site.reading import INVALID, Reader, Value
 from yaoki.site.strict_yaml import json_value
 from yaoki.site.units import duration_text, parse_duration, parse_share, parse_size, size_text
 
@@ -140,7 +140,7 @@ class Word:
         if text in self.later:
             what = f'{label}: "{text}" is not part of this release yet'
             return reader.refuse("not-in-this-release", node, what, f"choose {self.wanted}")
-        return reader.refuse("wrong-value", node, f'{label}: "{text}" is not known', suggestion(text, self.choices))
+        return reader.refuse("wrong-value", node, f'{label}: "{text}" is not known', reader.suggest(text, self.choices))
 
     def json_schema(self) -> dict[str, object]:
         return {"enum": list(self.choices)}
@@ -359,7 +359,7 @@ class Reference:
                 other = known[text]
                 return reader.refuse("unknown-name", node, f"{what}; {section} has one of that name", other=other)
         known_names = tuple(name for section in self.sections for name in names[section])
-        return reader.refuse("unknown-name", node, what, suggestion(text, known_names))
+        return reader.refuse("unknown-name", node, what, reader.suggest(text, known_names))
 
     def json_schema(self) -> dict[str, object]:
         return NAME.json_schema()

@@ -39,11 +39,13 @@ class LoadedSite:
 class SiteReading:
     """All problems of a file's shape and references, and what could be made of it.
 
-    With problems, `loaded` holds only objects that are right in themselves and refer to such; None if nothing is.
+    `stopped`: there were too many of them to go on. With problems, `loaded` holds only objects that are right in
+    themselves and refer to such; None if nothing is.
     """
 
     loaded: LoadedSite | None
     problems: tuple[Problem, ...]
+    stopped: bool = False
 
 
 def load_site(path: Path) -> LoadedSite:
@@ -59,14 +61,15 @@ def read_site(path: Path) -> SiteReading:
     """Whatever can be read of a file; never raises."""
     problems: list[Problem] = []
     loaded = None
+    stopped = False
     try:
         with collector_paused():
             root = Includer(problems).read(path)
             if root is not None:
                 loaded = _load(root, problems)
     except TooManyProblems:
-        pass
-    return SiteReading(loaded, tuple(sorted(problems, key=_place)))
+        stopped = True
+    return SiteReading(loaded, tuple(sorted(problems, key=_place)), stopped)
 
 
 def _load(root: Mapping, problems: list[Problem]) -> LoadedSite:

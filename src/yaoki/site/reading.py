@@ -15,7 +15,8 @@ from yaoki.site.document import Node, location
 from yaoki.site.strict_yaml import MAX_PROBLEMS
 
 MAX_COMPARED_NAMES = 2_000
-"""A misspelt name is compared with so many known ones at most: the comparison is slow."""
+MAX_COMPARISONS = 25
+"""So many misspelt words of a file are compared with so many known ones at most: the comparison is slow."""
 
 
 class Invalid(Enum):
@@ -40,6 +41,7 @@ class Reader:
     def __init__(self, problems: list[Problem], names: Mapping[str, Mapping[str, Location]]) -> None:
         self.problems = problems
         self.names = names
+        self._comparisons = 0
 
     def refuse(
         self, rule: str, node: Node, what: str, cure: str = "", *, other: Location | None = None, quoted: bool = True
@@ -51,9 +53,16 @@ class Reader:
             raise TooManyProblems
         return INVALID
 
+    def suggest(self, word: str, known: Iterable[str]) -> str:
+        """The cure for a misspelt word; for the first few by comparison, for further ones by listing what there is."""
+        self._comparisons += 1
+        return suggestion(word if self._comparisons <= MAX_COMPARISONS else "", known)
+
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that a misspelt one most likely meant, if any is near."""
+    if not word:
+        return None
     candidates = [name for _, name in zip(range(MAX_COMPARED_NAMES), known, strict=False)]
     found = get_close_matches(word[:64], candidates, n=1)
     if found:

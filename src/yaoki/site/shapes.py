@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from yaoki.core.error import Location
 from yaoki.site.document import Broken, Mapping, Node, Scalar, Sequence, location
 from yaoki.site.kinds import Kind, Reference, Text, refuse_type
-from yaoki.site.reading import INVALID, Reader, Value, suggestion
+from yaoki.site.reading import INVALID, Reader, Value
 from yaoki.site.strict_yaml import json_value
 
 MAX_ITEMS = 65_536
@@ -167,7 +167,7 @@ class Record:
             key = self.keys.get(name)
             if key is None:
                 what = f'{label}: {self.noun} has no key "{name}"'
-                reader.refuse("unknown-key", key_node, what, suggestion(name, self._offered()))
+                reader.refuse("unknown-key", key_node, what, reader.suggest(name, self._offered()))
                 spoilt = True
                 continue
             place = key_node if isinstance(key.kind, NotYet) else value_node
@@ -225,7 +225,7 @@ class Tagged:
         record = self.records.get(tag.text)
         if record is None:
             what = f'{self.tag}: "{tag.text}" is not known'
-            return reader.refuse("wrong-value", tag, what, suggestion(tag.text, self.records))
+            return reader.refuse("wrong-value", tag, what, reader.suggest(tag.text, self.records))
         return record.read(node, label, reader)
 
     def json_schema(self) -> dict[str, object]:

@@ -81,7 +81,9 @@ HOST = Record(
         _INTERFACES,
         Key(
             "plays",
-            ListOf(Word({"nginx": "a web server", "echo": "TCP and UDP echo on port 7", "client": "sends requests"})),
+            ListOf(
+                Word({"nginx": "a web server", "echo": "answers with what it was sent", "client": "sends requests"})
+            ),
             "what the lab starts on it",
             "[]",
         ),

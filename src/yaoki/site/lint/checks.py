@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from yaoki.checks.check import HttpParams, IcmpParams, KindParams, NeighbourParams, Schedule
 from yaoki.core.event import Severity
 from yaoki.lb.service import Protocol
-from yaoki.site.compile import default_checks
 from yaoki.site.compile import with_port as with_port_of
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
@@ -41,7 +40,7 @@ def _check_clash(view: View) -> Iterable[Finding]:
     told: set[tuple[str, str]] = set()
     suspects = _kinds_with_several_schedules(view)
     for service in view.site.services:
-        for check in view.checks_of(service) or default_checks(service):
+        for check in view.checks_of(service):
             if type(check.params) not in suspects:
                 continue
             for server in service.servers:
@@ -57,8 +56,7 @@ def _check_clash(view: View) -> Iterable[Finding]:
 
 def _kinds_with_several_schedules(view: View) -> frozenset[type]:
     schedules: dict[type, set[Schedule]] = {}
-    defaults = {check for service in view.site.services if not service.checks for check in default_checks(service)}
-    for check in (*view.site.checks, *sorted(defaults, key=lambda check: check.name)):
+    for check in view.site.checks:
         schedules.setdefault(type(check.params), set()).add(check.schedule)
     return frozenset(kind for kind, found in schedules.items() if len(found) > 1)
 

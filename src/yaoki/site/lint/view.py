@@ -73,13 +73,16 @@ class View:
             return ()
         host = self.site.machine(server.host)
         ends = (host, *(self.site.machine(member.node) for member in self.site.vip(service.vip).members))
-        names: dict[str, None] = {}
+        found: dict[str, Vip] = {}
         for end in ends:
             for interface in end.interfaces:
                 gateway = self.gateway_of(end, interface.network)
                 if gateway is not None and self.site.has_vip(gateway):
-                    names[gateway] = None
-        return tuple(self.site.vip(name) for name in names)
+                    vip = self.site.vip(gateway)
+                    # Who may own a VIP does not send through it.
+                    if end.name not in {member.node for member in vip.members}:
+                        found[gateway] = vip
+        return tuple(found.values())
 
 
 def section_of(machine: Machine) -> str:
