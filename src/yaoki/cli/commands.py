@@ -46,6 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("node", "run a node: the daemon", "yaoki.cli.node"),
     Command("status", "show how a node is, every value with its age and evidence", "yaoki.cli.status"),
     Command("show", "show VIPs, virtual services (as ipvsadm -Ln) or checks", "yaoki.cli.show"),
+    Command("why", "which server a flow gets and why; why a VIP is where it is", "yaoki.cli.why"),
     Command("events", "show what happened and what caused it", "yaoki.cli.events"),
     Command("server", "drain a real server, take it out, bring it back, change its weight", "yaoki.cli.server"),
     Command("service", "serve a virtual service or not", "yaoki.cli.service"),
@@ -56,5 +57,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("upgrade", "replace a node's processes by those installed now", "yaoki.cli.upgrade"),
     Command("lab", "build a site in network namespaces on this machine", "yaoki.cli.lab"),
     Command("rehearse", "break every part of a site in its lab and measure the outages", "yaoki.cli.rehearse"),
+    Command("doctor", "what this kernel and machine can do, and what a lack means", "yaoki.cli.doctor"),
     Command("stop", "give up VIPs and end a node", "yaoki.cli.stop"),
 )

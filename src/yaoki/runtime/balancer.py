@@ -12,8 +12,10 @@ from typing import Protocol, TypeVar
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.plan import Actual, BalancerPlan
-from yaoki.lb.service import Desired, ServiceKey
+from yaoki.lb.service import Desired, RealServer, ServiceKey
+from yaoki.lb.why import Flow
 from yaoki.node.brain_messages import ApplyFinished
+from yaoki.node.snapshot import Count
 
 ResultT = TypeVar("ResultT")
 
@@ -52,6 +54,10 @@ class BalancerPlane(Protocol):
 
     def counters(self) -> Iterable[ServerCount]: ...
 
+    def flows(self) -> Mapping[tuple[ServiceKey, IPAddress, int], int]: ...
+
+    def find(self, key: ServiceKey, flow: Flow, /) -> RealServer | None: ...
+
     def cleanup(self) -> None: ...
 
 
@@ -82,10 +88,6 @@ class BalancerActuator:
         changes = tuple(_described(change.action.value, change.subject, change.details) for change in done.changes)
         return ApplyFinished(changes, timedelta(seconds=loop.time() - begun))
 
-    async def counters(self) -> tuple[ServerCount, ...]:
-        """What every server was sent. Raises ActuatorError."""
-        return tuple(await self._call(self._plane.counters))
-
     async def cleanup(self) -> None:
         """Take away all that is the plane's. Raises ActuatorError."""
         await self._call(self._plane.cleanup)
@@ -95,7 +97,46 @@ class BalancerActuator:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _call(self, function: Callable[[], ResultT]) -> ResultT:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        return await _in(self._thread, function)
+
+
+class BalancerReader:
+    """Looks at what a plane of its own finds, in a thread of its own: counting never holds up applying."""
+
+    def __init__(self, plane: BalancerPlane) -> None:
+        self._plane = plane
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="balancer-reader")
+
+    async def counts(self, *, flows: bool) -> dict[tuple[ServiceKey, IPAddress, int], Count]:
+        """What every server was sent, with the flows that it has if asked for. Raises ActuatorError."""
+        return await _in(self._thread, lambda: self._count(flows=flows))
+
+    async def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
+        """The server that a flow has now. Raises ActuatorError."""
+        return await _in(self._thread, lambda: self._find(key, flow))
+
+    def close(self) -> None:
+        """End the thread, after what it is doing."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _count(self, *, flows: bool) -> dict[tuple[ServiceKey, IPAddress, int], Count]:
+        held: Mapping[tuple[ServiceKey, IPAddress, int], int] = {}
+        if flows:
+            self._plane.observe()
+            held = self._plane.flows()
+        counted = {(found.service, found.server, found.port): found for found in self._plane.counters()}
+        return {
+            place: Count(found.packets, found.octets, held.get(place, 0) if flows else None)
+            for place, found in counted.items()
+        }
+
+    def _find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
+        self._plane.observe()
+        return self._plane.find(key, flow)
+
+
+async def _in(thread: ThreadPoolExecutor, function: Callable[[], ResultT]) -> ResultT:
+    return await asyncio.get_running_loop().run_in_executor(thread, function)
 
 
 def _described(action: str, subject: str, details: tuple[str, ...]) -> str:

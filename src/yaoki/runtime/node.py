@@ -68,7 +68,7 @@ from yaoki.node.messages import (
     ShardReport,
     SpeakerReport,
 )
-from yaoki.runtime.balancer import BalancerActuator
+from yaoki.runtime.balancer import BalancerActuator, BalancerReader
 from yaoki.runtime.driver import Driver, monotonic_now
 from yaoki.runtime.event_log import EventLog, LogForm
 from yaoki.runtime.hooks import HookRunner
@@ -128,6 +128,7 @@ class Node:
         self.journal = JournalKeeper(options.state_dir, self.note)
         self.kernel = kernel
         self.balancer = BalancerActuator(kernel.balancer(dict(self.journal.content.sysctls)))
+        self.reader = BalancerReader(kernel.balancer({}))
         start = self.journal.content.starts + 1
         # The start's number keeps event ids of different lives apart.
         self.brain = Brain(f"{options.node}/brain.{start}", decisions=self.journal.content.decisions)
@@ -275,6 +276,7 @@ class Node:
         if ending is Ending.STOPPED:
             await self._leave_nothing()
         self.balancer.close()
+        self.reader.close()
 
     def _leave_parts(self) -> None:
         for part, keeper in ((Part.SPEAKER, self.speaker), (Part.CHECKS, self.worker)):

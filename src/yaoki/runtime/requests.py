@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from yaoki import __version__
+from yaoki.core.address import IPAddress
 from yaoki.core.codec import Undecodable
 from yaoki.core.error import ActuatorError
+from yaoki.lb.service import ServiceKey
+from yaoki.lb.why import Flow, Placing, why
 from yaoki.node.brain_events import Part, SubscriberDropped
 from yaoki.node.decisions import OperatorCommand
 from yaoki.node.messages import CheckStatus
-from yaoki.node.snapshot import Count, NodeView, view, with_counts
+from yaoki.node.snapshot import NodeView, RouterView, ServiceView, view, with_counts
 from yaoki.runtime.control import Answerer, Refusal, Result, Streamer
 from yaoki.runtime.driver import monotonic_now
 from yaoki.runtime.event_log import MAX_BEHIND, MAX_FOLLOWERS, LoggedEvent
@@ -61,6 +64,24 @@ class PlanAnswer:
     unsafe: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class WhyFlow:
+    """Where does a flow go? Without `port`, a new one from this client."""
+
+    key: ServiceKey
+    client: IPAddress
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WhyAnswer:
+    """Who owns the address, which service takes the flow, and where it places it. None: there is no such thing here."""
+
+    owner: RouterView | None
+    service: ServiceView | None
+    placing: Placing | None
+
+
 class Requests:
     """Answers for one node."""
 
@@ -72,6 +93,7 @@ class Requests:
         return {
             "status": self._status,
             "checks": self._checks,
+            "why": self._why,
             "operate": self._operate,
             "apply": self._apply,
             "plan": self._plan,
@@ -85,20 +107,41 @@ class Requests:
         return {"events": self._events}
 
     async def _status(self, request: Mapping[str, Any]) -> Result:
-        return self._node.codec.plain(await self.status(counted=bool(request.get("counted", True))))
+        return self._node.codec.plain(
+            await self.status(counted=bool(request.get("counted", True)), flows=bool(request.get("flows")))
+        )
 
-    async def status(self, *, counted: bool) -> NodeView:
-        """The node as it is now."""
+    async def status(self, *, counted: bool, flows: bool = False) -> NodeView:
+        """The node as it is now; with the kernel's counters, and with the number of flows, if asked for."""
         if self._node.brain.plan is None:
             raise Refusal("the node has no plan yet", "try again in a moment")
         now = view(self._node.brain, monotonic_now())
         if not counted:
             return now
         try:
-            found = await self._node.balancer.counters()
+            return with_counts(now, await self._node.reader.counts(flows=flows))
         except ActuatorError:
             return now  # counters are missing on show; why the plane fails is told as an event
-        return with_counts(now, {(c.service, c.server, c.port): Count(c.packets, c.octets) for c in found})
+
+    async def _why(self, request: Mapping[str, Any]) -> Result:
+        try:
+            question: WhyFlow = self._node.codec.value(request.get("flow", {}), WhyFlow)
+        except Undecodable as error:
+            raise Refusal(str(error), "the node may be of another version than this command") from error
+        node = await self.status(counted=False)
+        owner = next((r for r in node.routers if any(a.ip == question.key.address for a in r.addresses)), None)
+        service = next((s for s in self._node.brain.desired().services if s.key == question.key), None)
+        if service is None:
+            return self._node.codec.plain(WhyAnswer(owner, None, None))
+        held = None
+        if question.port is not None:
+            try:
+                held = await self._node.reader.find(question.key, Flow(question.client, question.port))
+            except ActuatorError as error:
+                raise Refusal(str(error)) from error
+        placing = why(service, Flow(question.client, question.port or 0), held=held)
+        seen = next((s for s in node.services if s.key == question.key), None)
+        return self._node.codec.plain(WhyAnswer(owner, seen, placing))
 
     async def _checks(self, _: Mapping[str, Any]) -> Result:
         found = await self._node.check_statuses()

@@ -1,0 +1,273 @@
+"""What this kernel and machine can do of what Yaoki may ask of them, found out by trying it.
+
+What would change the machine is tried in a network namespace made for the purpose and gone afterwards. Nothing is
+concluded from version numbers that can be tried instead.
+"""
+
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+TRY_LIMIT_S = 10.0
+_VRRP = 112
+_CAP_NET_ADMIN, _CAP_NET_RAW = 12, 13
+
+
+class Ability(StrEnum):
+    """Whether something can be done; `unknown` where it could not be tried."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing tried: what came of it, and what it means if it cannot be done. `needed`: no node runs without it."""
+
+    name: str
+    ability: Ability
+    evidence: str
+    consequence: str
+    needed: bool = False
+
+
+_TRANSLATION = """
+table inet t {
+  counter c { }
+  map services { type ipv4_addr . inet_proto . inet_service : verdict; }
+  map counted { type ipv4_addr . inet_service : counter; }
+  chain s { meta l4proto tcp dnat ip to numgen inc mod 2 map { 0 : 192.0.2.1 . 80, 1 : 192.0.2.2 . 80 }; }
+  chain p {
+    type nat hook prerouting priority dstnat
+    fib daddr type local ip daddr . meta l4proto . th dport vmap @services
+  }
+}
+"""
+_PERSISTENCE = """
+table inet t {
+  set pins { type ipv4_addr; size 10; flags dynamic, timeout; timeout 5m; }
+  chain p { type filter hook prerouting priority 0; update @pins { ip saddr }; }
+}
+"""
+_INGRESS = """
+table netdev t {
+  map flows { typeof ip saddr : ether daddr; size 10; flags dynamic, timeout; }
+  chain p {
+    type filter hook ingress device "lo" priority 0
+    update @flows { ip saddr timeout 1m : ether daddr } ether daddr set 02:00:00:00:00:01 fwd to "lo"
+  }
+}
+"""
+_EGRESS = 'table netdev t { chain p { type filter hook egress device "lo" priority 0; policy accept; }; }'
+
+
+def examine() -> tuple[Capability, ...]:
+    """Try everything."""
+    return tuple(trial() for trial in _TRIALS)
+
+
+def _privileges() -> Capability:
+    held = _effective_capabilities()
+    lacking = [name for name, bit in (("NET_ADMIN", _CAP_NET_ADMIN), ("NET_RAW", _CAP_NET_RAW)) if not held >> bit & 1]
+    return Capability(
+        "privileges",
+        Ability.NO if lacking else Ability.YES,
+        f"lacks CAP_{', CAP_'.join(lacking)}" if lacking else "CAP_NET_ADMIN and CAP_NET_RAW are held",
+        "a node cannot own addresses or write tables; run it as root",
+        needed=True,
+    )
+
+
+def _kernel() -> Capability:
+    return Capability("kernel", Ability.YES, f"Linux {os.uname().release} on {os.uname().machine}", "")
+
+
+def _vrrp() -> Capability:
+    ability, evidence = _can_open(socket.AF_INET, socket.SOCK_RAW, _VRRP)
+    return Capability("vrrp-socket", ability, evidence, "no VIP can be shared with other nodes", needed=True)
+
+
+def _packets() -> Capability:
+    ability, evidence = _can_open(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    return Capability(
+        "packet-socket", ability, evidence, "a VIP that moves cannot be announced by gratuitous ARP", needed=True
+    )
+
+
+def _namespaces() -> Capability:
+    ability, evidence = _in_namespace("true")
+    return Capability(
+        "namespaces", ability, evidence, "no lab and no rehearsal on this machine; nft cannot be tried harmlessly"
+    )
+
+
+def _translation() -> Capability:
+    ability, evidence = _nft(_TRANSLATION)
+    return Capability("nft-nat", ability, evidence, "no virtual service with forward nat or fullnat")
+
+
+def _persistence() -> Capability:
+    ability, evidence = _nft(_PERSISTENCE)
+    return Capability("nft-dynamic-sets", ability, evidence, "no persistence: none of the planes can remember sources")
+
+
+def _ingress() -> Capability:
+    ability, evidence = _nft(_INGRESS)
+    return Capability("nft-ingress", ability, evidence, "no virtual service with forward direct")
+
+
+def _egress() -> Capability:
+    ability, evidence = _nft(_EGRESS)
+    return Capability("nft-egress", ability, evidence, "a node cannot silence its own answers for a VIP that it lost")
+
+
+def _library() -> Capability:
+    try:
+        ctypes.CDLL("libnftables.so.1")
+    except OSError as error:
+        return Capability(
+            "libnftables", Ability.NO, str(error), "each change of tables starts the nft program: 5 ms more"
+        )
+    return Capability("libnftables", Ability.YES, "libnftables.so.1 loads", "")
+
+
+def _tracking() -> Capability:
+    ability, evidence = _can_open(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+    return Capability(
+        "conntrack", ability, evidence, "flows of a dead server are not rescheduled, but wait for their time-out"
+    )
+
+
+def _forwarding() -> Capability:
+    path = Path("/proc/sys/net/ipv4/ip_forward")
+    try:
+        value = path.read_text().strip()
+    except OSError as error:
+        return Capability("ip-forward", Ability.NO, str(error), "translated packets are not passed on")
+    writable = os.access(path, os.W_OK)
+    return Capability(
+        "ip-forward",
+        Ability.YES if value == "1" or writable else Ability.NO,
+        f"it is {value}" + (" and can be set" if writable else " and cannot be set here"),
+        "translated packets are not passed on; set net.ipv4.ip_forward=1 outside this container",
+    )
+
+
+def _realtime() -> Capability:
+    try:
+        with_fifo = os.sched_param(1)
+        before = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, with_fifo)
+        os.sched_setscheduler(0, *before)
+    except OSError as error:
+        return Capability(
+            "real-time",
+            Ability.NO,
+            f"SCHED_FIFO: {error.strerror}",
+            "on a busy machine advertisements may be late; choose intervals of 300 ms and more",
+        )
+    return Capability("real-time", Ability.YES, "SCHED_FIFO is granted", "")
+
+
+def _marks() -> Capability:
+    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdigit())
+    return Capability(
+        "address-marks",
+        Ability.YES if release >= (5, 18) else Ability.NO,
+        "IFA_PROTO is kept since Linux 5.18",
+        "addresses that a killed speaker left cannot be told from others; they are found by the site file",
+    )
+
+
+def _bpf() -> Capability:
+    mounted = any(line.split()[2] == "bpf" for line in Path("/proc/mounts").read_text().splitlines())
+    types = Path("/sys/kernel/btf/vmlinux").exists()
+    evidence = f"/sys/fs/bpf {'is' if mounted else 'is not'} mounted, BTF {'is' if types else 'is not'} there"
+    return Capability("bpf", Ability.YES if types else Ability.NO, evidence, "nothing: nftables is the balancer plane")
+
+
+def _tools() -> Capability:
+    missing = [tool for tool in ("ip", "nft", "unshare") if shutil.which(tool) is None]
+    return Capability(
+        "tools",
+        Ability.NO if missing else Ability.YES,
+        f"missing: {', '.join(missing)}" if missing else "ip, nft and unshare are there",
+        "apt install iproute2 nftables util-linux",
+        needed=True,
+    )
+
+
+def _lab_tools() -> Capability:
+    missing = [tool for tool in ("nginx", "tc", "ethtool") if shutil.which(tool) is None]
+    return Capability(
+        "lab-tools",
+        Ability.NO if missing else Ability.YES,
+        f"missing: {', '.join(missing)}" if missing else "nginx, tc and ethtool are there",
+        "no rehearsal on this machine; apt install nginx-light iproute2 ethtool",
+    )
+
+
+_TRIALS: Iterable[Callable[[], Capability]] = (
+    _kernel,
+    _privileges,
+    _tools,
+    _vrrp,
+    _packets,
+    _marks,
+    _realtime,
+    _forwarding,
+    _tracking,
+    _library,
+    _namespaces,
+    _translation,
+    _persistence,
+    _ingress,
+    _egress,
+    _bpf,
+    _lab_tools,
+)
+
+
+def _effective_capabilities() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def _can_open(family: int, kind: int, protocol: int) -> tuple[Ability, str]:
+    try:
+        socket.socket(family, kind, protocol).close()
+    except OSError as error:
+        return Ability.NO, error.strerror or str(error)
+    return Ability.YES, "the socket opens"
+
+
+def _nft(text: str) -> tuple[Ability, str]:
+    ability, evidence = _in_namespace("nft", "-f", "-", text=text)
+    if ability is Ability.YES:
+        return ability, "the kernel takes such a table"
+    if _in_namespace("true")[0] is not Ability.YES:
+        return Ability.UNKNOWN, f"not tried: {evidence}"
+    return ability, evidence
+
+
+def _in_namespace(*command: str, text: str = "") -> tuple[Ability, str]:
+    """Run a command in a network namespace of its own."""
+    try:
+        result = subprocess.run(
+            ["unshare", "--net", *command], input=text, capture_output=True, text=True, check=False, timeout=TRY_LIMIT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Ability.NO, str(error)
+    if result.returncode == 0:
+        return Ability.YES, "a network namespace can be made"
+    said = result.stderr.strip().splitlines()
+    return Ability.NO, said[0] if said else f"exit status {result.returncode}"

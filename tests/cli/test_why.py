@@ -1,0 +1,64 @@
+"""Words become questions about flows, and answers become sentences."""
+
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from tests.node.scene import VIP, Scene, plan, service
+from yaoki.cli.why import explain, flow_of
+from yaoki.core.error import UsageError
+from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.lb.why import Flow, why
+from yaoki.node.snapshot import view
+from yaoki.pool.member import Health
+from yaoki.runtime.requests import WhyAnswer, WhyFlow
+
+
+def test_addresses_of_both_families_with_and_without_ports() -> None:
+    web = ServiceKey(IPv4Address("192.0.2.50"), Protocol.TCP, 80)
+    assert flow_of("198.51.100.9:51000", "192.0.2.50:80") == WhyFlow(web, IPv4Address("198.51.100.9"), 51000)
+    assert flow_of("198.51.100.9", "192.0.2.50:80").port is None
+    six = flow_of("[2001:db8:2::9]:4711", "[2001:db8:1::50]:7/udp")
+    assert six.key == ServiceKey(IPv6Address("2001:db8:1::50"), Protocol.UDP, 7)
+    assert (six.client, six.port) == (IPv6Address("2001:db8:2::9"), 4711)
+    assert flow_of("2001:db8:2::9", "[2001:db8:1::50]:7").client == IPv6Address("2001:db8:2::9")
+
+
+@pytest.mark.parametrize(
+    ("client", "where", "why_not"),
+    [
+        ("198.51.100.9", "192.0.2.50", "names no port"),
+        ("alice", "192.0.2.50:80", '"alice" is no address'),
+        ("198.51.100.9:x", "192.0.2.50:80", '"x" is no port'),
+        ("198.51.100.9:70000", "192.0.2.50:80", '"70000" is no port'),
+        ("198.51.100.9", "192.0.2.50:80/sctp", '"sctp" is neither tcp nor udp'),
+    ],
+)
+def test_what_is_no_flow_is_refused_with_an_example(client: str, where: str, why_not: str) -> None:
+    with pytest.raises(UsageError, match=why_not):
+        flow_of(client, where)
+
+
+@pytest.mark.req("Z-06")
+def test_an_answer_names_the_chances_and_every_server_with_its_reason() -> None:
+    scene = Scene()
+    scene.start(plan(service()))
+    scene.all_up()
+    scene.verdict(2, Health.DOWN)
+    scene.pass_time(timedelta(seconds=5))
+    node = view(scene.brain, scene.now)
+    question = flow_of("198.51.100.9", f"{VIP}:80")
+    placing = why(scene.brain.desired().services[0], Flow(question.client, 0))
+    lines = list(explain(question, WhyAnswer(node.routers[0], node.services[0], placing)))
+    assert lines[1] == "web: a new flow goes to the next in turn (wrr): web1 50%, web3 50%"
+    assert lines[3] == "  web2 is out: its check failed for 5 s (no answer)"
+    assert lines[0].startswith("web-vip is not owned here (unknown")
+
+
+def test_where_nobody_listens_is_said() -> None:
+    question = flow_of("198.51.100.9", f"{VIP}:81")
+    assert list(explain(question, WhyAnswer(None, None, None))) == [
+        "192.0.2.50 is no VIP of this node",
+        "no service here listens on tcp/192.0.2.50:81: the node itself answers, or refuses",
+    ]

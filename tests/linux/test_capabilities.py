@@ -1,0 +1,23 @@
+"""What `yaoki doctor` finds out, on whatever machine the tests run."""
+
+import os
+
+import pytest
+
+from yaoki.linux.capabilities import Ability, examine
+
+
+@pytest.mark.netns
+def test_the_machine_that_tests_run_on_can_do_what_the_tests_need() -> None:
+    found = {capability.name: capability for capability in examine()}
+    for name in ("privileges", "tools", "vrrp-socket", "packet-socket", "namespaces", "nft-nat", "nft-dynamic-sets"):
+        assert found[name].ability is Ability.YES, found[name]
+    assert found["nft-ingress"].ability is Ability.YES, found["nft-ingress"]
+
+
+@pytest.mark.netns
+def test_what_cannot_be_done_says_what_that_means() -> None:
+    for capability in examine():
+        assert capability.evidence
+        assert capability.consequence or capability.ability is Ability.YES
+    assert os.geteuid() == 0
