@@ -135,7 +135,7 @@ services:
     scheduler: sh
     persistence: {source: {ipv4-mask: 24, ipv6-mask: 56, timeout: 90s}}
     check: [alive, port, fixed, again]
-    servers: {near: {forward: direct}, inner: {weight: 0, port: 8080}, distant: {}}
+    servers: {near: {forward: nat}, inner: {weight: 0, port: 8080}, distant: {}}
     when-all-down: last-known
     slow-start: 30s
     panic-threshold: 50%
@@ -184,7 +184,7 @@ def test_servers_are_reached_on_the_vips_network_first_and_translated_to_the_nod
 ) -> None:
     ipv4, ipv6, _ = compile_node(two_armed, "lb1").services
     assert [(s.name, s.address, s.port, s.forward, s.weight, s.source) for s in ipv4.servers] == [
-        ("near", IPv4Address("192.0.2.21"), 53, Forward.DIRECT, 1000, None),
+        ("near", IPv4Address("192.0.2.21"), 53, Forward.NAT, 1000, None),
         ("inner", IPv4Address("198.51.100.22"), 8080, Forward.FULLNAT, 0, IPv4Address("198.51.100.11")),
         ("distant", IPv4Address("203.0.113.23"), 53, Forward.FULLNAT, 1000, IPv4Address("192.0.2.11")),
     ]

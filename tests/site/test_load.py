@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from yaoki.checks.check import HttpParams, Schedule, ScriptParams, TlsParams, UdpParams
 from yaoki.core.error import SiteError
+from yaoki.lb.service import RealServer, VirtualService
+from yaoki.lb.validity import objections
 from yaoki.site.compile import compile_site
 from yaoki.site.examine import accept_site, examine
 from yaoki.site.load import load_site
 from yaoki.site.model import Hook, Persistence
+from yaoki.site.node_plan import ServicePlan
 from yaoki.site.strict_yaml import MAX_PROBLEMS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "web-pair" / "site.yaml"
@@ -226,7 +229,9 @@ def mangled(draw: st.DrawFn) -> str:
 @example("")
 @example("version: 1\nsite: s\ninclude: '**'\n")
 @example("version: 1\nsite: s\ninclude: ''\n")
-def test_any_text_is_accepted_and_compiles_or_is_refused_by_a_site_error(tmp_path: Path, text: str) -> None:
+def test_any_text_is_accepted_and_compiles_to_what_planes_can_do_or_is_refused_by_a_site_error(
+    tmp_path: Path, text: str
+) -> None:
     folder = tmp_path / "only"
     folder.mkdir(exist_ok=True)
     path = folder / "site.yaml"
@@ -235,4 +240,13 @@ def test_any_text_is_accepted_and_compiles_or_is_refused_by_a_site_error(tmp_pat
         loaded = accept_site(path)
     except SiteError:
         return
-    compile_site(loaded.site)
+    for plan in compile_site(loaded.site).values():
+        for service in plan.services:
+            assert objections(as_planes_see(service)) == ()
+
+
+def as_planes_see(service: ServicePlan) -> VirtualService:
+    servers = tuple(
+        RealServer(s.name, s.address, s.port, s.forward, s.weight, source=s.source) for s in service.servers
+    )
+    return VirtualService(service.name, service.key, service.interface, service.scheduler, servers, service.persistence)

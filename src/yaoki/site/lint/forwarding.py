@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from yaoki.core.event import Severity
 from yaoki.lb.service import Forward
+from yaoki.lb.validity import mixture
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, families_of, server_path
 from yaoki.site.model import Machine, Server, Service, Vip
@@ -38,6 +39,15 @@ def _direct_off_link(view: View) -> Iterable[Finding]:
                 cure = f"give {host.name} an IPv{family.value} address on {vip.network}"
                 other = ("hosts", host.name, "interfaces", interface.name, "addresses")
                 yield Finding(place, what, cure, other)
+
+
+def _mixed_forwarding(view: View) -> Iterable[Finding]:
+    for service in view.site.services:
+        reason = mixture(view.forward_of(service, server) for server in service.servers)
+        if reason is not None:
+            odd = next((server for server in service.servers if server.forward is not None), service.servers[0])
+            cure = "forward all servers of it in one way, or make two services"
+            yield Finding(server_path(service, odd, "forward"), reason, cure, ("services", service.name, "forward"))
 
 
 def _direct_port(view: View) -> Iterable[Finding]:
@@ -178,6 +188,14 @@ RULES = (
         Severity.ERROR,
         "a server under direct return is not on the VIP's network",
         _direct_off_link,
+        firm=True,
+        partial=True,
+    ),
+    Rule(
+        "mixed-forwarding",
+        Severity.ERROR,
+        "servers of one service are forwarded to in ways that no plane can join",
+        _mixed_forwarding,
         firm=True,
         partial=True,
     ),
