@@ -141,11 +141,13 @@ class NftablesBalancer:
         )
 
     def flows(self) -> Mapping[CountKey, int]:
-        """How many flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
+        """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
         services = [found.service for found in self._known().services.values()]
-        translated = [service.key for service in services if not is_direct(service)]
+        translated = {service.key for service in services if not is_direct(service)}
+        places = {(service.key, server.address, server.port) for service in services for server in service.servers}
         with closing(Conntrack()) as conntrack:
-            counts = dict(conntrack.count(translated, most=MOST_FLOWS))
+            tracked = conntrack.count(translated, most=MOST_FLOWS)
+        counts = {place: count for place, count in tracked.items() if place in places}
         with closing(DirectMaps(DIRECT.split()[1])) as maps:
             for service in filter(is_direct, services):
                 by_mac = maps.count(f"flows/{service_name(service.key)}")

@@ -1,6 +1,6 @@
 """Entries of the kernel's connection tracking: delete those of a service's server, count those of every server.
 
-Speaks ctnetlink itself. The kernel filters a dump by the server's address (CTA_FILTER, Linux 5.8), so that deleting
+Speaks ctnetlink itself. The kernel filters a dump by the server (CTA_FILTER, Linux 5.8), so that deleting
 costs what the server's flows cost and not what all flows cost; an older kernel ignores the filter, and the rest is
 passed over here. Entries are deleted in batches, each by the very tuple bytes that the dump gave.
 
@@ -33,25 +33,31 @@ _ERROR, _DONE = 2, 3
 _FAMILY = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 
 # linux/netfilter/nfnetlink_conntrack.h
-_TUPLE_ORIG, _TUPLE_REPLY, _ID, _FILTER = 1, 2, 12, 25
+_TUPLE_ORIG, _TUPLE_REPLY, _PROTOINFO, _ID, _FILTER = 1, 2, 4, 12, 25
+_PROTOINFO_TCP, _PROTOINFO_TCP_STATE = 1, 1
+_TCP_ESTABLISHED = 3
+"""States before it are those of a connection being opened, later ones of one being closed."""
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _IP_SRC = {Family.IPV4: 1, Family.IPV6: 3}
 _IP_DST = {Family.IPV4: 2, Family.IPV6: 4}
 _PROTO_NUM, _PROTO_SRC_PORT, _PROTO_DST_PORT = 1, 2, 3
 _FILTER_ORIG_FLAGS, _FILTER_REPLY_FLAGS = 1, 2
-_FILTER_IP_SRC = 1 << 0
-"""CTA_FILTER_FLAG(CTA_IP_SRC): compare the source address of that direction only."""
+_FILTER_IP_SRC, _FILTER_PROTO_NUM, _FILTER_PROTO_SRC_PORT = 1 << 0, 1 << 3, 1 << 4
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """One flow: the service it came to, and the server it was given. `tuple_` and `id` name it to the kernel."""
+    """One flow: the service it came to, and the server it was given. `tuple_` and `id` name it to the kernel.
+
+    `live` is False for a TCP connection that has begun to close.
+    """
 
     service: ServiceKey
     server: IPAddress
     port: int
     tuple_: bytes
     id: bytes
+    live: bool
 
 
 Place = tuple[IPAddress, int]
@@ -76,7 +82,7 @@ class Conntrack:
             for _ in range(PASSES):
                 found = [
                     flow
-                    for flow in self._dump(service.family, address)
+                    for flow in self._dump(service.family, _sent_by(service, address, port))
                     if flow.service == service and flow.server == address and flow.port == port
                 ]
                 if not found:
@@ -86,13 +92,14 @@ class Conntrack:
         return deleted
 
     def count(self, services: Iterable[ServiceKey], *, most: int) -> Mapping[tuple[ServiceKey, IPAddress, int], int]:
-        """Flows of each server of these services, as far as they are among the first `most` entries of a family."""
+        """Live flows of each server of these services, as far as they are among the first `most` entries of a
+        family."""
         wanted = set(services)
         counts: dict[tuple[ServiceKey, IPAddress, int], int] = {}
         for family in sorted({service.family for service in wanted}, key=lambda family: family.value):
             # To the end, even past `most`: a socket takes no second dump while one is under way.
             for seen, flow in enumerate(self._dump(family)):
-                if seen < most and flow.service in wanted:
+                if seen < most and flow.live and flow.service in wanted:
                     place = (flow.service, flow.server, flow.port)
                     counts[place] = counts.get(place, 0) + 1
         return counts
@@ -118,15 +125,7 @@ class Conntrack:
                 return flow.server, flow.port
         return None
 
-    def _dump(self, family: Family, server: IPAddress | None = None) -> Iterator[Tracked]:
-        body = b""
-        if server is not None:
-            body = nest(_TUPLE_REPLY, nest(_TUPLE_IP, attribute(_IP_SRC[family], server.packed)))
-            body += nest(
-                _FILTER,
-                attribute(_FILTER_ORIG_FLAGS, struct.pack("=I", 0)),
-                attribute(_FILTER_REPLY_FLAGS, struct.pack("=I", _FILTER_IP_SRC)),
-            )
+    def _dump(self, family: Family, body: bytes = b"") -> Iterator[Tracked]:
         self._send(_CT_GET, _REQUEST | _DUMP, family, body)
         for reply in self._replies():
             flow = _tracked(family, reply[4:])
@@ -172,6 +171,27 @@ class Conntrack:
         yield from messages(data)
 
 
+def _sent_by(service: ServiceKey, address: IPAddress, port: int) -> bytes:
+    """Asks for flows whose replies come from a server's port; by IPv4 also from its address.
+
+    The kernel's filter by IPv6 address keeps exactly those that it should pass over (ctnetlink_filter_match_tuple takes
+    ipv6_addr_cmp for a test of equality), so it is left out.
+    """
+    family, flags = service.family, _FILTER_PROTO_NUM | _FILTER_PROTO_SRC_PORT
+    if family is Family.IPV4:
+        flags |= _FILTER_IP_SRC
+    ports = nest(
+        _TUPLE_PROTO,
+        attribute(_PROTO_NUM, bytes((service.protocol.number,))),
+        attribute(_PROTO_SRC_PORT, port.to_bytes(2, "big")),
+    )
+    return nest(_TUPLE_REPLY, nest(_TUPLE_IP, attribute(_IP_SRC[family], address.packed)), ports) + nest(
+        _FILTER,
+        attribute(_FILTER_ORIG_FLAGS, struct.pack("=I", 0)),
+        attribute(_FILTER_REPLY_FLAGS, struct.pack("=I", flags)),
+    )
+
+
 def _tracked(family: Family, body: bytes) -> Tracked | None:
     found = dict(attributes(body))
     original, reply = found.get(_TUPLE_ORIG), found.get(_TUPLE_REPLY)
@@ -188,7 +208,13 @@ def _tracked(family: Family, body: bytes) -> Tracked | None:
         _port(from_[_PROTO_SRC_PORT]),
         nest(_TUPLE_ORIG, original),
         attribute(_ID, found[_ID]) if _ID in found else b"",
+        protocol is not Protocol.TCP or _tcp_state(found.get(_PROTOINFO, b"")) <= _TCP_ESTABLISHED,
     )
+
+
+def _tcp_state(info: bytes) -> int:
+    tcp = dict(attributes(dict(attributes(info)).get(_PROTOINFO_TCP, b"")))
+    return tcp.get(_PROTOINFO_TCP_STATE, b"\0")[0]
 
 
 def _split(tuple_: bytes) -> tuple[dict[int, bytes], dict[int, bytes]]:

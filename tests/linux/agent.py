@@ -1,0 +1,297 @@
+"""Runs in a namespace and does as it is told, one JSON request a line: serves, asks, streams, balances."""
+
+import json
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from yaoki.core.address import parse_address
+from yaoki.core.codec import Codec
+from yaoki.lb.service import Desired, Protocol, ServiceKey
+from yaoki.lb.why import Flow
+from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.nftables_direct import FLOWS
+
+_state: dict[str, Any] = {"sockets": {}, "streams": {}, "serving": {}}
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def serve(name: str, port: int) -> None:
+    """TCP and UDP in both families: each line and datagram is answered with our name and the client's address."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            listener = socket.socket(family, kind)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(("", port))
+            if kind == socket.SOCK_STREAM:
+                listener.listen(128)
+                threading.Thread(target=_accept, args=(listener, name), daemon=True).start()
+            else:
+                threading.Thread(target=_answer, args=(listener, name, family), daemon=True).start()
+
+
+def _accept(listener: socket.socket, name: str) -> None:
+    while True:
+        connection, peer = listener.accept()
+        threading.Thread(target=_converse, args=(connection, name, peer[0]), daemon=True).start()
+
+
+def _converse(connection: socket.socket, name: str, peer: str) -> None:
+    """A line that begins with a number is answered with that many octets more."""
+    with suppress(OSError), connection:
+        while line := connection.recv(65536):
+            number = line.strip()
+            more = b"." * int(number) if number.isdigit() else b""
+            connection.sendall(f"{name} {peer}\n".encode() + more)
+
+
+def _answer(listener: socket.socket, name: str, family: int) -> None:
+    """Replies come from the address that was asked, as those of a real UDP server on a VIP must."""
+    if family == socket.AF_INET:
+        listener.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
+    else:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    while True:
+        data, ancillary, _, peer = listener.recvmsg(65536, 256)
+        reply = f"{name} {peer[0]} {len(data)}\n".encode() + data[:200]
+        control = []
+        for level, kind, value in ancillary:
+            if (level, kind) == (socket.IPPROTO_IP, 8):
+                control = [(level, kind, b"\0" * 4 + value[8:12] + b"\0" * 4)]
+            elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+                control = [(level, kind, value[:16] + b"\0" * 4)]
+        listener.sendmsg([reply], control, 0, peer)
+
+
+def ask_tcp(address: str, port: int, *, times: int = 1, timeout: float = 3.0, source: str | None = None) -> list[str]:
+    """New connections, one after the other; what each was answered, or how it failed."""
+    answers = []
+    for _ in range(times):
+        try:
+            from_ = (source, 0) if source else None
+            with socket.create_connection((address, port), timeout, from_) as connection:
+                connection.sendall(b"?\n")
+                answers.append(connection.recv(100).decode().strip() or "closed")
+        except ConnectionRefusedError:
+            answers.append("refused")
+        except ConnectionResetError:
+            answers.append("reset")
+        except TimeoutError:
+            answers.append("timeout")
+        except OSError as error:
+            answers.append(str(error))
+    return answers
+
+
+def fetch(address: str, port: int, octets: int, *, timeout: float = 10.0) -> str:
+    """Ask for a long answer; whose it was, or how that failed."""
+    with socket.create_connection((address, port), timeout) as connection:
+        connection.sendall(f"{octets}\n".encode())
+        answer = b""
+        with suppress(TimeoutError):
+            while b"\n" not in answer or len(answer.split(b"\n", 1)[1]) < octets:
+                answer += connection.recv(65536)
+            return answer.split(b" ")[0].decode()
+        return f"timeout after {len(answer)}"
+
+
+def ask_udp(
+    address: str, port: int, *, times: int = 1, timeout: float = 1.0, source: str | None = None, octets: int = 1
+) -> list[str]:
+    """One datagram each from a new port."""
+    answers = []
+    for _ in range(times):
+        with socket.socket(_family(address), socket.SOCK_DGRAM) as sock:
+            sock.settimeout(timeout)
+            if source:
+                sock.bind((source, 0))
+            sock.connect((address, port))
+            answers.append(_datagram(sock, octets))
+    return answers
+
+
+def _datagram(sock: socket.socket, octets: int = 1) -> str:
+    try:
+        sock.send(b"?" * octets)
+        return sock.recv(65536).split(b"\n")[0].decode()
+    except ConnectionRefusedError:
+        return "refused"
+    except TimeoutError:
+        return "timeout"
+
+
+def open_flow(name: str, protocol: str, address: str, port: int, *, source: str | None = None) -> str:
+    """A connection or UDP socket that is kept; its first answer."""
+    if protocol == "tcp":
+        sock = socket.create_connection((address, port), 3, (source, 0) if source else None)
+    else:
+        sock = socket.socket(_family(address), socket.SOCK_DGRAM)
+        if source:
+            sock.bind((source, 0))
+        sock.connect((address, port))
+    sock.settimeout(2)
+    _state["sockets"][name] = sock
+    return talk(name)
+
+
+def talk(name: str) -> str:
+    """One more exchange on a kept flow."""
+    sock = _state["sockets"][name]
+    if sock.type == socket.SOCK_DGRAM:
+        return _datagram(sock)
+    try:
+        sock.sendall(b"?\n")
+        return sock.recv(100).decode().strip() or "closed"
+    except (ConnectionResetError, BrokenPipeError):
+        return "reset"
+    except TimeoutError:
+        return "timeout"
+
+
+def close_flow(name: str) -> None:
+    _state["sockets"].pop(name).close()
+
+
+def start_stream(name: str, address: str, port: int, *, gap_ms: int = 2) -> None:
+    """One UDP datagram every `gap_ms`; `stop_stream` tells what came back."""
+    sock = socket.socket(_family(address), socket.SOCK_DGRAM)
+    sock.connect((address, port))
+    stream = {"sent": 0, "answers": [], "stop": False}
+    thread = threading.Thread(target=_stream, args=(sock, stream, gap_ms / 1000), daemon=True)
+    _state["streams"][name] = (stream, thread)
+    thread.start()
+
+
+def _stream(sock: socket.socket, stream: dict[str, Any], gap: float) -> None:
+    end = None
+    due = time.monotonic()
+    while end is None or time.monotonic() < end:
+        if end is None and time.monotonic() >= due:
+            with suppress(OSError):
+                sock.send(b"?")
+            stream["sent"] += 1
+            due += gap
+        readable, _, _ = select.select([sock], [], [], max(0.0, min(gap, due - time.monotonic())))
+        if readable:
+            with suppress(OSError):
+                stream["answers"].append(sock.recv(100).split(b" ")[0].decode())
+        if stream["stop"] and end is None:
+            end = time.monotonic() + 0.5
+    sock.close()
+
+
+def stop_stream(name: str) -> dict[str, Any]:
+    stream, thread = _state["streams"].pop(name)
+    stream["stop"] = True
+    thread.join(10)
+    return {"sent": stream["sent"], "answers": stream["answers"]}
+
+
+# --- in the balancer's namespace --------------------------------------------------------------------------------------
+
+
+def balance(desired: str, *, flows: int | None = None) -> dict[str, Any]:
+    """Bring the plane to a Desired in wire form; what the plan was and how long it took."""
+    if "balancer" not in _state:
+        new_balancer(flows=flows)
+    begun = time.monotonic()
+    done = _state["balancer"].converge(Codec().decode(desired.encode(), Desired))
+    return {
+        "changes": [f"{change.action.value} {change.subject}" for change in done.changes],
+        "costs": list(done.costs),
+        "seconds": time.monotonic() - begun,
+    }
+
+
+def new_balancer(*, flows: int | None = None) -> None:
+    """A plane that knows nothing, as after a restart of the process."""
+    _state["balancer"] = NftablesBalancer(flows=FLOWS if flows is None else flows)
+
+
+def observed() -> str:
+    result: str = Codec().encode(_state["balancer"].observe().desired).decode()
+    return result
+
+
+def counters() -> dict[str, list[int]]:
+    return {
+        f"{count.service} {count.server}:{count.port}": [count.packets, count.octets]
+        for count in _state["balancer"].counters()
+    }
+
+
+def find(service: str, source: str, port: int) -> str | None:
+    """The name of the server that a flow of a service ("tcp 192.0.2.50 80") has."""
+    protocol, address, service_port = service.split()
+    key = ServiceKey(parse_address(address), Protocol(protocol), int(service_port))
+    found = _state["balancer"].find(key, Flow(parse_address(source), port))
+    return None if found is None else str(found.name)
+
+
+def flows() -> dict[str, int]:
+    return {
+        f"{service} {server}:{port}": count for (service, server, port), count in _state["balancer"].flows().items()
+    }
+
+
+def local_port(name: str) -> int:
+    """The source port of a kept flow."""
+    return int(_state["sockets"][name].getsockname()[1])
+
+
+def cleanup() -> None:
+    _state["balancer"].cleanup()
+
+
+def read(path: str) -> str:
+    return Path(path).read_text().strip()
+
+
+_COMMANDS: dict[str, Callable[..., object]] = {
+    function.__name__: function
+    for function in (
+        serve,
+        ask_tcp,
+        ask_udp,
+        fetch,
+        find,
+        flows,
+        local_port,
+        open_flow,
+        talk,
+        close_flow,
+        start_stream,
+        stop_stream,
+        balance,
+        new_balancer,
+        observed,
+        counters,
+        cleanup,
+        read,
+    )
+}
+
+
+def main() -> None:
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer: dict[str, object] = {"result": _COMMANDS[request.pop("do")](**request)}
+        except Exception as error:  # the test that asked is told
+            answer = {"error": repr(error)}
+        print(json.dumps(answer), flush=True)  # noqa: T201 - this is how the agent answers
+
+
+if __name__ == "__main__":
+    main()

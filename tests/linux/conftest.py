@@ -1,0 +1,43 @@
+"""One world per test module: building one takes seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.linux.world import SERVERS, World, world
+
+
+@pytest.fixture(scope="module")
+def nat_network() -> Iterator[World]:
+    """Servers answer on port 8080, and the VIP is their gateway."""
+    with world() as built:
+        built.gateway_is_vip()
+        for name in SERVERS:
+            built.agents[name].ask("serve", name=name, port=8080)
+        yield built
+
+
+@pytest.fixture(scope="module")
+def direct_network() -> Iterator[World]:
+    """Servers hold the VIP and answer on port 80."""
+    with world() as built:
+        built.servers_hold_vip()
+        for name in SERVERS:
+            built.agents[name].ask("serve", name=name, port=80)
+        yield built
+
+
+@pytest.fixture
+def nat(nat_network: World) -> Iterator[World]:
+    """The nat world with a plane that starts from nothing."""
+    nat_network.agents["lb"].ask("new_balancer")
+    yield nat_network
+    nat_network.agents["lb"].ask("cleanup")
+
+
+@pytest.fixture
+def direct(direct_network: World) -> Iterator[World]:
+    """The direct world with a plane that starts from nothing."""
+    direct_network.agents["lb"].ask("new_balancer")
+    yield direct_network
+    direct_network.agents["lb"].ask("cleanup")
