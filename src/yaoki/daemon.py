@@ -11,6 +11,7 @@ from yaoki.linux import probe_rules
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.sysctl import SysctlKeeper
+from yaoki.linux.vip_addresses import release_marked
 from yaoki.node.brain_messages import NeighbourFound
 from yaoki.runtime.balancer import BalancerPlane
 from yaoki.runtime.control import ControlServer
@@ -31,7 +32,7 @@ class LinuxKernel:
         return NeighbourWatcher(lambda address, mac: found(NeighbourFound(address, mac)))
 
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
-        del interfaces
+        release_marked(interfaces)
 
     def cleanup(self) -> None:
         probe_rules.remove()

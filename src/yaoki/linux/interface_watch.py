@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from yaoki.core.address import IPInterface, MacAddress
 from yaoki.linux import rtnetlink
+from yaoki.linux.attributes import messages
 from yaoki.linux.rtnetlink import Address, Link, Notice, Rtnetlink
 
 _BUFFER = 65536
@@ -97,7 +98,7 @@ class InterfaceWatch:
                     raise
                 self._list()
                 continue
-            for kind, _, body in rtnetlink.messages(datagram):
+            for kind, _, body in messages(datagram):
                 notice = rtnetlink.parse(kind, body)
                 if notice is not None:
                     self._take(notice)

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from yaoki.core.address import IPInterface, MacAddress
 from yaoki.core.error import ActuatorError
+from yaoki.linux.attributes import attribute, attributes, message, messages
 
 # linux/rtnetlink.h, linux/if_addr.h, linux/if_link.h, linux/netlink.h
 NETLINK_ROUTE = 0
@@ -29,10 +30,8 @@ _F_REQUEST, _F_ACK, _F_DUMP = 0x1, 0x4, 0x300
 _F_EXCL, _F_CREATE = 0x200, 0x400
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 6, 8, 11
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_CARRIER_CHANGES = 1, 3, 35
-_HEADER = struct.Struct("=IHHII")
 _IFADDRMSG = struct.Struct("=BBBBI")
 _IFINFOMSG = struct.Struct("=BxHiII")
-_ATTRIBUTE = struct.Struct("=HH")
 _CACHEINFO = struct.Struct("=IIII")
 _FOREVER = 0xFFFFFFFF
 _BUFFER = 65536
@@ -78,9 +77,9 @@ class Rtnetlink:
     def close(self) -> None:
         self._socket.close()
 
-    def request(self, message: bytes, change: str) -> None:
+    def request(self, prepared: bytes, change: str) -> None:
         """Have one change made. `change` says which, for the ActuatorError of a refusal."""
-        sequence = self._send(message)
+        sequence = self._send(prepared)
         while True:
             for kind, answered, body in messages(self._socket.recv(_BUFFER)):
                 if answered == sequence and kind == _NLMSG_ERROR:
@@ -90,7 +89,7 @@ class Rtnetlink:
     def dump(self, kind: int) -> Iterator[Notice]:
         """Every link (RTM_GETLINK) or address (RTM_GETADDR)."""
         body = _IFINFOMSG.pack(0, 0, 0, 0, 0) if kind == RTM_GETLINK else _IFADDRMSG.pack(0, 0, 0, 0, 0)
-        sequence = self._send(_message(kind, _F_REQUEST | _F_DUMP, body))
+        sequence = self._send(message(kind, _F_REQUEST | _F_DUMP, 0, body))
         while True:
             for answer, answered, data in messages(self._socket.recv(_BUFFER)):
                 if answered != sequence:
@@ -103,9 +102,9 @@ class Rtnetlink:
                 if notice is not None:
                     yield notice
 
-    def _send(self, message: bytes) -> int:
+    def _send(self, prepared: bytes) -> int:
         self._sequence += 1
-        self._socket.send(message[:8] + struct.pack("=I", self._sequence) + message[12:])
+        self._socket.send(prepared[:8] + struct.pack("=I", self._sequence) + prepared[12:])
         return self._sequence
 
 
@@ -124,26 +123,15 @@ def add_address(index: int, address: IPInterface) -> bytes:
     the kernel does not take it as the source of what this node sends by itself.
     """
     body = _address_body(index, address, IFA_F_NODAD if address.version == 6 else 0)
-    body += _attribute(_IFA_ADDRESS, address.ip.packed) + _attribute(_IFA_PROTO, bytes((PROTO_YAOKI,)))
+    body += attribute(_IFA_ADDRESS, address.ip.packed) + attribute(_IFA_PROTO, bytes((PROTO_YAOKI,)))
     if address.version == 6:
-        body += _attribute(_IFA_CACHEINFO, _CACHEINFO.pack(0, _FOREVER, 0, 0))
-    return _message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_CREATE | _F_EXCL, body)
+        body += attribute(_IFA_CACHEINFO, _CACHEINFO.pack(0, _FOREVER, 0, 0))
+    return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_CREATE | _F_EXCL, 0, body)
 
 
 def delete_address(index: int, address: IPInterface) -> bytes:
     """The request that takes an address off an interface."""
-    return _message(RTM_DELADDR, _F_REQUEST | _F_ACK, _address_body(index, address, 0))
-
-
-def messages(datagram: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Type, sequence number and body of each message in a datagram."""
-    offset = 0
-    while offset + _HEADER.size <= len(datagram):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(datagram, offset)
-        if length < _HEADER.size:
-            return
-        yield kind, sequence, datagram[offset + _HEADER.size : offset + length]
-        offset += length + 3 & ~3
+    return message(RTM_DELADDR, _F_REQUEST | _F_ACK, 0, _address_body(index, address, 0))
 
 
 def parse(kind: int, body: bytes) -> Notice | None:
@@ -160,7 +148,7 @@ def _parse_link(body: bytes, *, gone: bool) -> Link | None:
     # Bridges tell of their ports in this form, too (AF_BRIDGE).
     if family != socket.AF_UNSPEC:
         return None
-    found = dict(_attributes(body[_IFINFOMSG.size :]))
+    found = dict(attributes(body[_IFINFOMSG.size :]))
     mac = found.get(_IFLA_ADDRESS, b"")
     return Link(
         index,
@@ -174,7 +162,7 @@ def _parse_link(body: bytes, *, gone: bool) -> Link | None:
 
 def _parse_address(body: bytes, *, gone: bool) -> Address | None:
     family, prefix, flags, _, index = _IFADDRMSG.unpack_from(body)
-    found = dict(_attributes(body[_IFADDRMSG.size :]))
+    found = dict(attributes(body[_IFADDRMSG.size :]))
     # With a peer address IFA_ADDRESS is the other end's.
     packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS, b"")
     address: IPInterface
@@ -192,25 +180,7 @@ def _parse_address(body: bytes, *, gone: bool) -> Address | None:
 def _address_body(index: int, address: IPInterface, flags: int) -> bytes:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     header = _IFADDRMSG.pack(family, address.network.prefixlen, flags, 0, index)
-    return header + _attribute(_IFA_LOCAL, address.ip.packed)
-
-
-def _message(kind: int, flags: int, body: bytes) -> bytes:
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += length + 3 & ~3
+    return header + attribute(_IFA_LOCAL, address.ip.packed)
 
 
 def _raise_refusal(body: bytes, change: str) -> None:

@@ -134,8 +134,7 @@ class VrrpSocket:
         self, data: bytes, ancillary: Iterable[tuple[int, int, bytes]], sender: tuple[str, int]
     ) -> Datagram | None:
         found = {(level, kind): value for level, kind, value in ancillary}
-        stamp = found.get((socket.SOL_SOCKET, _SO_TIMESTAMPNS))
-        received = self._received_ns(stamp)
+        received = _received_ns(found.get((socket.SOL_SOCKET, _SO_TIMESTAMPNS)), self._read_at_ns)
         if self.family is Family.IPV4:
             header_length = (data[0] & 15) * 4
             source, destination = IPv4Address(data[12:16]), IPv4Address(data[16:20])
@@ -147,15 +146,6 @@ class VrrpSocket:
         source_6 = IPv6Address(sender[0].partition("%")[0])
         (hops,) = struct.unpack_from("=i", hop_limit)
         return Datagram(source_6, IPv6Address(info[:16]), hops, data, received)
-
-    def _received_ns(self, stamp: bytes | None) -> int:
-        """The kernel stamps by the wall clock, which may step: only the age counts, as far as it can be true."""
-        now = time.monotonic_ns()
-        if stamp is None:
-            return now
-        seconds, nanoseconds = _TIMESPEC.unpack_from(stamp)
-        age: int = time.clock_gettime_ns(time.CLOCK_REALTIME) - seconds * 1_000_000_000 - nanoseconds
-        return now - min(max(age, 0), now - self._read_at_ns)
 
     def _packet_info(self, source: IPAddress) -> tuple[int, int, bytes]:
         if isinstance(source, IPv4Address):
@@ -186,6 +176,26 @@ class VrrpSocket:
         # After the type of service, which sets a priority of its own.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _PRIORITY)
         self._strays.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _STRAY_RECEIVE_BUFFER)
+
+
+def _received_ns(stamp: bytes | None, emptied_ns: int) -> int:
+    """When the kernel received, on CLOCK_MONOTONIC, from its stamp on the wall clock."""
+    now = time.monotonic_ns()
+    if stamp is None:
+        return now
+    seconds, nanoseconds = _TIMESPEC.unpack_from(stamp)
+    stamped = seconds * 1_000_000_000 + nanoseconds
+    wall = time.clock_gettime_ns(time.CLOCK_REALTIME)
+    return received_at(stamped, now_ns=now, wall_ns=wall, emptied_ns=emptied_ns)
+
+
+def received_at(stamped_ns: int, *, now_ns: int, wall_ns: int, emptied_ns: int) -> int:
+    """The moment of a wall-clock stamp on the monotonic clock.
+
+    The wall clock may step between stamp and reading, so only the age counts, and only as far as it can be true: what
+    is read now arrived after the socket was found empty.
+    """
+    return now_ns - min(max(wall_ns - stamped_ns, 0), now_ns - emptied_ns)
 
 
 def _open(interface: str, index: int, family: Family) -> socket.socket:
