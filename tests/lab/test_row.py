@@ -87,9 +87,9 @@ def test_the_worst_probe_has_the_longest_outage_and_the_decisive_one_the_nearest
     figures = (measured("echo", 700, None), measured("api", 400, 1000), measured("web", 300, 500))
     found = row(POWER_OFF, *figures)
     assert found.worst is figures[0]
-    assert found.decisive is figures[1]
-    missed = row(POWER_OFF, measured("api", 900, 1000), measured("web", 600, 500))
-    assert missed.decisive is missed.probes[1]
+    assert found.decisive is figures[2]
+    planned = row(POWER_OFF, measured("api", 900, 1000), measured("web", 0, 0, lost=1))
+    assert planned.decisive is planned.probes[1]
 
 
 def owned(ms: float, allowed: float | None) -> VipFigures:

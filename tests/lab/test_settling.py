@@ -8,7 +8,7 @@ from tests.lab.sites import example
 from yaoki.core.address import MacAddress
 from yaoki.lab.crew import Glimpse, Question, Seen
 from yaoki.lab.probes.targets import Target, targets_of
-from yaoki.lab.settling import quiet, unsettled
+from yaoki.lab.settling import Wanted, quiet, unsettled
 
 LB1, LB2 = MacAddress.parse("02:59:6b:00:01:00"), MacAddress.parse("02:59:6b:00:02:00")
 MACS = {LB1: "lb1", LB2: "lb2"}
@@ -67,11 +67,18 @@ def test_requests_under_way_are_not_held_against_the_owner() -> None:
 
 def test_a_lab_that_is_broken_on_purpose_needs_no_preferred_owner_and_not_every_server() -> None:
     shown = seen(glimpse(servers=("web1",)), [(LB2,)] * 20)
-    assert unsettled(example(), shown, MACS, whole=False) is None
+    assert unsettled(example(), shown, MACS, Wanted.QUIET) is None
+
+
+def test_after_a_mending_the_preferred_owner_is_wanted_and_not_every_server() -> None:
+    assert unsettled(example(), seen(glimpse(servers=("web1",))), MACS, Wanted.OWNED) is None
+    shown = seen(glimpse(), [(LB2,)] * 20)
+    assert unsettled(example(), shown, MACS, Wanted.OWNED) == "192.0.2.50: owned by lb2"
 
 
 @pytest.mark.parametrize(
     ("shown", "is_quiet"), [(glimpse(), True), (glimpse(failed=1), False), (glimpse(silent=1), False)]
 )
 def test_quiet_is_when_nothing_fails_and_no_stream_waits(shown: Glimpse, is_quiet: bool) -> None:
-    assert quiet(seen(shown)) is is_quiet
+    assert quiet(seen(shown), {target("web")}) is is_quiet
+    assert quiet(seen(shown), {target("api")})

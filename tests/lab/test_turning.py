@@ -58,6 +58,16 @@ def heard(ms: float, machine: str, kind: str, detail: str = "192.0.2.50") -> tup
             [],
             Turning(950.0, 7.0),
         ),
+        # The cut-off owner sees its servers fall; the takeover is the verdict.
+        (
+            [
+                event(300, "lb2", Turn.TOOK_OVER),
+                event(900, "lb1", Turn.SERVER_FELL),
+                event(905, "lb1", Turn.APPLIED),
+            ],
+            [heard(301, "lb2", "gratuitous")],
+            Turning(300.0, 1.0),
+        ),
         # A verdict without an effect.
         ([event(900, "lb1", Turn.SERVER_FELL)], [], Turning(900.0, None)),
         # Nodes that tell nothing: the new owner's first advertisement is the verdict.

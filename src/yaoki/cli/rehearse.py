@@ -42,6 +42,8 @@ from yaoki.site.load import load_site
 
 MISSED = 1
 VOID = 2
+UNLIMITED = 300
+"""The width of a table that goes to a file."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     need_root()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    width = shutil.get_terminal_size((120, 24)).columns
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
     show = Show(Layout([s.name for s in scenarios], width, language), quiet=args.json)
     rows = rehearse(site, args.site.resolve(), scenarios, watcher=show)
     report = as_json(rows)

@@ -9,7 +9,6 @@ class Turn(StrEnum):
 
     TOOK_OVER = "took-over"
     SERVER_FELL = "server-fell"
-    SERVER_LEFT = "server-left"
     APPLIED = "applied"
 
 
@@ -21,7 +20,3 @@ class LabEvent:
     node: str
     turn: Turn
     subject: str = ""
-
-
-VERDICTS = frozenset({Turn.TOOK_OVER, Turn.SERVER_FELL})
-"""What ends detection; the others are effects."""

@@ -64,6 +64,9 @@ class Keepalived:
         for name in ("keepalived.pid", "vrrp.pid"):
             (self._lab.machine_directory(node) / name).unlink(missing_ok=True)
 
+    def missing(self, node: str) -> str | None:
+        return None if self.processes(node, Part.SPEAKER) else "it does not run"
+
     def events(self, node: str, since_us: int) -> tuple[LabEvent, ...]:
         """None: what it does shows on the wire only."""
         _ = node, since_us

@@ -8,20 +8,22 @@ All waits are bounded by named limits.
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
 from yaoki.core.address import MacAddress
+from yaoki.core.error import ActuatorError
 from yaoki.lab.catalogue import Scenario
 from yaoki.lab.crew import Crew, Records
-from yaoki.lab.fault import FlapLink, HangNode, Partition
+from yaoki.lab.fault import FlapLink, HangNode, Partition, RestartNode
 from yaoki.lab.injector import Injector
 from yaoki.lab.lab import Lab
 from yaoki.lab.measure import last_owner, lost_before, outage, since, two_owners_ms
 from yaoki.lab.pace import ADVERTISEMENTS, observation
 from yaoki.lab.probes.control import control_targets
-from yaoki.lab.probes.targets import ProbeKind, targets_of
+from yaoki.lab.probes.targets import ProbeKind, Target, targets_of
 from yaoki.lab.probes.wire import now_us
 from yaoki.lab.row import (
     Expectation,
@@ -33,13 +35,14 @@ from yaoki.lab.row import (
     expectation,
     overlap_allowed_ms,
 )
-from yaoki.lab.settling import quiet, unsettled
+from yaoki.lab.settling import Wanted, quiet, unsettled
 from yaoki.lab.software import NodeSoftware
 from yaoki.lab.turning import Turning, turning
 from yaoki.site.model import Vip
 
 RETRIES = 3
-SETTLE_LIMIT = timedelta(seconds=25)
+SETTLE_LIMIT = timedelta(seconds=30)
+NEW_FLOWS_AFTER = timedelta(seconds=3)
 PREPARE_LIMIT = timedelta(seconds=10)
 RECOVERY_LIMIT = timedelta(seconds=8)
 """How long an outage that goes on is watched beyond the shortest observation, if it is survivable."""
@@ -91,19 +94,30 @@ class Rehearsal:
         for number, scenario in enumerate(scenarios, 1):
             expected = expectation(self._site, scenario, self._targets)
             watcher.begins(number, len(scenarios), expected)
-            row = self._row(expected)
+            row = self._attempt(expected)
             while row.void is not None and row.quality.attempts <= RETRIES:
                 watcher.void(row)
-                again = self._row(expected)
+                again = self._attempt(expected)
                 row = replace(again, quality=replace(again.quality, attempts=row.quality.attempts + 1))
             watcher.ended(row)
             rows.append(row)
         return tuple(rows)
 
+    def _attempt(self, expected: Expectation) -> Row:
+        try:
+            return self._row(expected)
+        except ActuatorError as error:
+            self._mend_after(expected.scenario)
+            return Row(expected, void=f"it could not be carried out: {error}")
+
+    def _mend_after(self, scenario: Scenario) -> None:
+        """Mend what may or may not have been broken when something went wrong."""
+        with suppress(ActuatorError):
+            self._injector.mend(scenario.fault)
+
     def _row(self, expected: Expectation) -> Row:
         scenario = expected.scenario
-        self._crew.go((*self._targets, *control_targets(self._site, scenario.fault)))
-        missing = self._settle(whole=True, limit=SETTLE_LIMIT)
+        missing = self._settle_whole((*self._targets, *control_targets(self._site, scenario.fault)))
         if missing is not None:
             return Row(expected, void=f"the lab had not settled: {missing}")
         if scenario.mends:
@@ -136,23 +150,54 @@ class Rehearsal:
             _sleep(ADVERTISEMENTS * max(vip.advertise for vip in self._site.vips) + PARTED)
             return
         _sleep(observation(self._site, scenario))
-        self._settle(whole=False, limit=PREPARE_LIMIT)
+        self._settle(Wanted.QUIET, PREPARE_LIMIT)
 
     def _observe(self, expected: Expectation) -> None:
-        _sleep(observation(self._site, expected.scenario))
+        scenario = expected.scenario
+        if scenario.mends:
+            self._settle(Wanted.OWNED, SETTLE_LIMIT)
+        _sleep(observation(self._site, scenario))
+        if isinstance(scenario.fault, RestartNode):
+            self._whole_again(scenario.fault.node)
         if not expected.survivable:
             return
         until = time.monotonic() + RECOVERY_LIMIT.total_seconds()
-        while time.monotonic() < until and not quiet(self._crew.seen()):
+        while time.monotonic() < until and not quiet(self._crew.seen(), expected.surviving):
             time.sleep(_LOOK_S)
 
-    def _settle(self, *, whole: bool, limit: timedelta) -> str | None:
+    def _settle_whole(self, targets: Sequence[Target]) -> str | None:
+        """Begin to probe, and wait until the site is as its file has it; the result is what is missing in the end.
+
+        Flows that began while a server was out stay where they are, so the probes begin again with new ones.
+        """
+        missing: str | None = "nothing has been looked at"
+        for _ in range(SETTLE_LIMIT // NEW_FLOWS_AFTER):
+            self._crew.go(targets)
+            missing = self._settle(Wanted.WHOLE, NEW_FLOWS_AFTER)
+            if missing is None:
+                break
+        return missing
+
+    def _settle(self, wanted: Wanted, limit: timedelta) -> str | None:
         """Wait until the lab has settled; the result is what was still missing when the limit passed."""
         until = time.monotonic() + limit.total_seconds()
         while True:
-            missing = unsettled(self._site, self._crew.seen(), self._macs, whole=whole)
+            missing = unsettled(self._site, self._crew.seen(), self._macs, wanted)
+            if missing is None and wanted is Wanted.WHOLE:
+                missing = self._missing_on_nodes()
             if missing is None or time.monotonic() > until:
                 return missing
+            time.sleep(_LOOK_S)
+
+    def _missing_on_nodes(self) -> str | None:
+        for node in self._site.nodes:
+            if (missing := self._software.missing(node.name)) is not None:
+                return f"{node.name}: {missing}"
+        return None
+
+    def _whole_again(self, node: str) -> None:
+        until = time.monotonic() + SETTLE_LIMIT.total_seconds()
+        while self._software.missing(node) is not None and time.monotonic() < until:
             time.sleep(_LOOK_S)
 
     def _owners(self) -> frozenset[str]:

@@ -72,6 +72,8 @@ class Expectation:
     scenario: Scenario
     survivable: bool
     why: tuple[Why, ...]
+    surviving: frozenset[Target] = frozenset()
+    """The targets that survive it: these are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Row:
     def decisive(self) -> TargetFigures | None:
         """Of the probes with a promise, the one that came nearest to breaking it or broke it most."""
         promised = [figures for figures in self.probes if figures.allowed_ms is not None]
-        return max(promised, key=lambda f: (not f.kept, f.outage.outage_ms, -(f.allowed_ms or 0)), default=None)
+        return max(promised, key=_nearness, default=None)
 
     @property
     def missed(self) -> tuple[TargetFigures, ...]:
@@ -132,7 +134,7 @@ def expectation(site: Site, scenario: Scenario, targets: Sequence[Target]) -> Ex
     for target, judgement in touched or judged:
         about.setdefault(judgement, []).append(target.service or target.vip)
     why = tuple(Why(s, tuple(dict.fromkeys(names))) for s, names in about.items())
-    return Expectation(scenario, survivable, why)
+    return Expectation(scenario, survivable, why, frozenset(t for t, s in judged if s.survives))
 
 
 def allowed_ms(site: Site, scenario: Scenario, target: Target) -> float | None:
@@ -161,3 +163,10 @@ def overlap_allowed_ms(scenario: Scenario, vip: Vip) -> float | None:
             return (vip.advertise + OVERLAP) / timedelta(milliseconds=1)
         case _:
             return OVERLAP / timedelta(milliseconds=1)
+
+
+def _nearness(figures: TargetFigures) -> tuple[float, float]:
+    """How much of its promise a probe has used up; where nothing may be lost, any loss is more than all of it."""
+    allowed = figures.allowed_ms or 0.0
+    used = figures.outage.outage_ms / allowed if allowed else float("inf") if figures.outage.lost else 0.0
+    return used, figures.outage.outage_ms

@@ -1,9 +1,11 @@
 """Whether a lab has settled, from what the probes saw lately. Pure; the answer names what is still missing."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from enum import Enum
 
 from yaoki.core.address import MacAddress
 from yaoki.lab.crew import Glimpse, Question, Seen
+from yaoki.lab.probes.targets import ProbeKind, Target
 from yaoki.lab.survival import owner_of
 from yaoki.site.model import Site
 from yaoki.vrrp.params import Failback
@@ -13,34 +15,43 @@ _UNDER_WAY = 2
 """The newest requests of the observer may still be on their way."""
 
 
-def unsettled(site: Site, seen: Seen, macs: dict[MacAddress, str], *, whole: bool = True) -> str | None:
-    """What is still missing, or None when there is nothing.
+class Wanted(Enum):
+    """What a lab is to settle to."""
 
-    `whole`: the site is to be as its file has it, each VIP with its preferred owner and every server seen. Otherwise it
-    is enough that nothing fails and no VIP has two owners.
-    """
-    for glimpse in seen.glimpses:
-        if (missing := _of_probe(glimpse, whole=whole)) is not None:
-            return f"{glimpse.target.label} over ipv{glimpse.target.family.value}: {missing}"
+    WHOLE = "whole"
+    """The site is as its file has it: nothing fails, every server is seen, each VIP is with its preferred owner."""
+    OWNED = "owned"
+    """Nothing fails, and each VIP is with its preferred owner."""
+    QUIET = "quiet"
+    """Nothing fails, and each VIP has one owner."""
+
+
+def unsettled(site: Site, seen: Seen, macs: dict[MacAddress, str], wanted: Wanted = Wanted.WHOLE) -> str | None:
+    """What is still missing, or None when there is nothing."""
     for question, lately in seen.owners:
-        if (missing := _of_owner(site, question, lately, macs, whole=whole)) is not None:
+        if (missing := _of_owner(site, question, lately, macs, wanted)) is not None:
             return f"{question.address}: {missing}"
+    for glimpse in seen.glimpses:
+        if (missing := _of_probe(glimpse, wanted)) is not None:
+            return f"{glimpse.target.label} over ipv{glimpse.target.family.value}: {missing}"
     return None
 
 
-def quiet(seen: Seen) -> bool:
-    """Whether nothing has failed lately and no stream waits."""
-    return all(glimpse.sent and not glimpse.failed and not glimpse.silent for glimpse in seen.glimpses)
+def quiet(seen: Seen, targets: Set[Target]) -> bool:
+    """Whether nothing of these has failed lately and no stream of theirs waits."""
+    watched = [glimpse for glimpse in seen.glimpses if glimpse.target in targets]
+    return all(not glimpse.failed and not glimpse.silent for glimpse in watched)
 
 
-def _of_probe(glimpse: Glimpse, *, whole: bool) -> str | None:
-    if not glimpse.sent:
-        return "nothing has been sent yet"
+def _of_probe(glimpse: Glimpse, wanted: Wanted) -> str | None:
+    pinned = glimpse.target.kind is ProbeKind.PINNED
+    if not glimpse.sent and not (pinned and wanted is not Wanted.WHOLE):
+        return "no flow to its server yet" if pinned else "nothing has been sent yet"
     if glimpse.failed:
         return f"{glimpse.failed} of {glimpse.sent} failed"
     if glimpse.silent:
         return f"{glimpse.silent} streams wait"
-    if whole and glimpse.target.spreads and (unseen := set(glimpse.target.servers) - glimpse.servers):
+    if wanted is Wanted.WHOLE and glimpse.target.spreads and (unseen := set(glimpse.target.servers) - glimpse.servers):
         return f"nothing from {', '.join(sorted(unseen))}"
     return None
 
@@ -50,8 +61,7 @@ def _of_owner(
     question: Question,
     lately: Sequence[Sequence[MacAddress]],
     macs: dict[MacAddress, str],
-    *,
-    whole: bool,
+    wanted: Wanted,
 ) -> str | None:
     settled = lately[:-_UNDER_WAY]
     if len(settled) < _FEWEST_ASKED:
@@ -63,6 +73,6 @@ def _of_owner(
         return "no steady owner"
     vip = site.vip(question.vip)
     (owner,) = answering.pop()
-    if whole and vip.failback is Failback.PREFER and owner != owner_of(vip).node:
+    if wanted is not Wanted.QUIET and vip.failback is Failback.PREFER and owner != owner_of(vip).node:
         return f"owned by {owner}"
     return None

@@ -45,6 +45,10 @@ class NodeSoftware(Protocol):
         """The process ids that a fault hits; empty if there are none."""
         ...
 
+    def missing(self, node: str) -> str | None:
+        """What the node itself still lacks to be whole; None if nothing. It may own nothing and be unseen by probes."""
+        ...
+
     def events(self, node: str, since_us: int) -> tuple[LabEvent, ...]:
         """What the node says happened since then; empty if it does not tell or is not there to tell."""
         ...

@@ -18,6 +18,8 @@ from yaoki.lab.lab import Lab
 from yaoki.lab.software import Part
 from yaoki.node.brain_events import BalancerApplied
 from yaoki.node.events import EVENT_KINDS
+from yaoki.node.messages import RouterState
+from yaoki.pool.member import Health
 from yaoki.runtime.event_log import LoggedEvent
 from yaoki.vrrp.events import BecameActive
 
@@ -57,6 +59,13 @@ class Yaoki:
         """After a stop that is still going on, or with a part left behind by a kill, what is left keeps what it has."""
         _ = node
         self._lab.reap()
+
+    def missing(self, node: str) -> str | None:
+        try:
+            status = self._ask(node, {"do": "status", "counted": False})
+        except ActuatorError as error:
+            return error.why
+        return next(_missing(status), None)
 
     def events(self, node: str, since_us: int) -> tuple[LabEvent, ...]:
         try:
@@ -113,6 +122,19 @@ def _belongs(arguments: tuple[str, ...], part: Part) -> bool:
             return "yaoki.cli" in arguments and "node" in arguments
         case Part.SPEAKER:
             return "yaoki.runtime.speaker" in arguments
+
+
+def _missing(status: dict[str, Any]) -> Iterator[str]:
+    for part in status["parts"]:
+        if not part["reached"]:
+            yield f"its {part['part']} is out of reach"
+    for router in status["routers"]:
+        if router["state"] not in (RouterState.ACTIVE.value, RouterState.BACKUP.value):
+            yield f"{router['vip']} is {router['state'] or 'unknown'}"
+    for service in status["services"]:
+        for server in service["servers"]:
+            if service["enabled"] and server["health"] != Health.UP.value:
+                yield f"{server['name']} of {service['name']} is {server['health']}"
 
 
 def _turn(body: EventBody) -> tuple[Turn, str] | None:

@@ -8,7 +8,7 @@ owner. Where the nodes tell nothing, the new owner's first advertisement stands 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from yaoki.lab.events import VERDICTS, LabEvent, Turn
+from yaoki.lab.events import LabEvent, Turn
 from yaoki.lab.measure import Heard
 
 
@@ -33,10 +33,10 @@ def turning(
     Verdicts of servers count on the nodes that owned a VIP before, takeovers on the others.
     """
     within = [event for event in events if fault_us <= event.at_us <= until_us]
-    verdicts = [
-        event.at_us
-        for event in within
-        if event.turn in VERDICTS and (event.turn is Turn.TOOK_OVER) != (event.node in owners_before)
+    takeovers = [event.at_us for event in within if event.turn is Turn.TOOK_OVER and event.node not in owners_before]
+    # A node that is cut off sees every server fall; where somebody takes over, that is the verdict.
+    verdicts = takeovers or [
+        event.at_us for event in within if event.turn is Turn.SERVER_FELL and event.node in owners_before
     ]
     announced = _first_announcements(fault_us, until_us, owners_before, heard)
     if not verdicts:
@@ -50,7 +50,8 @@ def turning(
         return Turning()
     verdict = max(verdicts)
     first = min(verdicts)
-    effects = [event.at_us for event in within if event.turn is Turn.APPLIED and event.node in owners_before]
+    applied = [event.at_us for event in within if event.turn is Turn.APPLIED and event.node in owners_before]
+    effects = [] if takeovers else applied
     last_effect = max([at for at in (*effects, *announced) if at >= first], default=None)
     return Turning(
         round((verdict - fault_us) / 1000, 1),

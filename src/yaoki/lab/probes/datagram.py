@@ -24,8 +24,8 @@ from yaoki.lab.probes.wire import (
 )
 
 FLOWS = 16
-MOST_CANDIDATES = 256
-"""Sockets tried to find a flow that the balancer gives to a server."""
+MOST_CANDIDATES = 64
+"""Sockets open at once to find a flow that the balancer gives to a server; the oldest makes way."""
 
 _CANDIDATE_PERIOD_US = 10_000
 _SKIP_US = 20_000
@@ -116,7 +116,6 @@ class DatagramProbe:
         self.streams: list[Stream] = []
         self.sockets: dict[int, socket.socket] = {}
         self.candidates: dict[int, tuple[str, int]] = {}
-        self.tried = 0
         self.candidates_due_us = 0
         self.lateness = Lateness()
 
@@ -177,11 +176,10 @@ class DatagramProbe:
         """For each server without a flow of its own, try one more source port."""
         self.candidates_due_us = now + _CANDIDATE_PERIOD_US
         wanted = {s.place for s in self.streams if s.kind == "pinned" and not s.sockets}
-        if not wanted or self.tried >= MOST_CANDIDATES:
-            self._drop_candidates()
-            self.candidates_due_us = now + (_LONGEST_SLEEP_US if wanted else ANSWER_LIMIT_US)
+        if not wanted:
+            self._drop_candidates(keep=0)
             return
-        self.tried += 1
+        self._drop_candidates(keep=MOST_CANDIDATES - len(wanted))
         for place in sorted(wanted):
             sock = self._socket("pinned", *place)
             self.candidates[sock.fileno()] = place
@@ -224,7 +222,6 @@ class DatagramProbe:
                 stream.sockets = [self._socket("udp", *stream.place) for _ in range(FLOWS)]
             elif stream.kind == "control":
                 stream.sockets = [self._socket("control", *stream.place)]
-        self.tried = 0
         self.candidates_due_us = 0
         self.lateness.begin()
 
@@ -251,10 +248,10 @@ class DatagramProbe:
         _connect(sock, (address, port))
         return sock
 
-    def _drop_candidates(self) -> None:
-        for number in list(self.candidates):
+    def _drop_candidates(self, *, keep: int) -> None:
+        for number in list(self.candidates)[: max(0, len(self.candidates) - keep)]:
+            del self.candidates[number]
             self._close(self.sockets[number])
-        self.candidates.clear()
 
     def _close(self, sock: socket.socket) -> None:
         self.sockets.pop(sock.fileno(), None)
