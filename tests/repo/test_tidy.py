@@ -16,7 +16,7 @@ LONGEST_FILE = 500
 LONGEST_FUNCTION = 80
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
-MOCKING = re.compile(r"\b(unittest\.mock|MagicMock|monkeypatch|mocker)\b")
+MOCKING = re.compile(r"\b(unittest\.mock|MagicMock|mocker|monkeypatch\.(setattr|setitem|delattr))\b")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
