@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -98,6 +99,7 @@ def _cable() -> Iterator[None]:
         ip("-n", US, "route", "add", f"{BEHIND}/32", "via", str(THEIRS))
         ip("netns", "exec", THEM, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         ip("-n", THEM, "route", "add", "unreachable", f"{BEHIND}/32")
+        assert any(probe(IcmpParams(), THEIRS6, timeout=SHORT).passed for _ in range(40))  # the link has settled
         yield
     finally:
         for namespace in (US, THEM):
@@ -234,21 +236,31 @@ def test_probes_leave_no_trace_in_connection_tracking(servers: tuple[int, int]) 
         assert all(finding.passed for finding in all_kinds(*servers))
     assert flows() <= before
 
+    made = ruleset(US)
+    assert str(OURS) in made  # the rules know where probes come from
+    inside(US, probe_rules.ensure)
+    assert handles(ruleset(US)) == handles(made)
+
+
+def ruleset(namespace: str) -> str:
+    command = ["ip", "netns", "exec", namespace, "nft", "-a", "list", "ruleset"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def handles(listing: str) -> list[str]:
+    return re.findall(r"# handle \d+", listing)
+
 
 def test_the_rules_are_made_once_mended_when_bent_and_removed_without_a_trace() -> None:
-    def ruleset() -> str:
-        command = ["nft", "-a", "list", "ruleset"]
-        return inside(THEM, lambda: subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-    empty = ruleset()
+    empty = ruleset(THEM)
     inside(THEM, probe_rules.ensure)
-    made = ruleset()
+    made = ruleset(THEM)
     assert "socket mark 0x59410001 notrack" in made
     inside(THEM, probe_rules.ensure)
-    assert ruleset() == made  # the very same handles: nothing was touched
+    assert ruleset(THEM) == made  # the very same handles: nothing was touched
     inside(THEM, lambda: subprocess.run(["nft", "flush", "table", "inet", probe_rules.TABLE], check=True))
     inside(THEM, probe_rules.ensure)
-    assert "socket mark 0x59410001 notrack" in ruleset()
+    assert "socket mark 0x59410001 notrack" in ruleset(THEM)
     inside(THEM, probe_rules.remove)
     inside(THEM, probe_rules.remove)
-    assert ruleset() == empty
+    assert ruleset(THEM) == empty
