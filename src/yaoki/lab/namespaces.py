@@ -96,9 +96,10 @@ def processes(namespaces: Iterable[str]) -> tuple[int, ...]:
 def command_line(pid: int) -> tuple[str, ...]:
     """The arguments that a process was started with; empty if it has ended."""
     try:
-        return tuple(Path(f"/proc/{pid}/cmdline").read_text(errors="replace").rstrip("\0").split("\0"))
+        text = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
     except OSError:
         return ()
+    return tuple(text.rstrip("\0").split("\0")) if text else ()
 
 
 def send_signal(pids: Iterable[int], number: signal.Signals) -> None:

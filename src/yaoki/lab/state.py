@@ -28,7 +28,9 @@ class LabState:
     @property
     def left_over(self) -> bool:
         """Whether the rehearsal that made it has ended without removing it."""
-        return self.holder is not None and started_at(self.holder) != self.holder_started
+        if self.holder is None:
+            return False
+        return not self.holder_started or started_at(self.holder) != self.holder_started
 
 
 def claim(state: LabState, *, base: Path) -> Path:
