@@ -1,6 +1,7 @@
 """A small network of namespaces for tests of the real daemon: a bridge, balancers, servers and a client on it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -80,6 +81,28 @@ class Network:
         self.processes.append(process)
         return process
 
+    def pids(self, name: str) -> list[int]:
+        """The processes that run on a machine."""
+        return [int(pid) for pid in ip("netns", "pids", self.namespace(name)).split()]
+
+    def kill(self, pid: int, signal_: signal.Signals) -> None:
+        os.kill(pid, signal_)
+
+    def picture(self, name: str) -> str:
+        """What a clean-up must leave as it was: addresses, rules, routes, tables, kernel parameters."""
+        commands = (
+            "ip -br address",
+            "ip rule",
+            "ip route show table all",
+            "ip -6 rule",
+            "nft list ruleset",
+            "ip -br link",
+        )
+        shown = [self.run(name, *command.split()).stdout for command in commands]
+        parameters = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf")
+        shown.append(self.run(name, "sysctl", "-a", "-r", "|".join(parameters)).stdout)
+        return "\n".join(shown)
+
     def _add(self, name: str) -> None:
         namespace = self.namespace(name)
         ip("netns", "add", namespace)
@@ -113,6 +136,28 @@ class DaemonOn:
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert not check or result.returncode == 0, f"{words}: {result.stdout}{result.stderr}\n{self.text()}"
         return result
+
+    def reload(self) -> None:
+        os.kill(self.part("yaoki.cli"), signal.SIGHUP)
+
+    def terminate(self) -> None:
+        """SIGTERM, and wait for the end."""
+        os.kill(self.part("yaoki.cli"), signal.SIGTERM)
+        assert self.process is not None
+        assert self.process.wait(30) == 0, self.text()
+
+    def kill(self) -> None:
+        """SIGKILL to the node process alone."""
+        os.kill(self.part("yaoki.cli"), signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(30)
+
+    def part(self, module: str) -> int:
+        """The process of this node that runs a module."""
+        for pid in self._network.pids(self.node):
+            if module in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
+                return pid
+        raise AssertionError(f"{module} does not run on {self.node}: {self.text()}")
 
     def text(self) -> str:
         """The log so far."""

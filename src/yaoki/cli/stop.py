@@ -6,13 +6,13 @@ examples:
 """
 
 import argparse
-import time
-from pathlib import Path
+import os
+import select
 
 from yaoki.cli.node_client import NodeClient, add_node_arguments, run_dir_of
 from yaoki.cli.output import print_json
 from yaoki.core.error import UsageError
-from yaoki.runtime.run_dir import is_running
+from yaoki.runtime.requests import Life
 
 WAIT_S = 20.0
 
@@ -27,23 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask, and wait until the socket is gone."""
-    run_dir = run_dir_of(args)
-    with NodeClient(run_dir) as node:
+    """Ask, and wait until the process has ended."""
+    with NodeClient(run_dir_of(args)) as node:
+        process = os.pidfd_open(node.ask_for(Life, "life").pid)
         node.ask("stop", cleanup=args.cleanup)
-        ended = args.no_wait or _wait(run_dir)
-    if args.json:
-        print_json({"stopped": ended})
+    ended = args.no_wait or bool(select.select([process], [], [], WAIT_S)[0])
+    os.close(process)
     if not ended:
         raise UsageError(f"the node has not ended within {WAIT_S:g} s; its log says what it waits for")
+    if args.json:
+        print_json({"stopped": not args.no_wait})
     return 0
-
-
-def _wait(run_dir: Path) -> bool:
-    """The node holds the lock of its run directory until the very end."""
-    until = time.monotonic() + WAIT_S
-    while time.monotonic() < until:
-        if not is_running(run_dir):
-            return True
-        time.sleep(0.05)
-    return False

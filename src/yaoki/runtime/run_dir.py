@@ -17,18 +17,3 @@ def take_run_dir(run_dir: Path) -> int:
         os.close(lock)
         raise UsageError(f"a node runs with {run_dir} already; `yaoki status` shows it") from None
     return lock
-
-
-def is_running(run_dir: Path) -> bool:
-    """Whether a node process holds the directory."""
-    try:
-        lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False

@@ -1,0 +1,279 @@
+"""The real daemon on a small network of namespaces: one node, one VIP, a NAT service before two tiny servers."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.network import DaemonOn, Network, eventually, network
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(300)]
+
+SITE = """
+version: 1
+site: small
+networks:
+  front: {prefixes: [192.0.2.0/24]}
+  clients: {prefixes: [198.51.100.0/24]}
+nodes:
+  lb1: {interfaces: {eth0: {network: front, addresses: [192.0.2.11]}}}
+  lb2: {interfaces: {eth0: {network: front, addresses: [192.0.2.12]}}}
+hosts:
+  router: {forwards: true, interfaces: {eth0: {network: front, addresses: [192.0.2.1]},
+                                        eth1: {network: clients, addresses: [198.51.100.1]}}}
+  web1: {plays: [nginx], gateway: vip, interfaces: {eth0: {network: front, addresses: [192.0.2.21]}}}
+  web2: {plays: [nginx], gateway: vip, interfaces: {eth0: {network: front, addresses: [192.0.2.22]}}}
+checks:
+  page: {kind: http, path: /, expect: {status: 200}, interval: 300ms, timeout: 250ms, fall: 2, rise: 2}
+vips:
+  vip: {network: front, addresses: [192.0.2.50], vrid: 51, advertise: 200ms,
+        members: {lb1: {priority: 150}, lb2: {priority: 100}},
+        track: [{service: web, weight: -60}]}
+services:
+  web: {vip: vip, listen: tcp/80, forward: nat, check: page, servers: {web1: {port: 8080}, web2: {port: 8080}}}
+"""
+SERVER = """
+import http.server, sys
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "5"); self.end_headers()
+        self.wfile.write(sys.argv[1].encode() + b"\\n")
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("", 8080), H).serve_forever()
+"""
+
+
+class Scene:
+    """The network with its servers running, and a node that has not been started."""
+
+    def __init__(self, net: Network, directory: Path) -> None:
+        self.net = net
+        self.site = directory / "site.yaml"
+        self.site.write_text(SITE)
+        self.web: dict[int, subprocess.Popen[bytes]] = {}
+        net.add("lb1", "192.0.2.11/24")
+        net.run("lb1", "ip", "route", "add", "198.51.100.0/24", "via", "192.0.2.1")
+        net.add("lb2", "192.0.2.12/24")
+        net.run("lb2", "ip", "route", "add", "198.51.100.0/24", "via", "192.0.2.1")
+        # The client's own address is off the servers' network, so that answers take the way through the balancer.
+        net.add("router", "192.0.2.1/24", "198.51.100.9/32")
+        for number in (1, 2):
+            net.add(f"web{number}", f"192.0.2.{20 + number}/24", gateway="192.0.2.50")
+            self.serve(number)
+        self.lb1 = DaemonOn(net, "lb1", self.site, directory)
+        self.lb2 = DaemonOn(net, "lb2", self.site, directory)
+
+    def serve(self, number: int) -> None:
+        self.web[number] = self.net.start(f"web{number}", sys.executable, "-c", SERVER, f"web{number}")
+
+    def kill_server(self, number: int) -> None:
+        for pid in self.net.pids(f"web{number}"):
+            self.net.kill(pid, signal.SIGKILL)
+
+    def get(self, *, wait: float = 2.0) -> str:
+        """What the VIP serves to a client off the servers' network; empty if nothing came."""
+        words = ("curl", "-s", "--interface", "198.51.100.9", "--max-time", str(wait), "http://192.0.2.50/")
+        return self.net.run("router", *words, check=False).stdout.strip()
+
+    def served_by(self, requests: int = 6) -> set[str]:
+        return {self.get() for _ in range(requests)}
+
+    def holds_vip(self, node: str = "lb1") -> bool:
+        return "192.0.2.50" in self.net.run(node, "ip", "-4", "address", "show", "dev", "eth0").stdout
+
+    def ruleset(self, node: str = "lb1") -> str:
+        return self.net.run(node, "nft", "list", "ruleset").stdout
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with network() as net:
+        yield Scene(net, tmp_path)
+
+
+def without_counts(ruleset: str) -> str:
+    return re.sub(r"packets \d+ bytes \d+", "", ruleset)
+
+
+def test_a_node_serves_drains_and_leaves_a_dead_server_out(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"}, what="both servers answer through the VIP")
+    assert scene.holds_vip()
+
+    lb1.ask("server", "drain", "web1")
+    eventually(lambda: scene.served_by() == {"web2"})
+    lb1.ask("server", "ready", "web1")
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+
+    scene.kill_server(2)
+    eventually(lambda: scene.served_by() == {"web1"}, what="a dead server gets no flows")
+    text = lb1.ask("status").stdout
+    assert "web2" in text
+    assert "out" in text
+    scene.serve(2)
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    why = lb1.ask("why", "198.51.100.9", "192.0.2.50:80").stdout
+    assert "web1 50%, web2 50%" in why
+    table = lb1.ask("show", "service").stdout.splitlines()
+    assert table[0] == "Prot LocalAddress:Port Scheduler Flags"
+    assert table[2].startswith("TCP  192.0.2.50:80 wrr")
+    assert "-> 192.0.2.21:8080" in table[3]
+    assert "because" in lb1.ask("-j", "why", "vip", "vip").stdout
+
+
+def test_a_changed_file_is_a_minimal_change_and_a_bad_one_is_refused(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    scene.site.write_text(SITE.replace("web2: {port: 8080}", "web2: {port: 8080, weight: 0}"))
+    assert lb1.ask("plan").stdout.count("~") == 1
+    lb1.reload()
+    eventually(lambda: scene.served_by() == {"web1"}, what="SIGHUP puts the new file in force")
+
+    before = scene.ruleset()
+    scene.site.write_text(SITE.replace("forward: nat", "forward: natt"))
+    refused = lb1.ask("apply", check=False)
+    assert refused.returncode == 1
+    assert f"{scene.site}:22:" in refused.stderr
+    assert 'did you mean "nat"?' in refused.stderr
+    lb1.reload()
+    eventually(lambda: lb1.text().count("is refused, what was in force stays") == 2)
+    assert without_counts(scene.ruleset()) == without_counts(before)
+    assert scene.get() == "web1"
+
+    unsafe = SITE.replace("members: {lb1: {priority: 150}, lb2: {priority: 100}}", "members: {lb2: {priority: 100}}")
+    scene.site.write_text(unsafe)
+    lb1.ask("plan", check=False)
+    lb1.ask("apply", "--force")
+    eventually(lambda: not scene.holds_vip())
+
+
+@pytest.mark.req("Z-05")
+def test_restart_kill_and_upgrade_leave_forwarding_and_its_objects_alone(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    lb1.ask("server", "drain", "web2")
+    eventually(lambda: scene.served_by() == {"web1"})
+    speaker = lb1.part("yaoki.runtime.speaker")
+    monitor = scene.net.start("lb1", "nft", "monitor", log=scene.site.parent / "monitor.log")
+    time.sleep(0.5)
+
+    lb1.ask("restart")
+    assert scene.get() == "web1"
+    lb1.ask("upgrade")
+    assert scene.get() == "web1"
+    lb1.kill()
+    assert scene.get() == "web1", "without the node process the kernel goes on"
+    assert scene.holds_vip()
+    lb1.start()
+    eventually(lambda: "drained by an operator" in lb1.ask("status").stdout, what="decisions are kept")
+    time.sleep(1.0)
+    assert scene.served_by() == {"web1"}
+    assert lb1.part("yaoki.runtime.speaker") == speaker, "the speaker was adopted, not started anew"
+    monitor.kill()
+    told = (scene.site.parent / "monitor.log").read_text()
+    ours = [line for line in told.splitlines() if "yaoki" in line and "yaoki-probes" not in line]
+    assert ours == [], "no object was touched"
+
+
+def test_a_dead_speaker_is_started_again_and_takes_its_vip_up(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    scene.net.kill(lb1.part("yaoki.runtime.speaker"), signal.SIGKILL)
+    eventually(lambda: "active" in lb1.ask("show", "vip").stdout and "stale" not in lb1.ask("show", "vip").stdout)
+    assert scene.holds_vip()
+    assert "the speaker has ended (status -9)" in lb1.text()
+
+
+def test_at_start_a_bad_file_gives_way_to_the_last_good_one(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    scene.site.write_text("version: 1\nsite: [")
+    lb1.kill()
+    lb1.start()
+    assert "the last good configuration is in force" in lb1.text()
+    assert scene.served_by() == {"web1", "web2"}
+
+
+def test_a_bad_file_and_no_good_one_known_is_an_error_with_its_place(scene: Scene) -> None:
+    scene.site.write_text(SITE.replace("vrid: 51", "vrid: 510"))
+    lb1 = scene.lb1
+    words = ("node", "--site", str(scene.site), "--node", "lb1", "--state-dir", str(lb1.state_dir))
+    refused = lb1.ask(*words, check=False)
+    assert refused.returncode == 1
+    assert f"{scene.site}:" in refused.stderr
+    assert "^" in refused.stderr
+
+
+def test_stop_releases_and_cleanup_leaves_nothing(scene: Scene) -> None:
+    lb1 = scene.lb1
+    # The kernel finds its own link-local address in the first second.
+    eventually(lambda: "fe80::" in scene.net.picture("lb1") and "tentative" not in scene.net.picture("lb1"))
+    eventually(lambda: "local fe80::" in scene.net.picture("lb1"))
+    untouched = scene.net.picture("lb1")
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    lb1.ask("stop")
+    assert not scene.holds_vip()
+    assert "yaoki" in scene.ruleset(), "tables stay, without their VIP"
+    assert scene.net.pids("lb1") == []
+
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    lb1.ask("stop", "--cleanup")
+    assert scene.net.pids("lb1") == []
+    assert scene.net.picture("lb1") == untouched
+    assert not lb1.run_dir.exists()
+    assert not lb1.state_dir.exists()
+
+
+def test_sigterm_hands_the_vip_to_the_peer(scene: Scene) -> None:
+    scene.lb1.start()
+    eventually(lambda: scene.holds_vip("lb1"))
+    scene.lb2.start()
+    eventually(lambda: "backup" in scene.lb2.ask("show", "vip").stdout)
+    scene.lb1.terminate()
+    eventually(lambda: scene.holds_vip("lb2"))
+    assert not scene.holds_vip("lb1")
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    assert scene.lb2.ask("why", "vip", "vip").returncode == 0
+
+
+@pytest.mark.req("Z-02")
+def test_a_service_without_servers_moves_the_vip_and_the_chain_is_told(scene: Scene) -> None:
+    scene.lb1.start()
+    scene.lb2.start()
+    eventually(lambda: scene.holds_vip("lb1") and not scene.holds_vip("lb2"))
+    # Only lb1 loses its way to the servers.
+    scene.net.run("lb1", "ip", "route", "add", "blackhole", "192.0.2.21/32")
+    scene.net.run("lb1", "ip", "route", "add", "blackhole", "192.0.2.22/32")
+    eventually(lambda: scene.holds_vip("lb2") and not scene.holds_vip("lb1"), what="the healthier peer owns it")
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    chain = scene.lb1.ask("why", "vip", "vip", check=False).stdout
+    assert "on standby" in chain
+
+
+def test_a_paused_node_says_so_and_applies_nothing(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    lb1.ask("pause")
+    scene.kill_server(2)
+    eventually(
+        lambda: "no answer" in lb1.ask("status", check=False).stdout or "down" in lb1.ask("status", check=False).stdout
+    )
+    paused = lb1.ask("status", check=False)
+    assert paused.stdout.startswith("PAUSED")
+    assert paused.returncode == 1
+    assert "out" not in without_counts(scene.ruleset()).split("servers4")[1].split("}")[0]
+    lb1.ask("resume")
+    eventually(lambda: scene.served_by() == {"web1"})
