@@ -12,7 +12,7 @@ Invariants: one Effective per member, in order; weight above 0 exactly with duty
 answers, whatever happened before: all memory is in the members. Time enters only by slow start.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -103,15 +103,16 @@ class Selection:
 
 
 def select(rule: PoolRule, members: Iterable[Member], now: Instant) -> Selection:
-    """Decide on all members of a pool at once."""
+    """Decide on all members of a pool at once. Names need not differ: a server may serve on two ports."""
     members = tuple(members)
-    candidates = [m for m in members if m.admin is AdminState.READY and m.weight > 0]
+    candidates = [m for m in members if _may_serve(m)]
     proven = any(m.health is Health.UP for m in candidates)
     waiting = any(m.health is Health.UNKNOWN for m in candidates)
-    suspected = suspicious_falls(rule, candidates)
+    suspected = suspicious_falls(rule, members)
     keep_last = rule.keep_last and not (proven or waiting or suspected)
     decided = tuple(
-        _effective(rule, member, _duty(member, proven, member.name in suspected, keep_last), now) for member in members
+        _effective(rule, member, _duty(member, proven, place in suspected, keep_last), now)
+        for place, member in enumerate(members)
     )
     serving = any(member.duty is Duty.SERVE for member in decided)
     return Selection(
@@ -122,23 +123,27 @@ def select(rule: PoolRule, members: Iterable[Member], now: Instant) -> Selection
     )
 
 
-def suspicious_falls(rule: PoolRule, candidates: Iterable[Member]) -> frozenset[str]:
-    """The members that fell so many at once that the checker is the likelier culprit."""
-    candidates = tuple(candidates)
+def suspicious_falls(rule: PoolRule, members: Sequence[Member]) -> frozenset[int]:
+    """The places of the members that fell so many at once that the checker is the likelier culprit."""
     if rule.panic_threshold == 0:
         return frozenset()
-    falls = sorted((m.since.us, m.name) for m in candidates if m.health is Health.DOWN and m.since is not None)
+    candidates = [(place, m) for place, m in enumerate(members) if _may_serve(m)]
+    falls = sorted((m.since.us, place) for place, m in candidates if m.health is Health.DOWN and m.since is not None)
     enough = round(rule.panic_threshold * len(candidates), 9)  # 0.29 of 100 is 29, not 28.999999999999996
     window = rule.panic_window // timedelta(microseconds=1)
-    suspected: set[str] = set()
+    suspected: set[int] = set()
     first = 0
     for last, (at, _) in enumerate(falls):
         while at - falls[first][0] > window:
             first += 1
         count = last - first + 1
         if count > enough and count >= MIN_SUSPICIOUS_FALLS:
-            suspected.update(name for _, name in falls[first : last + 1])
+            suspected.update(place for _, place in falls[first : last + 1])
     return frozenset(suspected)
+
+
+def _may_serve(member: Member) -> bool:
+    return member.admin is AdminState.READY and member.weight > 0
 
 
 def _outlook(*, suspected: bool, proven: bool, waiting: bool, serving: bool) -> Outlook:
