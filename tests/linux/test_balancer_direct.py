@@ -124,6 +124,22 @@ def test_flows_beyond_the_maps_room_go_where_their_hash_says_and_stay_there(
         client.ask("close_flow", name=name)
 
 
+@pytest.mark.req("B-14")
+@BOTH
+def test_a_running_flow_loses_nothing_to_fifty_changes(direct: World, family: int) -> None:
+    direct.balance(trio(DIRECT, family=family, protocol=Protocol.UDP))
+    direct.agents["client"].ask("start_stream", name="s", address=VIP[family], port=80)
+    for number in range(50):
+        direct.balance(
+            trio(DIRECT, family=family, protocol=Protocol.UDP, weights=(1000, 1000 + number, 500)),
+            *([trio(DIRECT, family=family)] if number % 2 else []),
+        )
+    found = direct.agents["client"].ask("stop_stream", name="s")
+    assert found["sent"] > 100
+    assert len(found["answers"]) == found["sent"]
+    assert len(set(found["answers"])) == 1
+
+
 @pytest.mark.req("D-30")
 @EITHER
 def test_weights_are_shares_of_new_flows(direct: World, protocol: Protocol) -> None:

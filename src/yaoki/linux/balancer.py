@@ -31,7 +31,7 @@ from yaoki.lb.why import Flow
 from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
 from yaoki.linux.conntrack import Conntrack, Place
 from yaoki.linux.nftables_elements import DirectMaps
-from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, take
+from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, take
 from yaoki.linux.nftables_keys import flow_key
 from yaoki.linux.nftables_names import (
     DIRECT,
@@ -245,9 +245,10 @@ def _foundation(after: Inventory) -> Iterator[str]:
             after.tables.add(table)
     after.foreign.clear()
     for interface in sorted({service.interface for service in direct}):
-        if interface_name(interface) not in after.hooked:
-            yield from nftables_direct.hook_commands(interface)
-            after.hooked.add(interface_name(interface))
+        hook = present_hook(interface)
+        if hook not in after.hooked:
+            yield from nftables_direct.hook_commands(interface, hook)
+            after.hooked.add(hook)
     routed = {s.interface for s in services if not is_direct(s) and s.key.family is Family.IPV6}
     for interface in sorted(routed - after.routed):
         yield f'add element {TRANSLATION} routed {{ "{interface}" }}'
@@ -257,10 +258,12 @@ def _foundation(after: Inventory) -> Iterator[str]:
 
 
 def _clearance(after: Inventory) -> Iterator[str]:
-    """Hooks that no service needs any more."""
-    used = {interface_name(f.service.interface) for f in after.services.values() if is_direct(f.service)}
-    for name in sorted(after.hooked - used):
-        yield from nftables_direct.unhook_commands(name)
+    """Hooks that no service needs any more, and those of interfaces that are gone."""
+    interfaces = {found.service.interface for found in after.services.values() if is_direct(found.service)}
+    used = {present_hook(interface) for interface in interfaces}
+    names = {interface_name(interface) for interface in interfaces}
+    for hook in sorted(after.hooked - used):
+        yield from nftables_direct.unhook_commands(hook, whole=hook.partition("/")[0] not in names)
     after.hooked &= used
 
 

@@ -73,12 +73,13 @@ def skeleton() -> Iterator[str]:
         yield f"add map {DIRECT} fragments{family.value} {{ {fragments}; size {FRAGMENTED}; }}"
 
 
-def hook(interface: str) -> dict[str, tuple[str, ...]]:
-    """What one interface needs, by chain: the ingress hook, the way out, and the fragments that bear no ports."""
+def hook_commands(interface: str, hook: str) -> Iterator[str]:
+    """Hook in at an interface: the ingress hook by its name, the way out, and the fragments that bear no ports. The
+    hook itself must not be there yet; the rest may be left from an interface of the same name."""
     name = interface_name(interface)
     out = f'fwd to "{interface}"'
-    return {
-        f"ingress/{name}": (
+    chains = {
+        f"ingress/{hook}": (
             "meta pkttype != host accept",
             *(f"{FRAGMENT[family].is_later} goto fragment/{name}" for family in Family),
             "ip daddr . meta l4proto . th dport vmap @services4",
@@ -98,27 +99,19 @@ def hook(interface: str) -> dict[str, tuple[str, ...]]:
             *(f"ether daddr set {key.later} map @fragments{family.value} {out}" for family, key in FRAGMENT.items()),
         ),
     }
-
-
-def hook_commands(interface: str) -> Iterator[str]:
-    """Put the hook of an interface there; it must not be there yet."""
-    name = interface_name(interface)
     spec = f'type filter hook ingress device "{interface}" priority {DIRECT_PRIORITY}; policy accept;'
-    for chain in (f"send/{name}", f"fragment/{name}"):
-        yield f"add chain {DIRECT} {chain}"
+    for chain in chains:
+        yield f"add chain {DIRECT} {chain}" + (f" {{ {spec} }}" if chain.startswith("ingress/") else "")
         yield f"flush chain {DIRECT} {chain}"
-    yield f"add chain {DIRECT} ingress/{name} {{ {spec} }}"
-    for chain, rules in hook(interface).items():
-        for rule in rules:
-            yield f"add rule {DIRECT} {chain} {rule}"
+    yield from (f"add rule {DIRECT} {chain} {rule}" for chain, rules in chains.items() for rule in rules)
 
 
-def unhook_commands(name: str) -> Iterator[str]:
-    """Take a hook away, by the name of its interface in our names; no service may use it any more."""
-    for chain in (f"ingress/{name}", f"send/{name}", f"fragment/{name}"):
-        yield f"flush chain {DIRECT} {chain}"
-    for chain in (f"ingress/{name}", f"send/{name}", f"fragment/{name}"):
-        yield f"delete chain {DIRECT} {chain}"
+def unhook_commands(hook: str, *, whole: bool) -> Iterator[str]:
+    """Take a hook away, by its name; `whole`: with all else of its interface, which no service may use any more."""
+    name = hook.partition("/")[0]
+    chains = [f"ingress/{hook}", *([f"send/{name}", f"fragment/{name}"] if whole else [])]
+    yield from (f"flush chain {DIRECT} {chain}" for chain in chains)
+    yield from (f"delete chain {DIRECT} {chain}" for chain in chains)
 
 
 def render(service: VirtualService, rendering: str, *, flows: int = FLOWS) -> Objects:

@@ -3,6 +3,7 @@
 Rules are not compared: the digest beside a service says what they were made from.
 """
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from yaoki.core.address import Family, parse_address
 from yaoki.lb.plan import ActualService
 from yaoki.lb.service import Protocol, RealServer, ServiceKey
-from yaoki.linux.nftables_names import DIRECT, REFUSAL, TABLES, TRANSLATION, address_of, interface_name, wire_key
+from yaoki.linux.nftables_names import DIRECT, REFUSAL, TABLES, TRANSLATION, address_of, hook_name, wire_key
 from yaoki.linux.nftables_nat import SPACES
 from yaoki.linux.nftables_objects import NOTHING, Element, Objects
 from yaoki.linux.nftables_record import read_server, read_service
@@ -46,7 +47,7 @@ class Inventory:
     objects: dict[ServiceKey, ServiceObjects] = field(default_factory=dict)
     services: dict[ServiceKey, ActualService] = field(default_factory=dict)
     hooked: set[str] = field(default_factory=set)
-    """Names of ingress hooks' interfaces, in the form of `interface_name`."""
+    """Ingress hooks, in the form of `hook_name`."""
     routed: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
     """Tables that are there in the present rendering."""
@@ -89,6 +90,14 @@ def take(session: NftSession, rendering: str) -> Inventory:
     return inventory
 
 
+def present_hook(interface: str) -> str:
+    """What the hook of an interface is called as things are; of one that is not there, what nothing is called."""
+    try:
+        return hook_name(interface, socket.if_nametoindex(interface))
+    except OSError:
+        return hook_name(interface, 0)
+
+
 def _take_table(session: NftSession, table: str, listing: list[tuple[str, str]], inventory: Inventory) -> None:
     parts: dict[ServiceKey, _Part] = {}
     for kind, name in listing:
@@ -120,7 +129,7 @@ def _complete(inventory: Inventory) -> None:
             record = read_service(element.comment, key, tuple(_servers(objects)))
             if record is not None:
                 digest, service = record
-                hooked = table == TRANSLATION or interface_name(service.interface) in inventory.hooked
+                hooked = table == TRANSLATION or present_hook(service.interface) in inventory.hooked
                 inventory.services[key] = ActualService(service, digest, hooked)
 
 

@@ -68,6 +68,12 @@ def interface_name(interface: str) -> str:
     return "".join(char if char in _ALLOWED else f"_{ord(char):02x}" for char in interface)
 
 
+def hook_name(interface: str, index: int) -> str:
+    """The place of a hook. The index is part of it: rules send to an index, and an interface that was removed and came
+    back has another."""
+    return f"{interface_name(interface)}/{index}"
+
+
 def address_of(name: str) -> IPAddress:
     """Back from `address_name`. Raises ValueError for what is no address."""
     try:
