@@ -92,6 +92,10 @@ class Segment:
     def add(self, name: str, number: int) -> None:
         """A machine with 192.0.2.number and fe80::number on its eth0."""
         self._namespace(name)
+        self.plug(name, number)
+
+    def plug(self, name: str, number: int) -> None:
+        """Give a machine its eth0."""
         inside, net = self.namespace(name), self.namespace("net")
         ip("-n", inside, "link", "add", "eth0", "address", MAC.format(number), "type", "veth",
            "peer", "name", name, "netns", net)  # fmt: skip
@@ -225,6 +229,11 @@ class RunningSpeaker:
         last = [status.state for status in self.statuses if status.router.family is family]
         return last[-1] if last else None
 
+    def hears(self, priority: int) -> bool:
+        """Whether a peer of this priority was reported."""
+        self.listen()
+        return any(status.peer_priority == priority for status in self.statuses)
+
     def told(self, kind: type[EventBody]) -> list[EventBody]:
         self.listen()
         return [body for body in self.events if isinstance(body, kind)]
@@ -249,4 +258,12 @@ def eventually(condition: Callable[[], bool], what: str, *, within: float = PATI
     until = time.monotonic() + within
     while not condition():
         assert time.monotonic() < until, f"not within {within} s: {what}"
+        time.sleep(0.02)
+
+
+def never(condition: Callable[[], bool], what: str, *, within: float) -> None:
+    """As long as this, `condition` does not come true."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        assert not condition(), what
         time.sleep(0.02)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,18 @@ import pytest
 from tests.runtime.speakers import VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, params
 from yaoki.core.address import BROADCAST, Family, MacAddress
 from yaoki.node.messages import RouterState
-from yaoki.node.speaker_events import AddressNotOurs, OrderUnreadable
+from yaoki.node.speaker_events import AddressNotOurs, KernelRefused, OrderUnreadable
 from yaoki.packet import arp, ethernet, ipv4, ipv6, neighbour
 from yaoki.vrrp.advertisement import Rejection
-from yaoki.vrrp.events import AddressLost, BecameActive, PacketRejected, Reason, SecondOwnerSuspected
+from yaoki.vrrp.events import (
+    AddressLost,
+    BecameActive,
+    ChecksumFormLearnt,
+    PacketRejected,
+    Reason,
+    SecondOwnerSuspected,
+)
+from yaoki.vrrp.params import ChecksumForm
 
 pytestmark = pytest.mark.netns
 
@@ -221,6 +229,43 @@ def test_sub_second_is_kept_at_10_ms(segment: Segment, tmp_path: Path) -> None:
     time.sleep(3)
     assert b.told(BecameActive) == []
     assert a.told(SecondOwnerSuspected) == []
+
+
+@pytest.mark.rfc("9568", "5.2.8")
+def test_form_of_the_checksum_is_learnt_from_a_peer_that_leaves_the_pseudo_header_out(
+    segment: Segment, tmp_path: Path
+) -> None:
+    a, b = (segment.speaker(name, run_dir(tmp_path, name)) for name in ("a", "b"))
+    a.configure(params(150, checksum=ChecksumForm.MESSAGE_ONLY))
+    b.configure(params(100))
+    eventually(lambda: b.told(ChecksumFormLearnt) != [] and segment.holders(VIP) == ["a"], "b learns the form")
+    assert a.release() == 0
+    eventually(lambda: segment.holders(VIP) == ["b"], "b owns")
+    again = segment.speaker("a", run_dir(tmp_path, "a"))
+    again.configure(params(50, checksum=ChecksumForm.MESSAGE_ONLY))
+    eventually(lambda: again.hears(100), "and is understood")
+    assert again.told(ChecksumFormLearnt) == []
+
+
+def test_what_the_kernel_refuses_is_told_and_tried_again(segment: Segment, tmp_path: Path) -> None:
+    segment.sysctl("a", "net.ipv6.conf.eth0.disable_ipv6", "1")
+    a = segment.speaker("a", run_dir(tmp_path, "a"))
+    # With an address to send from it does not wait for the interface to have one.
+    a.configure(params(150), replace(params(150, family=Family.IPV6), source=IPv6Address("fe80::11")))
+    eventually(lambda: a.told(KernelRefused) != [], "it was told")
+    eventually(lambda: segment.holders(VIP) == ["a"], "the other family is not held up")
+    segment.sysctl("a", "net.ipv6.conf.eth0.disable_ipv6", "0")
+    ip("-n", segment.namespace("a"), "address", "add", "fe80::11/64", "dev", "eth0", "nodad")
+    eventually(lambda: segment.holders(VIP_6) == ["a"], "it works as soon as the kernel allows it", within=60)
+
+
+def test_interface_that_is_made_anew_is_spoken_on_again(segment: Segment, tmp_path: Path) -> None:
+    a, b = pair(segment, tmp_path)
+    ip("-n", segment.namespace("a"), "link", "del", "eth0")
+    eventually(lambda: b.state() is ACTIVE and b.state(Family.IPV6) is ACTIVE, "b takes over")
+    assert a.state() is RouterState.INITIALIZE
+    segment.plug("a", 11)
+    eventually(lambda: settled(segment, "a", a=a, b=b), "a owns both again")
 
 
 # --- on the wire ------------------------------------------------------------------------------------------------------

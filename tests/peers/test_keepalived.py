@@ -1,0 +1,245 @@
+"""Our speaker beside a real keepalived (Debian 12: 2.2.7): elections, hand-overs and heals, in both directions.
+
+Debian's 2.2.7 has no `v3_checksum_as_v2`, so as a peer it knows the checksum with the pseudo-header only; the test of
+the other form runs where keepalived has the keyword, and shows in any case that our choice of form decides.
+"""
+
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.speakers import MAC, VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, never, params
+from yaoki.core.address import Family
+from yaoki.node.messages import RouterState
+from yaoki.vrrp.events import BecameActive, ChecksumFormLearnt, PacketRejected, Reason
+from yaoki.vrrp.params import ChecksumForm, RouterParams
+
+pytestmark = [pytest.mark.netns, pytest.mark.peers]
+
+LINK_LOCAL_VIP = "fe80::50/64"
+OURS, THEIRS = 12, 11
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way to speak VRRP."""
+
+    name: str
+    version: int
+    family: Family
+    interval: timedelta
+    lines: str = ""
+
+    @property
+    def vips(self) -> tuple[str, ...]:
+        return (VIP,) if self.family is Family.IPV4 else (LINK_LOCAL_VIP, VIP_6)
+
+    def configuration(self, priority: int) -> str:
+        return f"""
+            vrrp_instance web {{
+                interface eth0
+                virtual_router_id 51
+                version {self.version}
+                priority {priority}
+                advert_int {self.interval.total_seconds():g}
+                {self.lines}
+                virtual_ipaddress {{
+                    {" ".join(vip + chr(10) for vip in self.vips)}
+                }}
+            }}
+        """
+
+    def params(self, priority: int, checksum: ChecksumForm = ChecksumForm.AS_HEARD) -> RouterParams:
+        return params(
+            priority,
+            family=self.family,
+            interval=self.interval,
+            version=self.version,
+            vips=self.vips,
+            checksum=checksum,
+        )
+
+
+TENTH, SECOND = timedelta(milliseconds=100), timedelta(seconds=1)
+VERSION_3 = Kind("version 3, IPv4", 3, Family.IPV4, TENTH)
+PLAIN = Kind("version 3, IPv4, checksum of the message only", 3, Family.IPV4, TENTH, "v3_checksum_as_v2")
+KINDS = [Kind("version 2", 2, Family.IPV4, SECOND), VERSION_3, Kind("version 3, IPv6", 3, Family.IPV6, TENTH), PLAIN]
+
+
+class Keepalived:
+    """A keepalived on machine "k", which can be stopped and started again."""
+
+    def __init__(self, segment: Segment, directory: Path, configuration: str) -> None:
+        self._segment = segment
+        self._directory = directory
+        self._configuration = configuration
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        path = self._directory / "keepalived.conf"
+        path.write_text(self._configuration)
+        pids = [f"--{name}={self._directory / name}" for name in ("pid", "vrrp_pid")]
+        self._process = self._segment.run(
+            "k", "keepalived", "--vrrp", "--dont-fork", "--log-console", f"--use-file={path}", *pids
+        )
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(30)
+
+
+def knows(keyword: str) -> bool:
+    binary = shutil.which("keepalived")
+    return binary is not None and keyword.encode() in Path(binary).read_bytes()
+
+
+@dataclass(slots=True)
+class Scene:
+    """A keepalived and a speaker of ours on one segment, and a client that knows the VIP."""
+
+    segment: Segment
+    directory: Path
+    kind: Kind
+
+    def keepalived(self, priority: int, lines: str = "") -> Keepalived:
+        configuration = self.kind.configuration(priority).replace("virtual_ipaddress", f"{lines}\nvirtual_ipaddress")
+        keepalived = Keepalived(self.segment, self.directory, configuration)
+        keepalived.start()
+        return keepalived
+
+    def speaker(self, priority: int, checksum: ChecksumForm = ChecksumForm.AS_HEARD) -> RunningSpeaker:
+        speaker = self.segment.speaker("y", self.directory)
+        speaker.configure(self.kind.params(priority, checksum))
+        return speaker
+
+    def held_by(self, *names: str) -> bool:
+        return all(self.segment.holders(vip) == list(names) for vip in self.kind.vips)
+
+    def only(self, name: str) -> None:
+        eventually(lambda: self.held_by(name), f"only {name} owns", within=30)
+
+    def isolate(self, isolated: bool) -> None:
+        """Let k and y not hear each other, while the client hears both."""
+        for name in ("k", "y"):
+            words = ("link", "set", "dev", name, "type", "bridge_slave", "isolated", "on" if isolated else "off")
+            ip("-n", self.segment.namespace("net"), *words)
+
+    def client_believes(self) -> str | None:
+        """The MAC that the client has for the VIP."""
+        vip = self.kind.vips[-1].partition("/")[0]
+        entries = json.loads(ip("-n", self.segment.namespace("c"), "-j", "neighbour", "show", vip) or "[]")
+        return next((entry.get("lladdr") for entry in entries), None)
+
+    def client_asks(self) -> None:
+        vip = self.kind.vips[-1].partition("/")[0]
+        command = ["ip", "netns", "exec", self.segment.namespace("c"), "ping", "-c1", "-W1", vip]
+        eventually(
+            lambda: subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0, "ping"
+        )
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
+    kind: Kind = request.param
+    if kind.lines and not knows(kind.lines):
+        pytest.skip(f"this keepalived has no {kind.lines}")
+    with Segment() as segment:
+        for name, number in (("k", THEIRS), ("y", OURS), ("c", 13)):
+            segment.add(name, number)
+        yield Scene(segment, tmp_path, kind)
+
+
+@pytest.mark.req("B-05")
+def test_we_stand_by_take_over_when_keepalived_stops_and_give_back(scene: Scene) -> None:
+    keepalived = scene.keepalived(150)
+    scene.only("k")
+    speaker = scene.speaker(100)
+    eventually(lambda: speaker.state(scene.kind.family) is RouterState.BACKUP, "we stand by")
+    eventually(lambda: speaker.hears(150), "we hear it")
+    keepalived.stop()
+    scene.only("y")
+    (became,) = speaker.told(BecameActive)
+    assert isinstance(became, BecameActive)
+    assert became.reason is Reason.ACTIVE_RELEASED, "priority zero was understood"
+    keepalived.start()
+    scene.only("k")
+    eventually(lambda: speaker.state(scene.kind.family) is RouterState.BACKUP, "we gave way")
+    assert speaker.told(PacketRejected) == []
+
+
+@pytest.mark.req("B-05")
+def test_keepalived_stands_by_takes_over_when_we_stop_and_gives_back(scene: Scene) -> None:
+    speaker = scene.speaker(150)
+    scene.only("y")
+    scene.keepalived(100)
+    # Longer than its down timer, which it would run out of if it did not understand us.
+    patience = 4 * scene.kind.interval.total_seconds() + 2
+    never(lambda: not scene.held_by("y"), "keepalived owns beside us", within=patience)
+    assert speaker.release() == 0
+    scene.only("k")
+    again = scene.speaker(150)
+    scene.only("y")
+    assert again.told(PacketRejected) == []
+
+
+@pytest.mark.req("B-07")
+@pytest.mark.parametrize("winner", ["k", "y"])
+def test_after_a_healed_partition_the_client_believes_the_winner(scene: Scene, winner: str) -> None:
+    scene.isolate(True)
+    scene.keepalived(150 if winner == "k" else 100)
+    scene.only("k")
+    speaker = scene.speaker(100 if winner == "k" else 150)
+    eventually(lambda: scene.held_by("k", "y"), "both own, cut off from each other", within=30)
+    scene.client_asks()
+    scene.isolate(False)
+    scene.only(winner)
+    mac = MAC.format(THEIRS if winner == "k" else OURS)
+    eventually(lambda: scene.client_believes() == mac, "the client was told", within=2)
+    assert speaker.told(PacketRejected) == []
+
+
+@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+def test_form_of_the_checksum_decides_whether_keepalived_understands(scene: Scene) -> None:
+    scene.keepalived(100)
+    scene.only("k")
+    speaker = scene.speaker(150, ChecksumForm.MESSAGE_ONLY)
+    eventually(lambda: scene.held_by("k", "y"), "it takes nothing we say, both own")
+    speaker.configure(scene.kind.params(150, ChecksumForm.PSEUDO_HEADER))
+    scene.only("y")
+
+
+@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+def test_form_of_keepalived_is_the_one_we_begin_with(scene: Scene) -> None:
+    scene.keepalived(150)
+    scene.only("k")
+    speaker = scene.speaker(100)
+    eventually(lambda: speaker.hears(150), "we hear it")
+    assert speaker.told(ChecksumFormLearnt) == []
+
+
+@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+def test_sticky_keepalived_keeps_what_it_owns_until_it_stops(scene: Scene) -> None:
+    keepalived = scene.keepalived(100, "nopreempt\nstate BACKUP")
+    scene.only("k")
+    scene.speaker(150)
+    scene.only("y")
+    keepalived.stop()
+    scene.only("y")
+
+
+@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+def test_equal_priorities_are_settled_by_the_greater_address(scene: Scene) -> None:
+    scene.isolate(True)
+    scene.keepalived(100)
+    scene.speaker(100)
+    eventually(lambda: scene.held_by("k", "y"), "both own, cut off from each other", within=30)
+    scene.isolate(False)
+    scene.only("y")
