@@ -14,7 +14,9 @@ import select
 import signal
 import subprocess
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from yaoki.checks import script
 from yaoki.checks.check import ScriptParams
@@ -95,10 +97,23 @@ class _Output:
             os.close(self.fd)
 
 
+class _Account(NamedTuple):
+    uid: int
+    gid: int
+    groups: list[int]
+
+
+@cache
+def _account(name: str) -> _Account:
+    """Looked up once: the answer may have to come over a network. Raises KeyError, which is asked again."""
+    entry = pwd.getpwnam(name)
+    return _Account(entry.pw_uid, entry.pw_gid, os.getgrouplist(name, entry.pw_gid))
+
+
 def _start(job: Job, params: ScriptParams, cookie: str, output: int) -> subprocess.Popen[bytes]:
     """Raises KeyError for an unknown account, OSError if the program cannot be run."""
-    account = pwd.getpwnam(params.user)
-    other = account.pw_uid != os.geteuid()
+    account = _account(params.user)
+    other = account.uid != os.geteuid()
     process = subprocess.Popen(
         params.command,
         stdin=subprocess.DEVNULL,
@@ -106,9 +121,9 @@ def _start(job: Job, params: ScriptParams, cookie: str, output: int) -> subproce
         stderr=output,
         cwd="/",
         env={**script.environment(job.spec, PATH), COOKIE: cookie},
-        user=account.pw_uid if other else None,
-        group=account.pw_gid if other else None,
-        extra_groups=os.getgrouplist(params.user, account.pw_gid) if other else None,
+        user=account.uid if other else None,
+        group=account.gid if other else None,
+        extra_groups=account.groups if other else None,
         start_new_session=True,
     )
     _running[process.pid] = process
