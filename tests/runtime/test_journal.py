@@ -23,7 +23,7 @@ DECISIONS = Decisions(
 def test_what_is_written_is_read_by_the_next_process(tmp_path: Path) -> None:
     first = Journal(tmp_path / "state")
     first.change(decisions=DECISIONS, sysctls=(("net/ipv4/ip_forward", "0"),), starts=3)
-    first.prove(plan())
+    first.keep_last_good(plan())
     first.try_out(Trial("g2", 1, "KeyError"))
     second = Journal(tmp_path / "state")
     assert second.content == JournalContent(DECISIONS, Trial("g2", 1, "KeyError"), (("net/ipv4/ip_forward", "0"),), 3)
@@ -55,7 +55,7 @@ def test_a_write_that_fails_leaves_the_file_before_it(tmp_path: Path) -> None:
 
 def test_removing_leaves_no_directory(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "state")
-    journal.prove(plan())
+    journal.keep_last_good(plan())
     journal.change(starts=1)
     journal.remove()
     assert not (tmp_path / "state").exists()

@@ -22,7 +22,7 @@ from yaoki.core.agenda import Agenda
 from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
 from yaoki.core.instant import Deadline, Instant, earliest
 from yaoki.core.machine import TimerFired
-from yaoki.lb.service import Desired, Forward, VirtualService
+from yaoki.lb.service import Desired, Forward
 from yaoki.node.balancer_wish import BalancerWish
 from yaoki.node.brain_events import (
     NeighbourResolved,
@@ -92,10 +92,12 @@ class Brain:
         self._pools_of: dict[CheckId, tuple[PoolKey, ...]] = {}
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
-        self._services: dict[PoolKey, VirtualService] = {}
-        self._failed: frozenset[str] = frozenset()
+        self._pools_by_service: dict[str, tuple[ServicePool, ...]] = {}
+        self._failed: set[str] = set()
+        self._unspoken: set[PoolKey] = set()
         self._desired = Desired()
         self._changed = False
+        self._followed = False
 
     # --- the machine --------------------------------------------------------------------------------------------------
 
@@ -198,15 +200,15 @@ class Brain:
         if first and self._found is not None:
             self._adopt(now, self._found)
         self._index_checks()
-        self._services = {key: held for key, held in self._services.items() if key in self.pools}
         wanted = {params.key for params in plan.routers}
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
         effects: list[BrainEffect] = [adopted, *self._configure_checks(because), *self._watch()]
         for key in before.keys() - self.pools.keys():
             self._agenda.set(key, None)
+            self._unspoken.discard(key)
         self.balancer.because(because)
         self.routers.new_plan(now, plan, because)
-        self._changed = True
+        self._changed, self._followed = True, False
         effects += self._decide(now, self.pools, because)
         return effects
 
@@ -228,6 +230,11 @@ class Brain:
                 for check in server.checks:
                     index.setdefault(check, {})[key] = None
         self._pools_of = {check: tuple(keys) for check, keys in index.items()}
+        by_service: dict[str, list[ServicePool]] = {}
+        for pool in self.pools.values():
+            by_service.setdefault(pool.plan.name, []).append(pool)
+        self._pools_by_service = {name: tuple(pools) for name, pools in by_service.items()}
+        self._failed &= by_service.keys()
         self.verdicts = {check: v for check, v in self.verdicts.items() if check in self._pools_of}
 
     def _configure_checks(self, because: EventId | None) -> list[BrainEffect]:
@@ -268,7 +275,8 @@ class Brain:
             return []
         self.verdicts[verdict.check] = verdict
         evidence = verdict.finding.evidence
-        return self._decide(now, {key: self.pools[key] for key in keys}, verdict.because, evidence)
+        pools = {key: self.pools[key] for key in keys}
+        return self._decide(now, pools, verdict.because, evidence, touched=verdict.check)
 
     def _neighbour(self, now: Instant, found: NeighbourFound) -> list[BrainEffect]:
         """A MAC that is gone is kept: whether the server lives is for its checks to say."""
@@ -314,16 +322,27 @@ class Brain:
     # --- deciding -----------------------------------------------------------------------------------------------------
 
     def _decide(
-        self, now: Instant, pools: dict[PoolKey, ServicePool], because: EventId | None, evidence: str = ""
+        self,
+        now: Instant,
+        pools: dict[PoolKey, ServicePool],
+        because: EventId | None,
+        evidence: str = "",
+        *,
+        touched: CheckId | None = None,
     ) -> list[BrainEffect]:
         """Decide on some pools anew; tell what changed, down to the priorities that follow from it."""
         effects: list[BrainEffect] = []
         causes: dict[str, EventId | None] = {}
         for key, pool in pools.items():
             before = pool.selection
-            selection = pool.decide(now, self.verdict_of, self.decisions)
+            selection = pool.decide(now, self.verdict_of, self.decisions, touched=touched)
             self._agenda.set(key, selection.deadline)
-            self._note_service(key, pool.virtual_service(self.macs.get))
+            if selection.outlook is Outlook.UNPROVEN and self._is_served(pool):
+                self._unspoken.add(key)
+            else:
+                self._unspoken.discard(key)
+            if touched is None or before is None or selection.members != before.members:
+                self._changed = pool.render(self.macs.get) or self._changed
             cause = because
             for body in selected(pool.plan, before, selection, evidence):
                 event = self._event(now, Emit(body, cause))
@@ -332,17 +351,15 @@ class Brain:
             if cause != because:
                 self.balancer.because(cause)
                 causes[key.service] = cause
-        return effects + self._follow(now, causes)
+        return effects + self._follow(now, causes, {key.service for key in pools})
 
-    def _note_service(self, key: PoolKey, service: VirtualService) -> None:
-        if self._services.get(key) != service:
-            self._services[key] = service
-            self._changed = True
-
-    def _follow(self, now: Instant, causes: dict[str, EventId | None]) -> list[BrainEffect]:
+    def _follow(self, now: Instant, causes: dict[str, EventId | None], services: set[str]) -> list[BrainEffect]:
         """Let the priorities follow the services that have failed or work again."""
-        if causes or self._changed:
-            self._failed = self._failed_services()
+        failed = {name for name in services if self._has_failed(name)}
+        if not causes and failed == self._failed & services and self._followed:
+            return []
+        self._failed = (self._failed - services) | failed
+        self._followed = True
         events: list[BrainEffect] = []
         for wanted in self.routers.tracked(self._failed, causes):
             event = self._event(now, wanted)
@@ -350,24 +367,26 @@ class Brain:
             events.append(event)
         return events
 
+    def _has_failed(self, service: str) -> bool:
+        """Whether a service is to be served and has no server up on any address."""
+        pools = [pool for pool in self._pools_by_service.get(service, ()) if self._is_served(pool)]
+        return bool(pools) and all(pool.selection is not None and pool.selection.failed for pool in pools)
+
     def verdict_of(self, check: CheckId) -> Verdict:
         """What is known of a check; nothing before its first verdict."""
         verdict = self.verdicts.get(check)
         return Verdict() if verdict is None else Verdict(verdict.health, verdict.at)
 
-    def _failed_services(self) -> frozenset[str]:
-        """Services that are to be served and have no server up on any address."""
-        served = {pool.plan.name for pool in self._served()}
-        working = {p.plan.name for p in self._served() if p.selection is None or not p.selection.failed}
-        return frozenset(served - working)
+    def _is_served(self, pool: ServicePool) -> bool:
+        return self.decisions.enabled(pool.plan.name, pool.plan.enabled)
 
     def _served(self) -> Iterable[ServicePool]:
-        return (p for p in self.pools.values() if self.decisions.enabled(p.plan.name, p.plan.enabled))
+        return filter(self._is_served, self.pools.values())
 
     def desired(self) -> Desired:
         """What the balancer plane shall have."""
         if self._changed:
-            self._desired = Desired(tuple(self._services[pool.key] for pool in self._served()))
+            self._desired = Desired(tuple(pool.service for pool in self._served() if pool.service is not None))
             self._changed = False
         return self._desired
 
@@ -377,12 +396,8 @@ class Brain:
         if self.plan is None or self.decisions.paused or self.stopping:
             return []
         effects: list[BrainEffect] = [*self.balancer.apply(now, self.desired())]
-        effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=self._checks_spoken)
+        effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=not self._unspoken)
         return effects
-
-    def _checks_spoken(self) -> bool:
-        selections = (pool.selection for pool in self._served())
-        return all(selection is None or selection.outlook is not Outlook.UNPROVEN for selection in selections)
 
     def _stop(self, now: Instant, request: StopRequested) -> list[BrainEffect]:
         self.stopping = True

@@ -6,7 +6,7 @@ not in it, then waits for the tables, then asks for the rest.
 Invariant: apart from the first time and a repeat for a new speaker, nothing is sent that the speaker was told already.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import timedelta
 
 from yaoki.core.event import Emit, EventId
@@ -57,7 +57,7 @@ class RouterWish:
             for key in kept.keys() - keys:
                 kept.pop(key, None)
 
-    def tracked(self, failed: frozenset[str], causes: Mapping[str, EventId | None]) -> list[Emit]:
+    def tracked(self, failed: Set[str], causes: Mapping[str, EventId | None]) -> list[Emit]:
         """Follow the services that have failed; what to tell of priorities that change. `causes` are by service."""
         emits = []
         for params in self._wanted:
@@ -86,15 +86,13 @@ class RouterWish:
         """The priority that a router shall advertise now."""
         return self._priorities.get(params.key, params.priority)
 
-    def apply(
-        self, now: Instant, *, tables_ready: bool, checks_spoken: Callable[[], bool]
-    ) -> list[ConfigureRouters | SetPriority]:
+    def apply(self, now: Instant, *, tables_ready: bool, checks_spoken: bool) -> list[ConfigureRouters | SetPriority]:
         """What to tell the speaker now."""
         effects: list[ConfigureRouters | SetPriority] = []
         if self._hold_until is not None:
             held_long_enough = now >= self._hold_until
             warm = self._warm or self._told is not None
-            if held_long_enough or (tables_ready and (warm or checks_spoken())):
+            if held_long_enough or (tables_ready and (warm or checks_spoken)):
                 self._hold_until = None
                 effects += self._tell(self._wanted)
             elif self._told is not None:

@@ -6,7 +6,7 @@ until its own checks speak: the process before this one had its reasons.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from yaoki.checks.check import CheckId
@@ -15,7 +15,7 @@ from yaoki.core.instant import Instant
 from yaoki.lb.service import Forward, RealServer, ServiceKey, VirtualService, WhenAllDown
 from yaoki.node.decisions import Decisions
 from yaoki.pool.health import Verdict, all_of
-from yaoki.pool.member import Duty, Health, Member
+from yaoki.pool.member import AdminState, Duty, Health, Member
 from yaoki.pool.policy import Effective, PoolRule, Selection, select
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
@@ -37,86 +37,116 @@ class _Place:
     port: int
 
 
-@dataclass(slots=True)
 class ServicePool:
-    """The pool of one virtual service on one address. `selection` is the latest decision, None before the first."""
+    """The pool of one virtual service on one address.
 
-    plan: ServicePlan
-    rule: PoolRule
-    selection: Selection | None = None
-    _serving_since: dict[_Place, Instant] = field(default_factory=dict)
-    _presumed_down: set[_Place] = field(default_factory=set)
+    `selection` is the latest decision and `service` the same in the balancer plane's terms; both None before the first.
+    """
 
-    @property
-    def key(self) -> PoolKey:
-        return PoolKey(self.plan.name, self.plan.key)
+    def __init__(self, plan: ServicePlan, rule: PoolRule) -> None:
+        self.plan = plan
+        self.rule = rule
+        self.key = PoolKey(plan.name, plan.key)
+        self.selection: Selection | None = None
+        self.service: VirtualService | None = None
+        self._places = tuple(_Place(server.name, server.address, server.port) for server in plan.servers)
+        self._serving_since: list[Instant | None] = [None] * len(plan.servers)
+        self._presumed_down = [False] * len(plan.servers)
+        self._known: list[Verdict] | None = None
+        self._decisions: Decisions | None = None
+        self._decided: list[tuple[int, AdminState]] = []
 
     def adopt(self, found: VirtualService, now: Instant) -> None:
         """Start from what the kernel has: who serves there has long done so, who is out is presumed down."""
         long_ago = now - self.rule.slow_start
-        serving = {_Place(s.name, s.address, s.port) for s in found.servers if s.duty is Duty.SERVE and s.weight > 0}
-        out = {_Place(s.name, s.address, s.port) for s in found.servers if s.duty is Duty.OUT}
-        for server in self.plan.servers:
-            place = _place(server)
-            if place in serving:
-                self._serving_since[place] = long_ago
-            elif place in out:
-                self._presumed_down.add(place)
+        held = {_Place(server.name, server.address, server.port): server for server in found.servers}
+        for index, place in enumerate(self._places):
+            server = held.get(place)
+            if server is not None and server.duty is Duty.SERVE and server.weight > 0:
+                self._serving_since[index] = long_ago
+            self._presumed_down[index] = server is not None and server.duty is Duty.OUT
 
     def succeed(self, before: "ServicePool") -> None:
         """Take over from the pool of the plan before this one."""
         self.selection = before.selection
-        self._serving_since = dict(before._serving_since)
-        self._presumed_down = set(before._presumed_down)
+        self.service = before.service
+        held = {place: index for index, place in enumerate(before._places)}
+        for index, place in enumerate(self._places):
+            if place in held:
+                self._serving_since[index] = before._serving_since[held[place]]
+                self._presumed_down[index] = before._presumed_down[held[place]]
 
-    def health(self, server: ServerPlan, verdict: Callable[[CheckId], Verdict]) -> Verdict:
+    def known(self, index: int) -> Verdict:
         """What is known of a server: its checks, or how it was found."""
-        proven = all_of(tuple(verdict(check) for check in server.checks))
-        if proven.health is Health.UNKNOWN and _place(server) in self._presumed_down:
-            return Verdict(Health.DOWN)
-        return proven
+        assert self._known is not None, "decide comes first"
+        return self._known[index]
 
-    def decide(self, now: Instant, verdict: Callable[[CheckId], Verdict], decisions: Decisions) -> Selection:
-        """Decide anew on all servers; the result is also kept in `selection`."""
-        selection = select(self.rule, [self._member(server, verdict, decisions) for server in self.plan.servers], now)
-        self._serving_since = {
-            _place(server): effective.serving_since
-            for server, effective in zip(self.plan.servers, selection.members, strict=True)
-            if effective.serving_since is not None
-        }
-        self.selection = selection
-        return selection
+    def decide(
+        self,
+        now: Instant,
+        verdict: Callable[[CheckId], Verdict],
+        decisions: Decisions,
+        *,
+        touched: CheckId | None = None,
+    ) -> Selection:
+        """Decide anew on all servers; kept in `selection`, too. `touched`: nothing has changed but this check."""
+        self._learn(verdict, touched)
+        self._obey(decisions)
+        members = [
+            Member(server.name, weight, known.health, admin, known.since, since)
+            for server, (weight, admin), known, since in zip(
+                self.plan.servers, self._decided, self._known or (), self._serving_since, strict=True
+            )
+        ]
+        self.selection = select(self.rule, members, now)
+        self._serving_since = [effective.serving_since for effective in self.selection.members]
+        return self.selection
 
-    def virtual_service(self, mac: Callable[[IPAddress], MacAddress | None]) -> VirtualService:
-        """The latest decision in the balancer plane's terms."""
+    def render(self, mac: Callable[[IPAddress], MacAddress | None]) -> bool:
+        """Put the latest decision in the balancer plane's terms, in `service`; whether that changed it."""
         assert self.selection is not None, "decide comes first"
         plan = self.plan
-        servers = tuple(
-            _real_server(server, effective, mac)
-            for server, effective in zip(plan.servers, self.selection.members, strict=True)
-        )
-        return VirtualService(
+        service = VirtualService(
             plan.name,
             plan.key,
             interface=plan.interface,
             scheduler=plan.scheduler,
-            servers=servers,
+            servers=tuple(
+                _real_server(server, effective, mac)
+                for server, effective in zip(plan.servers, self.selection.members, strict=True)
+            ),
             persistence=plan.persistence,
             when_all_down=plan.when_all_down,
         )
+        if service == self.service:
+            return False
+        self.service = service
+        return True
 
-    def _member(self, server: ServerPlan, verdict: Callable[[CheckId], Verdict], decisions: Decisions) -> Member:
-        found = self.health(server, verdict)
-        if found.health is not Health.UNKNOWN and found.since is not None:
-            self._presumed_down.discard(_place(server))
-        return Member(
-            server.name,
-            decisions.weight(server.name, self.plan.name, server.weight),
-            found.health,
-            decisions.admin(server.name, self.plan.name),
-            found.since,
-            self._serving_since.get(_place(server)),
-        )
+    def _obey(self, decisions: Decisions) -> None:
+        """What people decided about each server; looked up again only when they decided something."""
+        if decisions is self._decisions:
+            return
+        self._decisions = decisions
+        name = self.plan.name
+        self._decided = [
+            (decisions.weight(server.name, name, server.weight), decisions.admin(server.name, name))
+            for server in self.plan.servers
+        ]
+
+    def _learn(self, verdict: Callable[[CheckId], Verdict], touched: CheckId | None) -> None:
+        """What the checks say of each server; a server presumed down is so until its own checks speak."""
+        if self._known is None:
+            self._known, touched = [Verdict()] * len(self._places), None
+        for index, server in enumerate(self.plan.servers):
+            if touched is not None and touched not in server.checks:
+                continue
+            found = all_of(tuple(verdict(check) for check in server.checks))
+            if found.health is not Health.UNKNOWN:
+                self._presumed_down[index] = False
+            elif self._presumed_down[index]:
+                found = Verdict(Health.DOWN)
+            self._known[index] = found
 
 
 def rule_of(plan: ServicePlan, longest_detection: Callable[[CheckId], timedelta]) -> PoolRule:
@@ -128,10 +158,6 @@ def rule_of(plan: ServicePlan, longest_detection: Callable[[CheckId], timedelta]
         slow_start=plan.slow_start,
         keep_last=plan.when_all_down is WhenAllDown.LAST_KNOWN,
     )
-
-
-def _place(server: ServerPlan) -> _Place:
-    return _Place(server.name, server.address, server.port)
 
 
 def _real_server(server: ServerPlan, effective: Effective, mac: Callable[[IPAddress], MacAddress | None]) -> RealServer:

@@ -18,7 +18,6 @@ from yaoki.node.brain_events import Part
 from yaoki.node.decisions import Decisions
 from yaoki.node.messages import RouterState
 from yaoki.node.service_pool import ServicePool
-from yaoki.pool.health import Verdict
 from yaoki.pool.member import AdminState, Health
 from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp.params import RouterParams
@@ -217,7 +216,7 @@ def _server(brain: Brain, pool: ServicePool, index: int, now: Instant) -> Server
     server = pool.plan.servers[index]
     assert pool.selection is not None, "a pool is decided on when it is made"
     effective = pool.selection.members[index]
-    known: Verdict = pool.health(server, brain.verdict_of)
+    known = pool.known(index)
     verdicts = [brain.verdicts[check] for check in server.checks if check in brain.verdicts]
     return ServerView(
         server.name,

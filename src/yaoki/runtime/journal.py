@@ -73,12 +73,11 @@ class Journal:
         """Note the plan on trial, or that none is. Raises OSError as `change` does."""
         self._become(replace(self.content, trial=trial))
 
-    def prove(self, plan: NodePlan) -> None:
-        """Keep the plan as the last good one; its trial is over. Raises OSError."""
+    def keep_last_good(self, plan: NodePlan) -> None:
+        """Keep the plan as the last good one; of a large site that takes a second. Raises OSError."""
         if plan != self.last_good:
             self._write_file(self._last_good_path, self._codec.encode(plan))
             self.last_good = plan
-        self.try_out(None)
 
     def write(self) -> None:
         """Write the content again, after a failure. Raises OSError."""

@@ -68,7 +68,7 @@ class JournalKeeper:
             crashes = trial.crashes if trial.why else trial.crashes + 1
         self._write(lambda: self._journal.change(starts=self.content.starts + 1))
         if self.last_good is None:
-            self._write(lambda: self._journal.prove(plan))
+            self._write(lambda: self._journal.keep_last_good(plan))
         self._write(lambda: self._journal.try_out(Trial(generation, crashes)))
 
     def on_trial(self, generation: str) -> None:
@@ -90,7 +90,17 @@ class JournalKeeper:
 
     def prove(self, plan: NodePlan) -> None:
         """The plan has proved itself: it is the last good one."""
-        self._write(lambda: self._journal.prove(plan))
+        self._write(lambda: self._journal.keep_last_good(plan))
+        self._write(lambda: self._journal.try_out(None))
+
+    async def prove_beside(self, plan: NodePlan) -> None:
+        """As `prove`, without holding up the event loop while a large plan is written."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(None, self._journal.keep_last_good, plan)
+        except OSError as error:
+            self._failed(error)
+        self._write(lambda: self._journal.try_out(None))
 
     def keep(self, decisions: Decisions) -> None:
         """What people decided."""
@@ -108,10 +118,13 @@ class JournalKeeper:
         try:
             write()
         except OSError as error:
-            if not self._failing:
-                self._failing = True
-                self._report(JournalUnwritten(error.strerror or str(error)))
-                asyncio.get_running_loop().call_later(self._retry_s, self._again)
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        if not self._failing:
+            self._failing = True
+            self._report(JournalUnwritten(error.strerror or str(error)))
+            asyncio.get_running_loop().call_later(self._retry_s, self._again)
 
     def _again(self) -> None:
         try:

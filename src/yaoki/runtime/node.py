@@ -143,6 +143,7 @@ class Node:
         self._ending: asyncio.Future[Ending] | None = None
         self._cleanup = False
         self._renewed: tuple[Part, ...] = ()
+        self._unfit_parts: set[Part] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -152,6 +153,8 @@ class Node:
         loop = asyncio.get_running_loop()
         self._ending = loop.create_future()
         lock = take_run_dir(self.options.run_dir)
+        loop.add_signal_handler(signal.SIGTERM, lambda: self.stop("SIGTERM"))
+        loop.add_signal_handler(signal.SIGINT, lambda: self.stop("SIGINT"))
         try:
             # The parts start while the site file is read: a VIP waits for them after a power cut.
             self._start_parts()
@@ -198,7 +201,7 @@ class Node:
             self.speaker_command,
             self.options.run_dir / "speaker.sock",
             on_message=self._from_speaker,
-            on_up=lambda: self.driver.give(SpeakerBack()),
+            on_up=lambda: self._part_up(Part.SPEAKER, SpeakerBack()),
             on_down=lambda why: self.driver.give(SpeakerLost(why)),
             report=self.note,
         )
@@ -207,7 +210,7 @@ class Node:
             self.worker_command,
             self.options.run_dir / "checks.sock",
             on_message=self._from_worker,
-            on_up=lambda: self.driver.give(WorkerBack()),
+            on_up=lambda: self._part_up(Part.CHECKS, WorkerBack()),
             on_down=lambda why: self.driver.give(WorkerLost(why)),
             report=self.note,
         )
@@ -233,8 +236,6 @@ class Node:
         reason = PlanReason.LAST_GOOD if offer.instead_of else PlanReason.START
         self.driver.give(NewPlan(offer.plan, reason))
         self._prove_later(offer.plan.generation)
-        loop.add_signal_handler(signal.SIGTERM, lambda: self.stop("SIGTERM"))
-        loop.add_signal_handler(signal.SIGINT, lambda: self.stop("SIGINT"))
         loop.add_signal_handler(signal.SIGHUP, lambda: self.spawn(self.reload()))
         self._keep_alive()
 
@@ -319,7 +320,7 @@ class Node:
     def _prove_later(self, generation: str) -> None:
         def prove() -> None:
             if self.brain.plan is not None and self.brain.plan.generation == generation:
-                self.journal.prove(self.brain.plan)
+                self.spawn(self.journal.prove_beside(self.brain.plan))
 
         asyncio.get_running_loop().call_later(PROVEN_AFTER_S, prove)
 
@@ -384,15 +385,27 @@ class Node:
 
     def _from_speaker(self, message: bytes) -> None:
         try:
-            self.driver.give(self.codec.decode(message, SpeakerReport))
+            report: SpeakerReport = self.codec.decode(message, SpeakerReport)
         except Undecodable as error:
-            self.note(PartUnfit(Part.SPEAKER, str(error)))
+            self._unfit(Part.SPEAKER, error)
+        else:
+            self.driver.give(report)
+
+    def _unfit(self, part: Part, error: Undecodable) -> None:
+        """Told once for each connection: a part of another version says everything in its own way."""
+        if part not in self._unfit_parts:
+            self._unfit_parts.add(part)
+            self.note(PartUnfit(part, str(error)))
+
+    def _part_up(self, part: Part, input_: SpeakerBack | WorkerBack) -> None:
+        self._unfit_parts.discard(part)
+        self.driver.give(input_)
 
     def _from_worker(self, message: bytes) -> None:
         try:
             report: ShardReport = self.codec.decode(message, ShardReport)
         except Undecodable as error:
-            self.note(PartUnfit(Part.CHECKS, str(error)))
+            self._unfit(Part.CHECKS, error)
             return
         if isinstance(report, CheckStatusReport):
             self._check_report(report)
