@@ -57,6 +57,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("upgrade", "replace a node's processes by those installed now", "yaoki.cli.upgrade"),
     Command("lab", "build a site in network namespaces on this machine", "yaoki.cli.lab"),
     Command("rehearse", "break every part of a site in its lab and measure the outages", "yaoki.cli.rehearse"),
+    Command("sim", "simulate a site: the shipped engines in worlds of faults, from seeds", "yaoki.cli.sim"),
     Command("doctor", "what this kernel and machine can do, and what a lack means", "yaoki.cli.doctor"),
     Command("stop", "give up VIPs and end a node", "yaoki.cli.stop"),
 )

@@ -1,0 +1,216 @@
+"""What can go wrong in the simulated world, as values. A fault begins, lasts and ends; yaoki.sim.injector does it.
+
+To add one: a class here with its sentence, its branches in the injector, its line in a mix of yaoki.sim.schedule.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from yaoki.sim.network import Conditions
+from yaoki.sim.servers import Condition
+
+
+class Part(StrEnum):
+    """A process of a node; `all` for the three of them."""
+
+    MAIN = "main"
+    SPEAKER = "speaker"
+    WORKER = "worker"
+    ALL = "all"
+
+
+class Between(StrEnum):
+    """The two links of a node, both made by its main process."""
+
+    SPEAKER = "main-speaker"
+    WORKER = "main-worker"
+
+
+@dataclass(frozen=True, slots=True)
+class RoughNetwork:
+    """Frames from `source` (None: from everybody) are late, lost, doubled or out of order."""
+
+    network: str
+    source: str | None
+    conditions: Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Frames of `away` do not reach the others and, unless `one_way`, nor those of the others them. The neighbours hear
+    both halves."""
+
+    network: str
+    away: tuple[str, ...]
+    one_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Blackhole:
+    """Nothing passes a node's port in either direction, and the carrier stays."""
+
+    network: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierLost:
+    """The cable of an interface is pulled, `times` times in a row if it flaps."""
+
+    node: str
+    interface: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """SIGSTOP, then SIGCONT."""
+
+    node: str
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """SIGKILL; its supervisor starts it again when the fault ends."""
+
+    node: str
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Slowed:
+    """A busy machine: timers of a process fire up to `lateness_us` late."""
+
+    node: str
+    part: Part
+    lateness_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The whole machine stands still and its clock with it, as a virtual machine that is being moved."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLost:
+    """Everything stops at once and only the disk survives; power returns when the fault ends."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """Somebody sets the wall clock."""
+
+    node: str
+    by_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStalled:
+    """Nothing moves between two processes; messages wait."""
+
+    node: str
+    between: Between
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBroken:
+    """The link between two processes ends and cannot be made again while this lasts."""
+
+    node: str
+    between: Between
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFault:
+    """A real server is not as it should be."""
+
+    host: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneRefuses:
+    """The kernel refuses every change of the balancer plane's tables."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRemoved:
+    """Somebody deletes the VIPs that a node holds by hand."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostilePackets:
+    """A machine of the network sends `count` malformed or foreign packets to everybody."""
+
+    network: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An operator stops a node in good order, and starts it when the fault ends."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """An operator drains a real server on every node, and takes it back."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """A node is given its plan again, unchanged."""
+
+    node: str
+
+
+Fault = (
+    RoughNetwork
+    | Partition
+    | Blackhole
+    | CarrierLost
+    | Paused
+    | Killed
+    | Slowed
+    | Frozen
+    | PowerLost
+    | ClockStepped
+    | LinkStalled
+    | LinkBroken
+    | ServerFault
+    | PlaneRefuses
+    | AddressRemoved
+    | HostilePackets
+    | Stopped
+    | Drained
+    | Reloaded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One fault of a run. Times are microseconds of the world; `number` counts from 1 within the run."""
+
+    number: int
+    begins: int
+    lasts: int
+    fault: Fault
+
+    @property
+    def ends(self) -> int:
+        return self.begins + self.lasts
+
+    def __str__(self) -> str:
+        return f"#{self.number} at {self.begins / 1e6:.3f} s for {self.lasts / 1e6:.3f} s: {self.fault}"

@@ -1,0 +1,223 @@
+"""Carries faults out: what each does to the world when it begins and when it ends.
+
+Invariant: beginning and ending are exact opposites, so that faults may overlap in any way; what cannot be taken back (a
+step of the wall clock, a deleted address, a hostile packet) is over at once.
+"""
+
+from functools import partial
+from typing import Protocol, assert_never
+
+from yaoki.node.decisions import SetServerAdmin
+from yaoki.pool.member import AdminState
+from yaoki.sim.chance import Chance
+from yaoki.sim.faults import (
+    AddressRemoved,
+    Blackhole,
+    CarrierLost,
+    ClockStepped,
+    Drained,
+    Fault,
+    Frozen,
+    HostilePackets,
+    Injection,
+    Killed,
+    LinkBroken,
+    LinkStalled,
+    Part,
+    Partition,
+    Paused,
+    PlaneRefuses,
+    PowerLost,
+    Reloaded,
+    RoughNetwork,
+    ServerFault,
+    Slowed,
+    Stopped,
+)
+from yaoki.sim.hostile import hostile_packet
+from yaoki.sim.network import Network
+from yaoki.sim.node import NEIGHBOURS, NODES, Frame, Node
+from yaoki.sim.servers import Servers
+from yaoki.sim.timeline import SECOND, Timeline
+
+_NodeFault = (
+    CarrierLost
+    | Paused
+    | Killed
+    | Slowed
+    | Frozen
+    | PowerLost
+    | ClockStepped
+    | LinkStalled
+    | LinkBroken
+    | PlaneRefuses
+    | AddressRemoved
+    | Stopped
+    | Reloaded
+)
+
+# An operator whose command was not taken, because the node does not run, types it again.
+TYPE_AGAIN_US = SECOND
+# A flapping cable is out for half of each turn.
+_HALVES = 2
+
+
+class Afflicted(Protocol):
+    """The parts of the world that faults reach."""
+
+    timeline: Timeline
+    nodes: dict[str, Node]
+    networks: dict[str, Network[Frame]]
+    servers: Servers
+
+    def servers_changed(self, host: str, /) -> None: ...
+
+
+class Injector:
+    """Begins and ends faults. `active` counts those that last; `changed_at` is when one began or ended last."""
+
+    def __init__(self, world: Afflicted, chance: Chance) -> None:
+        self.active = 0
+        self.changed_at = 0
+        self.carried_out: dict[str, int] = {}
+        self._world = world
+        self._chance = chance
+        self._draining: dict[str, int] = {}
+
+    def put_down(self, injection: Injection) -> None:
+        """Let a fault begin and end at its times."""
+        timeline = self._world.timeline
+        timeline.at(injection.begins, partial(self._begin, injection))
+        timeline.at(injection.ends, partial(self._end, injection))
+
+    def _begin(self, injection: Injection) -> None:
+        self.active += 1
+        self.changed_at = self._world.timeline.now
+        kind = type(injection.fault).__name__
+        self.carried_out[kind] = self.carried_out.get(kind, 0) + 1
+        self._apply(injection.fault, injection.lasts, begins=True)
+
+    def _end(self, injection: Injection) -> None:
+        self.active -= 1
+        self.changed_at = self._world.timeline.now
+        self._apply(injection.fault, injection.lasts, begins=False)
+
+    def _apply(self, fault: Fault, lasts: int, *, begins: bool) -> None:
+        match fault:
+            case RoughNetwork() | Partition() | Blackhole() | HostilePackets():
+                self._to_network(fault, lasts, begins)
+            case ServerFault() | Drained():
+                self._to_servers(fault, begins)
+            case _:
+                self._to_node(fault, lasts, begins)
+
+    def _to_network(
+        self, fault: RoughNetwork | Partition | Blackhole | HostilePackets, lasts: int, begins: bool
+    ) -> None:
+        network = self._world.networks[fault.network]
+        everybody = network.owners
+        match fault:
+            case RoughNetwork():
+                change = network.roughen if begins else network.smooth
+                for source in everybody if fault.source is None else (fault.source,):
+                    for target in everybody:
+                        change(source, target, fault.conditions)
+            case Partition():
+                rest = [owner for owner in everybody if owner not in fault.away and owner != NEIGHBOURS]
+                ways = [(away, other) for away in fault.away for other in rest]
+                if not fault.one_way:
+                    ways += [(other, away) for away, other in ways]
+                for source, target in ways:
+                    (network.cut if begins else network.mend)(source, target)
+            case Blackhole():
+                for other in everybody:
+                    (network.cut if begins else network.mend)(fault.node, other)
+                    (network.cut if begins else network.mend)(other, fault.node)
+            case HostilePackets():
+                if begins:
+                    for _ in range(fault.count):
+                        packet = hostile_packet(self._chance)
+                        at = self._world.timeline.now + int(self._chance.fraction() * lasts)
+                        self._world.timeline.at(at, partial(network.flood, packet, NODES))
+            case _:
+                assert_never(fault)
+
+    def _to_servers(self, fault: ServerFault | Drained, begins: bool) -> None:
+        world = self._world
+        match fault:
+            case ServerFault():
+                world.servers.hold(fault.host, fault.condition, begins)
+                world.servers_changed(fault.host)
+            case Drained():
+                count = self._draining.get(fault.host, 0) + (1 if begins else -1)
+                self._draining[fault.host] = count
+                for node in world.nodes.values():
+                    self._decide(node, fault.host)
+            case _:
+                assert_never(fault)
+
+    def _to_node(self, fault: _NodeFault, lasts: int, begins: bool) -> None:
+        node = self._world.nodes[fault.node]
+        match fault:
+            case Paused() | Killed() | Slowed() | LinkStalled() | LinkBroken():
+                _to_processes(node, fault, begins)
+            case CarrierLost(_, interface, times):
+                if begins:
+                    self._flap(node, interface, times, lasts)
+            case Frozen():
+                (node.freeze if begins else node.thaw)()
+            case PowerLost():
+                (node.lose_power if begins else node.regain_power)()
+            case Stopped():
+                (node.stop if begins else node.start)()
+            case PlaneRefuses():
+                node.refuse_tables(1 if begins else -1)
+            case ClockStepped() | AddressRemoved() | Reloaded():
+                if begins:
+                    _at_once(node, fault)
+            case _:
+                assert_never(fault)
+
+    def _flap(self, node: Node, interface: str, times: int, lasts: int) -> None:
+        for turn in range(times):
+            down = lasts * turn // times
+            self._world.timeline.after(down, partial(node.kernel.lose_carrier, interface))
+            self._world.timeline.after(down + lasts // times // _HALVES, partial(node.kernel.regain_carrier, interface))
+
+    def _decide(self, node: Node, host: str) -> None:
+        """The operator's wish for a server, typed until the node's journal shows it."""
+        admin = AdminState.DRAIN if self._draining[host] else AdminState.READY
+        services = [s.name for s in node.main.plan.services if any(server.name == host for server in s.servers)]
+        if all(node.main.decisions.admin(host, service) is admin for service in services):
+            return
+        if node.processes.running(Part.MAIN):
+            node.main.operate(SetServerAdmin(host, admin))
+        self._world.timeline.after(TYPE_AGAIN_US, partial(self._decide, node, host))
+
+
+def _to_processes(node: Node, fault: Paused | Killed | Slowed | LinkStalled | LinkBroken, begins: bool) -> None:
+    match fault:
+        case Paused():
+            (node.processes.pause if begins else node.processes.resume)(fault.part)
+        case Killed():
+            (node.processes.kill if begins else node.processes.revive)(fault.part)
+        case Slowed():
+            (node.processes.slow if begins else node.processes.quicken)(fault.part, fault.lateness_us)
+        case LinkStalled():
+            (node.stall if begins else node.unstall)(fault.between)
+        case LinkBroken():
+            (node.bar if begins else node.unbar)(fault.between)
+        case _:
+            assert_never(fault)
+
+
+def _at_once(node: Node, fault: ClockStepped | AddressRemoved | Reloaded) -> None:
+    match fault:
+        case ClockStepped():
+            node.clock.wall_offset += fault.by_us
+        case AddressRemoved():
+            node.remove_addresses()
+        case Reloaded():
+            node.main.reload()
+        case _:
+            assert_never(fault)

@@ -1,0 +1,34 @@
+"""What must hold in every simulated world, whatever goes wrong. To add one: a class, and its line in INVARIANTS."""
+
+from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
+from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.ownership import (
+    HeldIsActive,
+    KeptUntilTaken,
+    NeighboursFollow,
+    NothingMoves,
+    OneOwner,
+    OwnerlessBounded,
+    RightOwner,
+    TwoOwnersBounded,
+)
+from yaoki.sim.invariants.tables import TablesKept, TablesTrue, VerdictsEarned
+
+INVARIANTS: tuple[type[Invariant], ...] = (
+    OneOwner,
+    RightOwner,
+    HeldIsActive,
+    KeptUntilTaken,
+    OwnerlessBounded,
+    TwoOwnersBounded,
+    NeighboursFollow,
+    NothingMoves,
+    TablesTrue,
+    TablesKept,
+    VerdictsEarned,
+    StopReleases,
+    NoStorm,
+    CausesExist,
+)
+
+__all__ = ["INVARIANTS", "Invariant"]

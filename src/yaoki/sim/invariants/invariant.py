@@ -1,0 +1,68 @@
+"""What an invariant is: a name, a sentence, and what it does with what it is told. It raises InvariantBroken."""
+
+from collections.abc import Sequence
+from typing import ClassVar, NoReturn
+
+from yaoki.checks.check import CheckSpec, Finding
+from yaoki.core.event import Event
+from yaoki.node.messages import VerdictChanged
+from yaoki.sim.ledger import InvariantBroken, Ledger
+from yaoki.sim.topology import Virtual
+
+
+class Invariant:
+    """Base of all. `holds` says what must never be otherwise. An invariant that overrides `handled` or `probed`, which
+    are called for every input and every probe, sets `busy`."""
+
+    name: ClassVar[str]
+    holds: ClassVar[str]
+    busy: ClassVar[bool] = False
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def handled(self, process: str, now: int, effects: Sequence[object], /) -> None:
+        """A machine handled an input."""
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        """Other nodes than before answer for a VIP."""
+
+    def fitness_changed(self, virtual: Virtual, /) -> None:
+        """A member of a virtual router became able or unable to own."""
+
+    def looked_at(self, virtual: Virtual, /) -> None:
+        """A state, an address or a process of a virtual router has changed somewhere."""
+
+    def published(self, node: str, event: Event, /) -> None:
+        """An assembly made an event."""
+
+    def table_changed(self, node: str, /) -> None:
+        """The tables of a node changed."""
+
+    def servers_changed(self, host: str, /) -> None:
+        """The condition of a real server changed."""
+
+    def decided(self, node: str, /) -> None:
+        """A node's journal holds other decisions of its operator."""
+
+    def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
+        """A probe has ended, and its worker is about to be told."""
+
+    def judged(self, node: str, verdict: VerdictChanged, /) -> None:
+        """A worker reported a verdict, or repeated it."""
+
+    def started(self, process: str, /) -> None:
+        """A process begins with a new machine."""
+
+    def stopping(self, node: str, /) -> None:
+        """An operator is about to stop a node in good order."""
+
+    def stopped(self, node: str, /) -> None:
+        """All that it was given to stop has passed, and its processes are about to be killed."""
+
+    def settled(self) -> None:
+        """Faults have ended long enough ago for everything to be as it ought to be."""
+
+    def broken(self, what: str) -> NoReturn:
+        """Say how it was broken."""
+        raise InvariantBroken(self.name, what)

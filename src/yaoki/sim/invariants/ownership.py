@@ -1,0 +1,301 @@
+"""Invariants of who owns a VIP."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+
+from yaoki.node.messages import RouterState
+from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.ledger import Ledger
+from yaoki.sim.timeline import MILLISECOND
+from yaoki.sim.topology import Virtual
+from yaoki.vrrp.params import Failback
+from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, active_down_interval, skew_time
+
+# A frame's way on a LAN, the kernel's notification and the processes' wake-ups, with room to spare.
+SLACK_US = 5 * MILLISECOND
+# A frame may still be under way for so long after the network has become a plain LAN again.
+LATE_FRAMES_US = 150 * MILLISECOND
+# The schedule of announcements after a takeover, which outlasts any frame that is late.
+FOLLOW_US = int(sum(ANNOUNCEMENT_PAUSES, timedelta(0)).total_seconds() * 1_000_000) + LATE_FRAMES_US
+
+
+class OneOwner(Invariant):
+    """See `holds`."""
+
+    name = "one owner"
+    holds = "once things have settled, each VIP is answered for by exactly one node in each family"
+
+    def settled(self) -> None:
+        for virtual, holders in self.ledger.holders.items():
+            able = [node for node, _ in virtual.members if self.ledger.fit_since(virtual, node) is not None]
+            if len(holders) != 1 and able:
+                self.broken(f"{virtual} is held by {_listed(holders)}, and {_listed(able)} could")
+
+
+class RightOwner(Invariant):
+    """See `holds`."""
+
+    name = "right owner"
+    holds = (
+        "once settled, failback `prefer` has the highest priority own, and an owner that nothing disturbed still owns"
+    )
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._owners: dict[Virtual, str] = {}
+
+    def settled(self) -> None:
+        for virtual, holders in self.ledger.holders.items():
+            if len(holders) == 1:
+                self._check(virtual, holders[0])
+                self._owners[virtual] = holders[0]
+
+    def _check(self, virtual: Virtual, owner: str) -> None:
+        if virtual.failback is Failback.PREFER:
+            best = max(self._ranked(virtual), default=None)
+            if best is not None and best[2] != owner:
+                self.broken(f"{virtual} is owned by {owner}, but {best[2]} has priority {best[0]}")
+        before = self._owners.get(virtual)
+        if before is not None and before != owner and self._undisturbed(virtual, before):
+            self.broken(f"{virtual} moved from {before} to {owner}, though nothing had disturbed {before}")
+
+    def _ranked(self, virtual: Virtual) -> list[tuple[int, int, str]]:
+        ranked = []
+        for node, params in virtual.members:
+            status = self.ledger.status(virtual, node)
+            if status is not None and self.ledger.fit_since(virtual, node) is not None:
+                ranked.append((status.priority, int(params.source) if params.source is not None else 0, node))
+        return ranked
+
+    def _undisturbed(self, virtual: Virtual, owner: str) -> bool:
+        since, last = self.ledger.fit_since(virtual, owner), self.ledger.settled_at
+        if since is None or last is None or since > last:
+            return False
+        ways = [self.ledger.clean_since(virtual, owner, node) for node, _ in virtual.members if node != owner]
+        return all(way is not None and way <= last for way in ways)
+
+
+class HeldIsActive(Invariant):
+    """See `holds`."""
+
+    name = "held is active"
+    holds = "a node whose speaker runs holds a VIP's addresses if and only if its virtual router is Active"
+
+    def looked_at(self, virtual: Virtual, /) -> None:
+        for node, _ in virtual.members:
+            if self._wrong(virtual, node):
+                self.ledger.timeline.after(SLACK_US, partial(self._look_again, virtual, node, self.ledger.now))
+
+    def _look_again(self, virtual: Virtual, node: str, since: int) -> None:
+        """The kernel's notification of what somebody did to an address takes a moment; a stop or a freeze excuses."""
+        wrong, fit = self._wrong(virtual, node), self.ledger.fit_since(virtual, node)
+        if wrong and fit is not None and fit <= since:
+            self.broken(f"{node} {wrong} of {virtual}")
+
+    def _wrong(self, virtual: Virtual, node: str) -> str:
+        here, status = self.ledger.world.nodes[node], self.ledger.status(virtual, node)
+        if status is None or not here.speaking():
+            return ""
+        params = virtual.params(node)
+        held = [here.kernel.holds(params.key.interface, address) for address in params.addresses]
+        active = status.state is RouterState.ACTIVE
+        if active and not all(held):
+            return "is Active and lacks addresses"
+        if not active and any(held):
+            return f"is {status.state} and holds addresses"
+        return ""
+
+
+class OwnerlessBounded(Invariant):
+    """See `holds`."""
+
+    name = "time without owner"
+    holds = (
+        "while a member could own, nobody answers for a VIP for at most its Active_Down_Interval, or its Skew_Time "
+        "after the owner has left with priority 0"
+    )
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        self._consider(virtual)
+
+    def fitness_changed(self, virtual: Virtual, /) -> None:
+        self._consider(virtual)
+
+    def _consider(self, virtual: Virtual) -> None:
+        if self.ledger.holders[virtual]:
+            return
+        now, begun = self.ledger.now, self.ledger.holders_since[virtual]
+        for node, _ in virtual.members:
+            fit = self.ledger.fit_since(virtual, node)
+            if fit is None:
+                continue
+            limit = max(begun, fit) + self._longest(virtual, node, begun)
+            if now >= limit:
+                waited = (now - max(begun, fit)) / MILLISECOND
+                self.broken(f"nobody has answered for {virtual} for {waited:.1f} ms, and {node} could all the time")
+            self.ledger.timeline.at(limit, partial(self._consider_again, virtual, begun, fit, node))
+
+    def _consider_again(self, virtual: Virtual, begun: int, fit: int, node: str) -> None:
+        unchanged = begun == self.ledger.holders_since[virtual] and fit == self.ledger.fit_since(virtual, node)
+        if unchanged:
+            self._consider(virtual)
+
+    def _longest(self, virtual: Virtual, node: str, begun: int) -> int:
+        params = virtual.params(node)
+        lowest = self._lowest_priority(virtual, node)
+        if self._was_told(virtual, node, begun):
+            duration = skew_time(version=params.version, priority=lowest, interval=virtual.interval)
+        else:
+            duration = active_down_interval(version=params.version, priority=lowest, interval=virtual.interval)
+        quiet = all(
+            since is not None and since + LATE_FRAMES_US <= begun
+            for since in (
+                self.ledger.clean_since(virtual, other, node) for other, _ in virtual.members if other != node
+            )
+        )
+        return int(duration.total_seconds() * 1_000_000) + (SLACK_US if quiet else SLACK_US + LATE_FRAMES_US)
+
+    def _lowest_priority(self, virtual: Virtual, node: str) -> int:
+        """With every tracked service failed."""
+        params = virtual.params(node)
+        tracks = [track for track in self.ledger.world.topology.plan(node).tracks if track.router == params.key]
+        return max(1, params.priority + sum(track.weight for track in tracks if track.weight < 0))
+
+    def _was_told(self, virtual: Virtual, node: str, begun: int) -> bool:
+        """Whether the last owner said that it leaves, and this member heard it in time."""
+        fit = self.ledger.fit_since(virtual, node)
+        for other, _ in virtual.members:
+            left, clean = self.ledger.left_at(virtual, other), self.ledger.clean_since(virtual, other, node)
+            heard = left is not None and abs(begun - left) <= SLACK_US and clean is not None and clean <= left
+            if other != node and heard and fit is not None and left is not None and fit + SLACK_US <= left:
+                return True
+        return False
+
+
+class TwoOwnersBounded(Invariant):
+    """See `holds`."""
+
+    name = "two owners"
+    holds = "two nodes that hear each other answer for one VIP together for at most one advertisement interval"
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        self._consider(virtual)
+
+    def fitness_changed(self, virtual: Virtual, /) -> None:
+        self._consider(virtual)
+
+    def _consider(self, virtual: Virtual) -> None:
+        holders = self.ledger.holders[virtual]
+        for first, second in pairwise(holders):
+            since = self._since(virtual, first, second)
+            if since is None:
+                # The network may become whole while nothing else changes.
+                self.ledger.timeline.after(self._longest(virtual), partial(self._consider_again, virtual, holders))
+                continue
+            limit = since + self._longest(virtual)
+            if self.ledger.now >= limit:
+                lasted = (self.ledger.now - since) / MILLISECOND
+                self.broken(f"{first} and {second} have both answered for {virtual} for {lasted:.1f} ms")
+            self.ledger.timeline.at(limit, partial(self._consider_again, virtual, holders))
+
+    def _consider_again(self, virtual: Virtual, holders: tuple[str, ...]) -> None:
+        if self.ledger.holders[virtual] == holders:
+            self._consider(virtual)
+
+    def _since(self, virtual: Virtual, first: str, second: str) -> int | None:
+        """Since when both have answered, been able to, and heard each other."""
+        times = (
+            self.ledger.holders_since[virtual],
+            self.ledger.fit_since(virtual, first),
+            self.ledger.fit_since(virtual, second),
+            self.ledger.clean_since(virtual, first, second),
+            self.ledger.clean_since(virtual, second, first),
+        )
+        return None if None in times else max(time for time in times if time is not None)
+
+    def _longest(self, virtual: Virtual) -> int:
+        return int(virtual.interval.total_seconds() * 1_000_000) + SLACK_US + LATE_FRAMES_US
+
+
+class NeighboursFollow(Invariant):
+    """See `holds`."""
+
+    name = "neighbours follow"
+    holds = "soon after a VIP has got one owner, the last announcement that the neighbours heard was its owner's"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._before: dict[Virtual, tuple[str, ...]] = {}
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
+        self._before[virtual] = holders
+        if len(holders) != 1:
+            return
+        owner = holders[0]
+        if all(self._gave_way(virtual, other, owner) for other in before if other != owner):
+            self.ledger.timeline.after(FOLLOW_US, partial(self._look, virtual, owner, self.ledger.now))
+
+    def _gave_way(self, virtual: Virtual, loser: str, winner: str) -> bool:
+        """Whether the loser could tell the winner; of one that died as second owner nobody can tell."""
+        return (
+            self.ledger.fit_since(virtual, loser) is not None
+            and self.ledger.clean_since(virtual, loser, winner) is not None
+        )
+
+    def _look(self, virtual: Virtual, owner: str, since: int) -> None:
+        if self.ledger.holders_since[virtual] != since or self.ledger.fit_since(virtual, owner) is None:
+            return
+        neighbours = self.ledger.world.neighbours[virtual.network]
+        for address in virtual.params(owner).addresses:
+            believed = neighbours.believe(address.ip)
+            if believed != owner and not neighbours.excused(address.ip, owner):
+                self.broken(f"the neighbours look for {address.ip} at {believed}, but {owner} owns it")
+
+
+class NothingMoves(Invariant):
+    """See `holds`."""
+
+    name = "nothing moves"
+    holds = "faults that reach neither the network nor a speaker nor a machine never move a VIP"
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        if self.ledger.forwarding_untouched and self.ledger.settled_at is not None:
+            self.broken(f"{virtual} is held by {_listed(self.ledger.holders[virtual])} now")
+
+
+def _listed(nodes: Sequence[str]) -> str:
+    return " and ".join(nodes) or "nobody"
+
+
+class KeptUntilTaken(Invariant):
+    """See `holds`."""
+
+    name = "kept until taken"
+    holds = "an owner with power and carrier gives a VIP up to another owner or with priority 0, whatever is restarted"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._before: dict[Virtual, tuple[str, ...]] = {}
+        self._shared_at: dict[Virtual, int] = {}
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
+        self._before[virtual] = holders
+        if len(before) > 1:
+            self._shared_at[virtual] = self.ledger.now
+        if not holders and len(before) == 1 and self._gave_up(virtual, before[0]):
+            self.broken(f"{before[0]} gave {virtual} up, and nobody has it")
+
+    def _gave_up(self, virtual: Virtual, node: str) -> bool:
+        here, status, now = self.ledger.world.nodes[node], self.ledger.status(virtual, node), self.ledger.now
+        if status is None or status.state is RouterState.ACTIVE:
+            return False  # nobody gave anything up: the addresses were taken from it
+        live = here.powered and here.ports[virtual.params(node).key.interface].live
+        left = self.ledger.left_at(virtual, node)
+        told = left is not None and now - left <= SLACK_US
+        # The other owner may die between its last advertisement and our hearing it.
+        shared = now - self._shared_at.get(virtual, -LATE_FRAMES_US) <= LATE_FRAMES_US
+        return live and not told and not shared

@@ -1,0 +1,256 @@
+"""Invariants of virtual services: which servers the tables of a node send new flows to."""
+
+from datetime import timedelta
+from functools import partial
+
+from yaoki.checks.check import CheckId, CheckSpec, Finding
+from yaoki.lb.service import RealServer
+from yaoki.node.messages import VerdictChanged
+from yaoki.pool.member import AdminState, Health
+from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.ledger import Ledger
+from yaoki.sim.main_process import APPLY_US, ASK_AGAIN_US
+from yaoki.sim.node import NEIGHBOURS
+from yaoki.sim.timeline import MILLISECOND, SECOND
+from yaoki.site.node_plan import ServerPlan, ServicePlan
+
+# Links, wake-ups and one apply that was under way already.
+SLACK_US = 2 * APPLY_US[1] + 50 * MILLISECOND
+LOOK_AGAIN_US = SECOND
+
+
+class _Truth:
+    """What ought to be in the tables, from the servers' condition and the operators' wishes."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._specs = {(plan.node, spec.id): spec for plan in ledger.world.topology.plans for spec in plan.checks}
+
+    def well(self, node: str, server: ServerPlan) -> bool:
+        """Whether every check of a server would pass, if the node reached it."""
+        return all(self._ledger.world.servers.passes(self._specs[node, check]) for check in server.checks)
+
+    def wanted(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
+        """Whether nobody has taken the server out."""
+        decisions = self._ledger.world.nodes[node].main.decisions
+        admin = decisions.admin(server.name, service.name)
+        return admin is AdminState.READY and decisions.weight(server.name, service.name, server.weight) > 0
+
+    def serves(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
+        """Whether the node's tables send it new flows."""
+        found = self.entry(node, service, server)
+        return found is not None and found.eligible
+
+    def entry(self, node: str, service: ServicePlan, server: ServerPlan) -> RealServer | None:
+        """The server in the tables."""
+        for virtual_service in self._ledger.world.nodes[node].kernel.table.services:
+            if virtual_service.key == service.key:
+                return next((s for s in virtual_service.servers if s.name == server.name), None)
+        return None
+
+    def somebody_well(self, node: str, service: ServicePlan) -> bool:
+        """Whether a policy for desperate times has no say."""
+        return any(self.well(node, server) and self.wanted(node, service, server) for server in service.servers)
+
+    def detection(self, node: str, server: ServerPlan) -> int:
+        """The longest that any check of the server may take to fall, or to rise."""
+        longest = timedelta(0)
+        for check in server.checks:
+            schedule = self._specs[node, check].schedule
+            rise = schedule.hold_down + (schedule.rise + 1) * max(schedule.interval, schedule.timeout)
+            longest = max(longest, schedule.longest_detection, rise)
+        return int(longest.total_seconds() * 1_000_000)
+
+    def minding_since(self, node: str, server: ServerPlan) -> int | None:
+        """Since when the node has seen the server as it is: its processes work and its network is a plain LAN."""
+        minding, reached = self._ledger.minding_since(node), self._reached_since(node, server)
+        return None if minding is None or reached is None else max(minding, reached)
+
+    def reached_long(self, node: str, server: ServerPlan) -> bool:
+        """Whether nothing between node and server has made probes fail lately."""
+        since = self._reached_since(node, server)
+        return since is not None and self._ledger.now - since > self.detection(node, server) + SLACK_US
+
+    def _reached_since(self, node: str, server: ServerPlan) -> int | None:
+        world = self._ledger.world
+        attachment = world.topology.towards(node, server.address)
+        network = world.networks[attachment.network]
+        out, back = network.way(node, NEIGHBOURS), network.way(NEIGHBOURS, node)
+        if not out.clean or not back.clean or not world.nodes[node].ports[attachment.interface].live:
+            return None
+        return max(out.changed_at, back.changed_at, world.nodes[node].port_changed_at)
+
+
+class TablesTrue(Invariant):
+    """See `holds`."""
+
+    name = "tables true"
+    holds = (
+        "a node that minds its checks sends new flows to every server that passes and to no other, at the latest when "
+        "detection, links and one apply have passed"
+    )
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._truth = _Truth(ledger)
+        self._changed_at: dict[str, int] = {}
+
+    def servers_changed(self, host: str, /) -> None:
+        self._changed_at[host] = self.ledger.now
+        for plan in self.ledger.world.topology.plans:
+            self._plan_look(plan.node, host)
+
+    def decided(self, node: str, /) -> None:
+        for host in self.ledger.world.topology.hosts:
+            self._changed_at[host] = self.ledger.now
+            self._plan_look(node, host)
+
+    def settled(self) -> None:
+        for plan in self.ledger.world.topology.plans:
+            for service in plan.services:
+                for server in service.servers:
+                    self._check(plan.node, service, server)
+
+    def _plan_look(self, node: str, host: str) -> None:
+        for service in self.ledger.world.topology.plan(node).services:
+            for server in service.servers:
+                if server.name == host:
+                    wait = self._truth.detection(node, server) + SLACK_US + ASK_AGAIN_US
+                    look = partial(self._look, node, service, server, self.ledger.now)
+                    self.ledger.timeline.after(wait, look)
+
+    def _look(self, node: str, service: ServicePlan, server: ServerPlan, since: int) -> None:
+        minding = self._truth.minding_since(node, server)
+        if minding is not None and minding <= since and self._changed_at[server.name] == since:
+            self._check(node, service, server)
+
+    def _check(self, node: str, service: ServicePlan, server: ServerPlan) -> None:
+        if service.panic_threshold or not self._truth.somebody_well(node, service):
+            return
+        ought = self._truth.well(node, server) and self._truth.wanted(node, service, server)
+        if self._truth.serves(node, service, server) != ought:
+            entry = self._truth.entry(node, service, server)
+            verb = "sends no" if ought else "sends"
+            self.broken(f"{node} {verb} new flows of {service.name} to {server.name}; its entry is {entry}")
+
+
+class TablesKept(Invariant):
+    """See `holds`."""
+
+    name = "tables kept"
+    holds = (
+        "a node that has seen that a server passes and is wanted keeps it in its tables, and one that has seen it fail "
+        "keeps it out, whatever is restarted"
+    )
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._truth = _Truth(ledger)
+        self._served: dict[tuple[str, str, str], tuple[int, bool]] = {}
+        self._changed_at: dict[str, int] = {}
+        self._seen: dict[tuple[str, str], bool] = {}
+        for host in ledger.world.topology.hosts:
+            self.servers_changed(host)
+
+    def servers_changed(self, host: str, /) -> None:
+        self._changed_at[host] = self.ledger.now
+        for node in self.ledger.world.topology.nodes:
+            self._seen[node, host] = False
+            self._look(node, host, self.ledger.now)
+
+    def decided(self, node: str, /) -> None:
+        for service in self.ledger.world.topology.plan(node).services:
+            for server in service.servers:
+                self.servers_changed(server.name)
+
+    def table_changed(self, node: str, /) -> None:
+        cycles = self.ledger.world.nodes[node].power_cycles
+        for service in self.ledger.world.topology.plan(node).services:
+            for server in service.servers:
+                key = node, str(service.key), server.name
+                serves, before = self._truth.serves(node, service, server), self._served.get(key)
+                self._served[key] = cycles, serves
+                if before == (cycles, not serves) and self._seen[node, server.name]:
+                    self._check(node, service, server, serves)
+
+    def _look(self, node: str, host: str, since: int) -> None:
+        """Whether the node has had the time to see the server as it is: what it knew before may still be under way."""
+        if self._changed_at[host] != since:
+            return
+        plan = self.ledger.world.topology.plan(node)
+        servers = [server for service in plan.services for server in service.servers if server.name == host]
+        wait = max((self._truth.detection(node, server) for server in servers), default=0) + SLACK_US
+        minding = [self._truth.minding_since(node, server) for server in servers]
+        if all(start is not None and self.ledger.now - max(start, since) >= wait for start in minding):
+            self._seen[node, host] = True
+        else:
+            self.ledger.timeline.after(LOOK_AGAIN_US, partial(self._look, node, host, since))
+
+    def _check(self, node: str, service: ServicePlan, server: ServerPlan, serves: bool) -> None:
+        well, wanted = self._truth.well(node, server), self._truth.wanted(node, service, server)
+        if not serves and well and wanted and self._truth.reached_long(node, server):
+            self.broken(f"{node} took {server.name} out of {service.name}, though it was well all the time")
+        if (
+            serves
+            and not (well and wanted)
+            and self._truth.somebody_well(node, service)
+            and not service.panic_threshold
+        ):
+            self.broken(f"{node} put {server.name} back into {service.name}, though nothing had changed")
+
+
+class VerdictsEarned(Invariant):
+    """See `holds`."""
+
+    name = "verdicts earned"
+    holds = (
+        "a check falls on exactly `fall` failures in a row and rises on `rise` passes (one, if it never had a verdict)"
+    )
+    busy = True
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._runs: dict[tuple[str, CheckId], tuple[bool, int]] = {}
+        self._verdicts: dict[tuple[str, CheckId], Health] = {}
+        self._schedules = {
+            (plan.node, spec.id): spec.schedule for plan in ledger.world.topology.plans for spec in plan.checks
+        }
+
+    def started(self, process: str, /) -> None:
+        node, _, part = process.partition("/")
+        if part == "checks":
+            for known in (self._runs, self._verdicts):
+                for key in [key for key in known if key[0] == node]:
+                    del known[key]
+
+    def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
+        key = node, check.id
+        passed, count = self._runs.get(key, (finding.passed, 0))
+        self._owed(node, check, passed, count)
+        self._runs[key] = finding.passed, count + 1 if passed == finding.passed else 1
+
+    def judged(self, node: str, verdict: VerdictChanged, /) -> None:
+        key = node, verdict.check
+        before, now = self._verdicts.get(key, Health.UNKNOWN), verdict.health
+        if before is now:
+            return
+        self._verdicts[key] = now
+        passed, count = self._runs.get(key, (False, 0))
+        schedule = self._schedules[node, verdict.check]
+        if now is Health.DOWN and (passed or count != schedule.fall):
+            self.broken(f"{node}: {verdict.check} fell after {count} {_results(passed)}")
+        if now is Health.UP and (not passed or (before is Health.DOWN and count < schedule.rise)):
+            self.broken(f"{node}: {verdict.check} rose after {count} {_results(passed)}")
+
+    def _owed(self, node: str, check: CheckSpec, passed: bool, count: int) -> None:
+        """Whether the results before this one had to change the verdict and did not."""
+        verdict, schedule = self._verdicts.get((node, check.id), Health.UNKNOWN), check.schedule
+        if not passed and count >= schedule.fall and verdict is not Health.DOWN:
+            self.broken(f"{node}: {check.name} is {verdict} after {count} failures in a row")
+        enough = schedule.rise if verdict is Health.DOWN else 1
+        if passed and count >= enough and verdict is not Health.UP and not schedule.hold_down:
+            self.broken(f"{node}: {check.name} is {verdict} after {count} passes in a row")
+
+
+def _results(passed: bool) -> str:
+    return "passes in a row" if passed else "failures in a row"

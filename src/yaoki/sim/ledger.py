@@ -1,0 +1,285 @@
+"""What has been seen of a world: who holds each VIP, who could, since when, and what was said; the invariants read it.
+
+It is the world's only witness: it writes the trace, notes each change, and tells the invariants.
+
+Invariant: nothing here changes the world.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from yaoki.checks.check import CheckSpec, Finding
+from yaoki.core.error import YaokiError
+from yaoki.core.event import Event
+from yaoki.node.messages import RouterStatus, VerdictChanged
+from yaoki.sim.injector import Injector
+from yaoki.sim.neighbours import Neighbours
+from yaoki.sim.network import Network
+from yaoki.sim.node import Frame, Node
+from yaoki.sim.process import LATENESS_US
+from yaoki.sim.servers import Servers
+from yaoki.sim.timeline import Timeline
+from yaoki.sim.topology import Topology, Virtual
+from yaoki.sim.trace import Trace
+from yaoki.vrrp.events import Reason
+from yaoki.vrrp.params import RouterKey
+
+
+class InvariantBroken(YaokiError):
+    """A world has come into a state that must never be."""
+
+    def __init__(self, name: str, what: str) -> None:
+        self.name = name
+        self.what = what
+        super().__init__(f"{name}: {what}")
+
+
+class Seen(Protocol):
+    """The world, to be looked at."""
+
+    @property
+    def topology(self) -> Topology: ...
+
+    @property
+    def timeline(self) -> Timeline: ...
+
+    @property
+    def nodes(self) -> dict[str, Node]: ...
+
+    @property
+    def networks(self) -> dict[str, Network[Frame]]: ...
+
+    @property
+    def neighbours(self) -> dict[str, Neighbours]: ...
+
+    @property
+    def servers(self) -> Servers: ...
+
+    @property
+    def injector(self) -> Injector: ...
+
+
+class Listener(Protocol):
+    """What an invariant is told; see yaoki.sim.invariants.invariant."""
+
+    def handled(self, process: str, now: int, effects: Sequence[object], /) -> None: ...
+
+    def owners_changed(self, virtual: Virtual, /) -> None: ...
+
+    def fitness_changed(self, virtual: Virtual, /) -> None: ...
+
+    def looked_at(self, virtual: Virtual, /) -> None: ...
+
+    def published(self, node: str, event: Event, /) -> None: ...
+
+    def table_changed(self, node: str, /) -> None: ...
+
+    def servers_changed(self, host: str, /) -> None: ...
+
+    def decided(self, node: str, /) -> None: ...
+
+    def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None: ...
+
+    def judged(self, node: str, verdict: VerdictChanged, /) -> None: ...
+
+    def started(self, process: str, /) -> None: ...
+
+    def stopping(self, node: str, /) -> None: ...
+
+    def stopped(self, node: str, /) -> None: ...
+
+    def settled(self) -> None: ...
+
+
+class Ledger:
+    """See the module. Times are microseconds of the world."""
+
+    def __init__(self, trace: Trace, *, forwarding_untouched: bool) -> None:
+        self.trace = trace
+        self.forwarding_untouched = forwarding_untouched
+        self.settled_at: int | None = None
+        self.statuses: dict[tuple[str, RouterKey], RouterStatus] = {}
+        self.holders: dict[Virtual, tuple[str, ...]] = {}
+        self.holders_since: dict[Virtual, int] = {}
+        self.owner_changes = 0
+        self._fit_since: dict[tuple[Virtual, str], int] = {}
+        self._minding_since: dict[str, int] = {}
+        self._left_at: dict[tuple[Virtual, str], int] = {}
+        self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
+        self._keys: dict[tuple[Virtual, str], RouterKey] = {}
+        self._dirty: dict[Virtual, None] = {}
+        self._listeners: list[Listener] = []
+        self._busy: list[Listener] = []
+
+    def begin(self, world: Seen) -> None:
+        """Look at this world from now on."""
+        self.world = world
+        self.timeline = world.timeline
+        for virtual in world.topology.virtuals:
+            self.holders[virtual] = ()
+            self.holders_since[virtual] = 0
+            for node, params in virtual.members:
+                place = node, params.key.interface
+                self._virtuals_of[place] = (*self._virtuals_of.get(place, ()), virtual)
+                self._keys[virtual, node] = params.key
+
+    def tell(self, listeners: Sequence[Listener], busy: Sequence[Listener]) -> None:
+        """`busy` are those of the listeners that want to hear of every handled input."""
+        self._listeners, self._busy = list(listeners), list(busy)
+
+    # --- what invariants ask
+
+    @property
+    def now(self) -> int:
+        return self.timeline.now
+
+    def fit_since(self, virtual: Virtual, node: str) -> int | None:
+        """Since when a member could own: its speaker runs, on time, configured and connected. None: it could not."""
+        return self._fit_since.get((virtual, node))
+
+    def minding_since(self, node: str) -> int | None:
+        """Since when the checks, decisions and tables of a node have worked; None: they do not."""
+        return self._minding_since.get(node)
+
+    def left_at(self, virtual: Virtual, node: str) -> int | None:
+        """When a member last sent priority 0."""
+        return self._left_at.get((virtual, node))
+
+    def status(self, virtual: Virtual, node: str) -> RouterStatus | None:
+        """What the running speaker last reported of a member."""
+        return self.statuses.get((node, self._keys[virtual, node]))
+
+    def clean_since(self, virtual: Virtual, source: str, target: str) -> int | None:
+        """Since when frames have passed from one member to another as on any LAN."""
+        way = self.world.networks[virtual.network].way(source, target)
+        return way.changed_at if way.clean else None
+
+    # --- what is seen, as surroundings.Witness
+
+    def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
+        self.trace.record(now, process, input_, effects)
+        for listener in self._busy:
+            listener.handled(process, now, effects)
+
+    def reported(self, node: str, status: RouterStatus, /) -> None:
+        self.statuses[node, status.router] = status
+        self._touch(node, status.router.interface)
+
+    def left(self, node: str, interface: str, vrid: int, version: int, /) -> None:
+        for virtual in self._virtuals_of.get((node, interface), ()):
+            if virtual.vrid == vrid and virtual.family.value == version:
+                self._left_at[virtual, node] = self.now
+
+    def published(self, node: str, event: Event, /) -> None:
+        for listener in self._listeners:
+            listener.published(node, event)
+
+    def addresses_changed(self, node: str, interface: str, /) -> None:
+        self._touch(node, interface)
+
+    def processes_changed(self, node: str, /) -> None:
+        here = self.world.nodes[node]
+        if here.speaker.process.machine is None:
+            for key in [key for key in self.statuses if key[0] == node]:
+                del self.statuses[key]
+        if not here.minding():
+            self._minding_since.pop(node, None)
+        else:
+            self._minding_since.setdefault(node, self.now)
+        for interface in here.kernel.interfaces:
+            self._touch(node, interface)
+
+    def table_changed(self, node: str, /) -> None:
+        self.trace.record(self.now, node, "has new tables")
+        for listener in self._listeners:
+            listener.table_changed(node)
+
+    def servers_changed(self, host: str, /) -> None:
+        self.trace.record(self.now, host, "is", self.world.servers.condition(host))
+        for listener in self._listeners:
+            listener.servers_changed(host)
+
+    def decided(self, node: str, /) -> None:
+        for listener in self._listeners:
+            listener.decided(node)
+
+    def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
+        for listener in self._busy:
+            listener.probed(node, check, finding)
+
+    def judged(self, node: str, verdict: VerdictChanged, /) -> None:
+        for listener in self._listeners:
+            listener.judged(node, verdict)
+
+    def started(self, process: str, /) -> None:
+        self.trace.record(self.now, process, "starts")
+        for listener in self._listeners:
+            listener.started(process)
+
+    def stopping(self, node: str, /) -> None:
+        for listener in self._listeners:
+            listener.stopping(node)
+
+    def stopped(self, node: str, /) -> None:
+        for listener in self._listeners:
+            listener.stopped(node)
+
+    def settled(self) -> None:
+        """A quiet time has ended: everything must be as it ought to be."""
+        self.trace.record(self.now, "world", "must have settled")
+        for listener in self._listeners:
+            listener.settled()
+        self.settled_at = self.now
+
+    # --- inside
+
+    def _touch(self, node: str, interface: str) -> None:
+        """Look again as soon as what is being done now is done: effects of one input belong together."""
+        virtuals = self._virtuals_of.get((node, interface), ())
+        if virtuals and not self._dirty:
+            self.timeline.at(self.now, self._look)
+        for virtual in virtuals:
+            self._dirty[virtual] = None
+
+    def _look(self) -> None:
+        dirty = tuple(self._dirty)
+        self._dirty.clear()
+        for virtual in dirty:
+            if self._look_at_fitness(virtual):
+                for listener in self._listeners:
+                    listener.fitness_changed(virtual)
+            holders = tuple(node for node, _ in virtual.members if self._answers(virtual, node))
+            if holders != self.holders[virtual]:
+                self.trace.record(self.now, str(virtual), "is held by", holders)
+                self.holders[virtual], self.holders_since[virtual] = holders, self.now
+                self.owner_changes += 1
+                for listener in self._listeners:
+                    listener.owners_changed(virtual)
+            for listener in self._listeners:
+                listener.looked_at(virtual)
+
+    def _look_at_fitness(self, virtual: Virtual) -> bool:
+        changed = False
+        for node, _ in virtual.members:
+            fit, key = self._fit(virtual, node), (virtual, node)
+            if fit and key not in self._fit_since:
+                self._fit_since[key] = self.now
+                changed = True
+            elif not fit and key in self._fit_since:
+                del self._fit_since[key]
+                changed = True
+        return changed
+
+    def _fit(self, virtual: Virtual, node: str) -> bool:
+        here, key = self.world.nodes[node], self._keys[virtual, node]
+        status = self.statuses.get((node, key))
+        if status is None or status.reason == Reason.HELD_OUT.value:
+            return False
+        on_time = here.speaker.process.lateness_us <= LATENESS_US
+        return here.speaking() and on_time and here.ports[key.interface].live
+
+    def _answers(self, virtual: Virtual, node: str) -> bool:
+        """Whether the node's MAC would be the answer to an ARP request for the VIP."""
+        here, params = self.world.nodes[node], virtual.params(node)
+        interface = params.key.interface
+        return here.ports[interface].live and all(here.kernel.holds(interface, each) for each in params.addresses)

@@ -1,0 +1,155 @@
+"""The simulated `yaoki node`: a Brain with its journal, its links to the other two, and the balancer plane as actuator.
+
+Invariants: at a start the Brain is told what the kernel has before its plan; decisions are on disk before anything that
+follows them is done; the plane takes a table as a whole or not at all.
+"""
+
+from functools import partial
+from typing import Protocol, assert_never
+
+from yaoki.core.address import IPAddress, MacAddress
+from yaoki.lb.service import Desired
+from yaoki.node.brain import Brain
+from yaoki.node.brain_messages import (
+    Answer,
+    ApplyBalancer,
+    ApplyFinished,
+    BalancerFound,
+    BrainEffect,
+    BrainInput,
+    KeepDecisions,
+    NeighbourFound,
+    NewPlan,
+    Operate,
+    PlanReason,
+    RunHook,
+    WatchNeighbours,
+)
+from yaoki.node.decisions import Decisions, OperatorCommand
+from yaoki.node.messages import (
+    AdmitRouter,
+    ConfigureChecks,
+    ConfigureRouters,
+    Published,
+    ReleaseRouters,
+    RepeatVerdicts,
+    SetPriority,
+)
+from yaoki.sim.process import Process
+from yaoki.sim.surroundings import Surroundings
+from yaoki.sim.timeline import MILLISECOND, SECOND
+from yaoki.site.node_plan import NodePlan
+
+APPLY_US = (2 * MILLISECOND, 30 * MILLISECOND)
+RESOLVE_US = (200, 2_000)
+# How often the kernel asks again for a neighbour that does not answer.
+ASK_AGAIN_US = SECOND
+
+
+class Outside(Protocol):
+    """What the main process reaches beyond itself."""
+
+    def to_speaker(self, message: object, /) -> None: ...
+
+    def to_worker(self, message: object, /) -> None: ...
+
+    def neighbour(self, address: IPAddress, /) -> MacAddress | None:
+        """Who answers for an address now."""
+        ...
+
+
+class MainProcess:
+    """The main process of one node. `plan` is its site file compiled, `decisions` its journal on disk."""
+
+    def __init__(self, around: Surroundings, plan: NodePlan, outside: Outside) -> None:
+        self.plan = plan
+        self.decisions = Decisions()
+        self.plane_faults = 0
+        self._around = around
+        self._outside = outside
+        self._incarnation = 0
+        self._requests = 0
+        self._watched: tuple[IPAddress, ...] = ()
+        self._unresolved: tuple[IPAddress, ...] = ()
+        self.process: Process[BrainInput, BrainEffect] = Process(
+            f"{around.node}/brain",
+            around.timeline,
+            clock=around.clock,
+            chance=around.chance,
+            sink=self._perform,
+            observer=around.witness,
+        )
+
+    def start(self) -> None:
+        """Begin with what the disk and the kernel hold."""
+        self._incarnation += 1
+        self._watched = self._unresolved = ()
+        self.process.start(Brain(f"{self.process.name}.{self._incarnation}", decisions=self.decisions))
+        self.process.give(BalancerFound(self._around.kernel.table))
+        self.process.give(NewPlan(self.plan))
+
+    def reload(self) -> None:
+        """The site file is read again."""
+        self.process.give(NewPlan(self.plan, PlanReason.RELOAD))
+
+    def operate(self, command: OperatorCommand) -> None:
+        """A person types a command."""
+        self._requests += 1
+        self.process.give(Operate(self._requests, command))
+
+    def _perform(self, effect: BrainEffect) -> None:
+        match effect:
+            case ConfigureRouters() | SetPriority() | AdmitRouter() | ReleaseRouters():
+                self._outside.to_speaker(effect)
+            case ConfigureChecks() | RepeatVerdicts():
+                self._outside.to_worker(effect)
+            case ApplyBalancer():
+                self._later(self._around.chance.between(*APPLY_US), partial(self._apply, effect.desired))
+            case WatchNeighbours():
+                self._watched = tuple(address for _, address in effect.addresses)
+                self._resolve(self._watched)
+            case KeepDecisions():
+                self.decisions = effect.decisions
+                self._around.witness.decided(self._around.node)
+            case Published():
+                self._around.witness.published(self._around.node, effect.event)
+            case RunHook() | Answer():
+                pass
+            case _:
+                assert_never(effect)
+
+    def _later(self, us: int, action: partial[None]) -> None:
+        """What this incarnation has begun is not finished by the next."""
+        self._around.timeline.after(us, partial(self._if_still, self._incarnation, action))
+
+    def _if_still(self, incarnation: int, action: partial[None]) -> None:
+        if incarnation == self._incarnation and self.process.machine is not None:
+            action()
+
+    def _apply(self, desired: Desired) -> None:
+        if self.plane_faults:
+            self.process.give(ApplyFinished(error="the kernel refused the transaction"))
+            return
+        changes = () if desired == self._around.kernel.table else ("tables",)
+        self._around.kernel.table = desired
+        self._around.witness.table_changed(self._around.node)
+        self.process.give(ApplyFinished(changes))
+
+    def _resolve(self, addresses: tuple[IPAddress, ...]) -> None:
+        self._unresolved = addresses
+        if addresses:
+            self._later(self._around.chance.between(*RESOLVE_US), partial(self._resolved, self._watched))
+
+    def _resolved(self, watched: tuple[IPAddress, ...]) -> None:
+        if watched != self._watched:
+            return
+        silent: list[IPAddress] = []
+        for address in self._unresolved:
+            mac = self._outside.neighbour(address)
+            if mac is None:
+                silent.append(address)
+            else:
+                self.process.give(NeighbourFound(address, mac))
+        self._unresolved = tuple(silent)
+        if silent:
+            self._later(ASK_AGAIN_US, partial(self._resolved, watched))

@@ -1,0 +1,339 @@
+"""A simulated node: a kernel, clocks, three processes with the links between them, and what can be done to it all.
+
+Its rules are those of an operating system only: what dies with what, who starts whom, what waits and what is lost.
+
+Invariants: the kernel outlives every process and dies with the power; the journal outlives the power; nothing of a
+frozen machine moves.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from yaoki.checks.check import CheckSpec, Finding, Outcome
+from yaoki.core.address import IPAddress, MacAddress
+from yaoki.node.brain_messages import StopRequested
+from yaoki.node.messages import AnnounceAddress, SendAdvertisement
+from yaoki.sim.chance import Chance
+from yaoki.sim.clock import NodeClock
+from yaoki.sim.faults import Between, Part
+from yaoki.sim.kernel import Kernel
+from yaoki.sim.main_process import MainProcess
+from yaoki.sim.neighbours import Announcement, Neighbours
+from yaoki.sim.network import Network, Port
+from yaoki.sim.processes import BOOT_US, Handle, Processes
+from yaoki.sim.servers import Servers
+from yaoki.sim.speaker import Speaker
+from yaoki.sim.surroundings import Surroundings, Witness
+from yaoki.sim.timeline import SECOND, Timeline
+from yaoki.sim.topology import Topology
+from yaoki.sim.wiring import wire
+from yaoki.sim.worker import Worker
+
+Frame = SendAdvertisement | Announcement
+
+NODES = "nodes"
+NEIGHBOURS = "neighbours"
+
+# Clocks of different machines: any zero, and drifting apart by up to 200 parts in a million.
+LATEST_ZERO_US = 10**12
+DRIFT_PPM = 200
+
+# What an operator's stop gives the processes before they are killed.
+STOP_GRACE_US = SECOND
+
+
+class Node:
+    """One node of the world by name."""
+
+    def __init__(
+        self,
+        name: str,
+        timeline: Timeline,
+        chance: Chance,
+        *,
+        topology: Topology,
+        networks: dict[str, Network[Frame]],
+        neighbours: dict[str, Neighbours],
+        servers: Servers,
+        witness: Witness,
+        carry: Callable[[object], object],
+    ) -> None:
+        self.name = name
+        self.attachments = topology.of_node(name)
+        self.kernel = Kernel(self.attachments, self._kernel_changed)
+        drift = chance.between(-DRIFT_PPM, DRIFT_PPM)
+        self.clock = NodeClock(started_at=timeline.now, zero=chance.between(SECOND, LATEST_ZERO_US), drift_ppm=drift)
+        self._timeline = timeline
+        self._chance = chance
+        self._networks = networks
+        self._neighbours = neighbours
+        self._servers = servers
+        self._witness = witness
+        self._topology = topology
+        self.power_cycles = 0
+        self.port_changed_at = 0
+        self._power_faults = 0
+        self._freezes = 0
+        self.ports: dict[str, Port[Frame]] = {}
+        for attachment in self.attachments:
+            port = Port(name, NODES, cast("Callable[[Frame], None]", partial(self._hear, attachment.interface)))
+            self.ports[attachment.interface] = port
+            networks[attachment.network].plug(port)
+        around = Surroundings(name, timeline, chance, self.clock, self.kernel, witness)
+        self.main = MainProcess(around, topology.plan(name), self)
+        self.worker = Worker(around, probe=self._probe, report=self._from_worker)
+        self.speaker = Speaker(
+            around,
+            send=self._send,
+            announce=self._announce,
+            report=self._from_speaker,
+            ended=partial(self._end, Part.SPEAKER),
+        )
+        self.processes = Processes(self._handles(), timeline, chance, self._processes_changed)
+        self.links = wire(
+            self.main,
+            self.speaker,
+            self.worker,
+            timeline=timeline,
+            chance=chance,
+            carry=carry,
+            worker_alone=self._worker_alone,
+            changed=self._processes_changed,
+        )
+
+    # --- the world as invariants see it
+
+    @property
+    def powered(self) -> bool:
+        """On, and not frozen."""
+        return not self._power_faults and not self._freezes
+
+    def speaking(self) -> bool:
+        """Whether the speaker runs, on time."""
+        return self.powered and self.processes.running(Part.SPEAKER)
+
+    def minding(self) -> bool:
+        """Whether checks, decisions and tables work: everything but the speaker."""
+        return (
+            self.powered
+            and self.processes.running(Part.MAIN)
+            and self.processes.running(Part.WORKER)
+            and self.links[Between.WORKER].flowing
+            and not self.main.plane_faults
+        )
+
+    def releases_on_stop(self) -> bool:
+        """Whether an order to release would reach a running speaker."""
+        main = self.powered and self.processes.running(Part.MAIN)
+        return main and self.processes.running(Part.SPEAKER) and self.links[Between.SPEAKER].flowing
+
+    # --- power
+
+    def boot(self) -> None:
+        """Power is there: the system starts the main process, which starts the others."""
+        self.processes.start_soon(Part.MAIN)
+
+    def lose_power(self) -> None:
+        """Everything stops at once."""
+        self._power_faults += 1
+        self.power_cycles += 1
+        self.processes.kill(Part.ALL)
+        self.kernel.lose_power()
+        self._set_ports()
+
+    def regain_power(self) -> None:
+        """Take one loss back; the last one boots the machine."""
+        self._power_faults -= 1
+        self.processes.revive(Part.ALL, self._chance.between(*BOOT_US))
+        self._set_ports()
+
+    def freeze(self) -> None:
+        """The machine stands still, and does not know it afterwards."""
+        if self._freezes == 0:
+            self.clock.freeze(self._timeline.now)
+        self._freezes += 1
+        self.processes.pause(Part.ALL)
+        self._set_ports()
+
+    def thaw(self) -> None:
+        """Take one freeze back."""
+        self._freezes -= 1
+        if self._freezes == 0:
+            self.clock.thaw(self._timeline.now)
+            self._come_to()
+        self._set_ports()
+        self.processes.resume(Part.ALL)
+
+    def _come_to(self) -> None:
+        """By its own clock nothing has happened, so nobody can ask it to announce what it holds before its refresh."""
+        for attachment in self.attachments:
+            for address in self.kernel.found(attachment.interface).held or ():
+                self._missed(attachment.network, Announcement(self.name, address.ip), NEIGHBOURS)
+
+    def stop(self) -> None:
+        """An operator stops the node in good order; what has not ended after a while is killed."""
+        self._witness.stopping(self.name)
+        self.main.process.give(StopRequested("operator"))
+        self._timeline.after(STOP_GRACE_US, self._stopped)
+
+    def start(self) -> None:
+        """After a stop, and not before its grace has passed."""
+        self._timeline.after(STOP_GRACE_US, partial(self.processes.revive, Part.ALL))
+
+    # --- smaller faults
+
+    def remove_addresses(self) -> None:
+        """Somebody deletes every VIP by hand."""
+        for interface in self.kernel.interfaces:
+            for address in self.kernel.found(interface).held or ():
+                self.kernel.release(interface, address, by_speaker=False)
+
+    def stall(self, between: Between) -> None:
+        self.links[between].stall()
+
+    def unstall(self, between: Between) -> None:
+        self.links[between].resume()
+
+    def bar(self, between: Between) -> None:
+        """Break a link and keep it broken."""
+        self.links[between].bar()
+
+    def unbar(self, between: Between) -> None:
+        self.links[between].unbar()
+
+    def refuse_tables(self, faults: int) -> None:
+        """The kernel refuses changes of the tables while the count is above zero."""
+        self.main.plane_faults += faults
+        self._processes_changed()
+
+    # --- what the processes reach (main_process.Outside)
+
+    def to_speaker(self, message: object, /) -> None:
+        self.links[Between.SPEAKER].send_to_server(message)
+
+    def to_worker(self, message: object, /) -> None:
+        self.links[Between.WORKER].send_to_server(message)
+
+    def neighbour(self, address: IPAddress, /) -> MacAddress | None:
+        host = self._servers.host(address)
+        if host is None or not self._servers.answers(host) or not self.reaches(address):
+            return None
+        return MacAddress(b"\x02" + address.packed[-5:] if address.version == 6 else b"\x02\x00" + address.packed)
+
+    def reaches(self, address: IPAddress) -> bool:
+        """Whether frames pass between this node and the machines around it."""
+        attachment = self._topology.towards(self.name, address)
+        network = self._networks[attachment.network]
+        out, back = network.way(self.name, NEIGHBOURS), network.way(NEIGHBOURS, self.name)
+        return self.ports[attachment.interface].live and not out.cuts and not back.cuts
+
+    # --- inside
+
+    def _probe(self, check: CheckSpec) -> Finding:
+        address = check.id.target
+        attachment = self._topology.towards(self.name, address)
+        conditions = self._networks[attachment.network].way(self.name, NEIGHBOURS).conditions
+        if conditions.loss and self._chance.happens(conditions.loss):
+            return Finding(Outcome.TIMED_OUT, "no answer", check.schedule.timeout)
+        return self._servers.finding(check, reachable=self.reaches(address))
+
+    def _hear(self, interface: str, frame: SendAdvertisement) -> None:
+        self.speaker.hear(interface, frame)
+
+    def _send(self, advertisement: SendAdvertisement) -> None:
+        if advertisement.payload[2] == 0:
+            self._witness.left(self.name, advertisement.interface, advertisement.payload[1], advertisement.family.value)
+        port = self.ports[advertisement.interface]
+        self._networks[self._network_of(advertisement.interface)].send(port, advertisement, NODES)
+
+    def _announce(self, effect: AnnounceAddress) -> None:
+        port, network = self.ports[effect.interface], self._network_of(effect.interface)
+        announcement = Announcement(self.name, effect.address)
+        missed = partial(self._missed, network, announcement)
+        self._networks[network].send(port, announcement, NEIGHBOURS, lost=missed)
+
+    def _missed(self, network: str, announcement: Announcement, _owner: str) -> None:
+        self._neighbours[network].miss(announcement)
+
+    def _network_of(self, interface: str) -> str:
+        return next(a.network for a in self.attachments if a.interface == interface)
+
+    def _from_speaker(self, message: object) -> None:
+        self.links[Between.SPEAKER].send_to_client(message)
+
+    def _from_worker(self, message: object) -> None:
+        self.links[Between.WORKER].send_to_client(message)
+
+    def _set_ports(self) -> None:
+        self.port_changed_at = self._timeline.now
+        for interface, port in self.ports.items():
+            port.live = self.powered and self.kernel.has_carrier(interface)
+            self._witness.addresses_changed(self.name, interface)
+        self._processes_changed()
+
+    def _kernel_changed(self, interface: str, by_speaker: bool) -> None:
+        live = self.powered and self.kernel.has_carrier(interface)
+        if live != self.ports[interface].live:
+            self.ports[interface].live, self.port_changed_at = live, self._timeline.now
+        if not by_speaker:
+            self.speaker.notify(interface)
+        self._witness.addresses_changed(self.name, interface)
+
+    def _processes_changed(self) -> None:
+        self._witness.processes_changed(self.name)
+
+    def _stopped(self) -> None:
+        self._witness.stopped(self.name)
+        self.processes.kill(Part.ALL)
+
+    def _end(self, part: Part) -> None:
+        self.processes.end(part)
+
+    def _handles(self) -> dict[Part, Handle]:
+        main, speaker, worker = self.main.process, self.speaker.process, self.worker.process
+        return {
+            Part.MAIN: Handle(
+                alive=lambda: main.machine is not None,
+                start=self._start_main,
+                kill=partial(self._kill, main.kill, (Between.SPEAKER, Between.WORKER)),
+                pause=main.pause,
+                resume=main.resume,
+                slow=main.slow,
+                quicken=main.quicken,
+            ),
+            Part.SPEAKER: Handle(
+                alive=lambda: speaker.machine is not None,
+                start=self.speaker.start,
+                kill=partial(self._kill, speaker.kill, (Between.SPEAKER,)),
+                pause=self.speaker.pause,
+                resume=self.speaker.resume,
+                slow=speaker.slow,
+                quicken=speaker.quicken,
+            ),
+            Part.WORKER: Handle(
+                alive=lambda: worker.machine is not None,
+                start=self.worker.start,
+                kill=partial(self._kill, worker.kill, (Between.WORKER,)),
+                pause=worker.pause,
+                resume=worker.resume,
+                slow=worker.slow,
+                quicken=worker.quicken,
+            ),
+        }
+
+    def _start_main(self) -> None:
+        self.main.start()
+        for part in (Part.SPEAKER, Part.WORKER):
+            self.processes.start_soon(part)
+        for link in self.links.values():
+            link.connect()
+
+    def _kill(self, kill: Callable[[], None], links: tuple[Between, ...]) -> None:
+        kill()
+        for between in links:
+            self.links[between].break_off()
+
+    def _worker_alone(self) -> None:
+        self.processes.end(Part.WORKER)
+        self.processes.start_soon(Part.WORKER)

@@ -1,0 +1,213 @@
+"""Which faults a run meets: drawn from its seed, in episodes with a quiet time after each.
+
+In an episode a few faults of the run's mix begin, overlapping as they fall. All have ended when the quiet time begins;
+it is long enough for everything to settle, and at its end the settled invariants are checked.
+
+Invariant: the schedule depends on the seed, the topology and the settings only, never on what happens in the run.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from yaoki.sim.chance import Chance
+from yaoki.sim.faults import (
+    AddressRemoved,
+    Between,
+    Blackhole,
+    CarrierLost,
+    ClockStepped,
+    Drained,
+    Fault,
+    Frozen,
+    HostilePackets,
+    Injection,
+    Killed,
+    LinkBroken,
+    LinkStalled,
+    Part,
+    Partition,
+    Paused,
+    PlaneRefuses,
+    PowerLost,
+    Reloaded,
+    RoughNetwork,
+    ServerFault,
+    Slowed,
+    Stopped,
+)
+from yaoki.sim.network import Conditions
+from yaoki.sim.servers import Condition
+from yaoki.sim.timeline import MILLISECOND, SECOND
+from yaoki.sim.topology import Topology
+
+MAX_FAULTS_IN_EPISODE = 4
+# Faults last from a blink to several times the longest timer, evenly over the orders of magnitude.
+SHORTEST_FAULT_US = 10 * MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Faults, and the time at which everything must have settled again."""
+
+    faults: tuple[Injection, ...]
+    settled_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What the kinds of faults draw from."""
+
+    chance: Chance
+    topology: Topology
+
+    @property
+    def node(self) -> str:
+        return self.chance.pick(self.topology.nodes)
+
+    @property
+    def network(self) -> str:
+        return self.chance.pick(tuple(dict.fromkeys(v.network for v in self.topology.virtuals)))
+
+    def on(self, network: str) -> tuple[str, ...]:
+        """The nodes of a network."""
+        return tuple(a.node for a in self.topology.attachments if a.network == network)
+
+    def duration(self, longest: int) -> int:
+        """From SHORTEST_FAULT_US to `longest`, short ones as often as long ones."""
+        span = longest / SHORTEST_FAULT_US
+        return int(SHORTEST_FAULT_US * span ** self.chance.fraction())
+
+
+def _rough(draw: Draw) -> Fault:
+    chance, network = draw.chance, draw.network
+    low = chance.between(50, 5_000)
+    conditions = Conditions(
+        delay_us=(low, low + chance.pick((100, 5_000, 40_000))),
+        loss=chance.pick((0.0, 0.05, 0.3, 0.9)),
+        duplicate=chance.pick((0.0, 0.1, 0.5)),
+        ordered=chance.happens(0.5),
+    )
+    return RoughNetwork(network, chance.pick((None, *draw.on(network))), conditions)
+
+
+def _partition(draw: Draw) -> Fault:
+    network = draw.network
+    nodes = draw.on(network)
+    away = draw.chance.sample(nodes, draw.chance.between(1, max(1, len(nodes) - 1)))
+    return Partition(network, tuple(sorted(away)), draw.chance.happens(0.4))
+
+
+def _blackhole(draw: Draw) -> Fault:
+    network = draw.network
+    return Blackhole(network, draw.chance.pick(draw.on(network)))
+
+
+def _carrier(draw: Draw) -> Fault:
+    attachment = draw.chance.pick(draw.topology.attachments)
+    return CarrierLost(attachment.node, attachment.interface, draw.chance.pick((1, 1, 3, 8)))
+
+
+def _paused(draw: Draw) -> Fault:
+    return Paused(draw.node, draw.chance.pick(tuple(Part)))
+
+
+def _killed(draw: Draw) -> Fault:
+    return Killed(draw.node, draw.chance.pick(tuple(Part)))
+
+
+def _slowed(draw: Draw) -> Fault:
+    part = draw.chance.pick((Part.MAIN, Part.SPEAKER, Part.WORKER))
+    return Slowed(draw.node, part, draw.chance.pick((2, 20, 200)) * MILLISECOND)
+
+
+def _stepped(draw: Draw) -> Fault:
+    step = draw.chance.pick((5 * MILLISECOND, SECOND, 3600 * SECOND, 10 * 365 * 86400 * SECOND))
+    return ClockStepped(draw.node, draw.chance.pick((-1, 1)) * step)
+
+
+def _part_control(draw: Draw) -> Part:
+    return draw.chance.pick((Part.MAIN, Part.WORKER))
+
+
+def _server(draw: Draw) -> Fault:
+    conditions = (Condition.REFUSING, Condition.HUNG, Condition.ERRING, Condition.DEAD)
+    return ServerFault(draw.chance.pick(draw.topology.hosts), draw.chance.pick(conditions))
+
+
+Kind = Callable[[Draw], Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """The kinds of faults of a run, each with its weight. In a `forwarding_untouched` mix no fault reaches the network
+    or a speaker, so that no VIP may move at all."""
+
+    name: str
+    kinds: tuple[tuple[Kind, int], ...]
+    forwarding_untouched: bool = False
+    needs_servers: bool = field(default=False)
+
+
+_NETWORK: tuple[tuple[Kind, int], ...] = (
+    (_rough, 4),
+    (_partition, 4),
+    (_blackhole, 2),
+    (_carrier, 3),
+    (lambda draw: HostilePackets(draw.network, draw.chance.between(1, 200)), 1),
+)
+_CONTROL: tuple[tuple[Kind, int], ...] = (
+    (lambda draw: Paused(draw.node, _part_control(draw)), 2),
+    (lambda draw: Killed(draw.node, _part_control(draw)), 3),
+    (lambda draw: Slowed(draw.node, _part_control(draw), 100 * MILLISECOND), 1),
+    (lambda draw: LinkStalled(draw.node, draw.chance.pick(tuple(Between))), 2),
+    (lambda draw: LinkBroken(draw.node, draw.chance.pick(tuple(Between))), 2),
+    (_stepped, 1),
+    (lambda draw: Reloaded(draw.node), 1),
+    (lambda draw: PlaneRefuses(draw.node), 1),
+)
+_PROCESSES: tuple[tuple[Kind, int], ...] = ((_paused, 3), (_killed, 4), (_slowed, 2), (_stepped, 1))
+_MACHINES: tuple[tuple[Kind, int], ...] = (
+    (lambda draw: PowerLost(draw.node), 3),
+    (lambda draw: Frozen(draw.node), 2),
+    (lambda draw: Stopped(draw.node), 3),
+    (lambda draw: AddressRemoved(draw.node), 1),
+)
+_SERVERS: tuple[tuple[Kind, int], ...] = (
+    (_server, 5),
+    (lambda draw: Drained(draw.chance.pick(draw.topology.hosts)), 1),
+)
+
+MIXES: tuple[Mix, ...] = (
+    Mix("network", _NETWORK),
+    Mix("control", _CONTROL, forwarding_untouched=True),
+    Mix("processes", _PROCESSES),
+    Mix("machines", _MACHINES),
+    Mix("servers", (*_SERVERS, *_CONTROL), needs_servers=True),
+    Mix("everything", (*_NETWORK, *_CONTROL, *_PROCESSES, *_MACHINES)),
+    Mix("everything, servers too", (*_NETWORK, *_PROCESSES, *_MACHINES, *_SERVERS, *_SERVERS), needs_servers=True),
+)
+
+
+def mix_of(seed: int, topology: Topology) -> Mix:
+    """The mix of a seed: each in turn, so that a handful of neighbouring seeds meets all of them."""
+    fitting = tuple(mix for mix in MIXES if topology.hosts or not mix.needs_servers)
+    return fitting[seed % len(fitting)]
+
+
+def episodes(seed: int, topology: Topology, *, begins: int, until: int, settle: int, every: int) -> Iterator[Episode]:
+    """The episodes of a run, one in about `every` microseconds; each needs `settle` to calm down."""
+    chance = Chance(seed, "faults")
+    draw, mix = Draw(chance, topology), mix_of(seed, topology)
+    number, at = 0, begins
+    while True:
+        at += int(every * 2 * chance.fraction())
+        injections: list[Injection] = []
+        longest = settle * 2
+        for _ in range(chance.between(1, MAX_FAULTS_IN_EPISODE)):
+            number += 1
+            begin = at + int(chance.fraction() * settle)
+            injections.append(Injection(number, begin, draw.duration(longest), chance.weighted(mix.kinds)(draw)))
+        at = max(injection.ends for injection in injections) + settle
+        if at > until:
+            return
+        yield Episode(tuple(sorted(injections, key=lambda injection: injection.begins)), at)

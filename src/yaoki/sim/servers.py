@@ -1,0 +1,74 @@
+"""The real servers of the simulated world: what a probe of each would find.
+
+Invariant: the answer depends on the server's condition and on whether the node reaches it, never on who asks.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from yaoki.checks.check import CheckSpec, Finding, IcmpParams, NeighbourParams, Outcome, TcpParams
+from yaoki.core.address import IPAddress
+
+_QUICK = timedelta(milliseconds=1)
+
+
+class Condition(StrEnum):
+    """How a server is. `hung` accepts and never answers; `erring` answers, but wrongly; `dead` is off."""
+
+    UP = "up"
+    REFUSING = "refusing"
+    HUNG = "hung"
+    ERRING = "erring"
+    DEAD = "dead"
+
+
+class Servers:
+    """Every host that is probed, by address, and its condition."""
+
+    def __init__(self, hosts: tuple[tuple[IPAddress, str], ...]) -> None:
+        self._host_of = dict(hosts)
+        self._conditions: dict[str, list[Condition]] = {host: [] for _, host in hosts}
+
+    def host(self, address: IPAddress) -> str | None:
+        """Who has an address; None for nobody."""
+        return self._host_of.get(address)
+
+    def condition(self, host: str) -> Condition:
+        """How a host is now."""
+        conditions = self._conditions[host]
+        return conditions[-1] if conditions else Condition.UP
+
+    def hold(self, host: str, condition: Condition, begins: bool) -> None:
+        """Let a condition begin or end; of several the latest counts."""
+        conditions = self._conditions[host]
+        if begins:
+            conditions.append(condition)
+        else:
+            conditions.remove(condition)
+
+    def answers(self, host: str) -> bool:
+        """Whether its MAC can be resolved."""
+        return self.condition(host) is not Condition.DEAD
+
+    def finding(self, check: CheckSpec, *, reachable: bool) -> Finding:
+        """What a probe begun now comes back with, and after how long."""
+        host = self._host_of.get(check.id.target)
+        timed_out = Finding(Outcome.TIMED_OUT, "no answer", check.schedule.timeout)
+        if host is None or not reachable:
+            return timed_out
+        params, condition = check.id.params, self.condition(host)
+        if condition is Condition.DEAD:
+            return timed_out
+        if condition is Condition.UP or isinstance(params, IcmpParams | NeighbourParams):
+            return Finding(Outcome.PASSED, "the host answers", _QUICK)
+        if condition is Condition.REFUSING:
+            return Finding(Outcome.REFUSED, "connection refused", _QUICK)
+        if isinstance(params, TcpParams):
+            return Finding(Outcome.PASSED, "connected; what it would have answered was not asked", _QUICK)
+        if condition is Condition.HUNG:
+            return timed_out
+        return Finding(Outcome.WRONG_ANSWER, "HTTP 500", _QUICK)
+
+    def passes(self, check: CheckSpec) -> bool:
+        """Whether a node that reaches the server would find it well."""
+        return self.finding(check, reachable=True).passed

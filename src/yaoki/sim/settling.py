@@ -1,0 +1,33 @@
+"""How long a site needs to settle once nothing is wrong any more: arithmetic on the parameters in force.
+
+boot, start, hold of the VIPs at a cold start, a command typed again, one detection (fall or rise) that changes a
+priority, and two Active_Down_Intervals one after the other
+"""
+
+from datetime import timedelta
+
+from yaoki.node.router_wish import STARTUP_HOLD
+from yaoki.sim.injector import TYPE_AGAIN_US
+from yaoki.sim.node import STOP_GRACE_US
+from yaoki.sim.processes import BOOT_US, START_US
+from yaoki.sim.timeline import SECOND
+from yaoki.sim.topology import Topology
+
+MARGIN_US = SECOND
+
+
+def settling_us(topology: Topology) -> int:
+    """Microseconds from the end of the last fault to a world in which everything is as it ought to be."""
+    down = max((virtual.longest_active_down for virtual in topology.virtuals), default=timedelta(0))
+    verdict = timedelta(0)
+    for plan in topology.plans:
+        for spec in plan.checks:
+            schedule = spec.schedule
+            rise = schedule.hold_down + (schedule.rise + 1) * max(schedule.interval, schedule.timeout)
+            verdict = max(verdict, schedule.longest_detection, rise)
+    waits = STOP_GRACE_US + BOOT_US[1] + 2 * START_US[1] + TYPE_AGAIN_US + MARGIN_US
+    return waits + _us(STARTUP_HOLD) + _us(verdict) + 2 * _us(down)
+
+
+def _us(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1_000_000)

@@ -1,0 +1,166 @@
+"""The simulated speaker: a SpeakerBrain on a simulated kernel and network.
+
+Invariants: addresses change in the order of the effects, before the next input is handled; what the kernel notifies is
+read when the process runs, so an old notification never brings old news.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+from yaoki.core.instant import Instant
+from yaoki.node.messages import (
+    AnnounceAddress,
+    ClaimAddress,
+    PacketArrived,
+    Published,
+    ReleaseAddress,
+    RouterStatus,
+    SendAdvertisement,
+    SpeakerEffect,
+    SpeakerInput,
+    SpeakerOrder,
+)
+from yaoki.node.speaker_brain import SpeakerBrain
+from yaoki.sim.process import Process
+from yaoki.sim.surroundings import Surroundings
+from yaoki.vrrp.advertisement import HOP_LIMIT
+
+NOTIFY_US = (20, 150)
+# What the packet sockets of a stopped speaker hold; later packets are lost, as the kernel loses them.
+MAX_UNREAD = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A packet in a socket, stamped by the kernel with the wall clock."""
+
+    interface: str
+    frame: SendAdvertisement
+    wall: int
+
+
+class Speaker:
+    """The speaker of one node. `send` and `announce` go to the network, `report` to the main process; `ended` is called
+    when it has released everything and leaves."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        send: Callable[[SendAdvertisement], None],
+        announce: Callable[[AnnounceAddress], None],
+        report: Callable[[object], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self._around = around
+        self._send = send
+        self._announce = announce
+        self._report = report
+        self._ended = ended
+        self._brain: SpeakerBrain | None = None
+        self._incarnation = 0
+        self._notified: dict[str, None] = {}
+        self._unread: list[_Unread] = []
+        self._emptied_at = 0
+        self.process: Process[SpeakerInput, SpeakerEffect] = Process(
+            f"{around.node}/speaker",
+            around.timeline,
+            clock=around.clock,
+            chance=around.chance,
+            sink=self._perform,
+            observer=around.witness,
+        )
+
+    def start(self) -> None:
+        """Begin with a new machine, which is told of every interface."""
+        self._incarnation += 1
+        self._notified.clear()
+        self._unread.clear()
+        self._brain = SpeakerBrain(f"{self.process.name}.{self._incarnation}")
+        self.process.start(self._brain)
+        for interface in self._around.kernel.interfaces:
+            self.process.give(self._around.kernel.found(interface))
+
+    def pause(self) -> None:
+        """Stop: what arrives from now on waits in the kernel."""
+        if not self.process.paused:
+            self._emptied_at = self._around.clock.monotonic(self._around.timeline.now)
+        self.process.pause()
+
+    def resume(self) -> None:
+        """Run again: before a timer is acted on, interfaces are looked at and packets read."""
+        found = [self._around.kernel.found(interface) for interface in self._notified]
+        read = [self._packet(packet.interface, packet.frame, self._stamp(packet)) for packet in self._unread]
+        self._notified.clear()
+        self._unread.clear()
+        self.process.resume([*found, *read])
+        self._end_if_released()
+
+    def order(self, message: SpeakerOrder) -> None:
+        """A message of the main process arrived."""
+        self.process.give(message)
+        self._end_if_released()
+
+    def reached(self) -> None:
+        """The main process has connected: the state is repeated."""
+        if self._brain is not None:
+            for status in self._brain.statuses():
+                self._report(status)
+
+    def hear(self, interface: str, frame: SendAdvertisement) -> None:
+        """The network card took a packet."""
+        around, process = self._around, self.process
+        if process.running:
+            now = around.clock.instant(around.timeline.now)
+            process.give(self._packet(interface, frame, now))
+        elif process.machine is not None and len(self._unread) < MAX_UNREAD:
+            self._unread.append(_Unread(interface, frame, around.clock.wall(around.timeline.now)))
+
+    def _packet(self, interface: str, frame: SendAdvertisement, received: Instant) -> PacketArrived:
+        return PacketArrived(
+            interface, frame.family, frame.source, frame.destination, HOP_LIMIT, frame.payload, received
+        )
+
+    def _stamp(self, packet: _Unread) -> Instant:
+        """The wall clock may have been set meanwhile: only the age counts, and only as far as it can be true."""
+        around = self._around
+        now = around.clock.monotonic(around.timeline.now)
+        age = max(around.clock.wall(around.timeline.now) - packet.wall, 0)
+        return Instant(now - min(age, now - self._emptied_at))
+
+    def notify(self, interface: str) -> None:
+        """The kernel says that something changed at an interface."""
+        around = self._around
+        around.timeline.after(around.chance.between(*NOTIFY_US), partial(self._notify, interface))
+
+    def _end_if_released(self) -> None:
+        if self.process.machine is not None and self._brain is not None and self._brain.released:
+            self._ended()
+
+    def _notify(self, interface: str) -> None:
+        if self.process.running:
+            self.process.give(self._around.kernel.found(interface))
+        elif self.process.machine is not None:
+            self._notified[interface] = None
+
+    def _perform(self, effect: SpeakerEffect) -> None:
+        around = self._around
+        match effect:
+            case SendAdvertisement():
+                self._send(effect)
+            case ClaimAddress():
+                around.kernel.claim(effect.interface, effect.address)
+            case ReleaseAddress():
+                around.kernel.release(effect.interface, effect.address)
+            case AnnounceAddress():
+                self._announce(effect)
+            case RouterStatus():
+                around.witness.reported(around.node, effect)
+                self._report(effect)
+            case Published():
+                around.witness.published(around.node, effect.event)
+                self._report(effect)
+            case _:
+                assert_never(effect)

@@ -1,0 +1,84 @@
+"""What every part of a simulated node is given: time, chance, its node's clock and kernel, and a witness.
+
+The witness is how the invariants see a world without being part of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from yaoki.checks.check import CheckSpec, Finding
+from yaoki.core.event import Event
+from yaoki.node.messages import RouterStatus, VerdictChanged
+from yaoki.sim.chance import Chance
+from yaoki.sim.clock import NodeClock
+from yaoki.sim.kernel import Kernel
+from yaoki.sim.timeline import Timeline
+
+
+class Witness(Protocol):
+    """Sees what happens, and changes nothing."""
+
+    def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
+        """A machine has handled an input; its effects are about to be carried out."""
+        ...
+
+    def started(self, process: str, /) -> None:
+        """A process begins with a new machine."""
+        ...
+
+    def reported(self, node: str, status: RouterStatus, /) -> None:
+        """A virtual router changed its state."""
+        ...
+
+    def published(self, node: str, event: Event, /) -> None:
+        """An assembly made an event."""
+        ...
+
+    def addresses_changed(self, node: str, interface: str, /) -> None:
+        """An interface of a kernel holds other addresses, or has gained or lost its carrier."""
+        ...
+
+    def processes_changed(self, node: str, /) -> None:
+        """A process of a node began or ceased to run, or was told its wish."""
+        ...
+
+    def left(self, node: str, interface: str, vrid: int, version: int, /) -> None:
+        """A node advertises priority 0 in an IP version."""
+        ...
+
+    def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
+        """A probe has ended, and its worker is about to be told."""
+        ...
+
+    def judged(self, node: str, verdict: VerdictChanged, /) -> None:
+        """A worker reports a verdict, or repeats it."""
+        ...
+
+    def decided(self, node: str, /) -> None:
+        """A node's journal holds other decisions of its operator."""
+        ...
+
+    def stopping(self, node: str, /) -> None:
+        """An operator is about to stop a node in good order."""
+        ...
+
+    def stopped(self, node: str, /) -> None:
+        """The time that a node was given to stop has passed."""
+        ...
+
+    def table_changed(self, node: str, /) -> None:
+        """The balancer plane of a node has other tables."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Of one node."""
+
+    node: str
+    timeline: Timeline
+    chance: Chance
+    clock: NodeClock
+    kernel: Kernel
+    witness: Witness

@@ -1,0 +1,66 @@
+"""What happened in a run: the last records in full, and a digest of all of them.
+
+Invariant: two runs with equal digests saw the same records in the same order. Records are formatted only when somebody
+reads them, because nearly all of them are forgotten unread.
+"""
+
+from collections import deque
+from hashlib import blake2b
+
+from yaoki.core.machine import TimerFired
+from yaoki.node.messages import PacketArrived, ProbeFinished, SendAdvertisement, StartProbe
+
+RECORDS_KEPT = 20_000
+
+ROUTINE_SHOWN = 10
+
+_Record = tuple[int, str, object, object]
+
+_ROUTINE_INPUTS = (TimerFired, PacketArrived, ProbeFinished)
+_ROUTINE_EFFECTS = (SendAdvertisement, StartProbe)
+
+
+class Trace:
+    """Records of (time, who, what, value). `digested` also folds every record into `digest()`, at a cost in time."""
+
+    def __init__(self, *, digested: bool = False) -> None:
+        self._records: deque[_Record] = deque(maxlen=RECORDS_KEPT)
+        self._digest = blake2b(digest_size=16) if digested else None
+
+    def record(self, us: int, who: str, what: object, value: object = "") -> None:
+        """Write one record: an input and its effects, or words and a value. Neither must change afterwards."""
+        self._records.append((us, who, what, value))
+        if self._digest is not None:
+            self._digest.update(f"{us} {who} {what!r} {value!r}\n".encode())
+
+    def digest(self) -> str:
+        """Names everything recorded so far."""
+        if self._digest is None:
+            return ""
+        return self._digest.hexdigest()
+
+    def last(self, count: int) -> list[str]:
+        """The newest records that tell something, oldest first; effects on lines of their own. Routine is left out but
+        for the very last."""
+        lines: list[str] = []
+        for record in reversed(self._records):
+            if len(lines) < ROUTINE_SHOWN or not _is_routine(record):
+                lines = _lines(record) + lines
+            if len(lines) >= count:
+                break
+        return lines
+
+
+def _lines(record: _Record) -> list[str]:
+    us, who, what, value = record
+    effects = value if isinstance(value, list) else []
+    words = f"{us / 1_000_000:14.6f}  {who:12}  {what} {'' if effects or value == [] else value}".rstrip()
+    return [words, *(f"{'':14}  {'':12}    -> {effect}" for effect in effects)]
+
+
+def _is_routine(record: _Record) -> bool:
+    """A timer, a packet or a probe that led to nothing but the next advertisement or probe."""
+    _, _, what, value = record
+    return isinstance(what, _ROUTINE_INPUTS) and (
+        not isinstance(value, list) or all(isinstance(effect, _ROUTINE_EFFECTS) for effect in value)
+    )

@@ -1,0 +1,61 @@
+"""The simulated check worker: a CheckShard whose probes are answered by the simulated servers.
+
+Invariant: every StartProbe is answered by one ProbeFinished unless the worker dies first.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from yaoki.checks.check import CheckSpec, Finding
+from yaoki.node.check_shard import CheckShard
+from yaoki.node.messages import ProbeFinished, Published, ShardEffect, ShardInput, StartProbe, VerdictChanged
+from yaoki.sim.process import Process
+from yaoki.sim.surroundings import Surroundings
+
+# A probe of a machine that answers takes from half a millisecond to three; of one that does not, what its timeout says.
+ANSWER_US = (500, 3_000)
+
+
+class Worker:
+    """The check worker of one node. `probe` asks the servers; `report` goes to the main process."""
+
+    def __init__(
+        self, around: Surroundings, *, probe: Callable[[CheckSpec], Finding], report: Callable[[object], None]
+    ) -> None:
+        self._around = around
+        self._probe = probe
+        self._report = report
+        self._incarnation = 0
+        self.process: Process[ShardInput, ShardEffect] = Process(
+            f"{around.node}/checks",
+            around.timeline,
+            clock=around.clock,
+            chance=around.chance,
+            sink=self._perform,
+            observer=around.witness,
+        )
+
+    def start(self) -> None:
+        """Begin with an empty shard."""
+        self._incarnation += 1
+        self.process.start(CheckShard(f"{self.process.name}.{self._incarnation}"))
+
+    def _perform(self, effect: ShardEffect) -> None:
+        if isinstance(effect, StartProbe):
+            finding = self._probe(effect.check)
+            if finding.passed:
+                delay = self._around.chance.between(*ANSWER_US)
+            else:
+                delay = 1 + int(finding.took.total_seconds() * 1_000_000)
+            self._around.timeline.after(delay, partial(self._finish, effect, finding, self._incarnation))
+            return
+        if isinstance(effect, Published):
+            self._around.witness.published(self._around.node, effect.event)
+        elif isinstance(effect, VerdictChanged):
+            self._around.witness.judged(self._around.node, effect)
+        self._report(effect)
+
+    def _finish(self, start: StartProbe, finding: Finding, incarnation: int) -> None:
+        if incarnation == self._incarnation and self.process.machine is not None:
+            self._around.witness.probed(self._around.node, start.check, finding)
+            self.process.give(ProbeFinished(start.number, finding))
