@@ -106,8 +106,9 @@ class Segment:
         ip("-n", inside, "address", "add", f"2001:db8:1::{number}/64", "dev", "eth0", "nodad")
         ip("-n", net, "link", "set", "dev", name, "master", "br0", "up")
 
-    def speaker(self, name: str, run_dir: Path) -> "RunningSpeaker":
-        speaker = RunningSpeaker(self.namespace(name), name, run_dir)
+    def speaker(self, name: str, run_dir: Path, *through: str) -> "RunningSpeaker":
+        """A speaker on a machine, started through another command if one is given."""
+        speaker = RunningSpeaker(self.namespace(name), name, run_dir, *through)
         self.speakers.append(speaker)
         return speaker
 
@@ -144,14 +145,14 @@ class Segment:
 class RunningSpeaker:
     """A speaker process and the link to it."""
 
-    def __init__(self, namespace: str, node: str, run_dir: Path) -> None:
+    def __init__(self, namespace: str, node: str, run_dir: Path, *through: str) -> None:
         self._codec = Codec(EVENT_KINDS)
         self._path = run_dir / "speaker.sock"
         self._socket: socket.socket | None = None
         self.statuses: list[RouterStatus] = []
         self.events: list[EventBody] = []
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, sys.executable, "-m", "yaoki.runtime.speaker",
+            ["ip", "netns", "exec", namespace, *through, sys.executable, "-m", "yaoki.runtime.speaker",
              "--node", node, "--run-dir", str(run_dir)],
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             stderr=subprocess.DEVNULL,

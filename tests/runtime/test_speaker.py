@@ -17,7 +17,7 @@ import pytest
 from tests.runtime.speakers import VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, params
 from yaoki.core.address import BROADCAST, Family, MacAddress
 from yaoki.node.messages import RouterState
-from yaoki.node.speaker_events import AddressNotOurs, KernelRefused, OrderUnreadable
+from yaoki.node.speaker_events import AddressNotOurs, KernelRefused, OrderUnreadable, PunctualityRefused
 from yaoki.packet import arp, ethernet, ipv4, ipv6, neighbour
 from yaoki.vrrp.advertisement import Rejection
 from yaoki.vrrp.events import (
@@ -257,6 +257,15 @@ def test_what_the_kernel_refuses_is_told_and_tried_again(segment: Segment, tmp_p
     segment.sysctl("a", "net.ipv6.conf.eth0.disable_ipv6", "0")
     ip("-n", segment.namespace("a"), "address", "add", "fe80::11/64", "dev", "eth0", "nodad")
     eventually(lambda: segment.holders(VIP_6) == ["a"], "it works as soon as the kernel allows it", within=60)
+
+
+def test_speaker_that_may_not_be_punctual_says_so_and_works(segment: Segment, tmp_path: Path) -> None:
+    a = segment.speaker("a", run_dir(tmp_path, "a"), "setpriv", "--bounding-set=-sys_nice")
+    a.configure(params(150))
+    eventually(lambda: segment.holders(VIP) == ["a"], "a owns")
+    (told,) = a.told(PunctualityRefused)
+    assert isinstance(told, PunctualityRefused)
+    assert [refusal.partition(":")[0] for refusal in told.refused] == ["SCHED_FIFO"]
 
 
 def test_interface_that_is_made_anew_is_spoken_on_again(segment: Segment, tmp_path: Path) -> None:
