@@ -7,7 +7,7 @@ import pytest
 
 from yaoki.cli import main
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "web-pair" / "site.yaml"
+EXAMPLE = Path(__file__).parents[1] / "site" / "pair.yaml"
 
 
 def write(folder: Path, *edits: tuple[str, str], name: str = "site.yaml") -> str:

@@ -1,4 +1,4 @@
-"""The example site, compiled: every address, port, check and timer of a node's plan as exact values."""
+"""A site, compiled: every address, port, check and timer of a node's plan as exact values."""
 
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
@@ -15,7 +15,7 @@ from yaoki.site.model import Site
 from yaoki.site.node_plan import TrackPlan
 from yaoki.vrrp.params import ChecksumForm, Failback, RouterKey, RouterParams
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "web-pair" / "site.yaml"
+EXAMPLE = Path(__file__).parents[1] / "site" / "pair.yaml"
 
 
 @pytest.fixture(scope="module")
