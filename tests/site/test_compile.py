@@ -15,7 +15,7 @@ from yaoki.site.model import Site
 from yaoki.site.node_plan import TrackPlan
 from yaoki.vrrp.params import ChecksumForm, Failback, RouterKey, RouterParams
 
-EXAMPLE = Path(__file__).parents[1] / "site" / "pair.yaml"
+EXAMPLE = Path(__file__).parent / "pair.yaml"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from yaoki.site.diff import SiteChange, diff, diff_sites
 from yaoki.site.load import load_site
 from yaoki.site.node_plan import NodePlan
 
-EXAMPLE = (Path(__file__).parents[1] / "site" / "pair.yaml").read_text()
+EXAMPLE = (Path(__file__).parent / "pair.yaml").read_text()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from yaoki.site.lint import RULES, View
 from yaoki.site.lint.redundancy import RULES as REDUNDANCY
 from yaoki.site.model import Interface, Machine, Network, Server, Service, Site, Track, Vip, VipMember
 
-EXAMPLE = (Path(__file__).parents[1] / "site" / "pair.yaml").read_text()
+EXAMPLE = (Path(__file__).parent / "pair.yaml").read_text()
 
 TWO_ARMED = """version: 1
 site: two-armed

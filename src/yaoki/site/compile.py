@@ -73,7 +73,11 @@ class _Way:
 
     address: IPAddress
     source: IPAddress | None
-    number: tuple[int, int, int]
+    number: int
+
+
+_WAY_BITS = 32
+"""There are fewer ways than 2**32: a node's memory would not hold them."""
 
 
 class _NodeCompiler:
@@ -86,10 +90,11 @@ class _NodeCompiler:
     def __init__(self, site: Site, node: Machine) -> None:
         self._site = site
         self._node = node
-        self._ways: dict[tuple[str, str, Family], _Way | None] = {}
+        self._ways: dict[tuple[str, int], dict[str, _Way | None]] = {}
+        self._way_numbers: dict[tuple[int, int, int], int] = {}
         self._params: dict[tuple[str, int], tuple[KindParams, int]] = {}
         self._params_numbers: dict[KindParams, int] = {}
-        self._checks: dict[tuple[int, int, int, int], CheckSpec] = {}
+        self._checks: dict[int, CheckSpec] = {}
 
     def compile(self, generation: str) -> NodePlan:
         site, node = self._site, self._node
@@ -124,14 +129,20 @@ class _NodeCompiler:
                 # It is there for neighbours on the link only; no client asks a link-local address for a service.
                 continue
             family = Family.of(vip_address)
-            servers = [self._server(service, server, family, definitions) for server in service.servers]
+            ways = self._ways.setdefault((service.vip, vip_address.version), {})
+            servers = []
+            for server in service.servers:
+                if server.host not in ways:
+                    ways[server.host] = self._way(server.host, service.vip, family)
+                if (way := ways[server.host]) is not None:
+                    servers.append(self._server(service, server, way, definitions))
             yield ServicePlan(
                 name=service.name,
                 vip=service.vip,
                 key=ServiceKey(vip_address.ip, service.protocol, service.port),
                 interface=interface.name,
                 scheduler=service.scheduler,
-                servers=tuple(server for server in servers if server is not None),
+                servers=tuple(servers),
                 persistence=_persistence(service.persistence, family),
                 when_all_down=service.when_all_down,
                 slow_start=service.slow_start,
@@ -140,13 +151,8 @@ class _NodeCompiler:
             )
 
     def _server(
-        self, service: Service, server: Server, family: Family, definitions: tuple[CheckDefinition, ...]
-    ) -> ServerPlan | None:
-        """The server in one family; None if it has no address there."""
-        place = (server.host, service.vip, family)
-        way = self._ways[place] if place in self._ways else self._ways.setdefault(place, self._way(*place))
-        if way is None:
-            return None
+        self, service: Service, server: Server, way: _Way, definitions: tuple[CheckDefinition, ...]
+    ) -> ServerPlan:
         port = service.port if server.port is None else server.port
         forward = service.forward if server.forward is None else server.forward
         return ServerPlan(
@@ -160,11 +166,13 @@ class _NodeCompiler:
         )
 
     def _way(self, host: str, vip: str, family: Family) -> _Way | None:
+        """The way to a host in one family; None if it has no address there."""
         address = server_address(self._site, vip, host, family)
         if address is None:
             return None
         source = self._own_address(vip, address)
-        return _Way(address, source, (address.version, int(address), 0 if source is None else int(source)))
+        told_by = (address.version, int(address), 0 if source is None else int(source))
+        return _Way(address, source, self._way_numbers.setdefault(told_by, len(self._way_numbers)))
 
     def _own_address(self, vip: str, target: IPAddress) -> IPAddress | None:
         """The node's own address, never a VIP, from which a server sees it: on-link if there is such, else that on
@@ -184,7 +192,7 @@ class _NodeCompiler:
             params = with_port(definition.params, port)
             number = self._params_numbers.setdefault(params, len(self._params_numbers))
             known = self._params[definition.name, port] = (params, number)
-        key = (known[1], *way.number)
+        key = known[1] << _WAY_BITS | way.number
         spec = self._checks.get(key)
         if spec is None:
             identity = CheckId(way.address, known[0], way.source)
