@@ -156,12 +156,15 @@ def _only(episode: Episode, chosen: tuple[int, ...] | None) -> Episode:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """A world makes no cycles worth collecting while it runs, and looking for them costs a fifth of its time."""
+    """A world makes no cycles worth collecting while it runs, and looking for them costs a fifth of its time. What was
+    there before is not looked at when the world itself is collected."""
     collecting = gc.isenabled()
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.collect()
+        gc.unfreeze()
         if collecting:
             gc.enable()
-            gc.collect()

@@ -26,7 +26,9 @@ class NodeClock:
 
     def instant(self, world_us: int) -> Instant:
         """The same as an Instant."""
-        return Instant(self.monotonic(world_us))
+        if self._frozen:
+            return Instant(self._shown)
+        return Instant(self._shown + (world_us - self._base) * self._rate // _MILLION)
 
     def world(self, shown: int) -> int:
         """The first time of the world at which the monotonic clock shows at least this much."""

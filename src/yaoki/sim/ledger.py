@@ -5,7 +5,7 @@ It is the world's only witness: it writes the trace, notes each change, and tell
 Invariant: nothing here changes the world.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from yaoki.checks.check import CheckSpec, Finding
@@ -23,6 +23,9 @@ from yaoki.sim.topology import Topology, Virtual
 from yaoki.sim.trace import Trace
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterKey
+
+# An input with more effects than this is told to the invariants.
+MANY_EFFECTS = 16
 
 
 class InvariantBroken(YaokiError):
@@ -62,7 +65,12 @@ class Seen(Protocol):
 class Listener(Protocol):
     """What an invariant is told; see yaoki.sim.invariants.invariant."""
 
-    def handled(self, process: str, now: int, effects: Sequence[object], /) -> None: ...
+    @property
+    def wants_probes(self) -> bool: ...
+
+    def effects_wanted(self, process: str, count: int, /) -> None: ...
+
+    def burst(self, took_us: int, /) -> None: ...
 
     def owners_changed(self, virtual: Virtual, /) -> None: ...
 
@@ -108,8 +116,9 @@ class Ledger:
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
         self._keys: dict[tuple[Virtual, str], RouterKey] = {}
         self._dirty: dict[Virtual, None] = {}
+        self._record = trace.record
         self._listeners: list[Listener] = []
-        self._busy: list[Listener] = []
+        self._probed: list[Callable[[str, CheckSpec, Finding], None]] = []
 
     def begin(self, world: Seen) -> None:
         """Look at this world from now on."""
@@ -123,9 +132,10 @@ class Ledger:
                 self._virtuals_of[place] = (*self._virtuals_of.get(place, ()), virtual)
                 self._keys[virtual, node] = params.key
 
-    def tell(self, listeners: Sequence[Listener], busy: Sequence[Listener]) -> None:
-        """`busy` are those of the listeners that want to hear of every handled input."""
-        self._listeners, self._busy = list(listeners), list(busy)
+    def tell(self, listeners: Sequence[Listener]) -> None:
+        """Whom to tell of what is seen. Of every probe only those are told that say they want it."""
+        self._listeners = list(listeners)
+        self._probed = [listener.probed for listener in listeners if listener.wants_probes]
 
     # --- what invariants ask
 
@@ -157,13 +167,22 @@ class Ledger:
     # --- what is seen, as surroundings.Witness
 
     def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
-        self.trace.record(now, process, input_, effects)
-        for listener in self._busy:
-            listener.handled(process, now, effects)
+        self._record(now, process, input_, effects)
+        if len(effects) > MANY_EFFECTS:
+            for listener in self._listeners:
+                listener.effects_wanted(process, len(effects))
+
+    def burst(self, took_us: int) -> None:
+        """BURST things have happened within this time."""
+        for listener in self._listeners:
+            listener.burst(took_us)
 
     def reported(self, node: str, status: RouterStatus, /) -> None:
+        before = self.statuses.get((node, status.router))
         self.statuses[node, status.router] = status
-        self._touch(node, status.router.interface)
+        # A Backup repeats its status now and then as evidence.
+        if before is None or (before.state, before.reason) != (status.state, status.reason):
+            self._touch(node, status.router.interface)
 
     def left(self, node: str, interface: str, vrid: int, version: int, /) -> None:
         for virtual in self._virtuals_of.get((node, interface), ()):
@@ -204,8 +223,8 @@ class Ledger:
             listener.decided(node)
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
-        for listener in self._busy:
-            listener.probed(node, check, finding)
+        for listener in self._probed:
+            listener(node, check, finding)
 
     def judged(self, node: str, verdict: VerdictChanged, /) -> None:
         for listener in self._listeners:

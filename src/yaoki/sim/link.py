@@ -3,8 +3,7 @@
 It can stall (nothing moves, messages wait) and break (both sides learn it, the connecting side tries again), as the
 Unix sockets of the runtime do.
 
-Invariants: messages of one connection arrive in order or not at all; none outlives its connection; every message has
-been through the codec that the runtime's links use.
+Invariants: messages of one connection arrive in order or not at all; none outlives its connection.
 """
 
 from collections import deque

@@ -7,10 +7,11 @@ frozen machine moves.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-from yaoki.checks.check import CheckSpec, Finding, Outcome
+from yaoki.checks.check import CheckSpec, Finding
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.node.brain_messages import StopRequested
 from yaoki.node.messages import AnnounceAddress, SendAdvertisement
@@ -20,9 +21,9 @@ from yaoki.sim.faults import Between, Part
 from yaoki.sim.kernel import Kernel
 from yaoki.sim.main_process import MainProcess
 from yaoki.sim.neighbours import Announcement, Neighbours
-from yaoki.sim.network import Network, Port
+from yaoki.sim.network import Network, Port, Way
 from yaoki.sim.processes import BOOT_US, Handle, Processes
-from yaoki.sim.servers import Servers
+from yaoki.sim.servers import Servers, silence
 from yaoki.sim.speaker import Speaker
 from yaoki.sim.surroundings import Surroundings, Witness
 from yaoki.sim.timeline import SECOND, Timeline
@@ -41,6 +42,20 @@ DRIFT_PPM = 200
 
 # What an operator's stop gives the processes before they are killed.
 STOP_GRACE_US = SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """From a node to a server."""
+
+    host: str | None
+    port: Port[Frame]
+    out: Way
+    back: Way
+
+    @property
+    def passes(self) -> bool:
+        return self.port.live and not self.out.cuts and not self.back.cuts
 
 
 class Node:
@@ -75,11 +90,15 @@ class Node:
         self.port_changed_at = 0
         self._power_faults = 0
         self._freezes = 0
+        # By identity of the spec, which lives as long as its entry: hashing an address costs more than a probe.
+        self._paths: dict[int, tuple[CheckSpec, _Path]] = {}
         self.ports: dict[str, Port[Frame]] = {}
+        self._plugs: dict[str, tuple[Port[Frame], Network[Frame]]] = {}
         for attachment in self.attachments:
             port = Port(name, NODES, cast("Callable[[Frame], None]", partial(self._hear, attachment.interface)))
             self.ports[attachment.interface] = port
             networks[attachment.network].plug(port)
+            self._plugs[attachment.interface] = port, networks[attachment.network]
         around = Surroundings(name, timeline, chance, self.clock, self.kernel, witness)
         self.main = MainProcess(around, topology.plan(name), self)
         self.worker = Worker(around, probe=self._probe, report=self._from_worker)
@@ -223,20 +242,29 @@ class Node:
 
     def reaches(self, address: IPAddress) -> bool:
         """Whether frames pass between this node and the machines around it."""
-        attachment = self._topology.towards(self.name, address)
-        network = self._networks[attachment.network]
-        out, back = network.way(self.name, NEIGHBOURS), network.way(NEIGHBOURS, self.name)
-        return self.ports[attachment.interface].live and not out.cuts and not back.cuts
+        return self._path(address).passes
 
     # --- inside
 
-    def _probe(self, check: CheckSpec) -> Finding:
-        address = check.id.target
+    def _path(self, address: IPAddress) -> _Path:
         attachment = self._topology.towards(self.name, address)
-        conditions = self._networks[attachment.network].way(self.name, NEIGHBOURS).conditions
-        if conditions.loss and self._chance.happens(conditions.loss):
-            return Finding(Outcome.TIMED_OUT, "no answer", check.schedule.timeout)
-        return self._servers.finding(check, reachable=self.reaches(address))
+        network = self._networks[attachment.network]
+        return _Path(
+            self._servers.host(address),
+            self.ports[attachment.interface],
+            network.way(self.name, NEIGHBOURS),
+            network.way(NEIGHBOURS, self.name),
+        )
+
+    def _probe(self, check: CheckSpec) -> Finding:
+        known = self._paths.get(id(check))
+        if known is None:
+            known = self._paths[id(check)] = check, self._path(check.id.target)
+        path = known[1]
+        loss = path.out.conditions.loss
+        if not path.passes or (loss and self._chance.happens(loss)):
+            return silence(check)
+        return self._servers.finding(check, path.host)
 
     def _hear(self, interface: str, frame: SendAdvertisement) -> None:
         self.speaker.hear(interface, frame)
@@ -244,20 +272,17 @@ class Node:
     def _send(self, advertisement: SendAdvertisement) -> None:
         if advertisement.payload[2] == 0:
             self._witness.left(self.name, advertisement.interface, advertisement.payload[1], advertisement.family.value)
-        port = self.ports[advertisement.interface]
-        self._networks[self._network_of(advertisement.interface)].send(port, advertisement, NODES)
+        port, network = self._plugs[advertisement.interface]
+        network.send(port, advertisement, NODES)
 
     def _announce(self, effect: AnnounceAddress) -> None:
-        port, network = self.ports[effect.interface], self._network_of(effect.interface)
+        port, network = self._plugs[effect.interface]
         announcement = Announcement(self.name, effect.address)
-        missed = partial(self._missed, network, announcement)
-        self._networks[network].send(port, announcement, NEIGHBOURS, lost=missed)
+        missed = partial(self._missed, network.name, announcement)
+        network.send(port, announcement, NEIGHBOURS, lost=missed)
 
     def _missed(self, network: str, announcement: Announcement, _owner: str) -> None:
         self._neighbours[network].miss(announcement)
-
-    def _network_of(self, interface: str) -> str:
-        return next(a.network for a in self.attachments if a.interface == interface)
 
     def _from_speaker(self, message: object) -> None:
         self.links[Between.SPEAKER].send_to_client(message)

@@ -64,6 +64,7 @@ class Process(Generic[InputT, EffectT]):
         self._fraction = chance.fraction
         self._sink = sink
         self._observer = observer
+        self._handled = observer.handled
         self._waiting: deque[InputT] = deque()
         self._wanted: int | None = None
         self._armed: int | None = None
@@ -79,7 +80,7 @@ class Process(Generic[InputT, EffectT]):
         self.kill()
         self.machine = machine
         self._observer.started(self.name)
-        self._arm(machine)
+        self._arm(machine, self._timeline.now)
 
     def kill(self) -> None:
         """SIGKILL: what it knew is gone."""
@@ -120,7 +121,7 @@ class Process(Generic[InputT, EffectT]):
         self._armed = None
         self._arming += 1
         if self.running and self.machine is not None:
-            self._arm(self.machine)
+            self._arm(self.machine, self._timeline.now)
 
     def give(self, input_: InputT) -> None:
         """An input reaches the process: handled at once, or kept until it runs again."""
@@ -137,13 +138,12 @@ class Process(Generic[InputT, EffectT]):
     def _handle(self, machine: Machine[InputT | TimerFired, EffectT], input_: InputT | TimerFired) -> None:
         now = self._timeline.now
         effects = machine.handle(self._clock.instant(now), input_)
-        self._observer.handled(self.name, now, input_, effects)
-        sink = self._sink
+        self._handled(self.name, now, input_, effects)
         for effect in effects:
-            sink(effect)
-        self._arm(machine)
+            self._sink(effect)
+        self._arm(machine, now)
 
-    def _arm(self, machine: Machine[InputT | TimerFired, EffectT]) -> None:
+    def _arm(self, machine: Machine[InputT | TimerFired, EffectT], now: int) -> None:
         """Note the deadline. A timer that is already set for an earlier time is left alone: on firing it sees that it
         is too early and sets itself again, which is cheaper than one timer for every packet that puts a deadline off.
         """
@@ -151,8 +151,10 @@ class Process(Generic[InputT, EffectT]):
         if deadline is None:
             self._wanted = None
             return
-        self._wanted = wanted = max(self._clock.world(deadline.at.us), self._timeline.now)
-        if self._armed is None or wanted < self._armed:
+        wanted = self._clock.world(deadline.at.us)
+        self._wanted = wanted = wanted if wanted > now else now
+        armed = self._armed
+        if armed is None or wanted < armed:
             self._set_timer(wanted)
 
     def _set_timer(self, wanted: int) -> None:

@@ -10,6 +10,7 @@ from yaoki.checks.check import CheckSpec, Finding, IcmpParams, NeighbourParams, 
 from yaoki.core.address import IPAddress
 
 _QUICK = timedelta(milliseconds=1)
+_ANSWERED = Finding(Outcome.PASSED, "the host answers", _QUICK)
 
 
 class Condition(StrEnum):
@@ -50,25 +51,27 @@ class Servers:
         """Whether its MAC can be resolved."""
         return self.condition(host) is not Condition.DEAD
 
-    def finding(self, check: CheckSpec, *, reachable: bool) -> Finding:
-        """What a probe begun now comes back with, and after how long."""
-        host = self._host_of.get(check.id.target)
-        timed_out = Finding(Outcome.TIMED_OUT, "no answer", check.schedule.timeout)
-        if host is None or not reachable:
-            return timed_out
-        params, condition = check.id.params, self.condition(host)
+    def finding(self, check: CheckSpec, host: str | None) -> Finding:
+        """What a probe begun now comes back with, and after how long. `host` is who has its target and is reached."""
+        condition = Condition.DEAD if host is None else self.condition(host)
+        params = check.id.params
         if condition is Condition.DEAD:
-            return timed_out
+            return silence(check)
         if condition is Condition.UP or isinstance(params, IcmpParams | NeighbourParams):
-            return Finding(Outcome.PASSED, "the host answers", _QUICK)
+            return _ANSWERED
         if condition is Condition.REFUSING:
             return Finding(Outcome.REFUSED, "connection refused", _QUICK)
         if isinstance(params, TcpParams):
             return Finding(Outcome.PASSED, "connected; what it would have answered was not asked", _QUICK)
         if condition is Condition.HUNG:
-            return timed_out
+            return silence(check)
         return Finding(Outcome.WRONG_ANSWER, "HTTP 500", _QUICK)
 
     def passes(self, check: CheckSpec) -> bool:
         """Whether a node that reaches the server would find it well."""
-        return self.finding(check, reachable=True).passed
+        return self.finding(check, self.host(check.id.target)).passed
+
+
+def silence(check: CheckSpec) -> Finding:
+    """What comes of a probe that nobody answers."""
+    return Finding(Outcome.TIMED_OUT, "no answer", check.schedule.timeout)

@@ -1,6 +1,5 @@
 """What an invariant is: a name, a sentence, and what it does with what it is told. It raises InvariantBroken."""
 
-from collections.abc import Sequence
 from typing import ClassVar, NoReturn
 
 from yaoki.checks.check import CheckSpec, Finding
@@ -11,18 +10,21 @@ from yaoki.sim.topology import Virtual
 
 
 class Invariant:
-    """Base of all. `holds` says what must never be otherwise. An invariant that overrides `handled` or `probed`, which
-    are called for every input and every probe, sets `busy`."""
+    """Base of all. `holds` says what must never be otherwise. `probed`, of which there are very many, is told only to
+    those that say that they want it."""
 
     name: ClassVar[str]
     holds: ClassVar[str]
-    busy: ClassVar[bool] = False
+    wants_probes: ClassVar[bool] = False
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
-    def handled(self, process: str, now: int, effects: Sequence[object], /) -> None:
-        """A machine handled an input."""
+    def effects_wanted(self, process: str, count: int, /) -> None:
+        """A machine wants more than ledger.MANY_EFFECTS things done at once."""
+
+    def burst(self, took_us: int, /) -> None:
+        """timeline.BURST things have happened within this time."""
 
     def owners_changed(self, virtual: Virtual, /) -> None:
         """Other nodes than before answer for a VIP."""

@@ -1,5 +1,6 @@
 """Invariants of virtual services: which servers the tables of a node send new flows to."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -199,6 +200,19 @@ class TablesKept(Invariant):
             self.broken(f"{node} put {server.name} back into {service.name}, though nothing had changed")
 
 
+@dataclass(slots=True, eq=False)
+class _Run:
+    """The latest results in a row of one check that are alike, and its verdict."""
+
+    check: CheckSpec
+    passed: bool = False
+    length: int = 0
+    verdict: Health = Health.UNKNOWN
+
+    def __str__(self) -> str:
+        return f"{self.length} {'passes' if self.passed else 'failures'} in a row"
+
+
 class VerdictsEarned(Invariant):
     """See `holds`."""
 
@@ -206,51 +220,52 @@ class VerdictsEarned(Invariant):
     holds = (
         "a check falls on exactly `fall` failures in a row and rises on `rise` passes (one, if it never had a verdict)"
     )
-    busy = True
+    wants_probes = True
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._runs: dict[tuple[str, CheckId], tuple[bool, int]] = {}
-        self._verdicts: dict[tuple[str, CheckId], Health] = {}
-        self._schedules = {
-            (plan.node, spec.id): spec.schedule for plan in ledger.world.topology.plans for spec in plan.checks
-        }
+        self._runs: dict[str, dict[CheckId, _Run]] = {node: {} for node in ledger.world.topology.nodes}
+        # By identity of the spec, which lives as long as its entry: hashing a check costs more than a probe.
+        self._by_spec: dict[int, tuple[CheckSpec, str, _Run]] = {}
 
     def started(self, process: str, /) -> None:
         node, _, part = process.partition("/")
         if part == "checks":
-            for known in (self._runs, self._verdicts):
-                for key in [key for key in known if key[0] == node]:
-                    del known[key]
+            self._runs[node].clear()
+            self._by_spec.clear()
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
-        key = node, check.id
-        passed, count = self._runs.get(key, (finding.passed, 0))
-        self._owed(node, check, passed, count)
-        self._runs[key] = finding.passed, count + 1 if passed == finding.passed else 1
+        found = self._by_spec.get(id(check))
+        if found is None or found[1] != node:
+            run = self._runs[node].setdefault(check.id, _Run(check))
+            self._by_spec[id(check)] = (check, node, run)
+        else:
+            run = found[2]
+        passed = finding.passed
+        if run.length:
+            self._owed(node, run)
+        run.passed, run.length = passed, run.length + 1 if run.passed is passed else 1
 
     def judged(self, node: str, verdict: VerdictChanged, /) -> None:
-        key = node, verdict.check
-        before, now = self._verdicts.get(key, Health.UNKNOWN), verdict.health
-        if before is now:
+        run = self._runs[node].get(verdict.check)
+        if run is None:
+            self.broken(f"{node}: {verdict.check} is {verdict.health} without a probe")
+        before, run.verdict = run.verdict, verdict.health
+        if before is run.verdict:
             return
-        self._verdicts[key] = now
-        passed, count = self._runs.get(key, (False, 0))
-        schedule = self._schedules[node, verdict.check]
-        if now is Health.DOWN and (passed or count != schedule.fall):
-            self.broken(f"{node}: {verdict.check} fell after {count} {_results(passed)}")
-        if now is Health.UP and (not passed or (before is Health.DOWN and count < schedule.rise)):
-            self.broken(f"{node}: {verdict.check} rose after {count} {_results(passed)}")
+        schedule = run.check.schedule
+        if run.verdict is Health.DOWN and (run.passed or run.length != schedule.fall):
+            self.broken(f"{node}: {run.check.name} fell after {run}")
+        if run.verdict is Health.UP and (not run.passed or (before is Health.DOWN and run.length < schedule.rise)):
+            self.broken(f"{node}: {run.check.name} rose after {run}")
 
-    def _owed(self, node: str, check: CheckSpec, passed: bool, count: int) -> None:
+    def _owed(self, node: str, run: _Run) -> None:
         """Whether the results before this one had to change the verdict and did not."""
-        verdict, schedule = self._verdicts.get((node, check.id), Health.UNKNOWN), check.schedule
-        if not passed and count >= schedule.fall and verdict is not Health.DOWN:
-            self.broken(f"{node}: {check.name} is {verdict} after {count} failures in a row")
-        enough = schedule.rise if verdict is Health.DOWN else 1
-        if passed and count >= enough and verdict is not Health.UP and not schedule.hold_down:
-            self.broken(f"{node}: {check.name} is {verdict} after {count} passes in a row")
-
-
-def _results(passed: bool) -> str:
-    return "passes in a row" if passed else "failures in a row"
+        verdict, schedule = run.verdict, run.check.schedule
+        if run.passed:
+            enough = schedule.rise if verdict is Health.DOWN else 1
+            owed = verdict is not Health.UP and run.length >= enough and not schedule.hold_down
+        else:
+            owed = verdict is not Health.DOWN and run.length >= schedule.fall
+        if owed:
+            self.broken(f"{node}: {run.check.name} is {verdict} after {run}")
