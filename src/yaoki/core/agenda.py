@@ -33,23 +33,25 @@ class Agenda(Generic[KeyT]):
             if held is not None:
                 del self._live[key]
             return
-        if held is not None and held[1].at == deadline.at:
+        us = deadline.at.us
+        if held is not None and held[1].at.us == us:
             self._live[key] = (held[0], deadline)
             return
         self._count += 1
         self._live[key] = (self._count, deadline)
-        heapq.heappush(self._heap, (deadline.at.us, self._count, key))
+        heapq.heappush(self._heap, (us, self._count, key))
         if len(self._heap) > 2 * len(self._live) + _SWEEP_SLACK:
             self._sweep()
 
     def next(self) -> Deadline | None:
         """The earliest deadline, or None on an empty agenda."""
-        while self._heap:
-            _, count, key = self._heap[0]
-            held = self._live.get(key)
+        heap, live = self._heap, self._live
+        while heap:
+            _, count, key = heap[0]
+            held = live.get(key)
             if held is not None and held[0] == count:
                 return held[1]
-            heapq.heappop(self._heap)
+            heapq.heappop(heap)
         return None
 
     def due(self, now: Instant) -> Iterator[KeyT]:

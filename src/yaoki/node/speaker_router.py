@@ -25,6 +25,8 @@ from yaoki.vrrp.params import ChecksumForm, RouterParams
 from yaoki.vrrp.router_state import Active, Backup, Initialize
 from yaoki.vrrp.virtual_router import VirtualRouter
 
+_Wire = tuple[bytes, IPAddress, int, IPAddress]
+
 
 class SpeakerRouter:
     """See the module. `configured` is what was ordered; `machine.params` has its effective priority and source.
@@ -45,7 +47,7 @@ class SpeakerRouter:
         self._because = because
         self._form = _initial_form(configured)
         self._encoded: dict[int, SendAdvertisement] = {}
-        self._last_packet: PacketArrived | None = None
+        self._last_wire: _Wire | None = None
         self._last_advertisement: Advertisement | None = None
         self._mismatch: tuple[IPAddress, tuple[IPAddress, ...]] | None = None
         self._causes: dict[Reason, EventId] = {}
@@ -62,7 +64,7 @@ class SpeakerRouter:
     def params_changed(self) -> None:
         """Forget what was encoded and decoded with the former parameters."""
         self._encoded.clear()
-        self._last_packet = None
+        self._last_wire = None
         self._mismatch = None
         if self.configured.checksum is not ChecksumForm.AS_HEARD:
             self._form = _initial_form(self.configured)
@@ -80,16 +82,7 @@ class SpeakerRouter:
 
     def known(self, packet: PacketArrived) -> Advertisement | None:
         """The advertisement in a packet that repeats the one accepted last, as nearly all do."""
-        last = self._last_packet
-        if (
-            last is not None
-            and packet.payload == last.payload
-            and packet.source == last.source
-            and packet.hop_limit == last.hop_limit
-            and packet.destination == last.destination
-        ):
-            return self._last_advertisement
-        return None
+        return self._last_advertisement if _wire(packet) == self._last_wire else None
 
     def accept(self, packet: PacketArrived) -> Advertisement | Malformed[Rejection]:
         """The advertisement in a packet for this VRID, after the checks that need its parameters."""
@@ -109,7 +102,7 @@ class SpeakerRouter:
             return Malformed(Rejection.INTERVAL, 5)
         if packet.source == params.source:
             return Malformed(Rejection.OWN_ADDRESS, 0)
-        self._last_packet, self._last_advertisement = packet, advertisement
+        self._last_wire, self._last_advertisement = _wire(packet), advertisement
         return advertisement
 
     def learns_form(self, form: ChecksumForm) -> bool:
@@ -136,7 +129,7 @@ class SpeakerRouter:
 
     def note_peer(self, peer: IPAddress, priority: int, at: Instant) -> bool:
         """Remember who was heard; whether that is another router or priority than before."""
-        news = priority != self.peer_priority or peer != self.peer
+        news = (priority, peer) != (self.peer_priority, self.peer)
         self.peer, self.peer_priority, self.peer_heard = peer, priority, at
         return news
 
@@ -193,6 +186,12 @@ class SpeakerRouter:
             peer_heard=self.peer_heard,
             because=self._because,
         )
+
+
+def _wire(packet: PacketArrived) -> _Wire:
+    """All that makes one packet differ from another to a router. As a tuple, because comparing tuples is quick where
+    their items are the same objects."""
+    return packet.payload, packet.source, packet.hop_limit, packet.destination
 
 
 def advertised_addresses(params: RouterParams) -> tuple[IPAddress, ...]:
