@@ -15,13 +15,17 @@ from yaoki.linux.vip_addresses import release_marked
 from yaoki.node.brain_messages import NeighbourFound
 from yaoki.runtime.balancer import BalancerPlane
 from yaoki.runtime.control import ControlServer
-from yaoki.runtime.kernel import NeighbourWatch
+from yaoki.runtime.kernel import Kernel, NeighbourWatch
 from yaoki.runtime.metrics import MetricsServer
 from yaoki.runtime.node import Ending, Node, NodeOptions, Server
 from yaoki.runtime.requests import Requests
 
+CRASHES_UNTIL_GIVING_UP = 10
+"""Crashes in a row after which the process ends for good; the service manager may know better."""
+LONGEST_PAUSE_S = 5.0
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class LinuxKernel:
     """The kernel of this machine, or of this network namespace."""
 
@@ -38,13 +42,13 @@ class LinuxKernel:
         probe_rules.remove()
 
 
-def run_node(options: NodeOptions) -> int:
+def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:
     """Run a node until it is stopped; the exit status. A restart replaces this process by a new one of the same id."""
     python = (sys.executable, "-m")
     where = ("--node", options.node, "--run-dir", str(options.run_dir))
     node = Node(
         options,
-        LinuxKernel(),
+        kernel,
         speaker=(*python, "yaoki.runtime.speaker", *where),
         worker=(*python, "yaoki.runtime.check_worker", *where),
     )
@@ -58,10 +62,6 @@ def run_node(options: NodeOptions) -> int:
     if ending is Ending.RESTART:
         _become_anew(node.journal.content.trial.crashes if node.journal.content.trial is not None else 0)
     return 0
-
-
-CRASHES_UNTIL_GIVING_UP = 10
-LONGEST_PAUSE_S = 5.0
 
 
 def _become_anew(crashes: int) -> None:

@@ -31,7 +31,7 @@ hosts:
 checks:
   page: {kind: http, path: /, expect: {status: 200}, interval: 300ms, timeout: 250ms, fall: 2, rise: 2}
 vips:
-  vip: {network: front, addresses: [192.0.2.50], vrid: 51, advertise: 200ms,
+  vip: {network: front, addresses: [192.0.2.50], vrid: 51, advertise: 1s,
         members: {lb1: {priority: 150}, lb2: {priority: 100}},
         track: [{service: web, weight: -60}]}
 services:
@@ -97,7 +97,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def without_counts(ruleset: str) -> str:
-    return re.sub(r"packets \d+ bytes \d+", "", ruleset)
+    return re.sub(r"packets \d+ bytes \d+|expires \S+", "", ruleset)
 
 
 def test_a_node_serves_drains_and_leaves_a_dead_server_out(scene: Scene) -> None:
@@ -202,6 +202,22 @@ def test_at_start_a_bad_file_gives_way_to_the_last_good_one(scene: Scene) -> Non
     lb1.start()
     assert "the last good configuration is in force" in lb1.text()
     assert scene.served_by() == {"web1", "web2"}
+
+
+def test_a_node_that_crashes_with_a_new_file_goes_back_to_the_last_good_one(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start(str(Path(__file__).with_name("breaking_node.py")))
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    boom = "  boom: {vip: vip, listen: tcp/81, forward: nat, servers: {web1: {port: 8080}}}\n"
+    scene.site.write_text(SITE + boom)
+    lb1.ask("apply")
+    eventually(lambda: "the last good configuration is in force" in lb1.text(), within=60, what="it gives up the file")
+    assert lb1.text().count("KeyError: 'a mistake of ours'") >= 3
+    eventually(lambda: "the process died 3 times with it" in lb1.text())
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    assert scene.holds_vip()
+    assert lb1.process is not None
+    assert lb1.process.poll() is None, "it is the same process, in another life"
 
 
 def test_a_bad_file_and_no_good_one_known_is_an_error_with_its_place(scene: Scene) -> None:

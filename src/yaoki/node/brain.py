@@ -13,7 +13,6 @@ differs from what the speaker was last told; equal inputs at equal times give eq
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import assert_never
 
 from yaoki.checks.check import CheckId
@@ -22,7 +21,7 @@ from yaoki.core.agenda import Agenda
 from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
 from yaoki.core.instant import Deadline, Instant, earliest
 from yaoki.core.machine import TimerFired
-from yaoki.lb.service import Desired, Forward
+from yaoki.lb.service import Desired
 from yaoki.node.balancer_wish import BalancerWish
 from yaoki.node.brain_events import (
     NeighbourResolved,
@@ -64,9 +63,10 @@ from yaoki.node.messages import (
 )
 from yaoki.node.narrate import decided, selected
 from yaoki.node.router_wish import RouterWish
-from yaoki.node.service_pool import PoolKey, ServicePool, rule_of
+from yaoki.node.service_pool import PoolKey, ServicePool
+from yaoki.node.service_pools import ServicePools, is_served
 from yaoki.pool.health import Verdict
-from yaoki.pool.member import AdminState, Health
+from yaoki.pool.member import Health
 from yaoki.pool.policy import Outlook
 from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.params import RouterKey
@@ -80,7 +80,7 @@ class Brain:
         self.decisions = decisions
         self.plan: NodePlan | None = None
         self.plan_since: Instant | None = None
-        self.pools: dict[PoolKey, ServicePool] = {}
+        self.pools = ServicePools()
         self.verdicts: dict[CheckId, VerdictChanged] = {}
         self.statuses: dict[RouterKey, RouterStatus] = {}
         self.macs: dict[IPAddress, MacAddress] = {}
@@ -89,10 +89,8 @@ class Brain:
         self.balancer = BalancerWish()
         self.routers = RouterWish()
         self._found: Desired | None = None
-        self._pools_of: dict[CheckId, tuple[PoolKey, ...]] = {}
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
-        self._pools_by_service: dict[str, tuple[ServicePool, ...]] = {}
         self._failed: set[str] = set()
         self._unspoken: set[PoolKey] = set()
         self._desired = Desired()
@@ -193,75 +191,37 @@ class Brain:
         adopted = self._event(now, Emit(PlanAdopted(plan.generation, new.reason.value), new.because))
         because = adopted.event.id
         self.plan, self.plan_since = plan, now
-        self.pools, before = self._make_pools(plan), self.pools
-        for key, pool in self.pools.items():
-            if key in before:
-                pool.succeed(before[key])
+        before, self.pools = self.pools, ServicePools(plan)
+        self.pools.inherit(before)
         if first and self._found is not None:
-            self._adopt(now, self._found)
-        self._index_checks()
+            self.pools.adopt(self._found, now)
+        self._failed &= set(self.pools.names())
         wanted = {params.key for params in plan.routers}
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
         effects: list[BrainEffect] = [adopted, *self._configure_checks(because), *self._watch()]
-        for key in before.keys() - self.pools.keys():
-            self._agenda.set(key, None)
-            self._unspoken.discard(key)
+        for gone in (pool.key for pool in before if pool.key not in self.pools):
+            self._agenda.set(gone, None)
+            self._unspoken.discard(gone)
         self.balancer.because(because)
         self.routers.new_plan(now, plan, because)
         self._changed, self._followed = True, False
         effects += self._decide(now, self.pools, because)
         return effects
 
-    def _make_pools(self, plan: NodePlan) -> dict[PoolKey, ServicePool]:
-        detections = {spec.id: spec.schedule.longest_detection for spec in plan.checks}
-        pools = [ServicePool(s, rule_of(s, lambda c: detections.get(c, timedelta(seconds=1)))) for s in plan.services]
-        return {pool.key: pool for pool in pools}
-
-    def _adopt(self, now: Instant, found: Desired) -> None:
-        by_key = {service.key: service for service in found.services}
-        for pool in self.pools.values():
-            if pool.plan.key in by_key:
-                pool.adopt(by_key[pool.plan.key], now)
-
-    def _index_checks(self) -> None:
-        index: dict[CheckId, dict[PoolKey, None]] = {}
-        for key, pool in self.pools.items():
-            for server in pool.plan.servers:
-                for check in server.checks:
-                    index.setdefault(check, {})[key] = None
-        self._pools_of = {check: tuple(keys) for check, keys in index.items()}
-        by_service: dict[str, list[ServicePool]] = {}
-        for pool in self.pools.values():
-            by_service.setdefault(pool.plan.name, []).append(pool)
-        self._pools_by_service = {name: tuple(pools) for name, pools in by_service.items()}
-        self._failed &= by_service.keys()
-        self.verdicts = {check: v for check, v in self.verdicts.items() if check in self._pools_of}
-
     def _configure_checks(self, because: EventId | None) -> list[BrainEffect]:
-        """A server in maintenance is not checked, unless another service that it still serves wants the same check."""
         if self.plan is None:
             return []
-        wanted = {
-            check
-            for pool in self.pools.values()
-            for server in pool.plan.servers
-            if self.decisions.admin(server.name, pool.plan.name) is not AdminState.MAINT
-            for check in server.checks
-        }
+        specs = self.pools.checks(self.decisions)
+        wanted = {spec.id for spec in specs}
         self.verdicts = {check: verdict for check, verdict in self.verdicts.items() if check in wanted}
-        return [ConfigureChecks(tuple(spec for spec in self.plan.checks if spec.id in wanted), because)]
+        return [ConfigureChecks(specs, because)]
 
     def _watch(self) -> list[BrainEffect]:
-        wanted = {
-            (pool.plan.interface, server.address): None
-            for pool in self.pools.values()
-            for server in pool.plan.servers
-            if server.forward is Forward.DIRECT
-        }
-        if tuple(wanted) == self._watched:
+        wanted = self.pools.neighbours()
+        if wanted == self._watched:
             return []
-        self._watched = tuple(wanted)
-        return [WatchNeighbours(self._watched)]
+        self._watched = wanted
+        return [WatchNeighbours(wanted)]
 
     # --- what changes a decision --------------------------------------------------------------------------------------
 
@@ -270,13 +230,11 @@ class Brain:
             # A worker that outlived an earlier Brain is quicker than the site file: what it knows counts.
             self.verdicts[verdict.check] = verdict
             return []
-        keys = self._pools_of.get(verdict.check, ())
-        if not keys or verdict.health is Health.UNKNOWN:
+        pools = self.pools.of_check(verdict.check)
+        if not pools or verdict.health is Health.UNKNOWN:
             return []
         self.verdicts[verdict.check] = verdict
-        evidence = verdict.finding.evidence
-        pools = {key: self.pools[key] for key in keys}
-        return self._decide(now, pools, verdict.because, evidence, touched=verdict.check)
+        return self._decide(now, pools, verdict.because, verdict.finding.evidence, touched=verdict.check)
 
     def _neighbour(self, now: Instant, found: NeighbourFound) -> list[BrainEffect]:
         """A MAC that is gone is kept: whether the server lives is for its checks to say."""
@@ -285,12 +243,7 @@ class Brain:
             return []
         self.macs[found.address] = found.mac
         resolved = self._event(now, Emit(NeighbourResolved(found.address, found.mac, before)))
-        touched = {
-            key: pool
-            for key, pool in self.pools.items()
-            if any(s.address == found.address and s.forward is Forward.DIRECT for s in pool.plan.servers)
-        }
-        return [resolved, *self._decide(now, touched, resolved.event.id)]
+        return [resolved, *self._decide(now, self.pools.of_neighbour(found.address), resolved.event.id)]
 
     def _operate(self, now: Instant, operate: Operate) -> list[BrainEffect]:
         if self.plan is None:
@@ -316,7 +269,7 @@ class Brain:
         return effects
 
     def _timer_fired(self, now: Instant) -> list[BrainEffect]:
-        due = {key: self.pools[key] for key in self._agenda.due(now) if key in self.pools}
+        due = [pool for key in self._agenda.due(now) if (pool := self.pools.get(key)) is not None]
         return self._decide(now, due, None) if due else []
 
     # --- deciding -----------------------------------------------------------------------------------------------------
@@ -324,7 +277,7 @@ class Brain:
     def _decide(
         self,
         now: Instant,
-        pools: dict[PoolKey, ServicePool],
+        pools: Iterable[ServicePool],
         because: EventId | None,
         evidence: str = "",
         *,
@@ -333,11 +286,14 @@ class Brain:
         """Decide on some pools anew; tell what changed, down to the priorities that follow from it."""
         effects: list[BrainEffect] = []
         causes: dict[str, EventId | None] = {}
-        for key, pool in pools.items():
+        services: set[str] = set()
+        for pool in pools:
+            key = pool.key
+            services.add(key.service)
             before = pool.selection
             selection = pool.decide(now, self.verdict_of, self.decisions, touched=touched)
             self._agenda.set(key, selection.deadline)
-            if selection.outlook is Outlook.UNPROVEN and self._is_served(pool):
+            if selection.outlook is Outlook.UNPROVEN and is_served(pool, self.decisions):
                 self._unspoken.add(key)
             else:
                 self._unspoken.discard(key)
@@ -351,11 +307,11 @@ class Brain:
             if cause != because:
                 self.balancer.because(cause)
                 causes[key.service] = cause
-        return effects + self._follow(now, causes, {key.service for key in pools})
+        return effects + self._follow(now, causes, services)
 
     def _follow(self, now: Instant, causes: dict[str, EventId | None], services: set[str]) -> list[BrainEffect]:
         """Let the priorities follow the services that have failed or work again."""
-        failed = {name for name in services if self._has_failed(name)}
+        failed = {name for name in services if self.pools.has_failed(name, self.decisions)}
         if not causes and failed == self._failed & services and self._followed:
             return []
         self._failed = (self._failed - services) | failed
@@ -367,26 +323,17 @@ class Brain:
             events.append(event)
         return events
 
-    def _has_failed(self, service: str) -> bool:
-        """Whether a service is to be served and has no server up on any address."""
-        pools = [pool for pool in self._pools_by_service.get(service, ()) if self._is_served(pool)]
-        return bool(pools) and all(pool.selection is not None and pool.selection.failed for pool in pools)
-
     def verdict_of(self, check: CheckId) -> Verdict:
         """What is known of a check; nothing before its first verdict."""
         verdict = self.verdicts.get(check)
         return Verdict() if verdict is None else Verdict(verdict.health, verdict.at)
 
-    def _is_served(self, pool: ServicePool) -> bool:
-        return self.decisions.enabled(pool.plan.name, pool.plan.enabled)
-
-    def _served(self) -> Iterable[ServicePool]:
-        return filter(self._is_served, self.pools.values())
-
     def desired(self) -> Desired:
         """What the balancer plane shall have."""
         if self._changed:
-            self._desired = Desired(tuple(pool.service for pool in self._served() if pool.service is not None))
+            self._desired = Desired(
+                tuple(p.service for p in self.pools.served(self.decisions) if p.service is not None)
+            )
             self._changed = False
         return self._desired
 

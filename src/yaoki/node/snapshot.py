@@ -144,7 +144,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
         brain.decisions,
         parts=tuple(_part(brain, part, now) for part in Part),
         routers=tuple(_router(brain, params, now) for params in plan.routers),
-        services=tuple(_service(brain, pool, now) for pool in brain.pools.values()),
+        services=tuple(_service(brain, pool, now) for pool in brain.pools),
         balancer=BalancerView(
             balancer.settled and balancer.has == brain.desired(), _age(now, balancer.finished_at), balancer.refusal
         ),

@@ -12,13 +12,12 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
 from yaoki import __version__
-from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.codec import Codec
 from yaoki.core.error import ActuatorError, YaokiError
 from yaoki.core.event import Emit, EventBody
 from yaoki.lb.service import Desired
@@ -29,7 +28,6 @@ from yaoki.node.brain_events import (
     LastGoodTaken,
     NodeStarted,
     Part,
-    PartUnfit,
     SiteRefused,
 )
 from yaoki.node.brain_messages import (
@@ -39,55 +37,41 @@ from yaoki.node.brain_messages import (
     BrainEffect,
     BrainInput,
     KeepDecisions,
-    NeighbourFound,
     NewPlan,
     Note,
     Operate,
     PlanReason,
     RunHook,
-    SpeakerBack,
-    SpeakerLost,
     StopRequested,
     WatchNeighbours,
-    WorkerBack,
-    WorkerLost,
 )
 from yaoki.node.decisions import OperatorCommand
 from yaoki.node.events import EVENT_KINDS
 from yaoki.node.messages import (
     AdmitRouter,
-    AskCheckStatus,
-    CheckStatus,
-    CheckStatusReport,
     ConfigureChecks,
     ConfigureRouters,
     Published,
     ReleaseRouters,
     RepeatVerdicts,
     SetPriority,
-    ShardReport,
-    SpeakerReport,
 )
 from yaoki.runtime.balancer import BalancerActuator, BalancerReader
 from yaoki.runtime.driver import Driver, monotonic_now
 from yaoki.runtime.event_log import EventLog, LogForm
 from yaoki.runtime.hooks import HookRunner
 from yaoki.runtime.journal_keeper import JournalKeeper
-from yaoki.runtime.kernel import Kernel
+from yaoki.runtime.kernel import Kernel, NeighbourWatch
 from yaoki.runtime.metrics import Tally
-from yaoki.runtime.part_keeper import PartKeeper
+from yaoki.runtime.parts import Parts
 from yaoki.runtime.plan_source import Offer, PlanSource
 from yaoki.runtime.run_dir import take_run_dir
 from yaoki.runtime.sd_notify import Notifier
 
-SPEAKER_GRACE = timedelta(seconds=5)
-"""How long a speaker may take to release before it is ended."""
-WORKER_GRACE = timedelta(seconds=2)
 PROVEN_AFTER_S = 30.0
 """A plan under which the process has lived so long is the last good one from then on."""
 MAX_CRASHES = 3
 """Crashes in a row under one plan before the last good one is taken instead."""
-STATUS_WAIT_S = 2.0
 
 
 class Server(Protocol):
@@ -135,15 +119,20 @@ class Node:
         self.driver: Driver[BrainInput, BrainEffect] = Driver(self.brain, self._perform)
         self.notifier = Notifier()
         self.tally = Tally()
-        self.speaker_command, self.worker_command = tuple(speaker), tuple(worker)
+        self.parts = Parts(
+            options.run_dir,
+            self.codec,
+            {Part.SPEAKER: speaker, Part.CHECKS: worker},
+            give=self.driver.give,
+            note=self.note,
+        )
+        self._neighbours: NeighbourWatch | None = None
         self._hooks = HookRunner(self.note)
         self._answers: dict[int, asyncio.Future[Answer]] = {}
-        self._reports: dict[int, tuple[list[CheckStatus], asyncio.Future[tuple[CheckStatus, ...]]]] = {}
         self._requests = 0
         self._ending: asyncio.Future[Ending] | None = None
         self._cleanup = False
         self._renewed: tuple[Part, ...] = ()
-        self._unfit_parts: set[Part] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -156,17 +145,21 @@ class Node:
         loop.add_signal_handler(signal.SIGTERM, lambda: self.stop("SIGTERM"))
         loop.add_signal_handler(signal.SIGINT, lambda: self.stop("SIGINT"))
         try:
+            self.note(NodeStarted(__version__, self.journal.content.starts + 1))
             # The parts start while the site file is read: a VIP waits for them after a power cut.
-            self._start_parts()
+            self.parts.start()
             try:
                 offer = await loop.run_in_executor(None, self._first_plan)
             except YaokiError:
-                await self._give_up_parts()
+                await self.parts.give_up()
                 raise
             loop.set_exception_handler(self._crashed)
-            await self._start(offer)
-            for server in servers:
-                await server.listen()
+            try:
+                await self._start(offer)
+                for server in servers:
+                    await server.listen()
+            except Exception as error:
+                self._crashed(loop, {"exception": error})
             self.notifier.ready(f"serving {offer.plan.site} as {offer.plan.node}")
             ending = await self._ending
             for server in servers:
@@ -195,43 +188,12 @@ class Node:
         """The site file's plan, or the last good one. Raises SiteError if there is neither."""
         return self.source.first(self.journal.last_good, self.journal.crashes_of, MAX_CRASHES)
 
-    def _start_parts(self) -> None:
-        self.speaker = PartKeeper(
-            Part.SPEAKER,
-            self.speaker_command,
-            self.options.run_dir / "speaker.sock",
-            on_message=self._from_speaker,
-            on_up=lambda: self._part_up(Part.SPEAKER, SpeakerBack()),
-            on_down=lambda why: self.driver.give(SpeakerLost(why)),
-            report=self.note,
-        )
-        self.worker = PartKeeper(
-            Part.CHECKS,
-            self.worker_command,
-            self.options.run_dir / "checks.sock",
-            on_message=self._from_worker,
-            on_up=lambda: self._part_up(Part.CHECKS, WorkerBack()),
-            on_down=lambda why: self.driver.give(WorkerLost(why)),
-            report=self.note,
-        )
-        self.note(NodeStarted(__version__, self.journal.content.starts + 1))
-        self.speaker.start()
-        self.worker.start()
-
-    async def _give_up_parts(self) -> None:
-        """There is no plan to be had; parts of an earlier life go on with what they have."""
-        for keeper in (self.speaker, self.worker):
-            if keeper.adopted:
-                keeper.leave()
-            else:
-                await keeper.end(WORKER_GRACE, asked=False)
-
     async def _start(self, offer: Offer) -> None:
         loop = asyncio.get_running_loop()
         self.journal.started(offer.plan)
         for body in self._misfortunes(offer):
             self.note(body)
-        self._neighbours = self.kernel.neighbours(self._neighbour_found)
+        self._neighbours = self.kernel.neighbours(self.driver.give)
         self.driver.give(BalancerFound(await self._found()))
         reason = PlanReason.LAST_GOOD if offer.instead_of else PlanReason.START
         self.driver.give(NewPlan(offer.plan, reason))
@@ -264,35 +226,27 @@ class Node:
             loop.remove_signal_handler(signal_)
         self.notifier.stopping()
         if ending is Ending.RESTART:
-            self._leave_parts()
+            self.parts.leave(renewed=self._renewed)
         else:
-            await self.speaker.end(SPEAKER_GRACE, asked=self.speaker.is_up)
-            await self.worker.end(WORKER_GRACE, asked=False)
+            await self.parts.end()
         await self._hooks.close()
-        self._neighbours.close()
+        if self._neighbours is not None:
+            self._neighbours.close()
         self.driver.close()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._prove_now()
         if ending is Ending.STOPPED:
             await self._leave_nothing()
         self.balancer.close()
         self.reader.close()
-
-    def _leave_parts(self) -> None:
-        for part, keeper in ((Part.SPEAKER, self.speaker), (Part.CHECKS, self.worker)):
-            if part in self._renewed:
-                # Without a chance to release: what it holds in the kernel, its successor takes up.
-                keeper.kill()
-            keeper.leave()
-        self._prove_now()
 
     async def _leave_nothing(self) -> None:
         """VIPs that a dead speaker left are taken away in any case; with --cleanup, everything of ours is."""
         plan = self.brain.plan
         interfaces = () if plan is None else tuple(dict.fromkeys(r.key.interface for r in plan.routers))
         self.kernel.release_addresses(interfaces)
-        self._prove_now()
         if not self._cleanup:
             return
         await self.balancer.cleanup()
@@ -354,12 +308,13 @@ class Node:
                 self.events.take(effect.event)
                 self.tally.take(effect.event)
             case ConfigureRouters() | SetPriority() | ReleaseRouters() | AdmitRouter():
-                self.speaker.send(self.codec.encode(effect))
+                self.parts.tell_speaker(effect)
             case ConfigureChecks() | RepeatVerdicts():
-                self.worker.send(self.codec.encode(effect))
+                self.parts.tell_worker(effect)
             case ApplyBalancer():
                 self.spawn(self._apply(effect))
             case WatchNeighbours():
+                assert self._neighbours is not None, "the watch is there before the plan"
                 self._neighbours.watch(effect.addresses)
             case KeepDecisions():
                 self.journal.keep(effect.decisions)
@@ -381,40 +336,6 @@ class Node:
             if hook.name == order.hook:
                 self._hooks.start(hook, order.environment)
 
-    # --- what the world says ------------------------------------------------------------------------------------------
-
-    def _from_speaker(self, message: bytes) -> None:
-        try:
-            report: SpeakerReport = self.codec.decode(message, SpeakerReport)
-        except Undecodable as error:
-            self._unfit(Part.SPEAKER, error)
-        else:
-            self.driver.give(report)
-
-    def _unfit(self, part: Part, error: Undecodable) -> None:
-        """Told once for each connection: a part of another version says everything in its own way."""
-        if part not in self._unfit_parts:
-            self._unfit_parts.add(part)
-            self.note(PartUnfit(part, str(error)))
-
-    def _part_up(self, part: Part, input_: SpeakerBack | WorkerBack) -> None:
-        self._unfit_parts.discard(part)
-        self.driver.give(input_)
-
-    def _from_worker(self, message: bytes) -> None:
-        try:
-            report: ShardReport = self.codec.decode(message, ShardReport)
-        except Undecodable as error:
-            self._unfit(Part.CHECKS, error)
-            return
-        if isinstance(report, CheckStatusReport):
-            self._check_report(report)
-        else:
-            self.driver.give(report)
-
-    def _neighbour_found(self, found: NeighbourFound) -> None:
-        self.driver.give(found)
-
     # --- what people ask ----------------------------------------------------------------------------------------------
 
     async def operate(self, command: OperatorCommand) -> Answer:
@@ -424,29 +345,6 @@ class Node:
         self._answers[self._requests] = waiting
         self.driver.give(Operate(self._requests, command))
         return await waiting
-
-    async def check_statuses(self) -> tuple[CheckStatus, ...] | None:
-        """Every check as its worker has it; None if the worker does not answer in time."""
-        self._requests += 1
-        number = self._requests
-        waiting: asyncio.Future[tuple[CheckStatus, ...]] = asyncio.get_running_loop().create_future()
-        self._reports[number] = ([], waiting)
-        self.worker.send(self.codec.encode(AskCheckStatus(number)))
-        try:
-            async with asyncio.timeout(STATUS_WAIT_S):
-                return await waiting
-        except TimeoutError:
-            return None
-        finally:
-            del self._reports[number]
-
-    def _check_report(self, report: CheckStatusReport) -> None:
-        if report.number not in self._reports:
-            return
-        gathered, waiting = self._reports[report.number]
-        gathered += report.checks
-        if not report.more and not waiting.done():
-            waiting.set_result(tuple(gathered))
 
     async def compare(self, path: Path | None) -> Offer:
         """What reloading would do."""

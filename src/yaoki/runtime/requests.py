@@ -144,7 +144,7 @@ class Requests:
         return self._node.codec.plain(WhyAnswer(owner, seen, placing))
 
     async def _checks(self, _: Mapping[str, Any]) -> Result:
-        found = await self._node.check_statuses()
+        found = await self._node.parts.checks.ask()
         return self._node.codec.plain(Checks(found or (), monotonic_now().us, found is not None))
 
     async def _operate(self, request: Mapping[str, Any]) -> Result:

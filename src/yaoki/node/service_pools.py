@@ -1,0 +1,111 @@
+"""All pools of a plan, and the ways to find some of them: by service, by check, by what people decided."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from yaoki.checks.check import CheckId, CheckSpec
+from yaoki.core.address import IPAddress
+from yaoki.core.instant import Instant
+from yaoki.lb.service import Desired, Forward
+from yaoki.node.decisions import Decisions
+from yaoki.node.service_pool import PoolKey, ServicePool, rule_of
+from yaoki.pool.member import AdminState
+from yaoki.site.node_plan import NodePlan
+
+_UNCHECKED = timedelta(seconds=1)
+
+
+class ServicePools:
+    """The pools of one plan, in its order; of no plan: none."""
+
+    def __init__(self, plan: NodePlan | None = None) -> None:
+        self._specs: tuple[CheckSpec, ...] = () if plan is None else plan.checks
+        detections = {spec.id: spec.schedule.longest_detection for spec in self._specs}
+        services = () if plan is None else plan.services
+        pools = [ServicePool(s, rule_of(s, lambda c: detections.get(c, _UNCHECKED))) for s in services]
+        self._by_key = {pool.key: pool for pool in pools}
+        by_check: dict[CheckId, dict[PoolKey, ServicePool]] = {}
+        by_service: dict[str, list[ServicePool]] = {}
+        for pool in pools:
+            by_service.setdefault(pool.plan.name, []).append(pool)
+            for server in pool.plan.servers:
+                for check in server.checks:
+                    by_check.setdefault(check, {})[pool.key] = pool
+        self._by_check = {check: tuple(found.values()) for check, found in by_check.items()}
+        self._by_service = {name: tuple(found) for name, found in by_service.items()}
+
+    def __iter__(self) -> Iterator[ServicePool]:
+        return iter(self._by_key.values())
+
+    def __contains__(self, key: PoolKey) -> bool:
+        return key in self._by_key
+
+    def names(self) -> Iterable[str]:
+        """The names of all services."""
+        return self._by_service.keys()
+
+    def get(self, key: PoolKey) -> ServicePool | None:
+        """One pool, if the plan has it."""
+        return self._by_key.get(key)
+
+    def of_check(self, check: CheckId) -> tuple[ServicePool, ...]:
+        """The pools in which a server hangs on a check."""
+        return self._by_check.get(check, ())
+
+    def of_neighbour(self, address: IPAddress) -> tuple[ServicePool, ...]:
+        """The pools that need an address's MAC."""
+        return tuple(
+            pool
+            for pool in self
+            if any(s.address == address and s.forward is Forward.DIRECT for s in pool.plan.servers)
+        )
+
+    def inherit(self, before: "ServicePools") -> None:
+        """Take over what the pools of the plan before this one remember."""
+        for key, pool in self._by_key.items():
+            held = before.get(key)
+            if held is not None:
+                pool.succeed(held)
+
+    def adopt(self, found: Desired, now: Instant) -> None:
+        """Start from what the kernel has."""
+        by_key = {service.key: service for service in found.services}
+        for pool in self:
+            if pool.plan.key in by_key:
+                pool.adopt(by_key[pool.plan.key], now)
+
+    def served(self, decisions: Decisions) -> Iterator[ServicePool]:
+        """The pools of services that are to be served."""
+        return (pool for pool in self if is_served(pool, decisions))
+
+    def has_failed(self, service: str, decisions: Decisions) -> bool:
+        """Whether a service is to be served and has no server up on any address."""
+        pools = [pool for pool in self._by_service.get(service, ()) if is_served(pool, decisions)]
+        return bool(pools) and all(pool.selection is not None and pool.selection.failed for pool in pools)
+
+    def checks(self, decisions: Decisions) -> tuple[CheckSpec, ...]:
+        """The checks to be run: a server in maintenance is not checked, unless another service that it serves wants the
+        same check."""
+        wanted = {
+            check
+            for pool in self
+            for server in pool.plan.servers
+            if decisions.admin(server.name, pool.plan.name) is not AdminState.MAINT
+            for check in server.checks
+        }
+        return tuple(spec for spec in self._specs if spec.id in wanted)
+
+    def neighbours(self) -> tuple[tuple[str, IPAddress], ...]:
+        """The addresses whose MACs are needed, with the interface each is on."""
+        wanted = {
+            (pool.plan.interface, server.address): None
+            for pool in self
+            for server in pool.plan.servers
+            if server.forward is Forward.DIRECT
+        }
+        return tuple(wanted)
+
+
+def is_served(pool: ServicePool, decisions: Decisions) -> bool:
+    """Whether a pool's service is to be served, by the file or by what people decided."""
+    return decisions.enabled(pool.plan.name, pool.plan.enabled)

@@ -1,0 +1,107 @@
+"""The processes beside the node process: the speaker and the check worker, their links, and what comes over them."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.event import EventBody
+from yaoki.node.brain_events import Part, PartUnfit
+from yaoki.node.brain_messages import BrainInput, SpeakerBack, SpeakerLost, WorkerBack, WorkerLost
+from yaoki.node.messages import CheckStatusReport, ShardOrder, ShardReport, SpeakerOrder, SpeakerReport
+from yaoki.runtime.check_reports import CheckReports
+from yaoki.runtime.part_keeper import PartKeeper
+
+SPEAKER_GRACE = timedelta(seconds=5)
+"""How long a speaker may take to release before it is ended."""
+WORKER_GRACE = timedelta(seconds=2)
+
+_REPORTS: dict[Part, Any] = {Part.SPEAKER: SpeakerReport, Part.CHECKS: ShardReport}
+_BACK: dict[Part, type[SpeakerBack] | type[WorkerBack]] = {Part.SPEAKER: SpeakerBack, Part.CHECKS: WorkerBack}
+_LOST: dict[Part, type[SpeakerLost] | type[WorkerLost]] = {Part.SPEAKER: SpeakerLost, Part.CHECKS: WorkerLost}
+_SOCKETS = {Part.SPEAKER: "speaker.sock", Part.CHECKS: "checks.sock"}
+
+
+class Parts:
+    """Both of them. `commands` start them; `give` takes what they say, `note` what befell them."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        codec: Codec,
+        commands: dict[Part, Sequence[str]],
+        *,
+        give: Callable[[BrainInput], None],
+        note: Callable[[EventBody], None],
+    ) -> None:
+        self._codec = codec
+        self._give = give
+        self._note = note
+        self._unfit: set[Part] = set()
+        self._keepers = {part: self._keeper(part, commands[part], run_dir / _SOCKETS[part]) for part in Part}
+        self.checks = CheckReports(self.tell_worker)
+
+    def start(self) -> None:
+        """Adopt those that live, start the others."""
+        for keeper in self._keepers.values():
+            keeper.start()
+
+    def tell_speaker(self, order: SpeakerOrder) -> None:
+        """Send it if the speaker is reached; the whole wish is repeated when it is."""
+        self._keepers[Part.SPEAKER].send(self._codec.encode(order))
+
+    def tell_worker(self, order: ShardOrder) -> None:
+        """As tell_speaker, for the check worker."""
+        self._keepers[Part.CHECKS].send(self._codec.encode(order))
+
+    async def give_up(self) -> None:
+        """The node cannot start: parts of an earlier life go on with what they have, new ones end."""
+        for keeper in self._keepers.values():
+            if keeper.adopted:
+                keeper.leave()
+            else:
+                await keeper.end(WORKER_GRACE, asked=False)
+
+    def leave(self, *, renewed: Sequence[Part]) -> None:
+        """The node process restarts. Those `renewed` are killed, without a chance to release: what a part holds in the
+        kernel, its successor takes up."""
+        for part, keeper in self._keepers.items():
+            if part in renewed:
+                keeper.kill()
+            keeper.leave()
+
+    async def end(self) -> None:
+        """The node stops; the speaker has been told to release."""
+        speaker = self._keepers[Part.SPEAKER]
+        await speaker.end(SPEAKER_GRACE, asked=speaker.is_up)
+        await self._keepers[Part.CHECKS].end(WORKER_GRACE, asked=False)
+
+    def _keeper(self, part: Part, command: Sequence[str], path: Path) -> PartKeeper:
+        return PartKeeper(
+            part,
+            command,
+            path,
+            on_message=lambda message: self._heard(part, message),
+            on_up=lambda: self._reached(part),
+            on_down=lambda why: self._give(_LOST[part](why)),
+            report=self._note,
+        )
+
+    def _reached(self, part: Part) -> None:
+        self._unfit.discard(part)
+        self._give(_BACK[part]())
+
+    def _heard(self, part: Part, message: bytes) -> None:
+        try:
+            report: SpeakerReport | ShardReport = self._codec.decode(message, _REPORTS[part])
+        except Undecodable as error:
+            # Told once for each connection: a part of another version says everything in its own way.
+            if part not in self._unfit:
+                self._unfit.add(part)
+                self._note(PartUnfit(part, str(error)))
+            return
+        if isinstance(report, CheckStatusReport):
+            self.checks.take(report)
+        else:
+            self._give(report)
