@@ -11,7 +11,7 @@ examples:
   yaoki lab up site.yaml
   yaoki lab exec site.yaml alice curl -s http://192.0.2.50/
   yaoki lab exec tokyo lb1 tcpdump -ni eth0 vrrp
-  yaoki status --run-dir /run/yaoki-lab/tokyo/machines/lb1/run
+  yaoki lab exec tokyo lb1 yaoki status
   yaoki lab down tokyo
   yaoki lab down --all
 """
@@ -22,6 +22,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from yaoki.cli.node_client import RUN_DIR
 from yaoki.cli.output import print_json, talk
 from yaoki.cli.prefix import expand
 from yaoki.core.error import UsageError
@@ -95,7 +96,7 @@ def _up(args: argparse.Namespace) -> int:
         print(f"{site.name} is up: {', '.join(machines)}")
         print(f"  a shell on one:   yaoki lab exec {site.name} {next(iter(machines))}")
         for node in site.nodes:
-            print(f"  status of {node.name}:    yaoki status --run-dir {nodes.run_directory(node.name)}")
+            print(f"  status of {node.name}:    yaoki lab exec {site.name} {node.name} yaoki status")
         print(f"  remove it:        yaoki lab down {site.name}")
         for name in silent:
             talk(f"{name} does not answer; its log is {lab.machine_directory(name)}/node.log")
@@ -121,7 +122,9 @@ def _exec(args: argparse.Namespace) -> int:
     machines = [name.removeprefix(prefix) for name in existing(state.namespaces)]
     machine = expand(args.machine, machines, what="machine")
     command = args.command or [os.environ.get("SHELL", "/bin/sh")]
-    return subprocess.run(inside(prefix + machine, command), check=False).returncode
+    own = BASE / site / "machines" / machine / "run"
+    environment = dict(os.environ) | ({RUN_DIR: str(own)} if own.is_dir() else {})
+    return subprocess.run(inside(prefix + machine, command), env=environment, check=False).returncode
 
 
 def _down(args: argparse.Namespace, sites: tuple[str, ...]) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,18 +16,24 @@ from yaoki.node.events import EVENT_KINDS
 RUN_ROOT = Path("/run/yaoki")
 STATE_ROOT = Path("/var/lib/yaoki")
 TIMEOUT_S = 30.0
+RUN_DIR = "YAOKI_RUN_DIR"
+"""The environment variable that stands for --run-dir; set inside a node of a lab."""
 
 
 def add_node_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how the node is found."""
     parser.add_argument("--node", metavar="NAME", help="the node, where several run on this machine")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help=f"where its sockets are (default {RUN_ROOT}/NAME)")
+    parser.add_argument(
+        "--run-dir", type=Path, metavar="DIR", help=f"where its sockets are (default ${RUN_DIR} or {RUN_ROOT}/NAME)"
+    )
 
 
 def run_dir_of(args: argparse.Namespace) -> Path:
     """The run directory that the arguments mean. Raises UsageError if there is none, or a choice."""
     if args.run_dir is not None:
         return Path(args.run_dir)
+    if args.node is None and RUN_DIR in os.environ:
+        return Path(os.environ[RUN_DIR])
     running = sorted(path.parent.name for path in RUN_ROOT.glob("*/control.sock"))
     if args.node is not None:
         return RUN_ROOT / (expand(args.node, running, what="running node") if running else args.node)
