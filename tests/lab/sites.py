@@ -1,4 +1,4 @@
-"""Sites that the tests of the lab are about: the example, and small ones with one thing changed."""
+"""Sites that the tests of the lab are about: a pair of balancers, the same with one thing changed, and the example."""
 
 import json
 from collections.abc import Callable
@@ -10,15 +10,22 @@ from yaoki.site.load import load_site
 from yaoki.site.model import Site
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "web-pair" / "site.yaml"
+PAIR = Path(__file__).parent / "pair.yaml"
 
 
 def example() -> Site:
     return load_site(EXAMPLE).site
 
 
-def changed(directory: Path, change: Callable[[dict[str, Any]], None], *, name: str = "yketest") -> Path:
-    """The file of the example site with one thing changed, and a name of its own for its lab."""
-    plain = plain_site(EXAMPLE)
+def pair() -> Site:
+    return load_site(PAIR).site
+
+
+def changed(
+    directory: Path, change: Callable[[dict[str, Any]], None], *, name: str = "yketest", base: Path = PAIR
+) -> Path:
+    """The file of the pair (or another site) with one thing changed, and a name of its own for its lab."""
+    plain = plain_site(base)
     plain["site"] = name
     change(plain)
     file = directory / f"{name}.yaml"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lab.sites import example
+from tests.lab.sites import pair
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import catalogue
 from yaoki.lab.fault import CutLink, Fault, NetworkDown, PowerOff, ServerTrouble, StopNode, Trouble
@@ -23,12 +23,12 @@ from yaoki.lab.probes.control import control_targets
 def test_the_control_probe_goes_as_far_as_it_can_on_ways_that_the_fault_does_not_touch(
     fault: Fault, hosts: set[str]
 ) -> None:
-    targets = control_targets(example(), fault)
+    targets = control_targets(pair(), fault)
     assert [target.family for target in targets] == [Family.IPV4, Family.IPV6]
     assert {target.server for target in targets} <= hosts
 
 
 def test_no_control_probe_crosses_a_balancer() -> None:
-    site = example()
+    site = pair()
     answering = {t.server for scenario in catalogue(site) for t in control_targets(site, scenario.fault)}
     assert answering.isdisjoint({"app1", "app2", "lb1", "lb2"})

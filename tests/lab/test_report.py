@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sites import example
+from tests.lab.sites import pair
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario, catalogue
 from yaoki.lab.fault import Partition, PowerOff, RestartNode
@@ -21,7 +21,7 @@ SCENARIO = Scenario("lb1-power-off", PowerOff("lb1"))
 
 
 def row(outage_ms: float = 362.0, *, scenario: Scenario = SCENARIO, void: str | None = None) -> Row:
-    site = example()
+    site = pair()
     targets = {t.service: t for t in targets_of(site) if t.family is Family.IPV4 and not t.server}
     return Row(
         expectation(site, scenario, targets_of(site)),
@@ -85,7 +85,7 @@ def test_a_void_row_says_why_it_is_void() -> None:
 
 @pytest.mark.parametrize("width", [72, 80, 100, 140, 200])
 def test_a_table_fits_its_terminal(width: int) -> None:
-    names = [scenario.name for scenario in catalogue(example())]
+    names = [scenario.name for scenario in catalogue(pair())]
     for language in (ENGLISH, JAPANESE):
         layout = Layout(names, width, language)
         assert columns_of(layout.head()) <= width

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sites import example, site_with
+from tests.lab.sites import pair, site_with
 from yaoki.core.error import UsageError
 from yaoki.lab.plays.roles import EchoServer, WebServer, nginx_configuration, roles_of
 from yaoki.site.model import Site
@@ -17,11 +17,11 @@ def play(site: Site, machine: str) -> tuple[WebServer | EchoServer, ...]:
 
 
 def test_a_web_server_listens_on_the_ports_of_the_services_that_name_it() -> None:
-    assert play(example(), "app1") == (WebServer("app1", (8081,)),)
+    assert play(pair(), "app1") == (WebServer("app1", (8081,)),)
 
 
 def test_the_echo_server_binds_its_own_addresses_and_the_vips_that_it_serves_directly() -> None:
-    web, echo = play(example(), "web1")
+    web, echo = play(pair(), "web1")
     assert web == WebServer("web1", (80,))
     assert isinstance(echo, EchoServer)
     assert (echo.udp_ports, echo.tcp_ports) == ((7,), ())
@@ -29,7 +29,7 @@ def test_the_echo_server_binds_its_own_addresses_and_the_vips_that_it_serves_dir
 
 
 def test_nothing_on_a_balancer_answers_for_a_vip_with_services() -> None:
-    assert play(example(), "lb1") == ()
+    assert play(pair(), "lb1") == ()
 
 
 def test_the_owner_itself_answers_for_a_vip_without_services(tmp_path: Path) -> None:
@@ -44,9 +44,9 @@ def test_the_owner_itself_answers_for_a_vip_without_services(tmp_path: Path) -> 
 
 
 def test_a_play_that_the_lab_does_not_know_is_refused() -> None:
-    singer = replace(example().machine("web1"), plays=("opera",))
+    singer = replace(pair().machine("web1"), plays=("opera",))
     with pytest.raises(UsageError, match='cannot play "opera" on web1'):
-        roles_of(example(), singer)
+        roles_of(pair(), singer)
 
 
 def test_nginx_answers_with_its_machines_name_on_both_families() -> None:

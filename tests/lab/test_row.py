@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sites import example, site_with
+from tests.lab.sites import pair, site_with
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario
 from yaoki.lab.fault import (
@@ -52,16 +52,16 @@ def target(site: Site, service: str) -> Target:
 def test_a_promise_is_that_of_the_service_for_this_kind_of_failure(
     scenario: Scenario, service: str, allowed: float | None
 ) -> None:
-    assert allowed_ms(example(), scenario, target(example(), service)) == allowed
+    assert allowed_ms(pair(), scenario, target(pair(), service)) == allowed
 
 
 def row(scenario: Scenario, *figures: TargetFigures, vips: tuple[VipFigures, ...] = (), void: str | None = None) -> Row:
-    return Row(expectation(example(), scenario, targets_of(example())), figures, vips, void=void)
+    return Row(expectation(pair(), scenario, targets_of(pair())), figures, vips, void=void)
 
 
 def measured(service: str, outage_ms: float, allowed: float | None, *, lost: int | None = None) -> TargetFigures:
     count = int(outage_ms) if lost is None else lost
-    return TargetFigures(target(example(), service), Outage(outage_ms, outage_ms, count), allowed)
+    return TargetFigures(target(pair(), service), Outage(outage_ms, outage_ms, count), allowed)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_two_owners_spoil_a_row_where_they_are_held_against_it(ms: float, allowe
     ],
 )
 def test_how_long_two_owners_are_allowed(fault: Fault, mends: bool, allowed: float | None) -> None:
-    vip = example().vip("web-vip")
+    vip = pair().vip("web-vip")
     assert overlap_allowed_ms(Scenario("any", fault, mends=mends), vip) == allowed
 
 
@@ -127,7 +127,7 @@ def test_how_long_two_owners_are_allowed(fault: Fault, mends: bool, allowed: flo
 def test_a_row_is_survivable_if_the_promising_services_that_it_touches_are(
     scenario: Scenario, survivable: bool
 ) -> None:
-    assert expectation(example(), scenario, targets_of(example())).survivable is survivable
+    assert expectation(pair(), scenario, targets_of(pair())).survivable is survivable
 
 
 def test_without_a_promise_every_service_that_is_touched_must_survive(tmp_path: Path) -> None:
@@ -141,5 +141,5 @@ def test_without_a_promise_every_service_that_is_touched_must_survive(tmp_path: 
 
 
 def test_reasons_name_the_services_that_they_are_about() -> None:
-    found = expectation(example(), KILLED, targets_of(example()))
+    found = expectation(pair(), KILLED, targets_of(pair()))
     assert {why.about for why in found.why} == {("web",), ("echo",)}

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.lab.sites import example
+from tests.lab.sites import pair
 from yaoki.core.address import MacAddress
 from yaoki.lab.crew import Glimpse, Question, Seen
 from yaoki.lab.probes.targets import Target, targets_of
@@ -16,7 +16,7 @@ VIP = Question("web-vip", ip_address("192.0.2.50"), "o0")
 
 
 def target(service: str) -> Target:
-    return next(t for t in targets_of(example()) if t.service == service and t.family.value == 4)
+    return next(t for t in targets_of(pair()) if t.service == service and t.family.value == 4)
 
 
 def glimpse(
@@ -30,7 +30,7 @@ def seen(shown: Glimpse, answers: list[tuple[MacAddress, ...]] | None = None) ->
 
 
 def test_a_lab_in_which_everything_answers_has_settled() -> None:
-    assert unsettled(example(), seen(glimpse()), MACS) is None
+    assert unsettled(pair(), seen(glimpse()), MACS) is None
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_lab_in_which_everything_answers_has_settled() -> None:
     ],
 )
 def test_a_probe_that_is_not_content_is_named(shown: Glimpse, missing: str) -> None:
-    assert unsettled(example(), seen(shown), MACS) == f"web over ipv4: {missing}"
+    assert unsettled(pair(), seen(shown), MACS) == f"web over ipv4: {missing}"
 
 
 @pytest.mark.parametrize(
@@ -58,22 +58,22 @@ def test_a_probe_that_is_not_content_is_named(shown: Glimpse, missing: str) -> N
     ],
 )
 def test_a_vip_without_its_one_owner_is_named(answers: list[tuple[MacAddress, ...]], missing: str) -> None:
-    assert unsettled(example(), seen(glimpse(), answers), MACS) == f"192.0.2.50: {missing}"
+    assert unsettled(pair(), seen(glimpse(), answers), MACS) == f"192.0.2.50: {missing}"
 
 
 def test_requests_under_way_are_not_held_against_the_owner() -> None:
-    assert unsettled(example(), seen(glimpse(), [(LB1,)] * 18 + [(), ()]), MACS) is None
+    assert unsettled(pair(), seen(glimpse(), [(LB1,)] * 18 + [(), ()]), MACS) is None
 
 
 def test_a_lab_that_is_broken_on_purpose_needs_no_preferred_owner_and_not_every_server() -> None:
     shown = seen(glimpse(servers=("web1",)), [(LB2,)] * 20)
-    assert unsettled(example(), shown, MACS, Wanted.QUIET) is None
+    assert unsettled(pair(), shown, MACS, Wanted.QUIET) is None
 
 
 def test_after_a_mending_the_preferred_owner_is_wanted_and_not_every_server() -> None:
-    assert unsettled(example(), seen(glimpse(servers=("web1",))), MACS, Wanted.OWNED) is None
+    assert unsettled(pair(), seen(glimpse(servers=("web1",))), MACS, Wanted.OWNED) is None
     shown = seen(glimpse(), [(LB2,)] * 20)
-    assert unsettled(example(), shown, MACS, Wanted.OWNED) == "192.0.2.50: owned by lb2"
+    assert unsettled(pair(), shown, MACS, Wanted.OWNED) == "192.0.2.50: owned by lb2"
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,24 @@
 
 from pathlib import Path
 
-from tests.lab.sites import EXAMPLE, example
+from tests.lab.sites import PAIR, pair
 from yaoki.lab.site_variant import drained, plain_site, with_extra_service, without_server, write
 from yaoki.site.load import load_site
 
 
 def test_an_unchanged_copy_is_the_same_site(tmp_path: Path) -> None:
-    assert load_site(write(plain_site(EXAMPLE), tmp_path / "copy.yaml")).site == example()
+    assert load_site(write(plain_site(PAIR), tmp_path / "copy.yaml")).site == pair()
 
 
 def test_a_drained_server_has_no_weight_in_any_service(tmp_path: Path) -> None:
-    site = load_site(write(drained(plain_site(EXAMPLE), "web1"), tmp_path / "drained.yaml")).site
+    site = load_site(write(drained(plain_site(PAIR), "web1"), tmp_path / "drained.yaml")).site
     weights = {(s.name, r.host): r.weight for s in site.services for r in s.servers}
     assert weights["web", "web1"] == weights["echo", "web1"] == 0
     assert weights["web", "web2"] == 1000
 
 
 def test_a_removed_server_is_in_no_service_unless_it_is_the_only_one(tmp_path: Path) -> None:
-    plain = plain_site(EXAMPLE)
+    plain = plain_site(PAIR)
     plain["services"]["echo"]["servers"] = {"web1": {}}
     site = load_site(write(without_server(plain, "web1"), tmp_path / "removed.yaml")).site
     assert [server.host for server in site.service("web").servers] == ["web2"]
@@ -27,6 +27,6 @@ def test_a_removed_server_is_in_no_service_unless_it_is_the_only_one(tmp_path: P
 
 
 def test_a_reconfigured_site_has_one_service_more_and_nothing_else_changed(tmp_path: Path) -> None:
-    site = load_site(write(with_extra_service(plain_site(EXAMPLE)), tmp_path / "extra.yaml")).site
-    assert site.services[:-1] == example().services
-    assert site.services[-1].port not in {service.port for service in example().services}
+    site = load_site(write(with_extra_service(plain_site(PAIR)), tmp_path / "extra.yaml")).site
+    assert site.services[:-1] == pair().services
+    assert site.services[-1].port not in {service.port for service in pair().services}

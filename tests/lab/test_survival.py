@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sites import example, site_with
+from tests.lab.sites import pair, site_with
 from yaoki.checks.check import (
     HttpParams,
     IcmpParams,
@@ -68,6 +68,7 @@ def judged(site: Site, fault: Fault, service: str, *, mended: bool = False) -> S
         (CutLink("app2", "eth0"), "api", Reason.OTHER_SERVERS, ("app1",)),
         (ServerTrouble("web1", Trouble.KILLED), "web", Reason.OTHER_SERVERS, ("web2",)),
         (ServerTrouble("web1", Trouble.ERRORS), "web", Reason.OTHER_SERVERS, ("web2",)),
+        (ServerTrouble("web1", Trouble.ERRORS), "echo", Reason.UNTOUCHED, ()),
         (ServerTrouble("app1", Trouble.KILLED), "api", Reason.OTHER_SERVERS, ("app2",)),
         (ServerTrouble("app1", Trouble.HUNG), "api", Reason.NO_CHECK_NOTICES, ("tcp",)),
         (ServerTrouble("web1", Trouble.KILLED), "echo", Reason.NO_CHECK_NOTICES, ("icmp",)),
@@ -80,7 +81,7 @@ def judged(site: Site, fault: Fault, service: str, *, mended: bool = False) -> S
 def test_the_example_survives_what_it_has_spares_for(
     fault: Fault, service: str, reason: Reason, names: tuple[str, ...]
 ) -> None:
-    assert judged(example(), fault, service) == Survival(reason, names)
+    assert judged(pair(), fault, service) == Survival(reason, names)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_the_example_survives_what_it_has_spares_for(
     [(Partition("front", ("lb1", "lb2")), Reason.RECONCILES), (PowerOff("lb1"), Reason.PLANNED)],
 )
 def test_the_end_of_a_fault_is_survived(fault: Fault, reason: Reason) -> None:
-    assert judged(example(), fault, "web", mended=True) == Survival(reason)
+    assert judged(pair(), fault, "web", mended=True) == Survival(reason)
 
 
 def one_member(plain: dict[str, Any]) -> None:

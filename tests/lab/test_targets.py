@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sites import example, site_with
+from tests.lab.sites import pair, site_with
 from yaoki.core.address import Family
 from yaoki.lab.probes.targets import ProbeKind, Target, targets_of
 
@@ -15,14 +15,14 @@ def named(targets: tuple[Target, ...], family: Family = Family.IPV4) -> dict[str
 
 
 def test_every_service_is_probed_on_every_address_of_its_vip() -> None:
-    targets = targets_of(example())
+    targets = targets_of(pair())
     labels = {"web", "api", "echo", "echo@web1", "echo@web2"}
     assert set(named(targets)) == set(named(targets, Family.IPV6)) == labels
     assert {target.client for target in targets} == {"alice"}
 
 
 def test_udp_goes_out_each_millisecond_and_http_each_ten() -> None:
-    targets = named(targets_of(example()))
+    targets = named(targets_of(pair()))
     assert (targets["echo"].kind, targets["echo"].period_us) == (ProbeKind.UDP, 1_000)
     assert (targets["web"].kind, targets["web"].period_us) == (ProbeKind.HTTP, 10_000)
     assert (targets["echo@web1"].kind, targets["echo@web1"].period_us) == (ProbeKind.PINNED, 5_000)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sites import example, site_with
+from tests.lab.sites import pair, site_with
 from yaoki.core.address import MacAddress
 from yaoki.core.error import UsageError
 from yaoki.lab.topology import Route, namespace_name, plan_lab
@@ -17,24 +17,24 @@ def route(destination: str, via: str) -> Route:
 
 
 def test_every_machine_and_the_switch_have_a_namespace_named_after_the_site() -> None:
-    plan = plan_lab(example())
+    plan = plan_lab(pair())
     machines = ("lb1", "lb2", "router", "web1", "web2", "app1", "app2", "alice")
     assert plan.all_namespaces == ("yk-tokyo-sw", *(f"yk-tokyo-{name}" for name in machines))
     assert [bridge.network for bridge in plan.bridges] == ["front", "clients"]
 
 
 def test_equal_sites_give_equal_plans() -> None:
-    assert plan_lab(example()) == plan_lab(example())
+    assert plan_lab(pair()) == plan_lab(pair())
 
 
 def test_mac_addresses_and_ports_are_those_of_one_interface_only() -> None:
-    ports = [port for namespace in plan_lab(example()).namespaces for port in namespace.ports]
+    ports = [port for namespace in plan_lab(pair()).namespaces for port in namespace.ports]
     assert len({port.mac for port in ports}) == len({port.switch_port for port in ports}) == len(ports) == 9
     assert all(len(port.switch_port) <= 15 for port in ports)
 
 
 def test_whose_a_mac_address_is_can_be_told() -> None:
-    plan = plan_lab(example())
+    plan = plan_lab(pair())
     assert plan.machine_of(plan.port("router", "eth1").mac) == "router"
     assert plan.machine_of(MacAddress.parse("02:00:00:00:00:01")) is None
 
@@ -51,11 +51,11 @@ def test_whose_a_mac_address_is_can_be_told() -> None:
 def test_the_default_route_leads_over_the_networks_gateway_or_the_hosts_own(
     machine: str, routes: tuple[Route, ...]
 ) -> None:
-    assert plan_lab(example()).namespace(machine).routes == routes
+    assert plan_lab(pair()).namespace(machine).routes == routes
 
 
 def test_a_server_of_direct_return_holds_the_vip_on_its_loopback_and_keeps_quiet_about_it() -> None:
-    plan = plan_lab(example())
+    plan = plan_lab(pair())
     web, app = plan.namespace("web1"), plan.namespace("app1")
     assert web.loopback == (ip_interface("192.0.2.50/32"), ip_interface("2001:db8:1::50/128"))
     assert dict(web.sysctls)["net.ipv4.conf.all.arp_ignore"] == "1"
@@ -65,7 +65,7 @@ def test_a_server_of_direct_return_holds_the_vip_on_its_loopback_and_keeps_quiet
 
 
 def test_only_a_machine_that_forwards_is_made_a_router() -> None:
-    plan = plan_lab(example())
+    plan = plan_lab(pair())
     assert dict(plan.namespace("router").sysctls)["net.ipv4.ip_forward"] == "1"
     assert "net.ipv4.ip_forward" not in dict(plan.namespace("lb1").sysctls)
 

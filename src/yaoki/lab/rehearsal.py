@@ -15,9 +15,9 @@ from typing import Protocol
 
 from yaoki.core.address import MacAddress
 from yaoki.core.error import ActuatorError
-from yaoki.lab.catalogue import Scenario
+from yaoki.lab.catalogue import Promise, Scenario
 from yaoki.lab.crew import Crew, Records
-from yaoki.lab.fault import FlapLink, HangNode, Partition, RestartNode
+from yaoki.lab.fault import FlapLink, HangNode, Partition, PowerOff, RestartNode
 from yaoki.lab.injector import Injector
 from yaoki.lab.lab import Lab
 from yaoki.lab.measure import last_owner, lost_before, outage, since, two_owners_ms
@@ -44,8 +44,10 @@ RETRIES = 3
 SETTLE_LIMIT = timedelta(seconds=30)
 NEW_FLOWS_AFTER = timedelta(seconds=3)
 PREPARE_LIMIT = timedelta(seconds=10)
+BOOT_LIMIT = timedelta(seconds=15)
+"""How long a node that has its power back may take to own its VIPs again."""
+
 RECOVERY_LIMIT = timedelta(seconds=8)
-"""How long an outage that goes on is watched beyond the shortest observation, if it is survivable."""
 
 BASELINE = timedelta(milliseconds=300)
 """Measured before the fault: nothing may fail there."""
@@ -77,14 +79,26 @@ class Watcher(Protocol):
 
 
 class Rehearsal:
-    """Runs scenarios in a lab that is up, with its software started."""
+    """Runs scenarios in a lab that is up, with its software started.
 
-    def __init__(self, lab: Lab, software: NodeSoftware, crew: Crew) -> None:
+    An outage that goes on is watched for `patience` beyond the shortest observation, if it is survivable.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        software: NodeSoftware,
+        crew: Crew,
+        *,
+        injector: Injector | None = None,
+        patience: timedelta = RECOVERY_LIMIT,
+    ) -> None:
         self._lab = lab
         self._site = lab.site
         self._software = software
         self._crew = crew
-        self._injector = Injector(lab, software)
+        self._injector = injector or Injector(lab, software)
+        self._patience = patience
         self._targets = targets_of(lab.site)
         self._macs = {port.mac: port.machine for name in lab.plan.namespaces for port in name.ports}
 
@@ -129,10 +143,12 @@ class Rehearsal:
         fault_us = now_us()
         self._break(scenario, fault_us)
         self._observe(expected)
+        ended_us = now_us()
         records = self._crew.halt(began)
+        turned = self._turning(scenario, records, (fault_us, ended_us), owners)
         if not scenario.mends and not isinstance(scenario.fault, HangNode | FlapLink):
             self._injector.mend(scenario.fault)
-        return self._judged(expected, records, began, fault_us, owners)
+        return replace(self._judged(expected, records, fault_us), turning=turned, span_us=ended_us - began)
 
     def _break(self, scenario: Scenario, moment: int) -> None:
         """Bring the fault about, or its end; a fault that ends by itself is over on return."""
@@ -155,13 +171,14 @@ class Rehearsal:
     def _observe(self, expected: Expectation) -> None:
         scenario = expected.scenario
         if scenario.mends:
-            self._settle(Wanted.OWNED, SETTLE_LIMIT)
+            boots = isinstance(scenario.fault, PowerOff)
+            self._settle(Wanted.OWNED, BOOT_LIMIT if boots else self._patience)
         _sleep(observation(self._site, scenario))
         if isinstance(scenario.fault, RestartNode):
             self._whole_again(scenario.fault.node)
         if not expected.survivable:
             return
-        until = time.monotonic() + RECOVERY_LIMIT.total_seconds()
+        until = time.monotonic() + self._patience.total_seconds()
         while time.monotonic() < until and not quiet(self._crew.seen(), expected.surviving):
             time.sleep(_LOOK_S)
 
@@ -204,9 +221,7 @@ class Rehearsal:
         answering = {mac for _, lately in self._crew.seen().owners for by in lately[-1:] for mac in by}
         return frozenset(self._macs.get(mac, str(mac)) for mac in answering)
 
-    def _judged(
-        self, expected: Expectation, records: Records, began: int, fault_us: int, owners: frozenset[str]
-    ) -> Row:
+    def _judged(self, expected: Expectation, records: Records, fault_us: int) -> Row:
         probes = [record for record in records.probes if record.target.kind is not ProbeKind.CONTROL]
         figures = tuple(
             TargetFigures(r.target, outage(r), allowed_ms(self._site, expected.scenario, r.target), r.failures)
@@ -217,11 +232,9 @@ class Rehearsal:
             probes=figures,
             vips=tuple(self._vip(expected.scenario, vip, records, fault_us) for vip in self._site.vips),
             streams_cut=sum(record.streams_cut for record in probes),
-            turning=self._turning(expected.scenario, records, fault_us, owners),
             void=_void(expected.scenario, records, fault_us),
             quality=Quality(max(records.late_ms.values()), records.cpu),
             fault_us=fault_us,
-            span_us=now_us() - began,
         )
 
     def _vip(self, scenario: Scenario, vip: Vip, records: Records, fault_us: int) -> VipFigures:
@@ -234,12 +247,14 @@ class Rehearsal:
         }
         return VipFigures(vip.name, "+".join(named) or None, overlap, overlap_allowed_ms(scenario, vip))
 
-    def _turning(self, scenario: Scenario, records: Records, fault_us: int, owners: frozenset[str]) -> Turning:
+    def _turning(self, scenario: Scenario, records: Records, span: tuple[int, int], owners: frozenset[str]) -> Turning:
+        fault_us, ended_us = span
         fault = scenario.fault
-        lasts = fault.lasts // _MICROSECOND if isinstance(fault, HangNode | FlapLink) else None
+        if scenario.promise is Promise.NOTHING_LOST:
+            return Turning()
         heard = [(self._macs.get(MacAddress.parse(item.mac), item.mac), item) for item in records.heard]
         events = [event for node in self._site.nodes for event in self._software.events(node.name, fault_us)]
-        until = now_us() if lasts is None else fault_us + lasts
+        until = fault_us + fault.lasts // _MICROSECOND if isinstance(fault, HangNode | FlapLink) else ended_us
         return turning(fault_us, until, owners_before=owners, events=events, heard=heard)
 
 

@@ -5,13 +5,15 @@ A janitor outlives the rehearsal if it is killed, and removes the lab then.
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from yaoki.lab.catalogue import Scenario
 from yaoki.lab.crew import Crew
+from yaoki.lab.injector import Injector
 from yaoki.lab.janitor import Janitor
 from yaoki.lab.lab import Lab
-from yaoki.lab.rehearsal import Rehearsal, Watcher
+from yaoki.lab.rehearsal import RECOVERY_LIMIT, Rehearsal, Watcher
 from yaoki.lab.row import Row
 from yaoki.lab.software import NodeSoftware
 from yaoki.lab.software_yaoki import Yaoki
@@ -37,9 +39,12 @@ def rehearse(
     software: Callable[[Lab], NodeSoftware] = Yaoki,
     watcher: Watcher | None = None,
     prepare: Callable[[Lab], None] = lambda _: None,
+    injector: Callable[[Lab, NodeSoftware], Injector] = Injector,
+    patience: timedelta = RECOVERY_LIMIT,
     base: Path = BASE,
 ) -> tuple[Row, ...]:
-    """The rows of these scenarios. `prepare` is called when the lab is built, before its nodes start."""
+    """The rows of these scenarios. `prepare` is called when the lab is built, before its nodes start; `injector`
+    breaks and mends; `patience` is how long a survivable outage is watched until it ends."""
     lab = Lab(site, file, base=base)
     janitor = Janitor(base=base, site=site.name)
     try:
@@ -51,7 +56,8 @@ def rehearse(
                 nodes.start(node.name)
             crew = Crew(lab)
             try:
-                return Rehearsal(lab, nodes, crew).run(scenarios, watcher or Unwatched())
+                rehearsal = Rehearsal(lab, nodes, crew, injector=injector(lab, nodes), patience=patience)
+                return rehearsal.run(scenarios, watcher or Unwatched())
             finally:
                 crew.close()
         finally:

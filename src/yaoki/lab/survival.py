@@ -38,9 +38,11 @@ from yaoki.lab.fault import (
     StopNode,
     Trouble,
 )
+from yaoki.lab.plays.roles import serves_http
 from yaoki.lab.probes.targets import Target
 from yaoki.lab.software import Part
 from yaoki.lab.topology import next_hop
+from yaoki.lb.service import Protocol
 from yaoki.site.compile import default_checks
 from yaoki.site.model import CheckDefinition, Machine, Service, Site, Vip, VipMember
 
@@ -215,6 +217,8 @@ def _of_service(site: Site, fault: Fault, service: Service, dead: frozenset[Elem
 
 def _hit(site: Site, fault: Fault, host: str, service: Service, dead: frozenset[Element]) -> bool:
     match fault:
+        case ServerTrouble(name, Trouble.ERRORS):
+            return name == host and service.protocol is Protocol.TCP and serves_http(site, service.name)
         case ServerTrouble(name) | DrainServer(name) | RemoveServer(name):
             return name == host
         case _:

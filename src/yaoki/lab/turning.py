@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from yaoki.lab.events import LabEvent, Turn
 from yaoki.lab.measure import Heard
 
+SAME_MOMENT_US = 2_000
+"""An effect may be seen by the observer this much before the node has stamped its verdict."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turning:
@@ -49,10 +52,9 @@ def turning(
     if not verdicts:
         return Turning()
     verdict = max(verdicts)
-    first = min(verdicts)
     applied = [event.at_us for event in within if event.turn is Turn.APPLIED and event.node in owners_before]
     effects = [] if takeovers else applied
-    last_effect = max([at for at in (*effects, *announced) if at >= first], default=None)
+    last_effect = max([at for at in (*effects, *announced) if at >= verdict - SAME_MOMENT_US], default=None)
     return Turning(
         round((verdict - fault_us) / 1000, 1),
         None if last_effect is None else round(max(0, last_effect - verdict) / 1000, 1),

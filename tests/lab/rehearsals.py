@@ -1,0 +1,160 @@
+"""Rehearsals with their protecting features switched off: the sites, and injectors that break a little more.
+
+A row is only worth something if it fails without what is said to protect it.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from yaoki.lab.catalogue import Scenario, catalogue
+from yaoki.lab.fault import (
+    Fault,
+    HangNode,
+    KillNode,
+    Partition,
+    PowerOff,
+    Reconfigure,
+    RemoveServer,
+    RestartNode,
+    StopNode,
+)
+from yaoki.lab.injector import Injector
+from yaoki.lab.lab import Lab
+from yaoki.lab.namespaces import inside, processes, run, send_signal
+from yaoki.lab.row import Row
+from yaoki.lab.run import rehearse
+from yaoki.lab.site_variant import plain_site, write
+from yaoki.lab.software import NodeSoftware, Part
+from yaoki.site.load import load_site
+
+PATIENCE = timedelta(seconds=1)
+"""Rows that are meant to fail are not watched for long."""
+
+_SILENCE = "table netdev silence { chain c { type filter hook ingress device eth0 priority -500; policy drop; }; }"
+
+
+@dataclass
+class Notes:
+    """A watcher that remembers the rows, and tidies up before the next one."""
+
+    tidy: list[Callable[[], None]] = field(default_factory=list)
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def begins(self, *_: object) -> None:
+        while self.tidy:
+            self.tidy.pop()()
+
+    def void(self, _: Row) -> None:
+        self.begins()
+
+    def ended(self, row: Row) -> None:
+        self.rows[row.scenario.name] = row
+
+
+def rehearsed(
+    file: Path, scenarios: tuple[Scenario, ...], breaking: type["Breaking"], *, patience: timedelta = PATIENCE
+) -> dict[str, Row]:
+    """The rows of these scenarios with another injector, by name."""
+    notes = Notes()
+    rehearse(
+        load_site(file).site,
+        file,
+        scenarios,
+        watcher=notes,
+        injector=lambda lab, nodes: breaking(lab, nodes, notes),
+        patience=patience,
+    )
+    return notes.rows
+
+
+def named(file: Path, *names: str) -> tuple[Scenario, ...]:
+    """These rows of a site's catalogue, in the order of the names."""
+    known = {scenario.name: scenario for scenario in catalogue(load_site(file).site)}
+    return tuple(known[name] for name in names)
+
+
+class Breaking(Injector):
+    """Breaks no more than the catalogue says; the others do."""
+
+    def __init__(self, lab: Lab, software: NodeSoftware, notes: Notes) -> None:
+        super().__init__(lab, software)
+        self.lab = lab
+        self.nodes = software
+        self.notes = notes
+
+    def silence(self, node: str) -> None:
+        """The node's kernel hears nothing any more, until the next row."""
+        run(inside(self.lab.namespace(node), ["nft", "-f", "-"]), text=_SILENCE + "\n")
+        self.notes.tidy.append(lambda: self._hear(node))
+
+    def _hear(self, node: str) -> None:
+        run(inside(self.lab.namespace(node), ["nft", "delete", "table", "netdev", "silence"]), check=False)
+
+
+class WithoutTheKernel(Breaking):
+    """A node's kernel does not go on without its processes, and a restart is a stop first."""
+
+    def inject(self, fault: Fault) -> None:
+        match fault:
+            case KillNode(node) | HangNode(node) | StopNode(node):
+                super().inject(fault)
+                self.silence(node)
+            case RestartNode(node):
+                self.nodes.stop(node)
+                self._wait_for_end(node)
+                self.silence(node)
+                self.nodes.forget(node)
+                self.nodes.start(node)
+            case _:
+                super().inject(fault)
+
+    def _wait_for_end(self, node: str) -> None:
+        until = time.monotonic() + 10
+        while self.nodes.processes(node, Part.MAIN) and time.monotonic() < until:
+            time.sleep(0.02)
+
+
+class BreakBeforeMake(Breaking):
+    """What is planned takes away before it brings: services, the other owner, a server that is not there yet."""
+
+    def inject(self, fault: Fault) -> None:
+        if not isinstance(fault, Reconfigure):
+            super().inject(fault)
+            return
+        bare: dict[str, Any] = plain_site(self.lab.file)
+        bare["services"] = {"other": {**bare["services"]["web"], "listen": "tcp/4880"}}
+        file = write(bare, self.lab.directory / "bare.yaml")
+        for node in self.lab.site.nodes:
+            self.nodes.apply(node.name, file)
+
+    def mend(self, fault: Fault) -> None:
+        match fault:
+            case RemoveServer(host):
+                send_signal(processes([self.lab.namespace(host)]), signal.SIGKILL)
+                self.notes.tidy.append(lambda: self.lab.start_roles(host))
+                super().mend(fault)
+            case PowerOff("lb1"):
+                other = PowerOff("lb2")
+                self.inject(other)
+                self.notes.tidy.append(lambda: super(BreakBeforeMake, self).mend(other))
+                super().mend(fault)
+            case Partition():
+                super().mend(fault)
+                self.silence("lb1")
+            case _:
+                super().mend(fault)
+
+
+def drop_announcements(lab: Lab) -> None:
+    """The switch swallows what machines announce unasked about VIPs."""
+    rules = ["icmpv6 type nd-neighbor-advert ip6 daddr ff02::1 drop"]
+    for vip in lab.site.vips:
+        rules += [f"arp saddr ip {a.ip} arp daddr ip {a.ip} drop" for a in vip.addresses if a.version == 4]
+    body = "\n".join(f"    {rule}" for rule in rules)
+    table = f"table bridge quiet {{\n  chain c {{\n    type filter hook prerouting priority 0;\n{body}\n  }}\n}}\n"
+    run(inside(lab.plan.switch, ["nft", "-f", "-"]), text=table)
