@@ -57,7 +57,6 @@ class RouterParams:
     failback: Failback = Failback.PREFER
     source: IPAddress | None = None
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
-    accept: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:
