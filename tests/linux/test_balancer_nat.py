@@ -49,7 +49,7 @@ def test_a_client_beside_the_servers_gets_no_answer_by_nat_but_one_by_fullnat(na
     nat.balance(trio(family=family))
     assert nat.names(family, "tcp", times=1, by="near", timeout=1.5) == ["timeout"]
     nat.balance(trio(Forward.FULLNAT, family=family))
-    assert nat.names(family, "tcp", times=3, by="near") == ["s1", "s2", "s3"]
+    assert sorted(nat.names(family, "tcp", times=3, by="near")) == ["s1", "s2", "s3"]
 
 
 @pytest.mark.req("D-12")

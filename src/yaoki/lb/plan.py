@@ -146,12 +146,17 @@ def plan(desired: Desired, actual: Actual) -> BalancerPlan:
         existing = found.get(service.key)
         if existing is None:
             changes.append(AddService(service))
-        elif existing.digest != digest(service, actual.rendering) or not existing.intact:
+        elif not (existing.intact and _same(existing, service, actual.rendering)):
             changes.append(ChangeService(existing, service))
             flushes += _flush(service, _without_flows(existing.service, service))
             costs += _costs(existing.service, service)
             unsafe += _emptied(existing.service, service)
     return Plan((*changes, *flushes), tuple(costs), tuple(unsafe))
+
+
+def _same(existing: ActualService, service: VirtualService, rendering: str) -> bool:
+    """Equality first, which is cheaper; what was read back from the kernel may differ in a name that was too long."""
+    return existing.service == service or existing.digest == digest(service, rendering)
 
 
 def _flush(service: VirtualService, servers: Iterable[RealServer]) -> list[FlushFlows]:

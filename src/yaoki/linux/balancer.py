@@ -7,12 +7,13 @@ Invariants: what is unchanged is not touched; a transaction takes effect as a wh
 after the rules that would send them elsewhere are in force; `cleanup` leaves nothing of ours.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import assert_never
 
-from yaoki.core.address import Family, IPAddress
+from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.digest import digest
 from yaoki.lb.plan import (
@@ -29,8 +30,7 @@ from yaoki.lb.service import Desired, Duty, Forward, RealServer, ServiceKey, Vir
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
-from yaoki.linux.conntrack import Conntrack, Place
-from yaoki.linux.nftables_elements import DirectMaps
+from yaoki.linux.conntrack import Conntrack, Placed
 from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, take
 from yaoki.linux.nftables_keys import flow_key
 from yaoki.linux.nftables_names import (
@@ -43,6 +43,7 @@ from yaoki.linux.nftables_names import (
     service_name,
 )
 from yaoki.linux.nftables_objects import NOTHING, commands
+from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.sysctl import SysctlKeeper
 
@@ -53,9 +54,6 @@ of an empty chain, by which an upgraded node recognises them."""
 
 MOST_FLOWS = 262_144
 """Most entries of connection tracking that are looked at when flows are counted."""
-
-CountKey = tuple[ServiceKey, IPAddress, int]
-"""A server of a service: the service, the server's address and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class NftablesBalancer:
 
     def observe(self) -> Actual:
         """Read the kernel. Raises ActuatorError."""
-        self._inventory = take(self._session, RENDERING)
+        self._inventory = take(RENDERING)
         return _actual(self._inventory)
 
     def converge(self, desired: Desired) -> BalancerPlan:
@@ -133,14 +131,15 @@ class NftablesBalancer:
 
     def counters(self) -> tuple[ServerCount, ...]:
         """What every server was sent. Raises ActuatorError."""
-        return tuple(
-            ServerCount(*place, item["counter"]["packets"], item["counter"]["bytes"])
-            for table in (TRANSLATION, DIRECT)
-            for item in self._session.ask(f"list counters table {table}")
-            if "counter" in item and (place := parse_counter_name(item["counter"]["name"])) is not None
-        )
+        with closing(NftablesReader()) as reader:
+            return tuple(
+                ServerCount(*place, packets, octets)
+                for table in (TRANSLATION, DIRECT)
+                for name, packets, octets in reader.counters(table)
+                if (place := parse_counter_name(name)) is not None
+            )
 
-    def flows(self) -> Mapping[CountKey, int]:
+    def flows(self) -> Mapping[Placed, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
         services = [found.service for found in self._known().services.values()]
         translated = {service.key for service in services if not is_direct(service)}
@@ -148,11 +147,12 @@ class NftablesBalancer:
         with closing(Conntrack()) as conntrack:
             tracked = conntrack.count(translated, most=MOST_FLOWS)
         counts = {place: count for place, count in tracked.items() if place in places}
-        with closing(DirectMaps(DIRECT.split()[1])) as maps:
+        with closing(NftablesReader()) as reader:
             for service in filter(is_direct, services):
-                by_mac = maps.count(f"flows/{service_name(service.key)}")
+                elements = reader.elements(DIRECT, f"flows/{service_name(service.key)}")
+                by_mac = Counter(element.value[:6] for element in elements)
                 for server in service.servers:
-                    if server.mac is not None and (count := by_mac.pop(server.mac, 0)):
+                    if server.mac is not None and (count := by_mac.pop(server.mac.octets, 0)):
                         counts[service.key, server.address, server.port] = count
         return counts
 
@@ -166,8 +166,9 @@ class NftablesBalancer:
             with closing(Conntrack()) as conntrack:
                 place = conntrack.find(key, flow.source, flow.port)
             return next((server for server in servers if (server.address, server.port) == place), None)
-        with closing(DirectMaps(DIRECT.split()[1])) as maps:
-            mac = maps.find(f"flows/{service_name(key)}", flow_key(flow.source, flow.port))
+        with closing(NftablesReader()) as reader:
+            element = reader.element(DIRECT, f"flows/{service_name(key)}", flow_key(flow.source, flow.port))
+        mac = None if element is None else MacAddress(element.value[:6])
         return next((s for s in servers if s.mac == mac and s.duty is not Duty.OUT), None) if mac else None
 
     def cleanup(self) -> None:
@@ -181,19 +182,20 @@ class NftablesBalancer:
 
     def _known(self) -> Inventory:
         if self._inventory is None:
-            self._inventory = take(self._session, RENDERING)
+            self._inventory = take(RENDERING)
         return self._inventory
 
     def _put(self, after: Inventory, service: VirtualService) -> Iterator[str]:
         wrong = objections(service)
         if wrong:
             raise ActuatorError(f"service {service.name} ({service.key})", "; ".join(wrong))
+        digest_ = digest(service, RENDERING)
         objects = {REFUSAL: nftables_refusal.render(service)}
         if is_direct(service):
-            objects[DIRECT] = nftables_direct.render(service, RENDERING, flows=self._flows)
+            objects[DIRECT] = nftables_direct.render(service, digest_, flows=self._flows)
         else:
-            objects[TRANSLATION] = nftables_nat.render(service, RENDERING)
-        after.services[service.key] = ActualService(service, digest(service, RENDERING))
+            objects[TRANSLATION] = nftables_nat.render(service, digest_)
+        after.services[service.key] = ActualService(service, digest_)
         return _replace(after, service.key, objects)
 
     def _prepare(self, after: Inventory) -> None:
@@ -204,12 +206,15 @@ class NftablesBalancer:
             routing.enable(self._sysctls, family, sorted(interfaces))
 
     def _flush(self, flushes: Iterable[FlushFlows]) -> None:
-        todo = [(flush.service.key, _translated_places(flush)) for flush in flushes]
-        if not any(places for _, places in todo):
-            return
-        with closing(Conntrack()) as conntrack:
-            for key, places in todo:
-                conntrack.delete(key, places)
+        translated = [
+            (flush.service.key, server.address, server.port)
+            for flush in flushes
+            for server in flush.servers
+            if server.forward is not Forward.DIRECT
+        ]
+        if translated:
+            with closing(Conntrack()) as conntrack:
+                conntrack.delete(translated)
 
 
 def _actual(inventory: Inventory) -> Actual:
@@ -272,10 +277,6 @@ _SKELETONS = {
     TRANSLATION: nftables_nat.skeleton,
     DIRECT: nftables_direct.skeleton,
 }
-
-
-def _translated_places(flush: FlushFlows) -> tuple[Place, ...]:
-    return tuple((s.address, s.port) for s in flush.servers if s.forward is not Forward.DIRECT)
 
 
 def _purpose(todo: BalancerPlan) -> str:

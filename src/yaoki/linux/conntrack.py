@@ -11,7 +11,8 @@ and its end; TIMEOUT_S of waiting for the kernel.
 import errno
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -45,6 +46,10 @@ _FILTER_ORIG_FLAGS, _FILTER_REPLY_FLAGS = 1, 2
 _FILTER_IP_SRC, _FILTER_PROTO_NUM, _FILTER_PROTO_SRC_PORT = 1 << 0, 1 << 3, 1 << 4
 
 
+Placed = tuple[ServiceKey, IPAddress, int]
+"""A server of a service: the service, the server's address and port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tracked:
     """One flow: the service it came to, and the server it was given. `tuple_` and `id` name it to the kernel.
@@ -59,8 +64,9 @@ class Tracked:
     id: bytes
     live: bool
 
-
-Place = tuple[IPAddress, int]
+    @property
+    def placed(self) -> Placed:
+        return self.service, self.server, self.port
 
 
 class Conntrack:
@@ -75,36 +81,33 @@ class Conntrack:
     def close(self) -> None:
         self._socket.close()
 
-    def delete(self, service: ServiceKey, servers: Iterable[Place]) -> int:
-        """Delete the flows that these servers have of a service; how many there were. Raises ActuatorError."""
+    def delete(self, servers: Collection[Placed]) -> int:
+        """Delete the flows that these servers have of these services; how many there were. Raises ActuatorError."""
+        wanted = frozenset(servers)
         deleted = 0
-        for address, port in servers:
+        for family in {service.family: None for service, _, _ in servers}:
+            filter_ = _filter([placed for placed in wanted if placed[0].family is family])
             for _ in range(PASSES):
-                found = [
-                    flow
-                    for flow in self._dump(service.family, _sent_by(service, address, port))
-                    if flow.service == service and flow.server == address and flow.port == port
-                ]
+                found = [flow for flow in self._dump(family, filter_) if flow.placed in wanted]
                 if not found:
                     break
-                self._delete(service.family, found)
+                self._delete(family, found)
                 deleted += len(found)
         return deleted
 
-    def count(self, services: Iterable[ServiceKey], *, most: int) -> Mapping[tuple[ServiceKey, IPAddress, int], int]:
+    def count(self, services: Iterable[ServiceKey], *, most: int) -> Mapping[Placed, int]:
         """Live flows of each server of these services, as far as they are among the first `most` entries of a
         family."""
         wanted = set(services)
-        counts: dict[tuple[ServiceKey, IPAddress, int], int] = {}
+        counts: Counter[Placed] = Counter()
         for family in sorted({service.family for service in wanted}, key=lambda family: family.value):
             # To the end, even past `most`: a socket takes no second dump while one is under way.
             for seen, flow in enumerate(self._dump(family)):
                 if seen < most and flow.live and flow.service in wanted:
-                    place = (flow.service, flow.server, flow.port)
-                    counts[place] = counts.get(place, 0) + 1
+                    counts[flow.placed] += 1
         return counts
 
-    def find(self, service: ServiceKey, source: IPAddress, port: int) -> Place | None:
+    def find(self, service: ServiceKey, source: IPAddress, port: int) -> tuple[IPAddress, int] | None:
         """The server that a client's flow to a service has; None if there is no such flow. Raises ActuatorError."""
         family = service.family
         addresses = nest(
@@ -171,21 +174,30 @@ class Conntrack:
         yield from messages(data)
 
 
-def _sent_by(service: ServiceKey, address: IPAddress, port: int) -> bytes:
-    """Asks for flows whose replies come from a server's port; by IPv4 also from its address.
+def _filter(servers: Collection[Placed]) -> bytes:
+    """Asks for flows whose replies come from these servers, as far as one filter can say it: by what is the same of
+    all.
 
     The kernel's filter by IPv6 address keeps exactly those that it should pass over (ctnetlink_filter_match_tuple takes
-    ipv6_addr_cmp for a test of equality), so it is left out.
+    ipv6_addr_cmp for a test of equality), so addresses are asked for in IPv4 only.
     """
-    family, flags = service.family, _FILTER_PROTO_NUM | _FILTER_PROTO_SRC_PORT
-    if family is Family.IPV4:
+    flags = 0
+    address = next(address for _, address, _ in servers)
+    port = next(port for _, _, port in servers)
+    protocol = next(service.protocol for service, _, _ in servers)
+    if all(other == address for _, other, _ in servers) and address.version == 4:
         flags |= _FILTER_IP_SRC
+    if all(service.protocol is protocol and other == port for service, _, other in servers):
+        flags |= _FILTER_PROTO_NUM | _FILTER_PROTO_SRC_PORT
+    if not flags:
+        return b""
     ports = nest(
         _TUPLE_PROTO,
-        attribute(_PROTO_NUM, bytes((service.protocol.number,))),
+        attribute(_PROTO_NUM, bytes((protocol.number,))),
         attribute(_PROTO_SRC_PORT, port.to_bytes(2, "big")),
     )
-    return nest(_TUPLE_REPLY, nest(_TUPLE_IP, attribute(_IP_SRC[family], address.packed)), ports) + nest(
+    source = nest(_TUPLE_IP, attribute(_IP_SRC[Family.of(address)], address.packed))
+    return nest(_TUPLE_REPLY, source, ports) + nest(
         _FILTER,
         attribute(_FILTER_ORIG_FLAGS, struct.pack("=I", 0)),
         attribute(_FILTER_REPLY_FLAGS, struct.pack("=I", flags)),

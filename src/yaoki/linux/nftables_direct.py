@@ -5,8 +5,8 @@ balancer. There is no connection tracking at ingress: the rules keep the flows t
 and port to the server's MAC that they read first and update with each packet. So scheduling is per flow, never per
 packet; and:
 
-* a dead server's MAC is not among the live ones, so its flows fall through and are scheduled anew, at once and however
-  many there are; a drained server's is, so its flows stay;
+* a dead server's MAC is not in the map of live ones, so its flows fall through and are scheduled anew, at once and
+  however many there are; a drained server's is, so its flows stay. The same map leads to the server's counter;
 * of a TCP flow that ends, the entry moves to a second map with a short life, so that the last acknowledgements still
   find the server and the flow leaves no entry behind for minutes;
 * with the map full, a hash decides, which stays the same as long as the servers do;
@@ -24,7 +24,7 @@ for which there is no live server goes up the local stack, where the inet table 
 
 from collections.abc import Iterator
 
-from yaoki.core.address import Family, MacAddress
+from yaoki.core.address import Family
 from yaoki.lb.kernel_hash import SEED
 from yaoki.lb.schedulers import Pick, Slots, slots_of
 from yaoki.lb.service import Duty, Protocol, VirtualService
@@ -40,7 +40,7 @@ from yaoki.linux.nftables_names import (
     wire_key,
 )
 from yaoki.linux.nftables_nat import masked_source, picked, slot_map
-from yaoki.linux.nftables_objects import Element, Objects
+from yaoki.linux.nftables_objects import Element, Objects, OwnSet
 from yaoki.linux.nftables_record import server_record, service_record
 
 FLOWS = 262_144
@@ -68,6 +68,9 @@ def skeleton() -> Iterator[str]:
         key = f"{address} . inet_proto . inet_service"
         yield f"add map {DIRECT} services{family.value} {{ type {key} : verdict; }}"
         yield f"add set {DIRECT} servers{family.value} {{ type {key} . {address} . inet_service; }}"
+        for protocol in Protocol:
+            live = f"live_{protocol}{family.value}"
+            yield f"add map {DIRECT} {live} {{ type {address} . inet_service . ether_addr : counter; }}"
         yield f"add map {DIRECT} errors{family.value} {{ typeof {FLOW[family].quoted_service} : verdict; }}"
         fragments = f"typeof {FRAGMENT[family].typeof} : ether daddr; {_DYNAMIC}; timeout {FRAGMENT_S}s"
         yield f"add map {DIRECT} fragments{family.value} {{ {fragments}; size {FRAGMENTED}; }}"
@@ -114,49 +117,53 @@ def unhook_commands(hook: str, *, whole: bool) -> Iterator[str]:
     yield from (f"delete chain {DIRECT} {chain}" for chain in chains)
 
 
-def render(service: VirtualService, rendering: str, *, flows: int = FLOWS) -> Objects:
+def render(service: VirtualService, digest: str, *, flows: int = FLOWS) -> Objects:
     """A service whose servers are all `direct`; `flows` is the size of its map of flows."""
-    key, name, family = service.key, service_name(service.key), service.key.family
+    key, name, wire = service.key, service_name(service.key), wire_key(service.key)
+    family, vip = key.family, str(key.address)
     flow = f"typeof {FLOW[family].typeof} : ether daddr; {_DYNAMIC}"
-    sets = {f"map flows/{name}": f"{flow}; size {flows};"}
+    sets = {f"flows/{name}": OwnSet("map", f"{flow}; size {flows};")}
     if key.protocol is Protocol.TCP:
-        sets[f"map closing/{name}"] = f"{flow}; timeout {CLOSING_S}s; size {flows};"
+        sets[f"closing/{name}"] = OwnSet("map", f"{flow}; timeout {CLOSING_S}s; size {flows};")
     if service.persistence is not None:
         source = f"type {ADDRESS_TYPE[family]} : ether_addr; {_DYNAMIC}"
-        sets[f"map persist/{name}"] = f"{source}; size {PERSISTENT_SOURCES};"
-    quoted = f"{key.protocol.number} . {key.port} . {key.address}"
+        sets[f"persist/{name}"] = OwnSet("map", f"{source}; size {PERSISTENT_SOURCES};")
+    slots = slots_of(service)
+    if slots is not None and not slots.only:
+        sets[f"slots/{name}"] = slot_map("ether daddr", (str(server.mac) for server in slots.servers))
     elements = {
-        (f"services{family.value}", wire_key(key)): Element(f"goto {name}", service_record(service, rendering)),
-        (f"errors{family.value}", quoted): Element(f"goto error/{name}"),
+        (f"services{family.value}", wire): Element(f"goto {name}", service_record(service, digest)),
+        (f"errors{family.value}", f"{key.protocol.number} . {key.port} . {vip}"): Element(f"goto error/{name}"),
     }
+    counters = []
     for server in service.servers:
-        elements[f"servers{family.value}", f"{wire_key(key)} . {server.address} . {server.port}"] = Element(
-            comment=server_record(server)
-        )
-    counters = tuple(counter_name(key, server) for server in service.servers)
-    return Objects(_Rules(service).chains(), counters, sets, elements)
+        counters.append(counter_name(name, server))
+        place = f"{server.address} . {server.port}"
+        elements[f"servers{family.value}", f"{wire} . {place}"] = Element(comment=server_record(server))
+        if server.duty is not Duty.OUT and server.mac is not None:
+            live = (f"live_{key.protocol}{family.value}", f"{vip} . {key.port} . {server.mac}")
+            # Of two servers on one machine, which one MAC cannot tell apart, the first is counted.
+            elements.setdefault(live, Element(f'"{counters[-1]}"'))
+    return Objects(_Rules(service, slots).chains(), tuple(counters), sets, elements)
 
 
 class _Rules:
     """The rules of one service."""
 
-    def __init__(self, service: VirtualService) -> None:
+    def __init__(self, service: VirtualService, slots: Slots | None) -> None:
         self._service = service
-        self._slots = slots_of(service)
+        self._slots = slots
         self._name = service_name(service.key)
         self._flow = FLOW[service.key.family].packet
         self._send = f"goto send/{interface_name(service.interface)}"
-        live = {
-            server.mac: counter_name(service.key, server)
-            for server in reversed(service.servers)
-            if server.duty is not Duty.OUT and server.mac is not None
-        }
-        self._count = _counting(live)
+        ip, space = IP[service.key.family], f"{service.key.protocol}{service.key.family.value}"
+        self._live = f"counter name {ip} daddr . th dport . ether daddr map @live_{space}"
         self._flows = f"@flows/{self._name}"
 
     def chains(self) -> dict[str, tuple[str, ...]]:
         chains = {
-            self._name: tuple(self._known_flows()) + tuple(self._new_flow()),
+            self._name: tuple(self._known_flows()),
+            f"pick/{self._name}": tuple(self._new_flow()),
             f"error/{self._name}": tuple(self._error()),
         }
         if self._slots is not None:
@@ -168,23 +175,23 @@ class _Rules:
     def _known_flows(self) -> Iterator[str]:
         yield f'iifname != "{self._service.interface}" return'
         yield "ether saddr set ether daddr"
-        if self._count:
-            known = f"ether daddr set {self._flow} map {self._flows} {self._count}"
-            onward = self._send if self._service.persistence is None else f"goto keep/{self._name}"
-            if self._service.key.protocol is Protocol.TCP:
-                closing = f"@closing/{self._name}"
-                yield f"tcp flags & (fin | syn | rst) == 0x0 {known} {self._update(ESTABLISHED_S)} {onward}"
-                yield (
-                    f"tcp flags & (fin | rst) != 0x0 ether daddr set {self._flow} map {self._flows} "
-                    f"update {closing} {{ {self._flow} : ether daddr }} {self._forget('flows')}"
-                )
-                yield f"tcp flags & syn == 0x0 ether daddr set {self._flow} map {closing} {self._count} {self._send}"
-                yield f"{known} {self._send}"
-            else:
-                yield f"{known} {self._update(DATAGRAM_S)} {onward}"
+        known = f"ether daddr set {self._flow} map {self._flows} {self._live}"
+        onward = self._send if self._service.persistence is None else f"goto keep/{self._name}"
+        if self._service.key.protocol is Protocol.TCP:
+            closing = f"@closing/{self._name}"
+            yield f"tcp flags & (fin | syn | rst) == 0x0 {known} {self._update(ESTABLISHED_S)} {onward}"
+            yield (
+                f"tcp flags & (fin | rst) != 0x0 ether daddr set {self._flow} map {self._flows} "
+                f"update {closing} {{ {self._flow} : ether daddr }} {self._forget('flows')}"
+            )
+            yield f"tcp flags & syn == 0x0 ether daddr set {self._flow} map {closing} {self._live} {self._send}"
+            yield f"{known} {self._send}"
+        else:
+            yield f"{known} {self._update(DATAGRAM_S)} {onward}"
         yield self._forget("flows")
         if self._service.key.protocol is Protocol.TCP:
             yield self._forget("closing")
+        yield f"goto pick/{self._name}"
 
     def _error(self) -> Iterator[str]:
         quoted = FLOW[self._service.key.family].quoted
@@ -205,9 +212,9 @@ class _Rules:
         yield f"ether daddr set {self._picked(self._slots)} goto new/{self._name}"
 
     def _picked(self, slots: Slots) -> str:
-        if len(set(slots.servers)) == 1:
-            return str(slots.servers[0].mac)
-        return f"{picked(slots, self._service.key.family)} map {_macs(slots)}"
+        if slots.only:
+            return str(slots.only.mac)
+        return f"{picked(slots, self._service.key.family)} map @slots/{self._name}"
 
     def _remember(self, slots: Slots) -> Iterator[str]:
         """Put the flow on its server's account; with no room for that, find a server that is found again."""
@@ -215,14 +222,14 @@ class _Rules:
         persistence = self._service.persistence
         if persistence is not None:
             yield self._touch_source()
-        yield f"{self._update(OPENING_S if tcp else DATAGRAM_S)} {self._count} {self._send}"
+        yield f"{self._update(OPENING_S if tcp else DATAGRAM_S)} {self._live} {self._send}"
         hashed = f"th sport . {IP[self._service.key.family]} saddr"
         if persistence is not None:
             hashed = masked_source(self._service.key.family, persistence)
-            yield f"ether daddr set {hashed} map @persist/{self._name} {self._count} {self._send}"
-        if slots.pick is Pick.IN_TURN and len(set(slots.servers)) > 1:
-            yield f"ether daddr set jhash {hashed} mod {len(slots)} seed {SEED:#x} map {_macs(slots)}"
-        yield f"{self._count} {self._send}"
+            yield f"ether daddr set {hashed} map @persist/{self._name} {self._live} {self._send}"
+        if slots.pick is Pick.IN_TURN and not slots.only:
+            yield f"ether daddr set jhash {hashed} mod {len(slots)} seed {SEED:#x} map @slots/{self._name}"
+        yield f"{self._live} {self._send}"
 
     def _update(self, seconds: int) -> str:
         return f"update {self._flows} {{ {self._flow} timeout {seconds}s : ether daddr }}"
@@ -236,14 +243,3 @@ class _Rules:
         source = masked_source(self._service.key.family, persistence)
         seconds = round(persistence.timeout.total_seconds())
         return f"update @persist/{self._name} {{ {source} timeout {seconds}s : ether daddr }}"
-
-
-def _counting(live: dict[MacAddress, str]) -> str:
-    """Counts the packet for the server whose MAC it bears; no match, and so no further, if that one is not live."""
-    if not live:
-        return ""
-    return "counter name ether daddr map { " + ", ".join(f'{mac} : "{name}"' for mac, name in live.items()) + " }"
-
-
-def _macs(slots: Slots) -> str:
-    return slot_map(str(server.mac) for server in slots.servers)

@@ -4,40 +4,24 @@ Rules are not compared: the digest beside a service says what they were made fro
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from ipaddress import IPv4Address, IPv6Address
 
-from yaoki.core.address import Family, parse_address
+from yaoki.core.address import Family, MacAddress, parse_address
 from yaoki.lb.plan import ActualService
 from yaoki.lb.service import Protocol, RealServer, ServiceKey
 from yaoki.linux.nftables_names import DIRECT, REFUSAL, TABLES, TRANSLATION, address_of, hook_name, wire_key
-from yaoki.linux.nftables_nat import SPACES
-from yaoki.linux.nftables_objects import NOTHING, Element, Objects
+from yaoki.linux.nftables_objects import NOTHING, Element, Objects, OwnSet
+from yaoki.linux.nftables_reader import NftablesReader, RawElement
 from yaoki.linux.nftables_record import read_server, read_service
-from yaoki.linux.nftables_session import NftSession
-
-_BY_SERVICE = ("services", "servers", "refused")
-"""Shared maps whose keys begin with address, protocol, port; in most others the protocol is in the map's name."""
-
-_PREFIXES = frozenset({"new", "keep", "error", "pin", "flows", "closing", "persist"})
-
-_SHARED = {
-    REFUSAL: tuple(f"refused{family.value}" for family in Family),
-    DIRECT: tuple(f"{name}{family.value}" for name in ("services", "servers", "errors") for family in Family),
-    TRANSLATION: (
-        *(f"{name}{family.value}" for name in ("services", "servers") for family in Family),
-        *(
-            f"{name}_{proto.value}{family.value}"
-            for name in ("counters", "sources", "pins")
-            for family, proto in SPACES
-        ),
-        "routed",
-    ),
-}
 
 ServiceObjects = dict[str, Objects]
 """By table."""
+
+_OWN_PREFIXES = frozenset({"pick", "new", "keep", "error", "pin", "flows", "closing", "persist", "slots"})
+"""Of objects that bear a service's name; the rest of the name follows."""
 
 
 @dataclass(slots=True)
@@ -66,26 +50,19 @@ class Inventory:
         )
 
 
-def take(session: NftSession, rendering: str) -> Inventory:
-    """Read everything of ours. Of a table that another rendering made, only the name."""
+def take(rendering: str) -> Inventory:
+    """Read everything of ours. Of a table that another rendering made, only the name. Raises ActuatorError."""
     inventory = Inventory()
-    present = {f"{item['family']} {item['name']}" for _, item in _items(session.ask("list tables"))}
-    families = sorted({table.split()[0] for table in TABLES if table in present})
-    named = [
-        (kind, f"{item['family']} {item['table']}", item["name"])
-        for family in families
-        for kinds in ("chains", "sets", "maps", "counters")
-        for kind, item in _items(session.ask(f"list {kinds} {family}", terse=True))
-    ]
-    for table in TABLES:
-        if table not in present:
-            continue
-        listing = [(kind, name) for kind, table_, name in named if table_ == table]
-        if ("chain", rendering) in listing:
-            inventory.tables.add(table)
-            _take_table(session, table, listing, inventory)
-        else:
-            inventory.foreign.add(table)
+    with closing(NftablesReader()) as reader:
+        for table in TABLES:
+            if not reader.has_table(table):
+                continue
+            chains = reader.chains(table)
+            if rendering in chains:
+                inventory.tables.add(table)
+                _take_table(reader, table, chains, inventory)
+            else:
+                inventory.foreign.add(table)
     _complete(inventory)
     return inventory
 
@@ -98,22 +75,25 @@ def present_hook(interface: str) -> str:
         return hook_name(interface, 0)
 
 
-def _take_table(session: NftSession, table: str, listing: list[tuple[str, str]], inventory: Inventory) -> None:
+def _take_table(reader: NftablesReader, table: str, chains: list[str], inventory: Inventory) -> None:
     parts: dict[ServiceKey, _Part] = {}
-    for kind, name in listing:
+    named = [
+        *(("chain", name) for name in chains),
+        *(("counter", name) for name, _, _ in reader.counters(table)),
+        *reader.sets(table),
+    ]
+    for kind, name in named:
         if kind == "chain" and name.startswith("ingress/"):
             inventory.hooked.add(name.removeprefix("ingress/"))
         key = _owner(name)
         if key is not None:
             parts.setdefault(key, _Part()).add(kind, name)
     for name in _SHARED[table]:
-        kind = "set" if name.startswith(("servers", "refused", "routed")) else "map"
-        elements = _elements(session.ask(f"list {kind} {table} {name}"))
-        if name == "routed":
-            inventory.routed |= set(elements)
-            continue
-        for element_key, element in elements.items():
-            parts.setdefault(_service_of(name, element_key), _Part()).elements[name, element_key] = element
+        for raw in reader.elements(table, name):
+            fields = _fields(raw.key, _KEYS[_stem(name)], _family(name))
+            parts.setdefault(_service_of(name, fields), _Part()).elements[name, " . ".join(fields)] = _read(raw)
+    if table == TRANSLATION:
+        inventory.routed |= {raw.key.rstrip(b"\0").decode() for raw in reader.elements(table, "routed")}
     for key, part in parts.items():
         inventory.objects.setdefault(key, {})[table] = part.objects()
 
@@ -126,20 +106,23 @@ def _complete(inventory: Inventory) -> None:
             element = objects.elements.get((f"services{key.family.value}", wire_key(key)))
             if element is None:
                 continue
-            record = read_service(element.comment, key, tuple(_servers(objects)))
+            record = read_service(element.comment, key, _servers(objects))
             if record is not None:
                 digest, service = record
                 hooked = table == TRANSLATION or present_hook(service.interface) in inventory.hooked
                 inventory.services[key] = ActualService(service, digest, hooked)
 
 
-def _servers(objects: Objects) -> Iterator[RealServer]:
+def _servers(objects: Objects) -> tuple[RealServer, ...]:
+    """By address: the kernel does not keep the order of the site file."""
+    found = []
     for (map_name, element_key), element in objects.elements.items():
         if map_name.startswith("servers"):
             *_, address, port = element_key.split(" . ")
             server = read_server(element.comment, parse_address(address), int(port))
             if server is not None:
-                yield server
+                found.append(server)
+    return tuple(sorted(found, key=lambda server: (int(server.address), server.port)))
 
 
 class _Part:
@@ -147,18 +130,18 @@ class _Part:
 
     def __init__(self) -> None:
         self.elements: dict[tuple[str, str], Element] = {}
-        self._chains: dict[str, tuple[str, ...]] = {}
-        self._sets: dict[str, str] = {}
+        self._chains: dict[str, None] = {}
+        self._sets: dict[str, OwnSet] = {}
         self._counters: list[str] = []
 
     def add(self, kind: str, name: str) -> None:
         match kind:
             case "chain":
-                self._chains[name] = ()
+                self._chains[name] = None
             case "counter":
                 self._counters.append(name)
             case _:
-                self._sets[f"{kind} {name}"] = ""
+                self._sets[name] = OwnSet(kind)
 
     def objects(self) -> Objects:
         return Objects(self._chains, tuple(self._counters), self._sets, self.elements)
@@ -167,51 +150,93 @@ class _Part:
 def _owner(name: str) -> ServiceKey | None:
     """The service that an object belongs to, by the object's name; None for one of the skeleton."""
     words = name.split("/")
-    if words[0] in _PREFIXES:
+    if words[0] in _OWN_PREFIXES:
         words = words[1:]
     if len(words) < 3 or words[0] not in {protocol.value for protocol in Protocol}:
         return None
     return ServiceKey(address_of(words[1]), Protocol(words[0]), int(words[2]))
 
 
-def _service_of(map_name: str, element_key: str) -> ServiceKey:
-    words = element_key.split(" . ")
-    if map_name[:-1] in _BY_SERVICE:
-        return ServiceKey(parse_address(words[0]), Protocol(words[1]), int(words[2]))
-    if map_name.startswith("errors"):
-        protocol_of = {protocol.number: protocol for protocol in Protocol}
-        return ServiceKey(parse_address(words[2]), protocol_of[int(words[0])], int(words[1]))
-    protocol = map_name.split("_")[1][:-1]
-    return ServiceKey(parse_address(words[0]), Protocol(protocol), int(words[1]))
+# --- the maps that all services share ---------------------------------------------------------------------------------
 
 
-def _elements(listing: list[dict[str, Any]]) -> dict[str, Element]:
-    found: dict[str, Element] = {}
-    for kind, item in _items(listing):
-        for raw in item.get("elem", ()):
-            key, data = raw if kind == "map" else (raw, None)
-            comment = ""
-            if isinstance(key, dict) and "elem" in key:
-                comment = key["elem"].get("comment", "")
-                key = key["elem"]["val"]
-            found[_text(key)] = Element("" if data is None else _data(data), comment)
+def _ip(octets: bytes) -> str:
+    return str(IPv4Address(octets) if len(octets) == 4 else IPv6Address(octets))
+
+
+def _port(octets: bytes) -> str:
+    return str(int.from_bytes(octets[:2], "big"))
+
+
+def _protocol(octets: bytes) -> str:
+    return next(protocol.value for protocol in Protocol if protocol.number == octets[0])
+
+
+def _protocol_number(octets: bytes) -> str:
+    return str(octets[0])
+
+
+def _mac(octets: bytes) -> str:
+    return str(MacAddress(octets[:6]))
+
+
+_Field = Callable[[bytes], str]
+_PROTOCOLS = tuple(f"_{protocol.value}{family.value}" for family in Family for protocol in Protocol)
+_KEYS: Mapping[str, tuple[_Field, ...]] = {
+    "services": (_ip, _protocol, _port),
+    "refused": (_ip, _protocol, _port),
+    "servers": (_ip, _protocol, _port, _ip, _port),
+    "counters": (_ip, _port, _ip, _port),
+    "sources": (_ip, _port, _ip, _port),
+    "pins": (_ip, _port, _ip, _port),
+    "live": (_ip, _port, _mac),
+    "errors": (_protocol_number, _port, _ip),
+}
+_SHARED = {
+    REFUSAL: tuple(f"refused{family.value}" for family in Family),
+    DIRECT: (
+        *(f"{name}{family.value}" for name in ("services", "servers", "errors") for family in Family),
+        *(f"live{suffix}" for suffix in _PROTOCOLS),
+    ),
+    TRANSLATION: (
+        *(f"{name}{family.value}" for name in ("services", "servers") for family in Family),
+        *(f"{name}{suffix}" for name in ("counters", "sources", "pins") for suffix in _PROTOCOLS),
+    ),
+}
+
+
+def _stem(map_name: str) -> str:
+    return map_name[:-1].partition("_")[0]
+
+
+def _family(map_name: str) -> Family:
+    return Family(int(map_name[-1]))
+
+
+def _fields(key: bytes, fields: tuple[_Field, ...], family: Family) -> list[str]:
+    """The fields of a key, each filled up to four octets."""
+    lengths: dict[_Field, int] = {_ip: family.bits // 8, _mac: 8}
+    found = []
+    for read in fields:
+        length = lengths.get(read, 4)
+        found.append(read(key[:length]))
+        key = key[length:]
     return found
 
 
-def _items(listing: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    return (pair for entry in listing for pair in entry.items())
+def _service_of(map_name: str, fields: list[str]) -> ServiceKey:
+    if _stem(map_name) == "errors":
+        number, port, address = fields
+        protocol = next(protocol for protocol in Protocol if protocol.number == int(number))
+        return ServiceKey(parse_address(address), protocol, int(port))
+    if "_" in map_name:
+        return ServiceKey(parse_address(fields[0]), Protocol(map_name.partition("_")[2][:-1]), int(fields[1]))
+    return ServiceKey(parse_address(fields[0]), Protocol(fields[1]), int(fields[2]))
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - nft's JSON: a string, a number, or a concatenation of them
-    if isinstance(value, dict) and "concat" in value:
-        return " . ".join(str(part) for part in value["concat"])
-    return str(value)
-
-
-def _data(value: Any) -> str:  # noqa: ANN401 - nft's JSON: a verdict, an address, or the name of a counter
-    if isinstance(value, dict):
-        return f"goto {value['goto']['target']}"
-    try:
-        return str(parse_address(value))
-    except ValueError:
-        return f'"{value}"'
+def _read(raw: RawElement) -> Element:
+    if raw.chain:
+        return Element(f"goto {raw.chain}", raw.comment)
+    if raw.object:
+        return Element(f'"{raw.object}"', raw.comment)
+    return Element(_ip(raw.value) if raw.value else "", raw.comment)

@@ -46,9 +46,9 @@ def wire_key(key: ServiceKey) -> str:
     return f"{key.address} . {key.protocol.value} . {key.port}"
 
 
-def counter_name(key: ServiceKey, server: RealServer) -> str:
-    """The counter of one server of one service. It lasts as long as the server has its place there."""
-    return f"{service_name(key)}/{address_name(server.address)}/{server.port}"
+def counter_name(service: str, server: RealServer) -> str:
+    """The counter of one server of a service, by the service's name. It lasts as long as the server is in it."""
+    return f"{service}/{address_name(server.address)}/{server.port}"
 
 
 def parse_counter_name(name: str) -> tuple[ServiceKey, IPAddress, int] | None:

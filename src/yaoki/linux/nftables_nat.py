@@ -11,7 +11,7 @@ Invariants: a packet is translated only if its destination is an address of this
 VIP routes it on to the owner; nothing here looks at or sets a mark.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from yaoki.core.address import Family
@@ -31,7 +31,7 @@ from yaoki.linux.nftables_names import (
     service_name,
     wire_key,
 )
-from yaoki.linux.nftables_objects import Element, Objects
+from yaoki.linux.nftables_objects import Element, Objects, OwnSet
 from yaoki.linux.nftables_record import server_record, service_record
 
 PERSISTENT_SOURCES = 65536
@@ -93,33 +93,35 @@ def _base_chains() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     )
 
 
-def render(service: VirtualService, rendering: str) -> Objects:
+def render(service: VirtualService, digest: str) -> Objects:
     """A service whose servers are all `nat` or `fullnat`."""
-    key, name = service.key, service_name(service.key)
-    family, space = key.family, _space(key.family, key.protocol)
+    key, name, wire = service.key, service_name(service.key), wire_key(service.key)
+    family, space, vip = key.family, _space(key.family, key.protocol), str(key.address)
     slots = slots_of(service)
-    elements = {(f"services{family.value}", wire_key(key)): Element(f"goto {name}", service_record(service, rendering))}
-    sets: dict[str, str] = {}
+    elements = {(f"services{family.value}", wire): Element(f"goto {name}", service_record(service, digest))}
+    counters = []
+    sets: dict[str, OwnSet] = {}
     chains: dict[str, tuple[str, ...]] = {name: tuple(_rules(service, slots))}
+    if slots is not None and not slots.only:
+        places = (f"{server.address} . {server.port}" for server in slots.servers)
+        sets[f"slots/{name}"] = slot_map(f"{IP[family]} daddr . {key.protocol} dport", places)
     for server in service.servers:
-        flow = f"{key.address} . {key.port} . {server.address} . {server.port}"
-        elements[f"servers{family.value}", f"{wire_key(key)} . {server.address} . {server.port}"] = Element(
-            comment=server_record(server)
-        )
-        elements[f"counters_{space}", flow] = Element(f'"{counter_name(key, server)}"')
+        place = f"{server.address} . {server.port}"
+        flow = f"{vip} . {key.port} . {place}"
+        counters.append(counter_name(name, server))
+        elements[f"servers{family.value}", f"{wire} . {place}"] = Element(comment=server_record(server))
+        elements[f"counters_{space}", flow] = Element(f'"{counters[-1]}"')
         if server.forward is Forward.FULLNAT and server.source is not None:
             elements[f"sources_{space}", flow] = Element(str(server.source))
         if service.persistence is not None and server.eligible:
             pin = _pin(key, server)
-            sets[f"set {pin}"] = (
-                f"type {ADDRESS_TYPE[family]}; flags dynamic,timeout; gc-interval 10s; size {PERSISTENT_SOURCES};"
-            )
+            lifetime = f"flags dynamic,timeout; gc-interval 10s; size {PERSISTENT_SOURCES};"
+            sets[pin] = OwnSet("set", f"type {ADDRESS_TYPE[family]}; {lifetime}")
             source = masked_source(family, service.persistence)
             timeout = f"{round(service.persistence.timeout.total_seconds())}s"
             chains[pin] = (f"update @{pin} {{ {source} timeout {timeout} }}",)
             elements[f"pins_{space}", flow] = Element(f"goto {pin}")
-    counters = tuple(counter_name(key, server) for server in service.servers)
-    return Objects(chains, counters, sets, elements)
+    return Objects(chains, tuple(counters), sets, elements)
 
 
 def _rules(service: VirtualService, slots: Slots | None) -> Iterator[str]:
@@ -132,11 +134,10 @@ def _rules(service: VirtualService, slots: Slots | None) -> Iterator[str]:
         source = masked_source(key.family, service.persistence)
         for server in service.eligible:
             yield f"{lead} {source} @{_pin(key, server)} dnat {ip} to {_place(server)}"
-    if len(set(slots.servers)) == 1:
-        yield f"{lead} dnat {ip} to {_place(slots.servers[0])}"
+    if slots.only:
+        yield f"{lead} dnat {ip} to {_place(slots.only)}"
     else:
-        places = (f"{server.address} . {server.port}" for server in slots.servers)
-        yield f"{lead} dnat {ip} to {picked(slots, key.family)} map {slot_map(places)}"
+        yield f"{lead} dnat {ip} to {picked(slots, key.family)} map @slots/{service_name(key)}"
 
 
 def picked(slots: Slots, family: Family) -> str:
@@ -146,9 +147,11 @@ def picked(slots: Slots, family: Family) -> str:
     return f"jhash {IP[family]} saddr mod {len(slots)} seed {SEED:#x}"
 
 
-def slot_map(values: Iterator[str]) -> str:
-    """A map from slot numbers to what the slots hold."""
-    return "{ " + ", ".join(f"{slot} : {value}" for slot, value in enumerate(values)) + " }"
+def slot_map(data: str, values: Iterable[str]) -> OwnSet:
+    """A map from slot numbers to what the slots hold; `data` in the words of `typeof`."""
+    contents = tuple(f"{slot} : {value}" for slot, value in enumerate(values))
+    # The modulus only says that it is a number.
+    return OwnSet("map", f"typeof numgen inc mod 2 : {data};", contents)
 
 
 def masked_source(family: Family, persistence: SourcePersistence) -> str:

@@ -1,8 +1,7 @@
 """What one virtual service consists of in one nftables table, and the commands that lead from one state to another.
 
-A transaction touches nothing that is equal before and after: maps that hold flows, counters and the elements of shared
-maps stay as they are; only the rules of a changed service are written anew. Rules end in a newline, which nft 1.0.6's
-parser insists on.
+A transaction touches nothing that is equal before and after: chains, maps that hold flows, counters, and elements of
+shared maps stay as they are. Rules end in a newline, which nft 1.0.6's parser insists on.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,13 +21,25 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
-    """Chains with their rules; counters; sets and maps of the service's own ("map NAME" -> declaration); and elements
-    in the maps that all services share, by (map, key)."""
+class OwnSet:
+    """A set or map that belongs to the service alone. `kind` is "set" or "map".
 
-    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    `contents` are elements in nft's words; None leaves them to the rules, which put flows there.
+    """
+
+    kind: str
+    declaration: str = ""
+    contents: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Chains with their rules, None where these are not known; counters; sets of the service's own; and elements in the
+    maps that all services share, by (map, key)."""
+
+    chains: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     counters: tuple[str, ...] = ()
-    sets: Mapping[str, str] = field(default_factory=dict)
+    sets: Mapping[str, OwnSet] = field(default_factory=dict)
     elements: Mapping[tuple[str, str], Element] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -42,23 +53,30 @@ def commands(table: str, before: Objects, after: Objects) -> Iterator[str]:
     """From `before` to `after`, in an order in which nothing is deleted while something refers to it."""
     altered = {place for place, element in before.elements.items() if after.elements.get(place) != element}
     fresh = {p: element for p, element in after.elements.items() if p in altered or p not in before.elements}
-    for kind, name in map(_kind_and_name, _without(after.sets, before.sets)):
-        yield f"add {kind} {table} {name} {{ {after.sets[f'{kind} {name}']} }}"
+    anew = {name: rules for name, rules in after.chains.items() if rules != before.chains.get(name)}
+    gone = tuple(_without(before.chains, after.chains))
+    for name in _without(after.sets, before.sets):
+        yield f"add {after.sets[name].kind} {table} {name} {{ {after.sets[name].declaration} }}"
     yield from (f"add counter {table} {counter}" for counter in _without(after.counters, before.counters))
     yield from (f"add chain {table} {chain}" for chain in _without(after.chains, before.chains))
-    yield from _grouped("delete", table, {place: Element() for place in before.elements if place in altered})
-    yield from (f"flush chain {table} {chain}" for chain in before.chains)
-    yield from (f"add rule {table} {chain} {rule}" for chain, rules in after.chains.items() for rule in rules)
+    yield from _grouped("delete", table, {place: Element() for place in altered})
+    yield from (f"flush chain {table} {chain}" for chain in before.chains if chain in anew or chain in gone)
+    yield from _filled(table, before, after)
+    yield from (f"add rule {table} {chain} {rule}" for chain, rules in anew.items() for rule in rules or ())
     yield from _grouped("add", table, fresh)
-    yield from (f"delete chain {table} {chain}" for chain in _without(before.chains, after.chains))
-    for kind, name in map(_kind_and_name, _without(before.sets, after.sets)):
-        yield f"delete {kind} {table} {name}"
+    yield from (f"delete chain {table} {chain}" for chain in gone)
+    yield from (f"delete {before.sets[name].kind} {table} {name}" for name in _without(before.sets, after.sets))
     yield from (f"delete counter {table} {counter}" for counter in _without(before.counters, after.counters))
 
 
-def _kind_and_name(set_: str) -> tuple[str, str]:
-    kind, _, name = set_.partition(" ")
-    return kind, name
+def _filled(table: str, before: Objects, after: Objects) -> Iterator[str]:
+    for name, wanted in after.sets.items():
+        existing = before.sets.get(name)
+        if wanted.contents is None or (existing is not None and existing.contents == wanted.contents):
+            continue
+        if existing is not None:
+            yield f"flush {wanted.kind} {table} {name}"
+        yield f"add element {table} {name} {{ {', '.join(wanted.contents)} }}"
 
 
 def _without(these: Iterable[str], those: Iterable[str]) -> Iterator[str]:

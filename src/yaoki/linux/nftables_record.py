@@ -7,7 +7,6 @@ than what is left is cut; the digest is of the whole name.
 from datetime import timedelta
 
 from yaoki.core.address import IPAddress, MacAddress, parse_address
-from yaoki.lb.digest import digest
 from yaoki.lb.service import (
     Duty,
     Forward,
@@ -23,11 +22,11 @@ LONGEST = 127
 _NONE = "-"
 
 
-def service_record(service: VirtualService, rendering: str) -> str:
+def service_record(service: VirtualService, digest: str) -> str:
     """Digest, scheduler, when-all-down, persistence, interface, name."""
     persistence = service.persistence
     words = (
-        digest(service, rendering),
+        digest,
         service.scheduler.value,
         service.when_all_down.value,
         _NONE if persistence is None else f"{persistence.prefix_length}/{persistence.timeout.total_seconds():g}",
@@ -53,8 +52,8 @@ def server_record(server: RealServer) -> str:
 def read_service(record: str, key: ServiceKey, servers: tuple[RealServer, ...]) -> tuple[str, VirtualService] | None:
     """Digest and service; None for a record that another version wrote in another form."""
     try:
-        digest_, scheduler, when_all_down, persistence, interface, name = record.split(" ", 5)
-        return digest_, VirtualService(
+        digest, scheduler, when_all_down, persistence, interface, name = record.split(" ", 5)
+        return digest, VirtualService(
             name,
             key,
             interface=interface,

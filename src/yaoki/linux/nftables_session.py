@@ -1,21 +1,18 @@
-"""One way to talk to nftables: libnftables in this process, or the `nft` program where the library is missing.
+"""One way to command nftables: libnftables in this process, or the `nft` program where the library is missing.
 
 The library is four functions by ctypes; it saves 5 ms of process start per transaction. Both take the same text, and
 each text is one transaction: all of it takes effect at one instant, or none.
 """
 
 import ctypes
-import json
 import subprocess
 from ctypes.util import find_library
-from typing import Any, Protocol
+from typing import Protocol
 
 from yaoki.core.error import ActuatorError
 
 LIBRARY = "libnftables.so.1"
 PROGRAM_TIMEOUT_S = 60
-_JSON = 1 << 4
-_TERSE = 1 << 11
 
 
 class NftSession(Protocol):
@@ -23,11 +20,6 @@ class NftSession(Protocol):
 
     def run(self, text: str, /, *, purpose: str) -> None:
         """One transaction. Raises ActuatorError with nft's words; then nothing has changed."""
-        ...
-
-    def ask(self, command: str, /, *, terse: bool = False) -> list[dict[str, Any]]:
-        """The objects that a list command finds, in nft's JSON; `terse` leaves out elements. Empty if there are
-        none."""
         ...
 
 
@@ -46,7 +38,6 @@ class LibrarySession:
         library = ctypes.CDLL(find_library("nftables") or LIBRARY)
         library.nft_ctx_new.restype = ctypes.c_void_p
         library.nft_ctx_new.argtypes = [ctypes.c_uint32]
-        library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_free"):
             getattr(library, name).argtypes = [ctypes.c_void_p]
@@ -65,16 +56,9 @@ class LibrarySession:
             self._library.nft_ctx_free(self._context)
 
     def run(self, text: str, /, *, purpose: str) -> None:
-        self._library.nft_ctx_output_set_flags(self._context, 0)
         if self._library.nft_run_cmd_from_buffer(self._context, text.encode()):
             raise refusal(purpose, self._errors())
         self._library.nft_ctx_get_output_buffer(self._context)
-
-    def ask(self, command: str, /, *, terse: bool = False) -> list[dict[str, Any]]:
-        self._library.nft_ctx_output_set_flags(self._context, _JSON | (_TERSE if terse else 0))
-        if self._library.nft_run_cmd_from_buffer(self._context, command.encode()):
-            return _unless_missing(command, self._errors())
-        return _objects(self._library.nft_ctx_get_output_buffer(self._context).decode())
 
     def _errors(self) -> str:
         return str(self._library.nft_ctx_get_error_buffer(self._context).decode(errors="replace"))
@@ -88,26 +72,10 @@ class ProgramSession:
         if done.returncode:
             raise refusal(purpose, done.stderr)
 
-    def ask(self, command: str, /, *, terse: bool = False) -> list[dict[str, Any]]:
-        done = self._nft(["-j", *(["-t"] if terse else []), *command.split()])
-        return _unless_missing(command, done.stderr) if done.returncode else _objects(done.stdout)
-
     def _nft(self, arguments: list[str], text: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             ["nft", *arguments], input=text, capture_output=True, text=True, check=False, timeout=PROGRAM_TIMEOUT_S
         )
-
-
-def _objects(text: str) -> list[dict[str, Any]]:
-    if not text:
-        return []
-    return [item for item in json.loads(text)["nftables"] if "metainfo" not in item]
-
-
-def _unless_missing(command: str, errors: str) -> list[dict[str, Any]]:
-    if "No such file or directory" in errors:
-        return []
-    raise refusal(command, errors)
 
 
 def refusal(purpose: str, errors: str) -> ActuatorError:

@@ -27,6 +27,11 @@ class Slots:
     def __len__(self) -> int:
         return len(self.servers)
 
+    @property
+    def only(self) -> RealServer | None:
+        """The server, if all slots are one server's."""
+        return self.servers[0] if len(set(self.servers)) == 1 else None
+
     def share(self, server: RealServer) -> float:
         """The share of new flows that a server gets, 0..1."""
         return self.servers.count(server) / len(self.servers)
