@@ -19,10 +19,12 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from yaoki.core.codec import Codec, Undecodable
 from yaoki.core.event import Emit, EventBody, EventNumbering
+from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.linux.realtime import make_punctual, stop_collecting
 from yaoki.node.messages import (
@@ -42,6 +44,8 @@ from yaoki.runtime.speaker_kernel import SpeakerKernel
 SOCKET_NAME = "speaker.sock"
 MAX_KEPT_EVENTS = 1000
 """Events kept for a node process that is away; the oldest give way."""
+REFRESH = timedelta(seconds=1)
+"""How often every status is repeated to the node process."""
 EXIT_RUNS_ALREADY = 75
 """sysexits.h, EX_TEMPFAIL."""
 MAX_LOG_LINE = select.PIPE_BUF
@@ -67,6 +71,7 @@ class Speaker:
         )
         self._reports: list[SpeakerReport] = []
         self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._refresh_at = monotonic_now()
 
     def run(self) -> None:
         """Work until the VIPs are released."""
@@ -97,11 +102,14 @@ class Speaker:
             if deadline is not None and deadline.at <= now:
                 self._give(TimerFired())
         self._kernel.tend(now)
+        if self._link.is_up and self._refresh_at <= now:
+            self._refresh(now)
         self._report()
 
     def _patience(self) -> float | None:
         deadline = self._brain.deadline()
-        wanted = [at for at in (deadline.at if deadline else None, self._kernel.tend_at) if at is not None]
+        refresh_at = self._refresh_at if self._link.is_up else None
+        wanted = [at for at in (deadline.at if deadline else None, self._kernel.tend_at, refresh_at) if at is not None]
         return max(0, min(at.us for at in wanted) - monotonic_now().us) / 1_000_000 if wanted else None
 
     def _give(self, input_: SpeakerInput) -> None:
@@ -129,8 +137,12 @@ class Speaker:
     def _reached(self) -> None:
         while self._kept and self._link.is_up:
             self._link.send(self._codec.encode(self._kept.popleft()))
-        for status in self._brain.statuses():
-            self._link.send(self._codec.encode(status))
+        self._refresh(monotonic_now())
+
+    def _refresh(self, now: Instant) -> None:
+        """Repeat every status: when the peer was last heard is evidence only while it is fresh."""
+        self._refresh_at = now + REFRESH
+        self._reports += self._brain.statuses()
 
     def _tell(self, body: EventBody) -> None:
         self._reports.append(Published(self._own_events.event(monotonic_now(), Emit(body))))
