@@ -1,5 +1,6 @@
 """Runs in a namespace and does as it is told, one JSON request a line: serves, asks, streams, balances."""
 
+import asyncio
 import json
 import select
 import socket
@@ -11,12 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from yaoki.core.address import parse_address
+from yaoki.core.address import IPAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.lb.service import Desired, Protocol, ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
+from yaoki.linux.nftables_session import ProgramSession, open_session
 
 _state: dict[str, Any] = {"sockets": {}, "streams": {}, "serving": {}}
 
@@ -214,9 +217,10 @@ def balance(desired: str, *, flows: int | None = None) -> dict[str, Any]:
     }
 
 
-def new_balancer(*, flows: int | None = None) -> None:
-    """A plane that knows nothing, as after a restart of the process."""
-    _state["balancer"] = NftablesBalancer(flows=FLOWS if flows is None else flows)
+def new_balancer(*, flows: int | None = None, program: bool = False) -> None:
+    """A plane that knows nothing, as after a restart of the process; `program`: by nft, without its library."""
+    session = ProgramSession() if program else open_session()
+    _state["balancer"] = NftablesBalancer(session=session, flows=FLOWS if flows is None else flows)
 
 
 def observed() -> str:
@@ -250,6 +254,26 @@ def local_port(name: str) -> int:
     return int(_state["sockets"][name].getsockname()[1])
 
 
+def watch(places: list[list[str]], seconds: float, *, then: list[list[str]] | None = None) -> list[list[str | None]]:
+    """What a watch of neighbours tells within a time, in order; `then` replaces the list of them half-way."""
+    heard: list[list[str | None]] = []
+
+    def parsed(wanted: list[list[str]]) -> tuple[tuple[str, IPAddress], ...]:
+        return tuple((interface, parse_address(address)) for interface, address in wanted)
+
+    async def listen() -> None:
+        watching = NeighbourWatch(lambda address, mac: heard.append([str(address), None if mac is None else str(mac)]))
+        watching.watch(parsed(places))
+        await asyncio.sleep(seconds / 2)
+        if then is not None:
+            watching.watch(parsed(then))
+        await asyncio.sleep(seconds / 2)
+        watching.close()
+
+    asyncio.run(listen())
+    return heard
+
+
 def cleanup() -> None:
     _state["balancer"].cleanup()
 
@@ -275,6 +299,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         stop_stream,
         balance,
         new_balancer,
+        watch,
         observed,
         counters,
         cleanup,

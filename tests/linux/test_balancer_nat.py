@@ -168,6 +168,22 @@ def test_a_dead_servers_udp_flow_goes_on_with_another_server(nat: World, family:
 
 
 @BOTH
+@EITHER
+def test_flows_of_other_servers_stay_when_one_dies(nat: World, family: int, protocol: Protocol) -> None:
+    client = nat.agents["client"]
+    nat.balance(trio(family=family, protocol=protocol))
+    first = {
+        name: client.ask("open_flow", name=name, protocol=protocol, address=VIP[family], port=80) for name in "abcdef"
+    }
+    nat.balance(trio(Forward.NAT, Duty.OUT, family=family, protocol=protocol))
+    others = [name for name, answer in first.items() if not answer.startswith("s1")]
+    assert len(others) == 4
+    assert {name: client.ask("talk", name=name) for name in others} == {name: first[name] for name in others}
+    for name in first:
+        client.ask("close_flow", name=name)
+
+
+@BOTH
 def test_a_dead_servers_tcp_connection_is_reset_at_once(nat: World, family: int) -> None:
     client = nat.agents["client"]
     nat.balance(trio(family=family))

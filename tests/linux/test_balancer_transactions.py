@@ -157,6 +157,19 @@ def test_what_cannot_be_carried_out_is_refused_with_the_reason(nat: World) -> No
         nat.balance(service(server(1), server(2, DIRECT)))
 
 
+def test_without_the_library_the_program_does_the_same(nat: World) -> None:
+    nat.agents["lb"].ask("new_balancer", program=True)
+    nat.balance(*rich())
+    assert nat.names(4, "tcp", times=3) == ["s1", "s2", "s3"]
+    before = nat.ruleset()
+    nat.agents["lb"].ask("new_balancer")
+    assert nat.balance(*rich())["changes"] == []
+    assert nat.ruleset() == before
+    nat.agents["lb"].ask("new_balancer", program=True)
+    with pytest.raises(AssertionError, match="nft: service"):
+        nat.balance(replace(on_port(trio(DIRECT), 443, "tls"), interface="eth7"))
+
+
 def test_a_ruleset_that_somebody_flushed_is_put_back(nat: World) -> None:
     nat.balance(trio())
     nat.inside("lb", "nft", "flush", "ruleset")

@@ -59,7 +59,7 @@ def commands(table: str, before: Objects, after: Objects) -> Iterator[str]:
         yield f"add {after.sets[name].kind} {table} {name} {{ {after.sets[name].declaration} }}"
     yield from (f"add counter {table} {counter}" for counter in _without(after.counters, before.counters))
     yield from (f"add chain {table} {chain}" for chain in _without(after.chains, before.chains))
-    yield from _grouped("delete", table, {place: Element() for place in altered})
+    yield from _grouped("delete", table, {place: Element() for place in before.elements if place in altered})
     yield from (f"flush chain {table} {chain}" for chain in before.chains if chain in anew or chain in gone)
     yield from _filled(table, before, after)
     yield from (f"add rule {table} {chain} {rule}" for chain, rules in anew.items() for rule in rules or ())

@@ -141,11 +141,12 @@ def _element(parts: dict[int, bytes]) -> RawElement:
         data.get(_VALUE, b""),
         _text(verdict.get(_VERDICT_CHAIN, b"")),
         _text(parts.get(_OBJECT_REFERENCE, b"")),
-        _comment(parts.get(_USERDATA, b"")),
+        comment_of(parts.get(_USERDATA, b"")),
     )
 
 
-def _comment(userdata: bytes) -> str:
+def comment_of(userdata: bytes) -> str:
+    """The comment among an element's user data; empty if there is none."""
     while len(userdata) >= 2:
         kind, length = userdata[0], userdata[1]
         if kind == _COMMENT:

@@ -15,8 +15,9 @@ ROOT = Path("/proc/sys")
 class SysctlKeeper:
     """Sets parameters and remembers the first value that it replaced."""
 
-    def __init__(self, originals: Mapping[str, str] | None = None) -> None:
+    def __init__(self, originals: Mapping[str, str] | None = None, *, root: Path = ROOT) -> None:
         self._originals = dict(originals or {})
+        self._root = root
 
     @property
     def originals(self) -> Mapping[str, str]:
@@ -40,19 +41,19 @@ class SysctlKeeper:
     def restore(self) -> None:
         """Put back every original, the last changed first. Parameters of interfaces that are gone are passed over."""
         for name in reversed(list(self._originals)):
-            if (ROOT / name).exists():
+            if (self._root / name).exists():
                 self._write(name, self._originals[name])
             del self._originals[name]
 
     def read(self, name: str) -> str:
         """The present value. Raises ActuatorError for a parameter that does not exist."""
         try:
-            return (ROOT / name).read_text().strip()
+            return (self._root / name).read_text().strip()
         except OSError as error:
             raise ActuatorError(f"read {name}", error.strerror or str(error), errno=error.errno) from error
 
     def _write(self, name: str, value: str) -> None:
         try:
-            (ROOT / name).write_text(value)
+            (self._root / name).write_text(value)
         except OSError as error:
             raise ActuatorError(f"set {name} to {value}", error.strerror or str(error), errno=error.errno) from error

@@ -1,0 +1,84 @@
+import pytest
+
+from yaoki.linux.nftables_objects import NOTHING, Element, Objects, OwnSet, commands
+
+T = "inet t"
+PLACE = ("m", "1")
+
+
+def test_nothing_from_nothing() -> None:
+    assert list(commands(T, NOTHING, NOTHING)) == []
+    assert not NOTHING
+
+
+def test_an_element_is_written_with_its_comment_and_data() -> None:
+    assert Element().with_key("1 . 2") == "1 . 2"
+    assert Element("goto c", "why").with_key("1") == '1 comment "why" : goto c'
+
+
+def test_things_are_added_before_what_refers_to_them() -> None:
+    wanted = Objects(
+        {"c": ("accept",)},
+        ("n",),
+        {"s": OwnSet("set", "type mark;"), "f": OwnSet("map", "x;", ("0 : 1",))},
+        {PLACE: Element("goto c")},
+    )
+    assert list(commands(T, NOTHING, wanted)) == [
+        "add set inet t s { type mark; }",
+        "add map inet t f { x; }",
+        "add counter inet t n",
+        "add chain inet t c",
+        "add element inet t f { 0 : 1 }",
+        "add rule inet t c accept",
+        "add element inet t m { 1 : goto c }",
+    ]
+
+
+def test_things_are_deleted_after_what_referred_to_them() -> None:
+    gone = Objects({"c": ("accept",)}, ("n",), {"s": OwnSet("set", "type mark;")}, {PLACE: Element("goto c")})
+    assert list(commands(T, gone, NOTHING)) == [
+        "delete element inet t m { 1 }",
+        "flush chain inet t c",
+        "delete chain inet t c",
+        "delete set inet t s",
+        "delete counter inet t n",
+    ]
+
+
+def test_a_chain_is_written_anew_only_when_its_rules_change_or_are_not_known() -> None:
+    before = Objects({"same": ("a",), "other": ("b",), "unknown": None, "empty": ()})
+    after = Objects({"same": ("a",), "other": ("B",), "unknown": (), "empty": ()})
+    assert list(commands(T, before, after)) == [
+        "flush chain inet t other",
+        "flush chain inet t unknown",
+        "add rule inet t other B",
+    ]
+
+
+def test_an_element_that_changes_is_replaced_and_others_stay() -> None:
+    before = Objects(elements={PLACE: Element("goto a"), ("m", "2"): Element("goto b")})
+    after = Objects(elements={PLACE: Element("goto c"), ("m", "2"): Element("goto b")})
+    assert list(commands(T, before, after)) == ["delete element inet t m { 1 }", "add element inet t m { 1 : goto c }"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (None, None, []),
+        (("0 : 1",), ("0 : 1",), []),
+        (("0 : 1",), ("0 : 2",), ["flush map inet t s", "add element inet t s { 0 : 2 }"]),
+        (None, ("0 : 1",), ["flush map inet t s", "add element inet t s { 0 : 1 }"]),
+    ],
+)
+def test_contents_are_replaced_when_they_change_and_flows_never(
+    before: tuple[str, ...] | None, after: tuple[str, ...] | None, expected: list[str]
+) -> None:
+    old, new = (Objects(sets={"s": OwnSet("map", "x;", contents)}) for contents in (before, after))
+    assert list(commands(T, old, new)) == expected
+
+
+def test_counters_of_those_who_stay_are_not_mentioned() -> None:
+    assert list(commands(T, Objects(counters=("a", "b")), Objects(counters=("b", "c")))) == [
+        "add counter inet t c",
+        "delete counter inet t a",
+    ]
