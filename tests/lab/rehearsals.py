@@ -150,11 +150,14 @@ class BreakBeforeMake(Breaking):
                 super().mend(fault)
 
 
-def drop_announcements(lab: Lab) -> None:
-    """The switch swallows what machines announce unasked about VIPs."""
-    rules = ["icmpv6 type nd-neighbor-advert ip6 daddr ff02::1 drop"]
-    for vip in lab.site.vips:
-        rules += [f"arp saddr ip {a.ip} arp daddr ip {a.ip} drop" for a in vip.addresses if a.version == 4]
-    body = "\n".join(f"    {rule}" for rule in rules)
-    table = f"table bridge quiet {{\n  chain c {{\n    type filter hook prerouting priority 0;\n{body}\n  }}\n}}\n"
-    run(inside(lab.plan.switch, ["nft", "-f", "-"]), text=table)
+class Unannounced(Breaking):
+    """From the fault on, the switch swallows what machines announce unasked about VIPs."""
+
+    def inject(self, fault: Fault) -> None:
+        rules = ["icmpv6 type nd-neighbor-advert ip6 daddr ff02::1 drop"]
+        for vip in self.lab.site.vips:
+            rules += [f"arp saddr ip {a.ip} arp daddr ip {a.ip} drop" for a in vip.addresses if a.version == 4]
+        lines = "\n".join(rules)
+        chain = f"chain c {{\ntype filter hook prerouting priority 0;\n{lines}\n}}"
+        run(inside(self.lab.plan.switch, ["nft", "-f", "-"]), text=f"table bridge quiet {{\n{chain}\n}}\n")
+        super().inject(fault)

@@ -12,7 +12,6 @@ from yaoki.lab.measure import (
     OwnerRecord,
     ProbeRecord,
     first_heard,
-    last_failed_us,
     last_owner,
     lost_before,
     outage,
@@ -65,7 +64,7 @@ def test_an_outage_knows_when_it_began_and_ended() -> None:
 
 def test_items_that_the_probe_began_late_count_by_their_real_times() -> None:
     late = ProbeRecord(TARGET, [0, 1_000, 9_500, 10_000], [1, 0, 0, 1])
-    assert outage(late) == Outage(9.0, 9.0, 2, 1_000, 10_000)
+    assert outage(late) == Outage(9.0, 9.0, 2, 1_000, 10_000, last_failed_us=9_500)
 
 
 @pytest.mark.parametrize(("pattern", "before"), [("..xx..", 0), ("x.xx..", 1), ("xx....", 2), ("......", 0)])
@@ -75,7 +74,7 @@ def test_losses_before_the_fault_are_counted_apart(pattern: str, before: int) ->
 
 @pytest.mark.parametrize(("pattern", "last"), [("..x.x.", 1_040_000), ("......", None), ("x.....", 1_000_000)])
 def test_the_last_failed_item_is_known(pattern: str, last: int | None) -> None:
-    assert last_failed_us(record(pattern)) == last
+    assert outage(record(pattern)).last_failed_us == last
 
 
 def owners(*answered_by: str, step_us: int = 10_000) -> OwnerRecord:

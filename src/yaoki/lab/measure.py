@@ -51,8 +51,8 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The figures of one probe. `began_us` and `ended_us` are None without an outage; `recovered` is whether items
-    succeeded after the last failed one."""
+    """The figures of one probe. `began_us`, `ended_us` and `last_failed_us` (when the last failed item was begun) are
+    None without an outage; `recovered` is whether items succeeded after the last failed one."""
 
     outage_ms: float = 0.0
     longest_gap_ms: float = 0.0
@@ -60,6 +60,7 @@ class Outage:
     began_us: int | None = None
     ended_us: int | None = None
     recovered: bool = True
+    last_failed_us: int | None = None
 
 
 def outage(record: ProbeRecord) -> Outage:
@@ -81,17 +82,13 @@ def outage(record: ProbeRecord) -> Outage:
         began_us=began,
         ended_us=ended,
         recovered=failed[-1] + 1 < len(at),
+        last_failed_us=at[failed[-1]],
     )
 
 
 def lost_before(record: ProbeRecord, at_us: int) -> int:
     """How many items failed that were begun before a moment: with any, the lab had not settled."""
     return sum(1 for at, success in zip(record.at_us, record.ok, strict=True) if at < at_us and not success)
-
-
-def last_failed_us(record: ProbeRecord) -> int | None:
-    """When the last failed item was begun."""
-    return next((at for at, ok in zip(reversed(record.at_us), reversed(record.ok), strict=True) if not ok), None)
 
 
 def since(record: OwnerRecord, at_us: int) -> OwnerRecord:
