@@ -29,7 +29,8 @@ class Backup:
     """Section 6.4.2: listening; takes over when active_down_at passes.
 
     `outlook` is the reason that taking over would have. `joining` until the first Active router is heard after a start.
-    A router `held_out` lets the timer pass and is `alone` then.
+    A router `held_out` lets the timer pass and is `alone` then. `roused` after the timer was found to have passed long
+    ago, until an Active router is heard.
     """
 
     active_down_at: Instant
@@ -38,6 +39,7 @@ class Backup:
     joining: bool = False
     held_out: bool = False
     alone: bool = False
+    roused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

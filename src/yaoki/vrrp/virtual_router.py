@@ -4,7 +4,8 @@ Where it goes beyond the RFCs, for the reasons beside the code:
 - on taking over it claims and announces the addresses before it advertises, so that the loser leaves when we are ready;
 - on giving way it sends one last advertisement of its own, which makes the winner announce the addresses again;
 - an Active router that hears a lower one announces, too (RFC 9568 advertises only), at most each REACTION_GAP;
-- a router whose addresses are in the kernel from before (restart) starts Active, and the election settles the rest.
+- a router whose addresses are in the kernel from before (restart) starts Active, and the election settles the rest;
+- a Backup that was stopped beyond its timer waits for one more advertisement before it takes over.
 
 Invariants: the addresses are held if and only if the state is Active; of two routers that hear each other one stays
 Active; `deadline` is None only in Initialize.
@@ -135,6 +136,8 @@ def _in_backup(params: RouterParams, state: Backup, now: Instant, input_: Input)
                 return state, []
             if state.held_out:
                 return _stay_out(params, state, now)
+            if not state.roused and now - state.active_down_at >= state.active_adver_interval:
+                return _listen_again(params, state, now), []
             return _become_active(params, now, state.outlook)
         case Shutdown(reason) | InterfaceLost(reason):
             return Initialize(reason), [Emit(RouterInitialized(params.key, params.vip, reason))]
@@ -178,6 +181,13 @@ def _heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outco
         held_out = True
         effects.append(Emit(HeldOut(params.key, params.vip, heard.source, advertisement.priority)))
     return Backup(heard.at + down, interval, Reason.ACTIVE_SILENT, held_out=held_out), effects
+
+
+def _listen_again(params: RouterParams, state: Backup, now: Instant) -> Backup:
+    """We were stopped for more than an interval beyond our timer. What the Active router sent meanwhile may have found
+    the socket's buffer full, so its silence proves nothing: one more advertisement is waited for, and only one."""
+    skew = skew_time(version=params.version, priority=params.priority, interval=state.active_adver_interval)
+    return replace(state, active_down_at=now + state.active_adver_interval + skew, roused=True)
 
 
 def _stay_out(params: RouterParams, state: Backup, now: Instant) -> Outcome:
