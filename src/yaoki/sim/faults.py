@@ -176,6 +176,32 @@ class Reloaded:
     node: str
 
 
+class Alteration(StrEnum):
+    """How an altered site file differs from the one that is simulated."""
+
+    WEIGHTS = "weights"
+    """Every server has another weight."""
+    SCHEDULES = "schedules"
+    """Every check is run more often."""
+    SERVICE = "service"
+    """The last service is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """A node has an altered site file while this lasts."""
+
+    node: str
+    alteration: Alteration
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An operator lets a node own every VIP again that manual failback held it out of."""
+
+    node: str
+
+
 Fault = (
     RoughNetwork
     | Partition
@@ -196,6 +222,8 @@ Fault = (
     | Stopped
     | Drained
     | Reloaded
+    | Reconfigured
+    | Admitted
 )
 
 

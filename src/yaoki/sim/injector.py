@@ -7,11 +7,12 @@ step of the wall clock, a deleted address, a hostile packet) is over at once.
 from functools import partial
 from typing import Protocol, assert_never
 
-from yaoki.node.decisions import SetServerAdmin
+from yaoki.node.decisions import AdmitVip, SetServerAdmin
 from yaoki.pool.member import AdminState
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import (
     AddressRemoved,
+    Admitted,
     Blackhole,
     CarrierLost,
     ClockStepped,
@@ -28,6 +29,7 @@ from yaoki.sim.faults import (
     Paused,
     PlaneRefuses,
     PowerLost,
+    Reconfigured,
     Reloaded,
     RoughNetwork,
     ServerFault,
@@ -54,6 +56,8 @@ _NodeFault = (
     | AddressRemoved
     | Stopped
     | Reloaded
+    | Reconfigured
+    | Admitted
 )
 
 # An operator whose command was not taken, because the node does not run, types it again.
@@ -172,7 +176,9 @@ class Injector:
                 (node.stop if begins else node.start)()
             case PlaneRefuses():
                 node.refuse_tables(1 if begins else -1)
-            case ClockStepped() | AddressRemoved() | Reloaded():
+            case Reconfigured():
+                node.main.alter(fault.alteration, begins)
+            case ClockStepped() | AddressRemoved() | Reloaded() | Admitted():
                 if begins:
                     _at_once(node, fault)
             case _:
@@ -211,7 +217,7 @@ def _to_processes(node: Node, fault: Paused | Killed | Slowed | LinkStalled | Li
             assert_never(fault)
 
 
-def _at_once(node: Node, fault: ClockStepped | AddressRemoved | Reloaded) -> None:
+def _at_once(node: Node, fault: ClockStepped | AddressRemoved | Reloaded | Admitted) -> None:
     match fault:
         case ClockStepped():
             node.clock.wall_offset += fault.by_us
@@ -219,5 +225,8 @@ def _at_once(node: Node, fault: ClockStepped | AddressRemoved | Reloaded) -> Non
             node.remove_addresses()
         case Reloaded():
             node.main.reload()
+        case Admitted():
+            for vip in dict.fromkeys(router.vip for router in node.main.plan.routers):
+                node.main.operate(AdmitVip(vip))
         case _:
             assert_never(fault)

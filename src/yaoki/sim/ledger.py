@@ -8,7 +8,7 @@ Invariant: nothing here changes the world.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from yaoki.checks.check import CheckSpec, Finding
+from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.error import YaokiError
 from yaoki.core.event import Event
 from yaoki.node.messages import RouterStatus, VerdictChanged
@@ -21,6 +21,7 @@ from yaoki.sim.servers import Servers
 from yaoki.sim.timeline import Timeline
 from yaoki.sim.topology import Topology, Virtual
 from yaoki.sim.trace import Trace
+from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterKey
 
@@ -86,6 +87,8 @@ class Listener(Protocol):
 
     def decided(self, node: str, /) -> None: ...
 
+    def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None: ...
+
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None: ...
 
     def judged(self, node: str, verdict: VerdictChanged, /) -> None: ...
@@ -142,6 +145,10 @@ class Ledger:
     @property
     def now(self) -> int:
         return self.timeline.now
+
+    def plan(self, node: str) -> NodePlan:
+        """What a node's site file says now."""
+        return self.world.nodes[node].main.plan
 
     def fit_since(self, virtual: Virtual, node: str) -> int | None:
         """Since when a member could own: its speaker runs, on time, configured and connected. None: it could not."""
@@ -221,6 +228,10 @@ class Ledger:
     def decided(self, node: str, /) -> None:
         for listener in self._listeners:
             listener.decided(node)
+
+    def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None:
+        for listener in self._listeners:
+            listener.checks_configured(node, checks)
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
         for listener in self._probed:

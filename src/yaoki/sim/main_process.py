@@ -35,6 +35,8 @@ from yaoki.node.messages import (
     RepeatVerdicts,
     SetPriority,
 )
+from yaoki.sim.alteration import altered
+from yaoki.sim.faults import Alteration
 from yaoki.sim.process import Process
 from yaoki.sim.surroundings import Surroundings
 from yaoki.sim.timeline import MILLISECOND, SECOND
@@ -63,6 +65,8 @@ class MainProcess:
 
     def __init__(self, around: Surroundings, plan: NodePlan, outside: Outside) -> None:
         self.plan = plan
+        self._alterations: list[Alteration] = []
+        self._site_plan = plan
         self.decisions = Decisions()
         self.plane_faults = 0
         self._around = around
@@ -91,6 +95,16 @@ class MainProcess:
     def reload(self) -> None:
         """The site file is read again."""
         self.process.give(NewPlan(self.plan, PlanReason.RELOAD))
+
+    def alter(self, alteration: Alteration, begins: bool) -> None:
+        """The site file is altered, or an alteration taken back, and the node told."""
+        if begins:
+            self._alterations.append(alteration)
+        else:
+            self._alterations.remove(alteration)
+        self.plan = altered(self._site_plan, self._alterations)
+        self._around.witness.decided(self._around.node)
+        self.reload()
 
     def operate(self, command: OperatorCommand) -> None:
         """A person types a command."""

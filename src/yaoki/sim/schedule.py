@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import (
     AddressRemoved,
+    Admitted,
+    Alteration,
     Between,
     Blackhole,
     CarrierLost,
@@ -29,6 +31,7 @@ from yaoki.sim.faults import (
     Paused,
     PlaneRefuses,
     PowerLost,
+    Reconfigured,
     Reloaded,
     RoughNetwork,
     ServerFault,
@@ -163,6 +166,7 @@ _CONTROL: tuple[tuple[Kind, int], ...] = (
     (lambda draw: LinkBroken(draw.node, draw.chance.pick(tuple(Between))), 2),
     (_stepped, 1),
     (lambda draw: Reloaded(draw.node), 1),
+    (lambda draw: Reconfigured(draw.node, draw.chance.pick(tuple(Alteration))), 2),
     (lambda draw: PlaneRefuses(draw.node), 1),
 )
 _PROCESSES: tuple[tuple[Kind, int], ...] = ((_paused, 3), (_killed, 4), (_slowed, 2), (_stepped, 1))
@@ -171,6 +175,7 @@ _MACHINES: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Frozen(draw.node), 2),
     (lambda draw: Stopped(draw.node), 3),
     (lambda draw: AddressRemoved(draw.node), 1),
+    (lambda draw: Admitted(draw.node), 1),
 )
 _SERVERS: tuple[tuple[Kind, int], ...] = (
     (_server, 5),

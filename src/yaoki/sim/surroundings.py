@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from yaoki.checks.check import CheckSpec, Finding
+from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.event import Event
 from yaoki.node.messages import RouterStatus, VerdictChanged
 from yaoki.sim.chance import Chance
@@ -45,6 +45,10 @@ class Witness(Protocol):
 
     def left(self, node: str, interface: str, vrid: int, version: int, /) -> None:
         """A node advertises priority 0 in an IP version."""
+        ...
+
+    def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None:
+        """A worker is told which checks to run."""
         ...
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:

@@ -8,7 +8,14 @@ from collections import deque
 from hashlib import blake2b
 
 from yaoki.core.machine import TimerFired
-from yaoki.node.messages import PacketArrived, ProbeFinished, SendAdvertisement, StartProbe
+from yaoki.node.messages import (
+    AnnounceAddress,
+    PacketArrived,
+    ProbeFinished,
+    RouterStatus,
+    SendAdvertisement,
+    StartProbe,
+)
 
 RECORDS_KEPT = 20_000
 
@@ -16,8 +23,8 @@ ROUTINE_SHOWN = 10
 
 _Record = tuple[int, str, object, object]
 
-_ROUTINE_INPUTS = (TimerFired, PacketArrived, ProbeFinished)
-_ROUTINE_EFFECTS = (SendAdvertisement, StartProbe)
+_ROUTINE_INPUTS = (TimerFired, PacketArrived, ProbeFinished, RouterStatus)
+_ROUTINE_EFFECTS = (SendAdvertisement, StartProbe, RouterStatus, AnnounceAddress)
 
 
 class Trace:
@@ -59,7 +66,7 @@ def _lines(record: _Record) -> list[str]:
 
 
 def _is_routine(record: _Record) -> bool:
-    """A timer, a packet or a probe that led to nothing but the next advertisement or probe."""
+    """A timer, a packet, a probe or a repeated status that led to nothing but the next of its kind."""
     _, _, what, value = record
     return isinstance(what, _ROUTINE_INPUTS) and (
         not isinstance(value, list) or all(isinstance(effect, _ROUTINE_EFFECTS) for effect in value)

@@ -53,7 +53,7 @@ def wire(
         server=End(
             alive=lambda: worker.process.machine is not None,
             running=lambda: worker.process.running,
-            take=lambda message: worker.process.give(cast(ShardInput, message)),
+            take=lambda message: worker.order(cast(ShardInput, message)),
             up=lambda: None,
             down=worker_alone,
         ),

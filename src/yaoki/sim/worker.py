@@ -8,7 +8,15 @@ from functools import partial
 
 from yaoki.checks.check import CheckSpec, Finding
 from yaoki.node.check_shard import CheckShard
-from yaoki.node.messages import ProbeFinished, Published, ShardEffect, ShardInput, StartProbe, VerdictChanged
+from yaoki.node.messages import (
+    ConfigureChecks,
+    ProbeFinished,
+    Published,
+    ShardEffect,
+    ShardInput,
+    StartProbe,
+    VerdictChanged,
+)
 from yaoki.sim.process import Process
 from yaoki.sim.surroundings import Surroundings
 
@@ -39,6 +47,13 @@ class Worker:
         """Begin with an empty shard."""
         self._incarnation += 1
         self.process.start(CheckShard(f"{self.process.name}.{self._incarnation}"))
+
+    def order(self, message: ShardInput) -> None:
+        """A message of the main process arrived."""
+        if isinstance(message, ConfigureChecks):
+            checks = tuple(check.id for check in message.checks)
+            self._around.witness.checks_configured(self._around.node, checks)
+        self.process.give(message)
 
     def _perform(self, effect: ShardEffect) -> None:
         if isinstance(effect, StartProbe):

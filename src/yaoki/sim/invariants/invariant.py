@@ -2,7 +2,7 @@
 
 from typing import ClassVar, NoReturn
 
-from yaoki.checks.check import CheckSpec, Finding
+from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.event import Event
 from yaoki.node.messages import VerdictChanged
 from yaoki.sim.ledger import InvariantBroken, Ledger
@@ -46,6 +46,9 @@ class Invariant:
 
     def decided(self, node: str, /) -> None:
         """A node's journal holds other decisions of its operator."""
+
+    def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None:
+        """A worker is told which checks to run; of one that it did not run before it knows nothing."""
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
         """A probe has ended, and its worker is about to be told."""

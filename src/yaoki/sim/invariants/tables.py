@@ -98,8 +98,8 @@ class TablesTrue(Invariant):
 
     def servers_changed(self, host: str, /) -> None:
         self._changed_at[host] = self.ledger.now
-        for plan in self.ledger.world.topology.plans:
-            self._plan_look(plan.node, host)
+        for node in self.ledger.world.topology.nodes:
+            self._plan_look(node, host)
 
     def decided(self, node: str, /) -> None:
         for host in self.ledger.world.topology.hosts:
@@ -107,13 +107,13 @@ class TablesTrue(Invariant):
             self._plan_look(node, host)
 
     def settled(self) -> None:
-        for plan in self.ledger.world.topology.plans:
-            for service in plan.services:
+        for node in self.ledger.world.topology.nodes:
+            for service in self.ledger.plan(node).services:
                 for server in service.servers:
-                    self._check(plan.node, service, server)
+                    self._check(node, service, server)
 
     def _plan_look(self, node: str, host: str) -> None:
-        for service in self.ledger.world.topology.plan(node).services:
+        for service in self.ledger.plan(node).services:
             for server in service.servers:
                 if server.name == host:
                     wait = self._truth.detection(node, server) + SLACK_US + ASK_AGAIN_US
@@ -160,13 +160,13 @@ class TablesKept(Invariant):
             self._look(node, host, self.ledger.now)
 
     def decided(self, node: str, /) -> None:
-        for service in self.ledger.world.topology.plan(node).services:
+        for service in self.ledger.plan(node).services:
             for server in service.servers:
                 self.servers_changed(server.name)
 
     def table_changed(self, node: str, /) -> None:
         cycles = self.ledger.world.nodes[node].power_cycles
-        for service in self.ledger.world.topology.plan(node).services:
+        for service in self.ledger.plan(node).services:
             for server in service.servers:
                 key = node, str(service.key), server.name
                 serves, before = self._truth.serves(node, service, server), self._served.get(key)
@@ -178,7 +178,7 @@ class TablesKept(Invariant):
         """Whether the node has had the time to see the server as it is: what it knew before may still be under way."""
         if self._changed_at[host] != since:
             return
-        plan = self.ledger.world.topology.plan(node)
+        plan = self.ledger.plan(node)
         servers = [server for service in plan.services for server in service.servers if server.name == host]
         wait = max((self._truth.detection(node, server) for server in servers), default=0) + SLACK_US
         minding = [self._truth.minding_since(node, server) for server in servers]
@@ -225,6 +225,7 @@ class VerdictsEarned(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._runs: dict[str, dict[CheckId, _Run]] = {node: {} for node in ledger.world.topology.nodes}
+        self._configured: dict[str, frozenset[CheckId]] = {}
         # By identity of the spec, which lives as long as its entry: hashing a check costs more than a probe.
         self._by_spec: dict[int, tuple[CheckSpec, str, _Run]] = {}
 
@@ -232,7 +233,16 @@ class VerdictsEarned(Invariant):
         node, _, part = process.partition("/")
         if part == "checks":
             self._runs[node].clear()
+            self._configured.pop(node, None)
             self._by_spec.clear()
+
+    def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None:
+        before, runs = self._configured.get(node, frozenset()), self._runs[node]
+        self._configured[node] = frozenset(checks)
+        for check in tuple(runs):
+            if check not in before or check not in self._configured[node]:
+                del runs[check]
+                self._by_spec.clear()
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
         found = self._by_spec.get(id(check))
