@@ -15,8 +15,8 @@ demo: setup ## rehearse examples/web-pair: real servers, real failures, the tabl
 	@$(BIN)/yaoki rehearse examples/web-pair/site.yaml
 
 check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 minutes, no namespaces
-	@$(BIN)/ruff format --check -q src tests bench
-	@$(BIN)/ruff check -q src tests bench
+	@$(BIN)/ruff format --check -q src tests bench scripts
+	@$(BIN)/ruff check -q src tests bench scripts
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >.venv/contracts.txt 2>&1 || { cat .venv/contracts.txt; exit 1; }
 	@$(BIN)/pytest -q -m "not netns and not peers and not lab"

@@ -71,6 +71,7 @@ def test_interface_before_configuration_and_after_it_end_alike() -> None:
     assert first.brain.deadline() == second.brain.deadline()
 
 
+@pytest.mark.rfc("9568", "6.4.2", "timer")
 def test_takeover_claims_announces_advertises_and_reports_in_this_order() -> None:
     speaker = Speaker(PARAMS)
     effects = speaker.run_to(361)
@@ -222,6 +223,7 @@ def test_priority_from_tracking_survives_a_change_of_something_else() -> None:
 # --- orders -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rfc("9568", "6.4.3", "shutdown")
 def test_release_sends_priority_zero_and_ends_every_router() -> None:
     speaker = Speaker(PARAMS, PARAMS_6)
     speaker.run_to(1000)

@@ -58,7 +58,7 @@ def test_gratuitous_reply_is_what_arping_sends() -> None:
 
 
 @pytest.mark.req("B-07")
-@pytest.mark.rfc("9568", "6.4.2")
+@pytest.mark.rfc("9568", "6.4.2", "timer")
 def test_announcement_is_broadcast_in_request_and_reply_form() -> None:
     packets = [decoded(frame) for frame in arp.announcement(A, VIP)]
     assert [packet.operation for packet in packets] == [Operation.REQUEST, Operation.REPLY]

@@ -60,7 +60,7 @@ def test_announcement_is_what_keepalived_sends() -> None:
     assert neighbour.announcement(A, VIP, router=False) == KEEPALIVED_NA
 
 
-@pytest.mark.rfc("9568", "6.4.2")
+@pytest.mark.rfc("9568", "6.4.2", "timer")
 def test_announcement_of_a_router_sets_r_and_o_and_clears_s() -> None:
     message = decoded(neighbour.announcement(A, VIP, router=True))
     assert message == NeighbourAdvertisement(VIP, A, router=True, solicited=False, override=True)

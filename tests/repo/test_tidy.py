@@ -10,14 +10,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 80
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
 MOCKING = re.compile(r"\b(unittest\.mock|MagicMock|mocker|monkeypatch\.(setattr|setitem|delattr))\b")
-LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -44,12 +42,6 @@ def test_a_source_file_is_of_readable_size_and_finished(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in TESTS if p != Path(__file__)], ids=name_of)
 def test_tests_use_no_mocks(path: Path) -> None:
     assert not MOCKING.search(path.read_text())
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_links_between_documents_lead_somewhere(path: Path) -> None:
-    missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
-    assert missing == []
 
 
 def test_architecture_fits_in_one_reading() -> None:

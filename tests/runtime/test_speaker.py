@@ -79,6 +79,35 @@ def test_cut_link_moves_the_vip_and_the_mended_one_moves_it_back(segment: Segmen
     eventually(lambda: settled(segment, "a", a=a, b=b), "a owns both again")
 
 
+def answered(client: str, address: str) -> bool:
+    command = ["ip", "netns", "exec", client, "ping", "-c1", "-W1", address]
+    return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+
+
+def until_answered(client: str, address: str) -> None:
+    eventually(lambda: answered(client, address), f"{address} answers")
+
+
+@pytest.mark.rfc("9568", "6.4.2", "no answer")
+@pytest.mark.rfc("9568", "6.4.2", "no accept")
+@pytest.mark.rfc("9568", "6.4.3", "answer")
+@pytest.mark.rfc("9568", "6.4.3", "accept")
+def test_only_the_owner_answers_for_the_vips_and_takes_their_packets(segment: Segment, tmp_path: Path) -> None:
+    pair(segment, tmp_path)
+    segment.add("c", 13)
+    segment.sysctl("b", "net.ipv4.ip_forward", "0")
+    client = segment.namespace("c")
+    owner, backup = "02:00:00:00:00:0b", "02:00:00:00:00:0c"
+    for address in (vip.partition("/")[0] for vip in (VIP, VIP_6)):
+        for _ in range(5):
+            ip("-n", client, "neighbour", "flush", "dev", "eth0")
+            until_answered(client, address)
+            assert owner in ip("-n", client, "neighbour", "show", address)
+        ip("-n", client, "neighbour", "replace", address, "lladdr", backup, "nud", "permanent", "dev", "eth0")
+        assert not answered(client, address)
+        ip("-n", client, "neighbour", "del", address, "dev", "eth0")
+
+
 def test_release_hands_over_within_the_skew_and_ends(segment: Segment, tmp_path: Path) -> None:
     a, b = pair(segment, tmp_path)
     assert a.release() == 0

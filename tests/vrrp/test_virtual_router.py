@@ -149,7 +149,7 @@ def test_the_table_has_every_pair() -> None:
 # --- section 6.4.1: Initialize ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.rfc("9568", "6.4.1")
+@pytest.mark.rfc("9568", "6.4.1", "owner")
 def test_owner_of_the_addresses_starts_active() -> None:
     state, effects = step(replace(PARAMS, priority=255), INITIALIZE, NOW, Startup())
     assert isinstance(state, Active)
@@ -157,7 +157,7 @@ def test_owner_of_the_addresses_starts_active() -> None:
     assert bodies(effects) == [BecameActive(KEY, "web-vip", Reason.OWNS_ADDRESSES, 255)]
 
 
-@pytest.mark.rfc("9568", "6.4.1")
+@pytest.mark.rfc("9568", "6.4.1", "other")
 def test_others_start_as_backup_with_their_own_interval_and_a_full_down_timer() -> None:
     state, _ = step(PARAMS, INITIALIZE, NOW, Startup())
     assert state == Backup(NOW + down(), INTERVAL, Reason.NOBODY_HEARD, joining=True)
@@ -173,7 +173,7 @@ def test_why_a_router_waits_is_remembered() -> None:
 # --- section 6.4.2: Backup --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.rfc("9568", "6.4.2")
+@pytest.mark.rfc("9568", "6.4.2", "priority zero")
 def test_priority_zero_starts_skew_time_only() -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(0, when=at(9990)))
     assert state == Backup(at(9990) + INTERVAL * 156 / 256, INTERVAL, Reason.ACTIVE_RELEASED)
@@ -188,14 +188,14 @@ def test_priority_zero_in_version_2_starts_a_skew_of_part_of_a_second() -> None:
     assert state.active_down_at == NOW + timedelta(seconds=1) * 156 / 256
 
 
-@pytest.mark.rfc("9568", "6.4.2")
+@pytest.mark.rfc("9568", "6.4.2", "equal or higher")
 @pytest.mark.parametrize("priority", [100, 101, 254, 255])
 def test_equal_or_higher_priority_restarts_the_down_timer_from_its_reception(priority: int) -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(priority, when=at(9980)))
     assert state == Backup(at(9980) + down(), INTERVAL, Reason.ACTIVE_SILENT)
 
 
-@pytest.mark.rfc("9568", "6.4.2")
+@pytest.mark.rfc("9568", "6.4.2", "equal or higher")
 def test_interval_of_the_active_router_is_learnt_and_counts() -> None:
     theirs = timedelta(seconds=1)
     state, effects = step(PARAMS, BACKUP, NOW, heard(150, interval=theirs))
@@ -207,7 +207,7 @@ def test_interval_of_the_active_router_is_learnt_and_counts() -> None:
     assert zero.active_down_at == NOW + theirs * 156 / 256
 
 
-@pytest.mark.rfc("9568", "6.4.2")
+@pytest.mark.rfc("9568", "6.4.2", "lower")
 def test_lower_priority_is_discarded_when_preempting_so_that_the_timer_runs_out() -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(99))
     assert state == replace(BACKUP, outlook=Reason.PREEMPTED_LOWER)
@@ -223,13 +223,20 @@ def test_owner_of_the_addresses_preempts_whatever_failback_says() -> None:
     assert state.active_down_at == BACKUP.active_down_at
 
 
-@pytest.mark.rfc("9568", "6.4.2")
+@pytest.mark.rfc("9568", "6.4.2", "equal or higher")
 def test_sticky_router_lets_a_lower_owner_keep_and_takes_over_when_it_dies() -> None:
     params = replace(PARAMS, failback=Failback.STICKY)
     state, _ = step(params, BACKUP, NOW, heard(50))
     assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT)
     state, effects = step(params, state, NOW + down(), TimerFired())
     assert bodies(effects) == [BecameActive(KEY, "web-vip", Reason.ACTIVE_SILENT, 100)]
+
+
+@pytest.mark.rfc("9568", "6.4.2", "shutdown")
+def test_backup_shuts_down_in_silence() -> None:
+    state, effects = step(PARAMS, BACKUP, NOW, Shutdown())
+    assert isinstance(state, Initialize)
+    assert deeds(effects) == []
 
 
 def test_early_timer_is_harmless() -> None:
@@ -291,11 +298,26 @@ def test_admitted_router_does_not_retake_from_a_living_owner() -> None:
 # --- section 6.4.3: Active --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.rfc("9568", "6.4.3")
+@pytest.mark.rfc("9568", "6.4.3", "timer")
 def test_advertisements_keep_their_beat_when_the_timer_is_late() -> None:
     state, _ = step(PARAMS, replace(ACTIVE, advertise_at=at(9990)), NOW, TimerFired())
     assert isinstance(state, Active)
     assert state.advertise_at == at(10_090)
+
+
+@pytest.mark.rfc("9568", "6.4.3", "shutdown")
+def test_active_router_shuts_down_with_priority_zero_before_it_releases() -> None:
+    state, effects = step(PARAMS, ACTIVE, NOW, Shutdown())
+    assert isinstance(state, Initialize)
+    assert deeds(effects) == [Advertise(0), RELEASE]
+
+
+@pytest.mark.rfc("9568", "6.4.3", "priority zero")
+def test_active_router_answers_priority_zero_at_once() -> None:
+    state, effects = step(PARAMS, ACTIVE, NOW, heard(0))
+    assert isinstance(state, Active)
+    assert Advertise(100) in deeds(effects)
+    assert state.advertise_at == NOW + INTERVAL
 
 
 def test_missed_advertisements_are_not_made_up_for() -> None:
@@ -304,7 +326,7 @@ def test_missed_advertisements_are_not_made_up_for() -> None:
     assert (deeds(effects), state.advertise_at) == ([Advertise(100)], NOW + INTERVAL)
 
 
-@pytest.mark.rfc("9568", "6.4.3")
+@pytest.mark.rfc("9568", "6.4.3", "higher")
 @pytest.mark.parametrize(("priority", "source"), [(101, LESSER), (254, LESSER), (100, GREATER)])
 def test_active_router_gives_way_with_a_last_advertisement_before_it_releases(
     priority: int, source: IPv4Address
@@ -317,14 +339,14 @@ def test_active_router_gives_way_with_a_last_advertisement_before_it_releases(
     assert bodies(effects) == [BecameBackup(KEY, "web-vip", reason, source, priority)]
 
 
-@pytest.mark.rfc("9568", "6.4.3")
+@pytest.mark.rfc("9568", "6.4.3", "higher")
 def test_greatness_of_addresses_is_numeric() -> None:
     params = replace(PARAMS, source=IPv4Address("192.0.2.9"))
     state, _ = step(params, ACTIVE, NOW, heard(100, source=IPv4Address("192.0.2.10")))
     assert isinstance(state, Backup)
 
 
-@pytest.mark.rfc("9568", "6.4.3")
+@pytest.mark.rfc("9568", "6.4.3", "higher")
 @pytest.mark.parametrize("failback", Failback)
 def test_preempt_mode_is_not_looked_at_in_active(failback: Failback) -> None:
     state, _ = step(replace(PARAMS, failback=failback), ACTIVE, NOW, heard(101))
@@ -338,7 +360,7 @@ def test_owner_of_the_addresses_never_gives_way(priority: int) -> None:
     assert isinstance(state, Active)
 
 
-@pytest.mark.rfc("9568", "6.4.3")
+@pytest.mark.rfc("9568", "6.4.3", "lower")
 def test_lower_advertisement_restarts_the_beat_and_the_announcements() -> None:
     state, _ = step(PARAMS, ACTIVE, NOW, heard(50))
     assert isinstance(state, Active)
