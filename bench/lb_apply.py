@@ -1,0 +1,161 @@
+"""Virtual services put into the kernel: 1,000 of 20 real servers each, then one server dead, one service changed.
+
+The peer is `nft -f` of text that somebody wrote by hand for the same services: the same maps, chains, rules and named
+counters, without anything that would tell a restarted program what is there. Ours begins with the wish
+(yaoki.lb.service.Desired), so it includes planning and rendering. Both run in one network namespace of their own.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from ipaddress import IPv4Address
+
+from bench.row import Row, median_of
+from yaoki.core.address import MacAddress
+from yaoki.lb.service import Desired, Duty, Forward, Protocol, RealServer, Scheduler, ServiceKey, VirtualService
+from yaoki.linux.balancer import NftablesBalancer
+
+SERVICES, SERVERS = 1000, 20
+TIMEOUT_S = 600
+VIP = IPv4Address("192.0.2.50")
+FIRST_PORT = 1000
+
+GOALS = {"all": "<= 2", "server": "<= 1.2", "service": "<= 1.2"}
+
+
+def rows(quick: bool) -> list[Row]:
+    """Seconds by the wall clock, medians."""
+    size = f"{SERVICES:,} services x {SERVERS} servers"
+    words = {"all": f"apply {size}", "server": "one server of these dies", "service": "one service of these changes"}
+    found = _inside("nat", 1 if quick else 5)
+    direct = {} if quick else _inside("direct", 5)
+    return [
+        *(Row(f"nat: {words[name]}", found[name][0], "s", found[name][1], "nft -f", GOALS[name]) for name in words),
+        Row("nat: a restarted node finds them", found["observe"][0], "s"),
+        *(Row(f"direct: {words[name]}", direct[name][0], "s") for name in words if direct),
+    ]
+
+
+def _inside(forward: str, runs: int) -> dict[str, tuple[float, float]]:
+    command = ["unshare", "--net", sys.executable, "-m", "bench.lb_apply", forward, str(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    result: dict[str, tuple[float, float]] = json.loads(done.stdout)
+    return result
+
+
+def measure(forward: Forward, runs: int) -> dict[str, tuple[float, float]]:
+    """Ours and the peer's for each step, turn about; the peer's is 0 where it has none."""
+    subprocess.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], check=True)
+    everything = [_service(number, forward) for number in range(SERVICES)]
+    dead = replace(everything[7].servers[3], duty=Duty.OUT, weight=0)
+    wishes = {
+        "all": everything,
+        "server": _with(everything, replace(everything[7], servers=_replaced(everything[7], 3, dead))),
+        "service": _with(everything, replace(everything[7], servers=everything[7].servers[:10])),
+    }
+    ours: dict[str, list[float]] = {name: [] for name in (*wishes, "observe")}
+    theirs: dict[str, list[float]] = {name: [] for name in wishes}
+    for _ in range(runs):
+        balancer = NftablesBalancer()
+        for name, wish in wishes.items():
+            ours[name].append(_seconds(partial(balancer.converge, Desired(tuple(wish)))))
+        ours["observe"].append(_seconds(NftablesBalancer().observe))
+        balancer.cleanup()
+        if forward is Forward.NAT:
+            for name, text in _by_hand(everything):
+                theirs[name].append(_seconds(partial(_nft, text)))
+            _nft("delete table inet byhand\n")
+    return {name: (_median(taken), _median(theirs.get(name, []))) for name, taken in ours.items()}
+
+
+def _service(number: int, forward: Forward) -> VirtualService:
+    port = FIRST_PORT + number
+    return VirtualService(
+        f"service{number}",
+        ServiceKey(VIP, Protocol.TCP, port),
+        interface="eth0",
+        scheduler=Scheduler.WEIGHTED_ROUND_ROBIN,
+        servers=tuple(_server(index, port, forward) for index in range(SERVERS)),
+    )
+
+
+def _server(index: int, port: int, forward: Forward) -> RealServer:
+    direct = forward is Forward.DIRECT
+    mac = MacAddress(bytes((2, 0, 0, 0, 0, index + 1))) if direct else None
+    return RealServer(f"web{index}", _address(index), port if direct else 80, forward, 1000, Duty.SERVE, mac)
+
+
+def _address(index: int) -> IPv4Address:
+    return IPv4Address("198.51.100.1") + index
+
+
+def _replaced(service: VirtualService, index: int, server: RealServer) -> tuple[RealServer, ...]:
+    return (*service.servers[:index], server, *service.servers[index + 1 :])
+
+
+def _with(everything: list[VirtualService], changed: VirtualService) -> list[VirtualService]:
+    return [changed if service.key == changed.key else service for service in everything]
+
+
+def _by_hand(everything: list[VirtualService]) -> Iterator[tuple[str, str]]:
+    """The peer's text for each step."""
+    yield "all", "\n".join(_whole(everything)) + "\n"
+    for name, servers in (("server", [*range(3), *range(4, SERVERS)]), ("service", range(10))):
+        chain = f"s{everything[7].key.port}"
+        yield name, f"flush chain inet byhand {chain}\nadd rule inet byhand {chain} {_dnat(servers)}\n"
+
+
+def _whole(everything: list[VirtualService]) -> Iterator[str]:
+    flow = "ipv4_addr . inet_service . ipv4_addr . inet_service"
+    known = "ct original ip daddr . ct original proto-dst . ct reply ip saddr . ct reply proto-src"
+    yield "table inet byhand {"
+    yield " map services { type ipv4_addr . inet_proto . inet_service : verdict; }"
+    yield f" map counters {{ type {flow} : counter; }}"
+    yield " chain prerouting {"
+    yield "  type nat hook prerouting priority dstnat;"
+    yield "  ip daddr . meta l4proto . th dport vmap @services"
+    yield " }"
+    yield " chain account {"
+    yield "  type filter hook prerouting priority dstnat + 10;"
+    yield f"  ct status dnat ct direction original meta l4proto tcp counter name {known} map @counters"
+    yield " }"
+    for service in everything:
+        port = service.key.port
+        yield from (f" counter s{port}-{index} {{ }}" for index in range(SERVERS))
+        yield f" chain s{port} {{"
+        yield f"  {_dnat(range(SERVERS))}"
+        yield " }"
+    yield "}"
+    for service in everything:
+        port = service.key.port
+        yield f"add element inet byhand services {{ {VIP} . tcp . {port} : goto s{port} }}"
+        counted = (f'{VIP} . {port} . {_address(index)} . 80 : "s{port}-{index}"' for index in range(SERVERS))
+        yield f"add element inet byhand counters {{ {', '.join(counted)} }}"
+
+
+def _dnat(servers: "range | list[int]") -> str:
+    slots = ", ".join(f"{slot} : {_address(index)} . 80" for slot, index in enumerate(servers))
+    return f"meta l4proto tcp dnat ip to numgen inc mod {len(servers)} map {{ {slots} }}"
+
+
+def _nft(text: str) -> None:
+    subprocess.run(["nft", "-f", "-"], input=text, text=True, timeout=TIMEOUT_S, check=True)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def _median(taken: list[float]) -> float:
+    remaining = iter(taken)
+    return median_of(len(taken), lambda: next(remaining)) if taken else 0.0
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Forward(sys.argv[1]), int(sys.argv[2]))))
