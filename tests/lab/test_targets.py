@@ -41,6 +41,16 @@ def test_a_client_on_the_vips_own_network_does_not_probe_nat(tmp_path: Path) -> 
     assert {target.service for target in targets if target.client == "alice"} == {"web", "api", "echo"}
 
 
+def test_a_second_client_probes_less_often_and_pins_nothing(tmp_path: Path) -> None:
+    targets = targets_of(site_with(tmp_path, bob))
+    periods = {(t.client, t.label): t.period_us for t in targets}
+    assert periods["alice", "echo"] == 1_000
+    assert periods["bob", "echo"] == 5_000
+    assert ("bob", "echo@web1") not in periods
+    assert periods["alice", "web"] == 10_000
+    assert periods["bob", "web"] == 50_000
+
+
 def test_a_client_probes_only_the_families_that_it_has(tmp_path: Path) -> None:
     def without_ipv6(plain: dict[str, Any]) -> None:
         plain["hosts"]["alice"]["interfaces"]["eth0"]["addresses"] = ["198.51.100.9"]

@@ -157,7 +157,7 @@ class Observer:
 
     def _go(self, targets: list[dict[str, Any]]) -> None:
         self.heard = []
-        begin = now_us() + 1_000
+        begin = now_us()
         self.questions = [
             Question(
                 self._socket(target["interface"]),
@@ -165,9 +165,9 @@ class Observer:
                 if ":" in target["address"]
                 else IPv4Address(target["address"]).packed,
                 _frames(target["address"]),
-                begin + number * PERIOD_US // len(targets),
+                begin,
             )
-            for number, target in enumerate(targets)
+            for target in targets
         ]
         self.lateness.begin()
 

@@ -1,8 +1,10 @@
 """What is probed: computed from the site.
 
 Per client, VIP address and service one probe, and for UDP one pinned flow per real server beside it, so that one dead
-server of many is not averaged away. A client on the VIP's own network does not probe `nat`: the servers' replies would
-reach it without passing the balancer. A VIP without services is answered by the node that owns it.
+server of many is not averaged away. The first client that can probe a service does so at the full pace; the others
+probe it OTHERS_SLOWER times less often and pin no flows, since all share the cores with what is measured. A client on
+the VIP's own network does not probe `nat`: the servers' replies would reach it without passing the balancer. A VIP
+without services is answered by the node that owns it.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +18,7 @@ from yaoki.site.model import Machine, Server, Service, Site, Vip
 MOST_PINNED = 8
 """Pinned flows per service and family; servers beyond are seen by the unpinned probe only."""
 
+OTHERS_SLOWER = 5
 DATAGRAMS_PER_MS = 4
 PINNED_PER_MS = 2
 REQUESTS_PER_MS = 1
@@ -128,6 +131,15 @@ def forward_of(service: Service, server: Server) -> Forward:
 
 
 def _paced(targets: list[Target]) -> tuple[Target, ...]:
+    first: dict[tuple[str, str], str] = {}
+    for target in targets:
+        first.setdefault((target.vip, target.service), target.client)
+    leading = [(t, t.client == first[t.vip, t.service]) for t in targets]
+    targets = [
+        t if leads else replace(t, period_us=OTHERS_SLOWER * t.period_us)
+        for t, leads in leading
+        if leads or t.kind is not ProbeKind.PINNED
+    ]
     per_ms: dict[ProbeKind, float] = {}
     for target in targets:
         per_ms[_class(target.kind)] = per_ms.get(_class(target.kind), 0.0) + 1000 / target.period_us
