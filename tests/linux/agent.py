@@ -243,6 +243,14 @@ def find(service: str, source: str, port: int) -> str | None:
     return None if found is None else str(found.name)
 
 
+def remembered(service: str, source: str) -> str | None:
+    """The name of the server that a source is remembered with."""
+    protocol, address, port = service.split()
+    key = ServiceKey(parse_address(address), Protocol(protocol), int(port))
+    found = _state["balancer"].remembered(key, parse_address(source))
+    return None if found is None else str(found.name)
+
+
 def flows() -> dict[str, int]:
     return {
         f"{service} {server}:{port}": count for (service, server, port), count in _state["balancer"].flows().items()
@@ -290,6 +298,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         ask_udp,
         fetch,
         find,
+        remembered,
         flows,
         local_port,
         open_flow,

@@ -327,3 +327,16 @@ def test_direct_return_alone_brings_no_connection_tracking_with_it(direct: World
     assert "type nat" not in direct.ruleset()
     assert direct.names(4, "tcp", times=3) == ["s1", "s2", "s3"]
     assert direct.agents["lb"].ask("read", path="/proc/sys/net/netfilter/nf_conntrack_count") == "0"
+
+
+@pytest.mark.req("D-31")
+@BOTH
+def test_the_server_that_a_source_is_remembered_with_is_found(direct: World, family: int) -> None:
+    balancer = direct.agents["lb"]
+    direct.balance(trio(DIRECT, family=family, mask=24 if family == 4 else 64))
+    where = f"tcp {VIP[family]} 80"
+    assert balancer.ask("remembered", service=where, source=CLIENT[family]) is None
+    (name,) = set(direct.names(family, "tcp", times=2, source=CLIENT[family]))
+    assert balancer.ask("remembered", service=where, source=CLIENT[family]) == name
+    elsewhere = "203.0.113.1" if family == 4 else "2001:db8:7::1"
+    assert balancer.ask("remembered", service=where, source=elsewhere) is None

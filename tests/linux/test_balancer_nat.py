@@ -252,3 +252,16 @@ def test_servers_are_not_told_a_shorter_way_past_the_balancer(nat: World) -> Non
     for name in ("s1", "s2", "s3"):
         for option in ("-4", "-6"):
             assert "redirect" not in nat.ip(name, f"{option} route show cache")
+
+
+@pytest.mark.req("D-31")
+@BOTH
+def test_the_server_that_a_source_is_remembered_with_is_found(nat: World, family: int) -> None:
+    balancer = nat.agents["lb"]
+    nat.balance(trio(Forward.NAT, family=family, mask=24 if family == 4 else 64))
+    where = f"tcp {VIP[family]} 80"
+    assert balancer.ask("remembered", service=where, source=CLIENT[family]) is None
+    (name,) = set(nat.names(family, "tcp", times=2, source=CLIENT[family]))
+    assert balancer.ask("remembered", service=where, source=CLIENT[family]) == name
+    elsewhere = "203.0.113.1" if family == 4 else "2001:db8:7::1"
+    assert balancer.ask("remembered", service=where, source=elsewhere) is None

@@ -40,8 +40,10 @@ from yaoki.linux.nftables_names import (
     TRANSLATION,
     interface_name,
     parse_counter_name,
+    pin_name,
     service_name,
 )
+from yaoki.linux.nftables_nat import masked_address
 from yaoki.linux.nftables_objects import NOTHING, commands
 from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
@@ -170,6 +172,22 @@ class NftablesBalancer:
             element = reader.element(DIRECT, f"flows/{service_name(key)}", flow_key(flow.source, flow.port))
         mac = None if element is None else MacAddress(element.value[:6])
         return next((s for s in servers if s.mac == mac and s.duty is not Duty.OUT), None) if mac else None
+
+    def remembered(self, key: ServiceKey, source: IPAddress) -> RealServer | None:
+        """The server that a source is remembered with, by persistence; None if with none. Raises ActuatorError."""
+        found = self._known().services.get(key)
+        if found is None or found.service.persistence is None:
+            return None
+        masked = masked_address(source, found.service.persistence)
+        with closing(NftablesReader()) as reader:
+            if is_direct(found.service):
+                element = reader.element(DIRECT, f"persist/{service_name(key)}", masked)
+                mac = None if element is None else element.value[:6]
+                servers = (s for s in found.service.servers if s.mac is not None and s.mac.octets == mac)
+            else:
+                pins = ((server, pin_name(key, server)) for server in found.service.eligible)
+                servers = (server for server, pin in pins if reader.element(TRANSLATION, pin, masked) is not None)
+            return next(servers, None)
 
     def cleanup(self) -> None:
         """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""

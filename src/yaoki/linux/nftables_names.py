@@ -51,6 +51,11 @@ def counter_name(service: str, server: RealServer) -> str:
     return f"{service}/{address_name(server.address)}/{server.port}"
 
 
+def pin_name(key: ServiceKey, server: RealServer) -> str:
+    """The set of sources that persistence keeps with one server, under address translation."""
+    return f"pin/{service_name(key)}/{address_name(server.address)}/{server.port}"
+
+
 def parse_counter_name(name: str) -> tuple[ServiceKey, IPAddress, int] | None:
     """Back from the name of a counter; None for one that is not ours."""
     parts = name.split("/")

@@ -12,12 +12,12 @@ VIP routes it on to the owner; nothing here looks at or sets a mark.
 """
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
-from yaoki.core.address import Family
+from yaoki.core.address import Family, IPAddress
 from yaoki.lb.kernel_hash import SEED
 from yaoki.lb.schedulers import Pick, Slots, slots_of
-from yaoki.lb.service import Forward, Protocol, RealServer, ServiceKey, SourcePersistence, VirtualService
+from yaoki.lb.service import Forward, Protocol, RealServer, SourcePersistence, VirtualService
 from yaoki.linux.nftables_names import (
     ACCOUNT_PRIORITY,
     ADDRESS_TYPE,
@@ -26,8 +26,8 @@ from yaoki.linux.nftables_names import (
     SOURCE_PRIORITY,
     TRANSLATION,
     TRANSLATION_PRIORITY,
-    address_name,
     counter_name,
+    pin_name,
     service_name,
     wire_key,
 )
@@ -114,7 +114,7 @@ def render(service: VirtualService, digest: str) -> Objects:
         if server.forward is Forward.FULLNAT and server.source is not None:
             elements[f"sources_{space}", flow] = Element(str(server.source))
         if service.persistence is not None and server.eligible:
-            pin = _pin(key, server)
+            pin = pin_name(key, server)
             lifetime = f"flags dynamic,timeout; gc-interval 10s; size {PERSISTENT_SOURCES};"
             sets[pin] = OwnSet("set", f"type {ADDRESS_TYPE[family]}; {lifetime}")
             source = masked_source(family, service.persistence)
@@ -133,7 +133,7 @@ def _rules(service: VirtualService, slots: Slots | None) -> Iterator[str]:
     if service.persistence is not None:
         source = masked_source(key.family, service.persistence)
         for server in service.eligible:
-            yield f"{lead} {source} @{_pin(key, server)} dnat {ip} to {_place(server)}"
+            yield f"{lead} {source} @{pin_name(key, server)} dnat {ip} to {_place(server)}"
     if slots.only:
         yield f"{lead} dnat {ip} to {_place(slots.only)}"
     else:
@@ -163,6 +163,12 @@ def masked_source(family: Family, persistence: SourcePersistence) -> str:
     return f"{whole} & {IPv4Address(ones) if family is Family.IPV4 else IPv6Address(ones)}"
 
 
+def masked_address(source: IPAddress, persistence: SourcePersistence) -> bytes:
+    """A source's key where persistence remembers it."""
+    network = ip_network((source, persistence.prefix_length), strict=False)
+    return network.network_address.packed
+
+
 def _flow(family: Family) -> str:
     """What connection tracking knows of a flow: the service it came to, and the server it was given."""
     ip = IP[family]
@@ -171,10 +177,6 @@ def _flow(family: Family) -> str:
 
 def _space(family: Family, protocol: Protocol) -> str:
     return f"{protocol.value}{family.value}"
-
-
-def _pin(key: ServiceKey, server: RealServer) -> str:
-    return f"pin/{service_name(key)}/{address_name(server.address)}/{server.port}"
 
 
 def _place(server: RealServer) -> str:
