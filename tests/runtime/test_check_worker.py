@@ -160,7 +160,10 @@ def test_verdicts_and_their_events_come_as_servers_live_and_die(main: Main) -> N
     fall = main.verdict(check(port), Health.DOWN)
     assert fall.finding.outcome is Outcome.REFUSED
     published = [report.event for report in main.reports if isinstance(report, Published)]
-    assert [type(event.body) for event in published if event.id.source == "lb1/checks"] == [CheckRose, CheckFell]
+    assert [type(event.body) for event in published if event.id.source.startswith("lb1/checks.")] == [
+        CheckRose,
+        CheckFell,
+    ]
     assert fall.because == published[-1].id
     with listening(port):
         main.verdict(check(port), Health.UP)

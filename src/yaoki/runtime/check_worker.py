@@ -10,6 +10,7 @@ is a worker of another version: the node process starts the right one.
 import argparse
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
@@ -56,8 +57,8 @@ class CheckWorker:
 
     def __init__(self, node: str, run_dir: Path, *, alone_limit: timedelta = ALONE_LIMIT) -> None:
         self._alone_limit = alone_limit
-        self._shard = CheckShard(f"{node}/checks")
-        self._own_events = EventNumbering(f"{node}/prober")
+        self._shard = CheckShard(f"{node}/checks.{os.getpid()}")
+        self._own_events = EventNumbering(f"{node}/prober.{os.getpid()}")
         self._probes = ProbeLoop(self._probe_ended)
         self._codec = Codec()
         self._link = PolledLinkServer(
