@@ -1,0 +1,89 @@
+"""What readers see: ages, evidence, and what turns grey."""
+
+from datetime import timedelta
+from ipaddress import IPv4Address
+
+from tests.node.scene import ROUTER, SECOND, Scene, address, mac, plan, server, service
+from yaoki.core.codec import Codec
+from yaoki.lb.service import Forward
+from yaoki.node.brain_events import Part
+from yaoki.node.brain_messages import NeighbourFound, Operate, SpeakerLost, WorkerLost
+from yaoki.node.decisions import SetServerAdmin, SetServiceEnabled
+from yaoki.node.messages import RouterState, RouterStatus
+from yaoki.node.snapshot import Count, NodeView, view, with_counts
+from yaoki.pool.member import AdminState, Duty, Health
+from yaoki.pool.policy import Outlook, Reason
+
+
+def running() -> Scene:
+    scene = Scene()
+    scene.start(plan(service(servers=[server(1), server(2, forward=Forward.DIRECT)])))
+    scene.give(NeighbourFound(address(2), mac(2)))
+    scene.all_up(2)
+    peer = IPv4Address("192.0.2.12")
+    scene.give(RouterStatus(ROUTER, "web-vip", RouterState.BACKUP, scene.now, 150, "started", peer, 200, scene.now))
+    scene.pass_time(5 * SECOND)
+    return scene
+
+
+def test_every_value_has_its_age_and_its_evidence() -> None:
+    scene = running()
+    scene.verdict(1, Health.DOWN)
+    scene.pass_time(2 * SECOND)
+    node = view(scene.brain, scene.now)
+    (router,) = node.routers
+    assert (router.state, router.age, router.peer_heard, router.peer_priority) == (
+        RouterState.BACKUP,
+        7 * SECOND,
+        7 * SECOND,
+        200,
+    )
+    one, two = node.services[0].servers
+    assert (one.duty, one.reason, one.age, one.evidence) == (Duty.OUT, Reason.DOWN, 2 * SECOND, "no answer")
+    assert (two.duty, two.age, two.evidence, two.mac) == (Duty.SERVE, 7 * SECOND, "connected", mac(2))
+    assert node.services[0].outlook is Outlook.PROVEN
+    assert node.plan_age == 7 * SECOND
+    assert node.balancer.in_force
+
+
+def test_what_nobody_could_tell_changes_of_is_stale() -> None:
+    scene = running()
+    node = view(scene.brain, scene.now)
+    assert not node.routers[0].stale
+    assert not node.services[0].servers[0].stale
+    scene.give(SpeakerLost("it died"), WorkerLost("it hangs"))
+    scene.pass_time(3 * SECOND)
+    node = view(scene.brain, scene.now)
+    assert node.routers[0].stale
+    assert node.services[0].servers[0].stale
+    assert [(part.part, part.reached, part.age, part.why) for part in node.parts] == [
+        (Part.SPEAKER, False, 3 * SECOND, "it died"),
+        (Part.CHECKS, False, 3 * SECOND, "it hangs"),
+    ]
+
+
+def test_what_people_decided_is_seen() -> None:
+    scene = running()
+    scene.give(
+        Operate(1, SetServerAdmin("web1", AdminState.DRAIN)), Operate(2, SetServiceEnabled("web", enabled=False))
+    )
+    node = view(scene.brain, scene.now)
+    assert node.services[0].servers[0].admin is AdminState.DRAIN
+    assert not node.services[0].enabled
+    assert len(node.decisions.servers) == 1
+
+
+def test_counts_are_added_where_the_kernel_has_them() -> None:
+    scene = running()
+    node = view(scene.brain, scene.now)
+    key = node.services[0].key
+    counted = with_counts(node, {(key, address(1), 80): Count(3, 300, 1)})
+    assert [s.count for s in counted.services[0].servers] == [Count(3, 300, 1), None]
+
+
+def test_a_view_crosses_the_control_socket() -> None:
+    scene = running()
+    codec = Codec()
+    node = view(scene.brain, scene.now)
+    assert codec.decode(codec.encode(node), NodeView) == node
+    assert node.plan_age == timedelta(seconds=5)

@@ -1,0 +1,82 @@
+"""Where a plan comes from, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from yaoki.core.error import SiteError, UsageError
+from yaoki.runtime.plan_source import PlanSource
+
+GOOD = """
+version: 1
+site: small
+networks:
+  front: {prefixes: [192.0.2.0/24]}
+nodes:
+  lb1: {interfaces: {eth0: {network: front, addresses: [192.0.2.11]}}}
+  lb2: {interfaces: {eth0: {network: front, addresses: [192.0.2.12]}}}
+vips:
+  vip: {network: front, addresses: [192.0.2.50], vrid: 51, members: {lb1: {priority: 150}, lb2: {priority: 100}}}
+"""
+OTHER = GOOD.replace("priority: 150", "priority: 140")
+BAD = GOOD.replace("vrid: 51", "vrid: 510")
+
+
+def source(directory: Path, text: str, node: str = "lb1") -> PlanSource:
+    (directory / "site.yaml").write_text(text)
+    return PlanSource(directory / "site.yaml", node)
+
+
+def no_crashes(_: str) -> int:
+    return 0
+
+
+def test_a_good_file_is_the_plan(tmp_path: Path) -> None:
+    offer = source(tmp_path, GOOD).first(None, no_crashes, 3)
+    assert offer.plan.node == "lb1"
+    assert offer.instead_of is None
+    assert offer.problems == ()
+
+
+def test_a_bad_file_gives_way_to_the_last_good_plan(tmp_path: Path) -> None:
+    good = source(tmp_path, GOOD).first(None, no_crashes, 3).plan
+    offer = source(tmp_path, BAD).first(good, no_crashes, 3)
+    assert offer.plan == good
+    assert offer.instead_of == "the file is refused"
+    assert "site.yaml:10:" in offer.problems[0]
+
+
+def test_a_bad_file_without_a_good_plan_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SiteError):
+        source(tmp_path, BAD).first(None, no_crashes, 3)
+    with pytest.raises(UsageError, match='has no node "lb9"; it has: lb1, lb2'):
+        source(tmp_path, GOOD, "lb9").first(None, no_crashes, 3)
+
+
+def test_a_plan_that_keeps_crashing_gives_way_to_the_last_good_one(tmp_path: Path) -> None:
+    good = source(tmp_path, GOOD).first(None, no_crashes, 3).plan
+    crashing = source(tmp_path, OTHER)
+    assert crashing.first(good, lambda _: 2, 3).instead_of is None
+    offer = crashing.first(good, lambda _: 3, 3)
+    assert offer.plan == good
+    assert offer.instead_of == "the process died 3 times with it"
+    assert source(tmp_path, GOOD).first(good, lambda _: 3, 3).instead_of is None, "there is nothing to go back to"
+
+
+def test_a_reload_says_what_it_changes(tmp_path: Path) -> None:
+    running = source(tmp_path, GOOD).first(None, no_crashes, 3).plan
+    offer = source(tmp_path, OTHER).again(None, running=running, force=False)
+    assert offer.change is not None
+    assert [change.details for change in offer.change.changes] == [("priority 150 -> 140",)]
+    assert source(tmp_path, BAD).again(None, running=running, force=True).plan == running
+
+
+def test_a_change_that_is_not_safe_needs_force(tmp_path: Path) -> None:
+    running = source(tmp_path, GOOD).first(None, no_crashes, 3).plan
+    without = source(tmp_path, GOOD.partition("vips:")[0])
+    refused = without.again(None, running=running, force=False)
+    assert refused.plan == running
+    assert refused.problems == (
+        "VIP vip: nobody would own 192.0.2.50 any more; `yaoki apply --force` does it all the same",
+    )
+    assert without.again(None, running=running, force=True).plan.routers == ()
