@@ -26,7 +26,7 @@ OWN = {4: "192.0.2.11", 6: "2001:db8:1::11"}
 @EITHER
 def test_nat_spreads_flows_in_turn_and_keeps_the_clients_address(nat: World, family: int, protocol: Protocol) -> None:
     nat.balance(trio(family=family, protocol=protocol))
-    answers = nat.agents["client"].ask(f"ask_{protocol}", address=VIP[family], port=80, times=6)
+    answers = nat.agents["client"].ask(f"ask_{protocol}", address=VIP[family], port=80, times=6, source=CLIENT[family])
     assert [answer.split()[0] for answer in answers] == ["s1", "s2", "s3"] * 2
     assert {answer.split()[1] for answer in answers} == {CLIENT[family]}
 
@@ -55,7 +55,7 @@ def test_a_client_beside_the_servers_gets_no_answer_by_nat_but_one_by_fullnat(na
 @pytest.mark.req("D-12")
 def test_nat_and_fullnat_share_a_service(nat: World) -> None:
     nat.balance(service(server(1, Forward.NAT), server(2, Forward.FULLNAT)))
-    answers = nat.agents["client"].ask("ask_tcp", address=VIP4, port=80, times=4)
+    answers = nat.agents["client"].ask("ask_tcp", address=VIP4, port=80, times=4, source=CLIENT[4])
     assert Counter(answers) == {f"s1 {CLIENT[4]}": 2, f"s2 {OWN[4]}": 2}
 
 
