@@ -83,6 +83,7 @@ class NftablesBalancer:
         self._sysctls = sysctls or SysctlKeeper()
         self._flows = flows
         self._inventory: Inventory | None = None
+        self._to_flush: dict[Placed, None] = {}
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -129,7 +130,7 @@ class NftablesBalancer:
             self._inventory = None
             self._session.run("\n".join(lines) + "\n", purpose=_purpose(todo))
             self._inventory = after
-        self._flush([change for change in todo.changes if isinstance(change, FlushFlows)])
+        self._flush(change for change in todo.changes if isinstance(change, FlushFlows))
 
     def counters(self) -> tuple[ServerCount, ...]:
         """What every server was sent. Raises ActuatorError."""
@@ -195,7 +196,7 @@ class NftablesBalancer:
         text = [line for table in TABLES for line in (f"add table {table}", f"delete table {table}")]
         self._inventory = None
         self._session.run("\n".join(text) + "\n", purpose="clean up")
-        self._flush([FlushFlows(service, service.servers) for service in services])
+        self._flush(FlushFlows(service, service.servers) for service in services)
         self._sysctls.restore()
 
     def _known(self) -> Inventory:
@@ -224,15 +225,24 @@ class NftablesBalancer:
             routing.enable(self._sysctls, family, sorted(interfaces))
 
     def _flush(self, flushes: Iterable[FlushFlows]) -> None:
-        translated = [
-            (flush.service.key, server.address, server.port)
+        """What fails stays to be done with the next plan, unless the server has come back by then."""
+        self._to_flush |= {
+            (flush.service.key, server.address, server.port): None
             for flush in flushes
             for server in flush.servers
             if server.forward is not Forward.DIRECT
-        ]
-        if translated:
-            with closing(Conntrack()) as conntrack:
-                conntrack.delete(translated)
+        }
+        if not self._to_flush:
+            return
+        with_flows = {
+            (found.key, server.address, server.port)
+            for found in self._known().services.values()
+            for server in found.service.servers
+            if server.duty is not Duty.OUT
+        }
+        with closing(Conntrack()) as conntrack:
+            conntrack.delete([place for place in self._to_flush if place not in with_flows])
+        self._to_flush.clear()
 
 
 def _actual(inventory: Inventory) -> Actual:

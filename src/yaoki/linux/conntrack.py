@@ -146,7 +146,10 @@ class Conntrack:
     def _send(self, kind: int, flags: int, family: Family, body: bytes) -> None:
         self._sequence += 1
         payload = struct.pack("=BBH", _FAMILY[family], 0, 0) + body
-        self._socket.send(message(kind, flags, self._sequence, payload))
+        try:
+            self._socket.send(message(kind, flags, self._sequence, payload))
+        except OSError as error:
+            raise _refused(error) from error
 
     def _replies(self) -> Iterator[bytes]:
         while True:
@@ -170,7 +173,7 @@ class Conntrack:
         try:
             data = self._socket.recv(_RECEIVE_OCTETS)
         except OSError as error:
-            raise ActuatorError("connection tracking", error.strerror or str(error), errno=error.errno) from error
+            raise _refused(error) from error
         yield from messages(data)
 
 
@@ -240,6 +243,10 @@ def _address(octets: bytes) -> IPAddress:
 
 def _port(octets: bytes) -> int:
     return int.from_bytes(octets, "big")
+
+
+def _refused(error: OSError) -> ActuatorError:
+    return ActuatorError("connection tracking", error.strerror or str(error), errno=error.errno)
 
 
 def _error(doing: str, payload: bytes) -> ActuatorError:
