@@ -82,3 +82,8 @@ def test_after_a_mending_the_preferred_owner_is_wanted_and_not_every_server() ->
 def test_quiet_is_when_nothing_fails_and_no_stream_waits(shown: Glimpse, is_quiet: bool) -> None:
     assert quiet(seen(shown), {target("web")}) is is_quiet
     assert quiet(seen(shown), {target("api")})
+
+
+def test_a_stream_that_waits_may_be_left_out_of_account() -> None:
+    assert quiet(seen(glimpse(silent=1)), {target("web")}, streams=False)
+    assert not quiet(seen(glimpse(failed=1)), {target("web")}, streams=False)

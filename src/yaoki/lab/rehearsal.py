@@ -49,6 +49,9 @@ BOOT_LIMIT = timedelta(seconds=15)
 
 RECOVERY_LIMIT = timedelta(seconds=8)
 
+STREAM_LIMIT = timedelta(seconds=2)
+"""How long a stream may wait when all else has recovered; then it counts as cut."""
+
 BASELINE = timedelta(milliseconds=300)
 """Measured before the fault: nothing may fail there."""
 
@@ -178,8 +181,11 @@ class Rehearsal:
             self._whole_again(scenario.fault.node)
         if not expected.survivable:
             return
-        until = time.monotonic() + self._patience.total_seconds()
-        while time.monotonic() < until and not quiet(self._crew.seen(), expected.surviving):
+        began = time.monotonic()
+        patience, for_streams = self._patience.total_seconds(), STREAM_LIMIT.total_seconds()
+        while (waited := time.monotonic() - began) < patience:
+            if quiet(self._crew.seen(), expected.surviving, streams=waited < for_streams):
+                return
             time.sleep(_LOOK_S)
 
     def _settle_whole(self, targets: Sequence[Target]) -> str | None:

@@ -37,10 +37,10 @@ def unsettled(site: Site, seen: Seen, macs: dict[MacAddress, str], wanted: Wante
     return None
 
 
-def quiet(seen: Seen, targets: Set[Target]) -> bool:
-    """Whether nothing of these has failed lately and no stream of theirs waits."""
+def quiet(seen: Seen, targets: Set[Target], *, streams: bool = True) -> bool:
+    """Whether nothing of these has failed lately, and with `streams` no stream of theirs waits."""
     watched = [glimpse for glimpse in seen.glimpses if glimpse.target in targets]
-    return all(not glimpse.failed and not glimpse.silent for glimpse in watched)
+    return all(not glimpse.failed and not (streams and glimpse.silent) for glimpse in watched)
 
 
 def _of_probe(glimpse: Glimpse, wanted: Wanted) -> str | None:
