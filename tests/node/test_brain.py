@@ -1,5 +1,6 @@
 """The Brain: what is wanted, in which order, and why."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -25,6 +26,7 @@ from yaoki.lb.service import Forward, WhenAllDown
 from yaoki.node.brain_events import (
     BalancerApplied,
     BalancerRefused,
+    HookNeverRuns,
     PanicBegan,
     PanicEnded,
     PlanAdopted,
@@ -438,15 +440,7 @@ def test_stop_releases_and_then_nothing_more_is_wanted() -> None:
 
 
 def test_a_hook_runs_on_the_events_that_it_names() -> None:
-    hooked = plan()
-    hooked = type(hooked)(
-        "tokyo",
-        "lb1",
-        "g1",
-        services=hooked.services,
-        checks=hooked.checks,
-        hooks=(Hook("mail", ("server-duty-changed",), ("/bin/true",)),),
-    )
+    hooked = replace(plan(), hooks=(Hook("mail", ("server-duty-changed",), ("/bin/true",)),))
     scene = Scene()
     scene.start(hooked)
     scene.all_up()
@@ -456,6 +450,12 @@ def test_a_hook_runs_on_the_events_that_it_names() -> None:
     assert environment["YAOKI_SERVER"] == "web1"
     assert environment["YAOKI_DUTY"] == "out"
     assert environment["YAOKI_BECAUSE"] == "lb1/checks:4"
+
+
+def test_a_hook_for_events_that_there_are_none_of_is_told() -> None:
+    scene = Scene()
+    hooked = replace(plan(), hooks=(Hook("mail", ("became-master", "became-active"), ("/bin/true",)),))
+    assert HookNeverRuns("mail", ("became-master",)) in bodies(scene.start(hooked))
 
 
 def test_the_tables_found_are_only_a_starting_point() -> None:

@@ -158,8 +158,7 @@ class OneNode(RuleBasedStateMachine):
 
     @invariant()
     def the_priority_is_low_only_while_nobody_is_known_to_work(self) -> None:
-        brain = self.scene.brain
-        if brain.plan is None or brain.decisions.paused or self.priority is None:
+        if self.scene.brain.plan is None or not self.is_current() or self.priority is None:
             return
         proven = [n for n, h in self.verdicts.items() if h is Health.UP and not self.is_set_aside(n)]
         if proven:

@@ -79,3 +79,27 @@ def test_a_closed_driver_is_silent() -> None:
         return said
 
     assert asyncio.run(scene()) == []
+
+
+class Stuck:
+    """Never moves its deadline."""
+
+    def handle(self, now: Instant, input_: str | TimerFired) -> list[Say]:
+        del now, input_
+        return []
+
+    def deadline(self) -> Deadline | None:
+        return Deadline(Instant(0), "stuck")
+
+
+def test_a_machine_that_asks_for_the_past_again_and_again_is_stopped() -> None:
+    async def scene() -> str:
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[str] = loop.create_future()
+        loop.set_exception_handler(lambda _, context: told.set_result(str(context["exception"])))
+        driver: Driver[str, Say] = Driver(Stuck(), lambda _: None)
+        driver.give("go")
+        async with asyncio.timeout(20):
+            return await told
+
+    assert asyncio.run(scene()) == "a machine asks for the past again and again: stuck"

@@ -24,6 +24,7 @@ from yaoki.core.machine import TimerFired
 from yaoki.lb.service import Desired
 from yaoki.node.balancer_wish import BalancerWish
 from yaoki.node.brain_events import (
+    HookNeverRuns,
     NeighbourResolved,
     NodeStopping,
     Part,
@@ -51,6 +52,7 @@ from yaoki.node.brain_messages import (
     WorkerLost,
 )
 from yaoki.node.decisions import AdmitVip, Decisions, Pause, Refused, Resume, decide
+from yaoki.node.events import KIND_NAMES
 from yaoki.node.hook_environment import hook_environment, kind_of
 from yaoki.node.messages import (
     AdmitRouter,
@@ -198,7 +200,8 @@ class Brain:
         self._failed &= set(self.pools.names())
         wanted = {params.key for params in plan.routers}
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
-        effects: list[BrainEffect] = [adopted, *self._configure_checks(because), *self._watch()]
+        effects: list[BrainEffect] = [adopted, *self._question_hooks(now, plan, because)]
+        effects += [*self._configure_checks(because), *self._watch()]
         for gone in (pool.key for pool in before if pool.key not in self.pools):
             self._agenda.set(gone, None)
             self._unspoken.discard(gone)
@@ -207,6 +210,10 @@ class Brain:
         self._changed, self._followed = True, False
         effects += self._decide(now, self.pools, because)
         return effects
+
+    def _question_hooks(self, now: Instant, plan: NodePlan, because: EventId) -> list[BrainEffect]:
+        unknown = {hook.name: tuple(kind for kind in hook.on if kind not in KIND_NAMES) for hook in plan.hooks}
+        return [self._event(now, Emit(HookNeverRuns(name, on), because)) for name, on in unknown.items() if on]
 
     def _configure_checks(self, because: EventId | None) -> list[BrainEffect]:
         if self.plan is None:

@@ -278,6 +278,16 @@ class HooksPutOff(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class HookNeverRuns(EventBody):
+    """A hook of the site file waits for events that there are none of."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    hook: str
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JournalUnwritten(EventBody):
     """The journal could not be written: decisions hold, but would not outlive this process. Tried again."""
 

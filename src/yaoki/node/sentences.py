@@ -183,6 +183,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "hook {hook} is left out, {limit} wait already",
         "フック {hook} を省略、待機が {limit} 件",
     ),
+    b.HookNeverRuns: (
+        "hook {hook} waits for events that there are none of: {unknown}",
+        "フック {hook} は存在しないイベントを待っている: {unknown}",
+    ),
     b.JournalUnwritten: (
         "the journal cannot be written, decisions would not survive a restart: {why}",
         "ジャーナルに書けず、再起動すると操作内容が失われる: {why}",

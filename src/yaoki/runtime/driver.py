@@ -17,6 +17,8 @@ from yaoki.core.machine import Machine, TimerFired
 InputT = TypeVar("InputT")
 EffectT = TypeVar("EffectT")
 
+MAX_TIMERS_IN_THE_PAST = 1_000
+"""Timers in a row that are due at once: a machine that does not move its deadline would turn for ever."""
 MAX_QUEUED_INPUTS = 100_000
 """Inputs waiting while effects are performed; more means that performing feeds on itself."""
 
@@ -44,6 +46,7 @@ class Driver(Generic[InputT, EffectT]):
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_for: Deadline | None = None
+        self._past = 0
 
     def give(self, input_: InputT | TimerFired) -> None:
         """Hand one input to the machine and perform what follows, or queue it if that is under way."""
@@ -80,6 +83,9 @@ class Driver(Generic[InputT, EffectT]):
         if deadline is not None:
             # loop.time() is the same clock, but a float; asking it again avoids mixing two roundings.
             delay = max(0, deadline.at.us - self._now().us) / 1_000_000
+            self._past = self._past + 1 if delay == 0 else 0
+            if self._past > MAX_TIMERS_IN_THE_PAST:
+                raise LocalError(f"a machine asks for the past again and again: {deadline.reason}")
             self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
 
     def _fire(self) -> None:
