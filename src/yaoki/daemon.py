@@ -57,7 +57,7 @@ def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:
         ControlServer(options.run_dir / "control.sock", answers=requests.answers(), streams=requests.streams())
     ]
     if options.metrics is not None:
-        servers.append(MetricsServer(options.metrics, lambda: requests.status(counted=True), node.tally))
+        servers.append(MetricsServer(options.metrics, requests.picture, node.tally))
     ending = asyncio.run(node.run(servers))
     if ending is Ending.RESTART:
         _become_anew(node.journal.content.trial.crashes if node.journal.content.trial is not None else 0)

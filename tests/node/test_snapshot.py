@@ -8,9 +8,9 @@ from yaoki.core.codec import Codec
 from yaoki.lb.service import Forward
 from yaoki.node.brain_events import Part
 from yaoki.node.brain_messages import NeighbourFound, Operate, SpeakerLost, WorkerLost
-from yaoki.node.decisions import SetServerAdmin, SetServiceEnabled
+from yaoki.node.decisions import Pause, SetServerAdmin, SetServiceEnabled
 from yaoki.node.messages import RouterState, RouterStatus
-from yaoki.node.snapshot import Count, NodeView, view, with_counts
+from yaoki.node.snapshot import Count, NodeView, summary, view, with_counts
 from yaoki.pool.member import AdminState, Duty, Health
 from yaoki.pool.policy import Outlook, Reason
 
@@ -87,3 +87,12 @@ def test_a_view_crosses_the_control_socket() -> None:
     node = view(scene.brain, scene.now)
     assert codec.decode(codec.encode(node), NodeView) == node
     assert node.plan_age == timedelta(seconds=5)
+
+
+def test_a_node_in_one_line() -> None:
+    scene = running()
+    assert summary(scene.brain) == "owner of 0 of 1 VIPs, 2/2 servers serve"
+    scene.verdict(1, Health.DOWN)
+    scene.give(RouterStatus(ROUTER, "web-vip", RouterState.ACTIVE, scene.now, 150, "nobody heard"))
+    scene.give(Operate(1, Pause()))
+    assert summary(scene.brain) == "PAUSED, owner of 1 of 1 VIPs, 1/2 servers serve"

@@ -123,12 +123,13 @@ class DaemonOn:
         self.state_dir = directory / f"{node}-state"
         self.log = directory / f"{node}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.options: tuple[str, ...] = ()
 
     def start(self, program: str | None = None) -> None:
         """Start it and wait until it answers. `program` is run instead of `yaoki node`, with the same in four words."""
         if program is None:
             words = ["-m", "yaoki.cli", "node", "--site", str(self.site), "--node", self.node]
-            words += ["--run-dir", str(self.run_dir), "--state-dir", str(self.state_dir)]
+            words += ["--run-dir", str(self.run_dir), "--state-dir", str(self.state_dir), *self.options]
         else:
             words = [program, str(self.site), self.node, str(self.run_dir), str(self.state_dir)]
         self.process = self._network.start(self.node, sys.executable, *words, log=self.log)

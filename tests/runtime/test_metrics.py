@@ -1,20 +1,22 @@
 """Prometheus metrics: names, and states that are never a label that changes."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from tests.node.scene import ROUTER, Scene, plan
+from tests.node.scene import ROUTER, Scene, check, plan
+from yaoki.checks.check import Finding, Outcome
 from yaoki.core.event import Event, EventId
 from yaoki.core.instant import Instant
-from yaoki.node.messages import RouterState, RouterStatus
-from yaoki.node.snapshot import Count, NodeView, view, with_counts
+from yaoki.node.messages import CheckStatus, RouterState, RouterStatus
+from yaoki.node.snapshot import Count, view, with_counts
 from yaoki.pool.member import Health
-from yaoki.runtime.metrics import MetricsServer, Tally, exposition
+from yaoki.runtime.metrics import MetricsServer, Picture, Tally, exposition
 from yaoki.vrrp.events import BecameActive, Reason
 
 
-def picture() -> NodeView:
+def picture() -> Picture:
     scene = Scene()
     scene.start(plan())
     scene.all_up()
@@ -22,7 +24,9 @@ def picture() -> NodeView:
     scene.give(RouterStatus(ROUTER, "web-vip", RouterState.ACTIVE, scene.now, 150, "nobody heard"))
     seen = view(scene.brain, scene.now)
     server = seen.services[0].servers[0]
-    return with_counts(seen, {(seen.services[0].key, server.address, server.port): Count(7, 700, 3)})
+    finding = Finding(Outcome.PASSED, "connected", timedelta(milliseconds=3))
+    checks = (CheckStatus(check(1), "tcp on web1", Health.UP, scene.now, finding, scene.now),)
+    return Picture(with_counts(seen, {(seen.services[0].key, server.address, server.port): Count(7, 700, 3)}), checks)
 
 
 def lines(text: bytes) -> set[str]:
@@ -45,6 +49,8 @@ def test_the_names_of_the_metrics_and_their_labels() -> None:
         'yaoki_vip_state{family="ipv4",node="lb1",vip="web-vip",yaoki_vip_state="backup"} 0.0',
         'yaoki_vip_takeovers_total{family="ipv4",reason="nobody_heard",vip="web-vip"} 1.0',
         'yaoki_events_total{kind="became-active"} 1.0',
+        'yaoki_check_up{check="tcp on web1",kind="tcp",port="80",target="192.0.2.21"} 1.0',
+        'yaoki_check_duration_seconds{check="tcp on web1",kind="tcp",port="80",target="192.0.2.21"} 0.003',
     ):
         assert line in found
     server_lines = {
@@ -74,7 +80,7 @@ async def get(port: int, request: bytes) -> bytes:
 
 
 def test_the_server_answers_scrapes_and_nothing_else() -> None:
-    async def seen() -> NodeView:
+    async def seen() -> Picture:
         return picture()
 
     async def scene() -> None:

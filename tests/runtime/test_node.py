@@ -1,5 +1,6 @@
 """The real daemon on a small network of namespaces: one node, one VIP, a NAT service before two tiny servers."""
 
+import json
 import re
 import signal
 import subprocess
@@ -98,6 +99,30 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def without_counts(ruleset: str) -> str:
     return re.sub(r"packets \d+ bytes \d+|expires \S+", "", ruleset)
+
+
+@pytest.mark.req("Z-06")
+def test_events_can_be_followed_and_metrics_scraped(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.options = ("--metrics", "127.0.0.1:9859", "--log", "json")
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    followed = scene.site.parent / "followed"
+    words = (sys.executable, "-m", "yaoki.cli", "events", "-f", "--lang", "ja", "--run-dir", str(lb1.run_dir))
+    scene.net.start("lb1", *words, log=followed)
+    eventually(lambda: "をこのノードが所有" in followed.read_text(), what="the past is told")
+    lb1.ask("server", "drain", "web1")
+    eventually(lambda: "操作: web1 をドレインに" in followed.read_text(), what="and what happens")
+    scraped = scene.net.run("lb1", "curl", "-s", "http://127.0.0.1:9859/metrics").stdout.splitlines()
+    assert 'yaoki_vip_owner{family="ipv4",node="lb1",vip="vip"} 1.0' in scraped
+    assert any(line.startswith('yaoki_check_up{check="page on web1"') and line.endswith(" 1.0") for line in scraped)
+    drained = [line for line in scraped if 'server="web1"' in line and 'yaoki_lb_server_duty="drain"' in line]
+    assert [line.rsplit(" ", 1)[1] for line in drained] == ["1.0"]
+    logged = [json.loads(line) for line in lb1.text().splitlines() if line.startswith("{")]
+    by_id = {(e["id"]["source"], e["id"]["number"]): e for e in logged}
+    moved = next(e for e in logged if e["body"]["is"] == "ServerDutyChanged")
+    cause = by_id[moved["because"]["source"], moved["because"]["number"]]
+    assert cause["body"] == {"is": "ServerAdministered", "server": "web1", "service": None, "admin": "drain"}
 
 
 def test_a_node_serves_drains_and_leaves_a_dead_server_out(scene: Scene) -> None:

@@ -7,6 +7,7 @@ address is given; no login, so give it a loopback address or one of a management
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -22,11 +23,13 @@ from prometheus_client.registry import Collector
 from yaoki import __version__
 from yaoki.core.event import Event
 from yaoki.node.hook_environment import kind_of
-from yaoki.node.messages import RouterState
+from yaoki.node.messages import CheckStatus, RouterState
 from yaoki.node.snapshot import NodeView
 from yaoki.pool.member import AdminState, Duty, Health
 from yaoki.vrrp.events import BecameActive
 
+MAX_CHECK_SERIES = 2_000
+"""Checks with series of their own; on a node with more only their number is told."""
 MAX_REQUEST = 16 * 1024
 REQUEST_LIMIT_S = 5.0
 
@@ -48,11 +51,20 @@ class Tally:
             self.takeovers[key] = self.takeovers.get(key, 0) + 1
 
 
-class NodeCollector(Collector):
-    """The metrics of one view of a node."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is shown in one scrape; `checks` is None when their worker did not answer."""
 
-    def __init__(self, node: NodeView, tally: Tally) -> None:
-        self._node = node
+    node: NodeView
+    checks: tuple[CheckStatus, ...] | None = None
+
+
+class NodeCollector(Collector):
+    """The metrics of one picture of a node."""
+
+    def __init__(self, picture: Picture, tally: Tally) -> None:
+        self._node = picture.node
+        self._checks = picture.checks
         self._tally = tally
 
     def collect(self) -> Iterable[Metric]:
@@ -61,6 +73,8 @@ class NodeCollector(Collector):
         yield from self._of_vips()
         yield from self._of_services()
         yield from self._of_servers()
+        if self._checks is not None:
+            yield from self._of_checks(self._checks)
         yield from self._of_events()
 
     def _of_node(self) -> Iterable[Metric]:
@@ -134,6 +148,22 @@ class NodeCollector(Collector):
                         flows.add_metric(values, server.count.flows)
         yield from (up, health, duty, admin, weight, flows, packets, octets)
 
+    def _of_checks(self, checks: tuple[CheckStatus, ...]) -> Iterable[Metric]:
+        yield GaugeMetricFamily("yaoki_checks", "Checks that are run.", len(checks))
+        if len(checks) > MAX_CHECK_SERIES:
+            return
+        labels = ("check", "target", "kind", "port")
+        up = GaugeMetricFamily("yaoki_check_up", "1 when its verdict is up.", labels=labels)
+        took = GaugeMetricFamily("yaoki_check_duration_seconds", "How long the latest probe took.", labels=labels)
+        for check in checks:
+            params = check.check.params
+            kind = type(params).__name__.removesuffix("Params").lower()
+            values = (check.name, str(check.check.target), kind, str(getattr(params, "port", "")))
+            up.add_metric(values, check.health is Health.UP)
+            if check.last is not None:
+                took.add_metric(values, check.last.took.total_seconds())
+        yield from (up, took)
+
     def _of_events(self) -> Iterable[Metric]:
         events = CounterMetricFamily("yaoki_events", "Events by kind.", labels=("kind",))
         for kind, count in sorted(self._tally.events.items()):
@@ -141,10 +171,10 @@ class NodeCollector(Collector):
         yield events
 
 
-def exposition(node: NodeView, tally: Tally, accept: str) -> tuple[bytes, str]:
+def exposition(picture: Picture, tally: Tally, accept: str) -> tuple[bytes, str]:
     """The metrics in the form that the scraper accepts, and that form's content type."""
     registry = CollectorRegistry()
-    registry.register(NodeCollector(node, tally))
+    registry.register(NodeCollector(picture, tally))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -152,9 +182,9 @@ def exposition(node: NodeView, tally: Tally, accept: str) -> tuple[bytes, str]:
 class MetricsServer:
     """Answers GET /metrics."""
 
-    def __init__(self, address: tuple[str, int], view: Callable[[], Awaitable[NodeView]], tally: Tally) -> None:
+    def __init__(self, address: tuple[str, int], picture: Callable[[], Awaitable[Picture]], tally: Tally) -> None:
         self._address = address
-        self._view = view
+        self._picture = picture
         self._tally = tally
         self._server: asyncio.Server | None = None
 
@@ -195,7 +225,7 @@ class MetricsServer:
         if method != "GET":
             return _response("405 Method Not Allowed", b"GET only\n", "text/plain")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        body, content_type = exposition(await self._view(), self._tally, headers.get("accept", ""))
+        body, content_type = exposition(await self._picture(), self._tally, headers.get("accept", ""))
         return _response("200 OK", body, content_type)
 
 

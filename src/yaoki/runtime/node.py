@@ -56,6 +56,7 @@ from yaoki.node.messages import (
     RepeatVerdicts,
     SetPriority,
 )
+from yaoki.node.snapshot import summary
 from yaoki.runtime.balancer import BalancerActuator, BalancerReader
 from yaoki.runtime.driver import Driver, monotonic_now
 from yaoki.runtime.event_log import EventLog, LogForm
@@ -70,6 +71,7 @@ from yaoki.runtime.sd_notify import Notifier
 
 PROVEN_AFTER_S = 30.0
 """A plan under which the process has lived so long is the last good one from then on."""
+STATUS_EVERY_S = 2.0
 MAX_CRASHES = 3
 """Crashes in a row under one plan before the last good one is taken instead."""
 
@@ -160,7 +162,7 @@ class Node:
                     await server.listen()
             except Exception as error:
                 self._crashed(loop, {"exception": error})
-            self.notifier.ready(f"serving {offer.plan.site} as {offer.plan.node}")
+            self.notifier.ready(summary(self.brain))
             ending = await self._ending
             for server in servers:
                 server.close()
@@ -200,6 +202,7 @@ class Node:
         self._prove_later(offer.plan.generation)
         loop.add_signal_handler(signal.SIGHUP, lambda: self.spawn(self.reload()))
         self._keep_alive()
+        self._tell_status()
 
     def _misfortunes(self, offer: Offer) -> list[EventBody]:
         bodies: list[EventBody] = []
@@ -282,6 +285,12 @@ class Node:
         """A plan that served until somebody asked to stop or restart is good, however short that was."""
         if self.brain.plan is not None and not self.journal.crashing:
             self.journal.prove(self.brain.plan)
+
+    def _tell_status(self) -> None:
+        """One line for `systemctl status`, kept up to date."""
+        if self.notifier.listens:
+            self.notifier.status(summary(self.brain))
+            asyncio.get_running_loop().call_later(STATUS_EVERY_S, self._tell_status)
 
     def _keep_alive(self) -> None:
         if self.notifier.watchdog_s is not None:
@@ -367,5 +376,5 @@ class Node:
             self.journal.on_trial(offer.plan.generation)
             self.driver.give(NewPlan(offer.plan, PlanReason.RELOAD))
             self._prove_later(offer.plan.generation)
-        self.notifier.ready(f"serving {offer.plan.site} as {offer.plan.node}")
+        self.notifier.ready(summary(self.brain))
         return offer

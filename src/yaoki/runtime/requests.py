@@ -22,6 +22,7 @@ from yaoki.node.snapshot import NodeView, RouterView, ServiceView, view, with_co
 from yaoki.runtime.control import Answerer, Refusal, Result, Streamer
 from yaoki.runtime.driver import monotonic_now
 from yaoki.runtime.event_log import MAX_BEHIND, MAX_FOLLOWERS, LoggedEvent
+from yaoki.runtime.metrics import Picture
 from yaoki.runtime.node import Node
 from yaoki.runtime.plan_source import Offer
 from yaoki.site.diff import SiteChange
@@ -122,6 +123,10 @@ class Requests:
             return with_counts(now, await self._node.reader.counts(flows=flows))
         except ActuatorError:
             return now  # counters are missing on show; why the plane fails is told as an event
+
+    async def picture(self) -> Picture:
+        """What metrics are made of."""
+        return Picture(await self.status(counted=True), await self._node.parts.checks.ask())
 
     async def _why(self, request: Mapping[str, Any]) -> Result:
         try:

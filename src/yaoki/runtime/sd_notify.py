@@ -17,6 +17,11 @@ class Notifier:
         self._address = "\0" + path[1:] if path.startswith("@") else path
         self.watchdog_s = _watchdog_seconds(environment)
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is a service manager to be told."""
+        return bool(self._address)
+
     def ready(self, status: str) -> None:
         """The node is up; READY=1 ends `systemctl start`'s wait."""
         self._send(f"READY=1\nSTATUS={status}")
