@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="worlds at a time (as many as there are processors)")
     parser.add_argument("--seed", type=int, metavar="S", help="this world only")
     parser.add_argument("--faults", metavar="N,N", help="with --seed: only these of its faults")
+    parser.add_argument("--fail-fast", action="store_true", help="end with the first seed that fails, as it is")
     parser.add_argument("--trace", type=int, default=0, metavar="LINES", help="with --seed: print so many last records")
     parser.add_argument("--list", action="store_true", help="list invariants and mixes of faults, and run nothing")
 
@@ -128,6 +129,8 @@ def _campaign(shape: Topology, until_us: int, args: argparse.Namespace) -> int:
     told_at = totals.began
     for outcome in run_seeds(shape, range(args.first, args.first + args.seeds), until_us=until_us, jobs=jobs):
         totals.add(outcome)
+        if outcome.broken is not None and args.fail_fast:
+            break
         if outcome.broken is not None and len(totals.failed) <= MAX_FAILURES_SHRUNK:
             talk(f"seed {outcome.seed} failed; looking for fewer faults that fail it ...")
             totals.failed[-1] = shrink(shape, outcome)

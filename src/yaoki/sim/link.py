@@ -104,7 +104,7 @@ class Link:
             return
         held, self._held = self._held, deque()
         for end, message in held:
-            self._put(end, message)
+            self._timeline.at(self._timeline.now, partial(self._arrive, end, message, self._connection))
         self._changed()
 
     def bar(self) -> None:
@@ -137,25 +137,19 @@ class Link:
     def _send(self, end: End, message: object) -> None:
         if not self.is_up:
             return
-        message = self._carry(message)
-        if not self._stalls:
-            self._put(end, message)
-        elif len(self._held) >= MAX_QUEUED_MESSAGES:
-            raise LocalError(f"more than {MAX_QUEUED_MESSAGES} messages wait on a link")
-        else:
-            self._held.append((end, message))
-
-    def _put(self, end: End, message: object) -> None:
         self._last_arrival = max(self._last_arrival, self._timeline.now + self._delay())
-        self._timeline.at(self._last_arrival, partial(self._arrive, end, message, self._connection))
+        arrive = partial(self._arrive, end, self._carry(message), self._connection)
+        self._timeline.at(self._last_arrival, arrive)
 
     def _arrive(self, end: End, message: object, connection: int) -> None:
         if connection != self._connection:
             return
-        if self._stalls:
-            self._held.append((end, message))
-        else:
+        if not self._stalls:
             end.take(message)
+        elif len(self._held) >= MAX_QUEUED_MESSAGES:
+            raise LocalError(f"more than {MAX_QUEUED_MESSAGES} messages wait on a link")
+        else:
+            self._held.append((end, message))
 
     def _delay(self) -> int:
         return self._chance.between(*DELAY_US)

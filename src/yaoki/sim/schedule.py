@@ -44,7 +44,7 @@ from yaoki.sim.timeline import MILLISECOND, SECOND
 from yaoki.sim.topology import Topology
 
 MAX_FAULTS_IN_EPISODE = 4
-# Faults last from a blink to several times the longest timer, evenly over the orders of magnitude.
+# Faults last from a blink to several times the longest timer.
 SHORTEST_FAULT_US = 10 * MILLISECOND
 
 
@@ -76,7 +76,10 @@ class Draw:
         return tuple(a.node for a in self.topology.attachments if a.network == network)
 
     def duration(self, longest: int) -> int:
-        """From SHORTEST_FAULT_US to `longest`, short ones as often as long ones."""
+        """From SHORTEST_FAULT_US to `longest`: half of them evenly, so that others happen meanwhile, half evenly over
+        the orders of magnitude."""
+        if self.chance.happens(0.5):
+            return self.chance.between(SHORTEST_FAULT_US, longest)
         span = longest / SHORTEST_FAULT_US
         return int(SHORTEST_FAULT_US * span ** self.chance.fraction())
 
@@ -129,7 +132,7 @@ def _stepped(draw: Draw) -> Fault:
 
 
 def _part_control(draw: Draw) -> Part:
-    return draw.chance.pick((Part.MAIN, Part.WORKER))
+    return draw.chance.pick((Part.MAIN, Part.MAIN, Part.WORKER))
 
 
 def _server(draw: Draw) -> Fault:
@@ -160,7 +163,7 @@ _NETWORK: tuple[tuple[Kind, int], ...] = (
 )
 _CONTROL: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Paused(draw.node, _part_control(draw)), 2),
-    (lambda draw: Killed(draw.node, _part_control(draw)), 3),
+    (lambda draw: Killed(draw.node, _part_control(draw)), 4),
     (lambda draw: Slowed(draw.node, _part_control(draw), 100 * MILLISECOND), 1),
     (lambda draw: LinkStalled(draw.node, draw.chance.pick(tuple(Between))), 2),
     (lambda draw: LinkBroken(draw.node, draw.chance.pick(tuple(Between))), 2),

@@ -54,12 +54,12 @@ class _Truth:
         return any(self.well(node, server) and self.wanted(node, service, server) for server in service.servers)
 
     def detection(self, node: str, server: ServerPlan) -> int:
-        """The longest that any check of the server may take to fall, or to rise."""
-        longest = timedelta(0)
+        """The longest that it may take until the node knows how the server is now: its checks fall, or rise."""
+        well, longest = self.well(node, server), timedelta(0)
         for check in server.checks:
             schedule = self._specs[node, check].schedule
             rise = schedule.hold_down + (schedule.rise + 1) * max(schedule.interval, schedule.timeout)
-            longest = max(longest, schedule.longest_detection, rise)
+            longest = max(longest, rise if well else schedule.longest_detection)
         return int(longest.total_seconds() * 1_000_000)
 
     def minding_since(self, node: str, server: ServerPlan) -> int | None:

@@ -1,0 +1,216 @@
+"""Every invariant can break: worlds that somebody tampers with, which only a faulty engine would do otherwise."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
+
+import pytest
+
+from tests.simulation.scene import Scene
+from yaoki.checks.check import CheckId, Finding, Outcome, TcpParams
+from yaoki.core.event import Event, EventBody, EventId
+from yaoki.core.instant import Deadline, Instant
+from yaoki.lb.service import Desired
+from yaoki.node.messages import RouterState, SpeakerEffect, VerdictChanged
+from yaoki.pool.member import Health
+from yaoki.sim.faults import Frozen, Part, Paused, PowerLost, ServerFault, Stopped
+from yaoki.sim.invariants import INVARIANTS
+from yaoki.sim.ledger import InvariantBroken
+from yaoki.sim.neighbours import Announcement
+from yaoki.sim.servers import Condition
+from yaoki.sim.timeline import BURST, MILLISECOND
+
+VIP = IPv4Interface("192.0.2.50/24")
+INVARIANT_NAMES = [invariant.name for invariant in INVARIANTS]
+
+
+def settled(scene: Scene) -> None:
+    scene.world.ledger.settled()
+
+
+def test_every_invariant_says_what_it_holds() -> None:
+    assert len(set(INVARIANT_NAMES)) == len(INVARIANTS)
+    assert all(invariant.holds for invariant in INVARIANTS)
+
+
+def test_a_second_holder_whose_router_is_backup_is_found() -> None:
+    scene = Scene()
+    scene.world.nodes["lb2"].kernel.claim("eth0", VIP)
+    assert scene.broken_by(1) == "held is active"
+
+
+def test_two_owners_at_a_settled_time_are_found() -> None:
+    scene = Scene()
+    # The node's own speaker would mend it; without one nobody does.
+    scene.world.nodes["lb2"].processes.kill(Part.SPEAKER)
+    scene.world.nodes["lb2"].kernel.claim("eth0", VIP)
+    scene.run(1)
+    with pytest.raises(InvariantBroken, match="held by lb1 and lb2"):
+        settled(scene)
+
+
+def test_two_owners_that_hear_each_other_are_found_before_anything_has_settled() -> None:
+    scene = Scene()
+    [virtual, _] = scene.world.topology.virtuals
+    ledger = scene.world.ledger
+    scene.world.nodes["lb2"].kernel.claim("eth0", VIP)
+    key = virtual.params("lb2").key
+    ledger.statuses["lb2", key] = replace(ledger.statuses["lb2", key], state=RouterState.ACTIVE)
+    assert scene.broken_by(1) == "two owners"
+
+
+def test_an_owner_of_lower_priority_is_found_once_settled() -> None:
+    scene = Scene()
+    scene.fault(Paused("lb1", Part.SPEAKER), lasts=30)
+    scene.run(1)
+    scene.world.nodes["lb1"].remove_addresses()
+    scene.run(1)
+    assert scene.owners()["vip/ipv4"] == ("lb2",)
+    ledger = scene.world.ledger
+    [virtual, _] = scene.world.topology.virtuals
+    with pytest.raises(InvariantBroken, match="lb1 has priority 150"):
+        # As if lb1 could own, and nobody had stopped its speaker.
+        _pretend_fit(scene, virtual.name, "lb1")
+    assert ledger.holders[virtual] == ("lb2",)
+
+
+def _pretend_fit(scene: Scene, name: str, node: str) -> None:
+    ledger = scene.world.ledger
+    for virtual in scene.world.topology.virtuals:
+        if virtual.name == name:
+            ledger._fit_since[virtual, node] = 0
+    ledger.settled()
+
+
+class Deaf:
+    """A machine that does nothing, ever."""
+
+    def handle(self, now: Instant, input_: object, /) -> list[SpeakerEffect]:
+        return []
+
+    def deadline(self) -> Deadline | None:
+        return None
+
+
+def test_nobody_owning_for_too_long_is_found() -> None:
+    scene = Scene()
+    scene.world.nodes["lb2"].speaker.process.machine = Deaf()
+    scene.fault(PowerLost("lb1"), lasts=60)
+    began = scene.world.timeline.now
+    assert scene.broken_by(5) == "time without owner"
+    # 3 x 100 ms, a skew of 156/256 of 100 ms, and the slack of a LAN.
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(361 + 5, abs=1)
+
+
+def test_nobody_owning_after_a_leave_is_found_when_the_skew_has_passed() -> None:
+    scene = Scene()
+    scene.world.nodes["lb2"].speaker.process.machine = Deaf()
+    scene.fault(Stopped("lb1"), lasts=60)
+    began = scene.world.timeline.now
+    assert scene.broken_by(5) == "time without owner"
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(61 + 5, abs=1)
+
+
+def test_an_owner_that_gives_up_for_nobody_is_found() -> None:
+    scene = Scene()
+    [virtual, _] = scene.world.topology.virtuals
+    ledger = scene.world.ledger
+    key = virtual.params("lb1").key
+    ledger.statuses["lb1", key] = replace(ledger.statuses["lb1", key], state=RouterState.BACKUP)
+    scene.world.nodes["lb1"].remove_addresses()
+    assert scene.broken_by(1) == "kept until taken"
+
+
+def test_neighbours_that_look_in_the_wrong_place_are_found() -> None:
+    scene = Scene()
+    scene.fault(Stopped("lb1"), lasts=5)
+    scene.run(2.12)  # the announcements have ended
+    assert scene.owners()["vip/ipv4"] == ("lb2",)
+    scene.world.neighbours["front"].hear(Announcement("lb1", VIP.ip))
+    assert scene.broken_by(3) == "neighbours follow"
+
+
+def test_a_vip_that_moves_though_nothing_could_move_it_is_found() -> None:
+    scene = Scene(forwarding_untouched=True)
+    scene.fault(Frozen("lb1"), lasts=5)
+    assert scene.broken_by(5) == "nothing moves"
+
+
+def test_a_server_that_dies_and_stays_in_the_tables_is_found() -> None:
+    scene = Scene("two-nodes")
+    node = scene.world.nodes["lb1"]
+    table = node.kernel.table
+    scene.fault(ServerFault("web1", Condition.DEAD), lasts=100)
+    scene.run(0.1)
+    broken = ""
+    for _ in range(50):
+        node.kernel.table = table
+        broken = broken or scene.broken_by(0.5)
+    assert broken == "tables true"
+
+
+def test_a_well_server_taken_out_is_found_at_once() -> None:
+    scene = Scene("two-nodes")
+    scene.run(60)
+    node = scene.world.nodes["lb1"]
+    node.kernel.table = Desired()
+    with pytest.raises(InvariantBroken, match="tables kept: lb1 took web1 out"):
+        scene.world.ledger.table_changed("lb1")
+
+
+def test_a_verdict_without_enough_results_is_found() -> None:
+    scene = Scene("two-nodes")
+    check = scene.world.topology.plan("lb1").checks[0].id
+    finding = Finding(Outcome.TIMED_OUT, "no answer", scene.world.topology.plan("lb1").checks[0].schedule.timeout)
+    with pytest.raises(InvariantBroken, match="verdicts earned"):
+        scene.world.ledger.judged("lb1", VerdictChanged(check, Health.DOWN, finding, Instant(0)))
+
+
+def test_a_verdict_on_a_check_that_nobody_ran_is_found() -> None:
+    scene = Scene("two-nodes")
+    check = CheckId(IPv4Address("192.0.2.99"), TcpParams(80))
+    finding = Finding(Outcome.PASSED, "connected", scene.world.topology.plan("lb1").checks[0].schedule.timeout)
+    with pytest.raises(InvariantBroken, match="without a probe"):
+        scene.world.ledger.judged("lb1", VerdictChanged(check, Health.UP, finding, Instant(0)))
+
+
+def test_a_stopped_node_that_keeps_an_address_is_found() -> None:
+    scene = Scene()
+    scene.fault(Stopped("lb2"), lasts=5)
+    scene.run(0.5)
+    scene.world.nodes["lb2"].kernel.claim("eth0", VIP)
+    assert scene.broken_by(1) == "stop releases"
+
+
+def test_an_input_with_too_many_effects_is_found() -> None:
+    scene = Scene()
+    with pytest.raises(InvariantBroken, match="no storm"):
+        scene.world.ledger.handled("lb1/speaker", 0, "input", ["effect"] * 10_000)
+
+
+def test_a_world_in_which_too_much_happens_is_found() -> None:
+    scene = Scene()
+    for _ in range(2 * BURST):
+        scene.world.timeline.after(1, lambda: None)
+    assert scene.broken_by(1) == "no storm"
+
+
+def event(number: int, because: EventId | None = None) -> Event:
+    return Event(EventId("lb1/test", number), Instant(0), EventBody(), because)
+
+
+def test_a_cause_that_never_was_is_found() -> None:
+    scene = Scene()
+    scene.world.ledger.published("lb1", event(1))
+    scene.world.ledger.published("lb1", event(2, EventId("lb1/test", 1)))
+    with pytest.raises(InvariantBroken, match="names lb1/test:9 as its cause"):
+        scene.world.ledger.published("lb1", event(3, EventId("lb1/test", 9)))
+
+
+def test_a_gap_in_the_numbers_and_a_number_given_twice_are_found() -> None:
+    scene = Scene()
+    scene.world.ledger.published("lb1", event(1))
+    scene.world.ledger.published("lb1", event(1))
+    with pytest.raises(InvariantBroken, match="names two events"):
+        scene.world.ledger.published("lb1", event(1, EventId("lb1/test", 1)))
+    with pytest.raises(InvariantBroken, match="follows number 1"):
+        scene.world.ledger.published("lb1", event(3))

@@ -1,0 +1,326 @@
+"""What the simulated world does, and what the shipped engines do in it: one fault at a time, with exact outcomes."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from tests.simulation.scene import Scene
+from yaoki.lb.service import Desired
+from yaoki.pool.member import AdminState
+from yaoki.sim.faults import (
+    AddressRemoved,
+    Admitted,
+    Alteration,
+    Between,
+    Blackhole,
+    CarrierLost,
+    ClockStepped,
+    Drained,
+    Frozen,
+    HostilePackets,
+    Killed,
+    LinkBroken,
+    LinkStalled,
+    Part,
+    Partition,
+    Paused,
+    PlaneRefuses,
+    PowerLost,
+    Reconfigured,
+    Reloaded,
+    RoughNetwork,
+    ServerFault,
+    Slowed,
+    Stopped,
+)
+from yaoki.sim.network import Conditions
+from yaoki.sim.servers import Condition
+
+BOTH_LB1 = {"vip/ipv4": ("lb1",), "vip/ipv6": ("lb1",)}
+BOTH_LB2 = {"vip/ipv4": ("lb2",), "vip/ipv6": ("lb2",)}
+TWO = {"vip/ipv4": ("lb1", "lb2"), "vip/ipv6": ("lb1", "lb2")}
+NOBODY: dict[str, tuple[str, ...]] = {"vip/ipv4": (), "vip/ipv6": ()}
+
+
+def eligible(scene: Scene, node: str) -> list[tuple[str, ...]]:
+    """The servers that take new flows, for each service in the tables of a node."""
+    table: Desired = scene.world.nodes[node].kernel.table
+    return [tuple(server.name for server in service.eligible) for service in table.services]
+
+
+def test_the_highest_priority_owns_both_families_at_the_start() -> None:
+    assert Scene().owners() == BOTH_LB1
+
+
+def test_power_off_moves_the_vip_and_power_on_brings_it_back() -> None:
+    scene = Scene()
+    scene.fault(PowerLost("lb1"), lasts=2)
+    scene.run(0.01)
+    assert scene.owners() == NOBODY
+    scene.run(0.4)
+    assert scene.owners() == BOTH_LB2
+    scene.run(2)
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+
+
+def test_a_stop_in_good_order_costs_a_skew_only() -> None:
+    scene = Scene()
+    scene.fault(Stopped("lb1"), lasts=3)
+    scene.run(0.05)
+    assert scene.owners() == NOBODY
+    scene.run(0.05)
+    assert scene.owners() == BOTH_LB2
+    assert not scene.world.nodes["lb1"].kernel.holds(
+        "eth0", scene.world.topology.virtuals[0].params("lb1").addresses[0]
+    )
+
+
+def test_a_killed_speaker_leaves_its_addresses_until_it_is_started_again() -> None:
+    scene = Scene()
+    scene.fault(Killed("lb1", Part.SPEAKER), lasts=3)
+    scene.run(1)
+    assert scene.owners() == TWO
+    scene.run(3)
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+
+
+@pytest.mark.parametrize("part", [Part.MAIN, Part.WORKER])
+def test_killing_the_main_process_or_the_worker_moves_nothing(part: Part) -> None:
+    scene = Scene(forwarding_untouched=True)
+    changes = scene.world.ledger.owner_changes
+    scene.fault(Killed("lb1", part), lasts=3)
+    scene.run(4)
+    scene.settle()
+    assert scene.world.ledger.owner_changes == changes
+
+
+def test_a_stopped_owner_stays_owner_beside_the_new_one_until_it_runs_again() -> None:
+    scene = Scene()
+    scene.fault(Paused("lb1", Part.ALL), lasts=3)
+    scene.run(2)
+    assert scene.owners() == TWO
+    scene.run(1)
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+
+
+def test_a_backup_stopped_for_long_does_not_take_over_when_it_wakes() -> None:
+    scene = Scene()
+    changes = scene.world.ledger.owner_changes
+    scene.fault(Paused("lb2", Part.SPEAKER), lasts=60)
+    scene.run(61)
+    assert scene.world.ledger.owner_changes == changes
+
+
+@pytest.mark.parametrize("step_us", [-3_600_000_000, -5_000, 5_000, 3_600_000_000])
+def test_a_step_of_the_wall_clock_moves_nothing_even_while_packets_wait(step_us: int) -> None:
+    scene = Scene()
+    changes = scene.world.ledger.owner_changes
+    scene.fault(Paused("lb2", Part.SPEAKER), lasts=0.25)
+    scene.fault(ClockStepped("lb2", step_us), at=0.1)
+    scene.run(2)
+    assert scene.world.ledger.owner_changes == changes
+
+
+def test_a_frozen_machine_answers_nobody_and_goes_on_as_if_nothing_had_been() -> None:
+    scene = Scene()
+    clock = scene.world.nodes["lb1"].clock
+    scene.fault(Frozen("lb1"), lasts=2)
+    scene.run(1)
+    shown = clock.monotonic(scene.world.timeline.now)
+    assert scene.owners() == BOTH_LB2
+    scene.run(0.9)
+    assert clock.monotonic(scene.world.timeline.now) == shown
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+
+
+def test_a_partition_makes_two_owners_and_healing_one_whom_the_neighbours_know() -> None:
+    scene = Scene()
+    scene.fault(Partition("front", ("lb1",), one_way=False), lasts=5)
+    scene.run(2)
+    assert scene.owners() == TWO
+    assert scene.world.neighbours["front"].believe(IPv4Address("192.0.2.50")) == "lb2"
+    scene.run(4)
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+    assert scene.world.neighbours["front"].believe(IPv4Address("192.0.2.50")) == "lb1"
+
+
+def test_one_way_silence_of_the_owner_makes_two_owners_only_while_it_lasts() -> None:
+    scene = Scene()
+    scene.fault(Partition("front", ("lb1",), one_way=True), lasts=3)
+    scene.run(2)
+    assert scene.owners() == TWO
+    scene.run(1)
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+
+
+def test_a_black_hole_keeps_carrier_and_the_other_takes_over() -> None:
+    scene = Scene()
+    scene.fault(Blackhole("front", "lb1"), lasts=3)
+    scene.run(1)
+    assert scene.owners() == TWO
+    assert scene.world.neighbours["front"].believe(IPv4Address("192.0.2.50")) == "lb2"
+    scene.run(2)
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+
+
+def test_lost_carrier_releases_at_once() -> None:
+    scene = Scene()
+    scene.fault(CarrierLost("lb1", "eth0"), lasts=4)
+    scene.run(0.01)
+    assert scene.owners() == NOBODY
+    scene.run(0.5)
+    assert scene.owners() == BOTH_LB2
+
+
+def test_a_rough_network_delays_and_doubles_and_loses() -> None:
+    scene = Scene()
+    conditions = Conditions(delay_us=(1_000, 40_000), loss=0.3, duplicate=0.5, ordered=False)
+    scene.fault(RoughNetwork("front", None, conditions), lasts=20)
+    scene.run(20)
+    counts = scene.world.networks["front"].counts
+    assert counts.lost > 50
+    assert counts.duplicated > 50
+    scene.settle()
+    assert scene.owners() == BOTH_LB1
+
+
+def test_hostile_packets_are_counted_and_change_nothing() -> None:
+    scene = Scene()
+    changes = scene.world.ledger.owner_changes
+    scene.fault(HostilePackets("front", 500), lasts=2)
+    scene.run(3)
+    assert scene.world.ledger.owner_changes == changes
+    assert any("PacketRejected" in line for line in scene.world.trace.last(2_000))
+
+
+def test_an_address_deleted_by_hand_is_put_back() -> None:
+    scene = Scene()
+    scene.fault(AddressRemoved("lb1"))
+    scene.run(0.01)
+    assert scene.owners() == BOTH_LB1
+
+
+def test_a_slow_owner_is_late_by_no_more_than_it_is_slow() -> None:
+    scene = Scene()
+    changes = scene.world.ledger.owner_changes
+    scene.fault(Slowed("lb1", Part.SPEAKER, 20_000), lasts=10)
+    scene.run(11)
+    assert scene.world.ledger.owner_changes == changes
+    assert scene.world.nodes["lb1"].speaker.process.lateness_us < 20_000
+
+
+def test_overlapping_faults_of_one_kind_end_when_the_last_has_ended() -> None:
+    scene = Scene()
+    scene.fault(Paused("lb1", Part.ALL), lasts=4)
+    scene.fault(Paused("lb1", Part.SPEAKER), at=1, lasts=1)
+    scene.fault(PowerLost("lb2"), lasts=3)
+    scene.fault(PowerLost("lb2"), at=1, lasts=4)
+    scene.run(3.5)
+    assert not scene.world.nodes["lb1"].speaking()
+    assert not scene.world.nodes["lb2"].powered
+    scene.run(2)
+    assert scene.world.nodes["lb1"].speaking()
+    assert scene.world.nodes["lb2"].powered
+
+
+def test_a_dead_server_leaves_the_tables_and_comes_back() -> None:
+    scene = Scene("two-nodes")
+    assert eligible(scene, "lb1") == [("web1", "web2")] * 2
+    scene.fault(ServerFault("web1", Condition.DEAD), lasts=30)
+    scene.run(20)
+    assert eligible(scene, "lb1") == [("web2",)] * 2
+    scene.run(11)
+    scene.settle()
+    assert eligible(scene, "lb2") == [("web1", "web2")] * 2
+
+
+def test_a_restart_of_the_main_process_does_not_bring_a_dead_server_back() -> None:
+    scene = Scene("two-nodes")
+    scene.run(30)
+    scene.fault(ServerFault("web1", Condition.DEAD), lasts=60)
+    scene.fault(Killed("lb1", Part.MAIN), at=30, lasts=1)
+    scene.run(59)
+    assert eligible(scene, "lb1") == [("web2",)] * 2
+
+
+@pytest.mark.parametrize("between", list(Between))
+def test_a_stalled_or_broken_link_is_made_good_afterwards(between: Between) -> None:
+    scene = Scene("two-nodes", forwarding_untouched=True)
+    scene.fault(LinkStalled("lb1", between), lasts=40)
+    scene.fault(LinkBroken("lb2", between), lasts=40)
+    scene.fault(ServerFault("web1", Condition.REFUSING), at=10, lasts=60)
+    scene.run(65)
+    assert eligible(scene, "lb1") == eligible(scene, "lb2") == [("web2",)] * 2
+
+
+def test_refused_tables_are_tried_again() -> None:
+    scene = Scene("two-nodes")
+    scene.fault(PlaneRefuses("lb1"), lasts=30)
+    scene.fault(ServerFault("web1", Condition.HUNG), lasts=60)
+    scene.run(29)
+    assert eligible(scene, "lb1") == [("web1", "web2")] * 2
+    scene.run(20)
+    assert eligible(scene, "lb1") == [("web2",)] * 2
+
+
+def test_a_drained_server_takes_no_new_flows_also_after_a_restart() -> None:
+    scene = Scene("two-nodes")
+    scene.fault(Drained("web2"), lasts=30)
+    scene.fault(Killed("lb1", Part.ALL), at=5, lasts=1)
+    scene.run(20)
+    assert eligible(scene, "lb1") == [("web1",)] * 2
+    assert scene.world.nodes["lb1"].main.decisions.admin("web2", "web") is AdminState.DRAIN
+    scene.run(12)
+    assert eligible(scene, "lb1") == [("web1", "web2")] * 2
+
+
+def test_an_altered_site_file_takes_effect_and_moves_nothing() -> None:
+    scene = Scene("two-nodes", forwarding_untouched=True)
+    scene.fault(Reconfigured("lb1", Alteration.WEIGHTS), lasts=10)
+    scene.fault(Reloaded("lb2"))
+    scene.run(5)
+    weights = [s.weight for service in scene.world.nodes["lb1"].kernel.table.services for s in service.servers]
+    assert weights == [500] * 4
+    scene.settle()
+    weights = [s.weight for service in scene.world.nodes["lb1"].kernel.table.services for s in service.servers]
+    assert weights == [1000] * 4
+
+
+def test_a_tracked_service_that_is_down_on_one_node_only_moves_the_vip() -> None:
+    scene = Scene("two-nodes")
+    scene.fault(ServerFault("web1", Condition.DEAD), lasts=120)
+    scene.fault(ServerFault("web2", Condition.DEAD), lasts=120)
+    scene.run(60)
+    # Both nodes see the service fail, so both priorities fall and the order stays.
+    assert scene.owners() == BOTH_LB1
+    assert eligible(scene, "lb1") == [()] * 2
+
+
+def test_manual_failback_waits_for_a_person() -> None:
+    scene = Scene("three-nodes")
+    scene.fault(PowerLost("lb2"), lasts=10)
+    scene.run(30)
+    assert scene.owners()["slow/ipv4"] == ("lb3",)
+    scene.fault(Admitted("lb2"))
+    scene.fault(PowerLost("lb3"), at=1, lasts=20)
+    scene.run(10)
+    assert scene.owners()["slow/ipv4"] == ("lb2",)
+
+
+def test_sticky_failback_keeps_the_owner() -> None:
+    scene = Scene("three-nodes")
+    [owner] = scene.owners()["outside/ipv4"]
+    scene.fault(PowerLost(owner), lasts=10)
+    scene.run(5)
+    [successor] = scene.owners()["outside/ipv4"]
+    assert successor != owner
+    scene.run(10)
+    scene.settle()
+    assert scene.owners()["outside/ipv4"] == (successor,)
