@@ -218,7 +218,9 @@ def test_rules_of_others_are_left_alone(nat: World) -> None:
 
 
 def sysctls(world: World) -> str:
-    return world.inside("lb", "sh", "-c", "sysctl -a 2>/dev/null | grep -E '^net.ipv[46].(conf|ip_forward)' | sort")
+    return world.inside(
+        "lb", "sh", "-c", "sysctl -a 2>/dev/null | grep -E '^net.ipv[46].(conf|ip_forward|neigh.*retrans)' | sort"
+    )
 
 
 def test_clean_up_leaves_nothing(nat: World) -> None:
@@ -226,6 +228,7 @@ def test_clean_up_leaves_nothing(nat: World) -> None:
     before = sysctls(nat)
     nat.balance(*rich())
     assert nat.agents["lb"].ask("read", path="/proc/sys/net/ipv4/ip_forward") == "1"
+    assert nat.agents["lb"].ask("read", path="/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms") == "100"
     nat.names(4, "tcp", times=3)
     nat.agents["lb"].ask("cleanup")
     assert nat.ruleset() == ""

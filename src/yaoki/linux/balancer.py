@@ -218,8 +218,12 @@ class NftablesBalancer:
         return _replace(after, service.key, objects)
 
     def _prepare(self, after: Inventory) -> None:
-        """The kernel's parameters without which translated packets would not be passed on, or past us."""
-        translated = [found.service for found in after.services.values() if not is_direct(found.service)]
+        """The kernel's parameters without which packets would wait, not be passed on, or be passed on past us."""
+        services = [found.service for found in after.services.values()]
+        for family in sorted({service.key.family for service in services}, key=lambda family: family.value):
+            near = {service.interface for service in services if service.key.family is family}
+            routing.ask_again_soon(self._sysctls, family, sorted(near))
+        translated = [service for service in services if not is_direct(service)]
         for family in sorted({service.key.family for service in translated}, key=lambda family: family.value):
             interfaces = {service.interface for service in translated if service.key.family is family}
             routing.enable(self._sysctls, family, sorted(interfaces))

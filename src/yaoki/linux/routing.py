@@ -1,4 +1,5 @@
-"""What a balancer that is its servers' gateway needs of the kernel: it forwards, and never tells them a shorter way.
+"""What a balancer needs of the kernel's routing: neighbours asked for again soon; and where it is its servers' gateway,
+that it forwards, and never tells them a shorter way.
 
 A redirect would send a server's replies past the balancer, where they would leave untranslated. Redirects of IPv6 know
 no parameter; the nat table drops them.
@@ -8,6 +9,22 @@ from collections.abc import Iterable
 
 from yaoki.core.address import Family
 from yaoki.linux.sysctl import SysctlKeeper
+
+ASK_AGAIN_MS = 100
+"""How long the kernel waits for a neighbour's answer before it asks again, instead of a second.
+
+An interface that loses its carrier forgets its neighbours. A request lost in that moment would leave a server out of
+reach for a second, and every check of it failing, long after the carrier is back.
+"""
+
+
+def ask_again_soon(sysctls: SysctlKeeper, family: Family, interfaces: Iterable[str]) -> None:
+    """Resolve the neighbours on these interfaces without long pauses; one that is not there is passed over. Raises
+    ActuatorError."""
+    for name in interfaces:
+        parameter = f"net/ipv{family.value}/neigh/{name}/retrans_time_ms"
+        if sysctls.has(parameter) and int(sysctls.read(parameter)) > ASK_AGAIN_MS:
+            sysctls.set(parameter, str(ASK_AGAIN_MS))
 
 
 def enable(sysctls: SysctlKeeper, family: Family, interfaces: Iterable[str]) -> None:

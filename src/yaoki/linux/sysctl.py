@@ -41,9 +41,13 @@ class SysctlKeeper:
     def restore(self) -> None:
         """Put back every original, the last changed first. Parameters of interfaces that are gone are passed over."""
         for name in reversed(list(self._originals)):
-            if (self._root / name).exists():
+            if self.has(name):
                 self._write(name, self._originals[name])
             del self._originals[name]
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a parameter; those of an interface come and go with it."""
+        return (self._root / name).exists()
 
     def read(self, name: str) -> str:
         """The present value. Raises ActuatorError for a parameter that does not exist."""
