@@ -134,7 +134,7 @@ def test_the_wait_counts_from_the_answer_of_the_read_not_from_its_question() -> 
     hands = Hands()
     hands.want()
     hands.sleep(timedelta(0))
-    hands.sleep(200 * MS)
+    hands.stall(LIMIT - US)
     hands.read(5, held(OTHER))
     hands.sleep(WAIT - US)
     assert hands.asked is None

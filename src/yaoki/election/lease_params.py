@@ -19,7 +19,7 @@ LONGEST_DURATION = timedelta(seconds=60)
 
 # Implementation: six renewals per duration, so that one lost and one refused by a store without a leader are survived.
 _RENEWALS_PER_DURATION = 6
-_USUAL_REQUEST_LIMIT = timedelta(milliseconds=300)
+_USUAL_REQUEST_LIMIT = timedelta(milliseconds=200)
 _REQUESTS_PER_DURATION = 5
 _FIRST_RETRIES_PER_DURATION = 64
 _RETRY_DOUBLINGS = 4

@@ -70,3 +70,68 @@ class StoreFailed:
 
 
 StoreResult = KeyRead | Swapped | NotSwapped | StoreFailed
+
+# --- which store ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one member of the store serves its clients. `host` is a name or an address."""
+
+    host: str
+    port: int
+    tls: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ValueError("an endpoint needs a host")
+        if not 1 <= self.port <= 65535:
+            raise ValueError(f"port {self.port} is outside 1..65535")
+
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """From "http://192.0.2.1:2379", "https://[2001:db8::1]:2379". Raises ValueError with the reason."""
+        scheme, separator, rest = text.partition("://")
+        if not separator or scheme not in ("http", "https"):
+            raise ValueError(f"{text!r} does not begin with http:// or https://")
+        host, colon, port = rest.rstrip("/").rpartition(":")
+        if not colon or not port.isdecimal():
+            raise ValueError(f"{text!r} does not end with a port, as in {scheme}://192.0.2.1:2379")
+        bracketed = host.startswith("[") and host.endswith("]")
+        if ":" in host and not bracketed:
+            raise ValueError(f"{text!r} needs brackets around its IPv6 address")
+        return cls(host[1:-1] if bracketed else host, int(port), tls=scheme == "https")
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdStore:
+    """An etcd cluster. Every key begins with `prefix`. The paths name PEM files: who signed the members' certificates,
+    and this node's own certificate and key; empty where the cluster asks for none."""
+
+    endpoints: tuple[Endpoint, ...]
+    prefix: str
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.endpoints:
+            raise ValueError("an etcd store needs at least one endpoint")
+        if len(set(self.endpoints)) != len(self.endpoints):
+            raise ValueError("an endpoint is named twice")
+        if not self.prefix:
+            raise ValueError("an etcd store needs a prefix, so that two sites do not share keys")
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("a certificate needs its key, and a key its certificate")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStore:
+    """The memory of this process: for a site of one node, where nobody else can claim anything."""
+
+
+StoreSpec = EtcdStore | LocalStore
