@@ -1,14 +1,17 @@
 """Links between processes, over real sockets."""
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from yaoki.core.framing import PING
 from yaoki.runtime import link
-from yaoki.runtime.link import LinkClient, LinkServer
+from yaoki.runtime.link import LinkClient
+from yaoki.runtime.polled_link import PolledLinkServer
 
 
 class End:
@@ -23,15 +26,31 @@ class End:
         self.ups += 1
 
 
+class LoopPoller:
+    """The event loop of the test as the poll loop of the listening side."""
+
+    def attach(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(fd, handler, select.EPOLLIN)
+        if events & select.EPOLLOUT:
+            loop.add_writer(fd, handler, select.EPOLLOUT)
+        else:
+            loop.remove_writer(fd)
+
+    def detach(self, fd: int) -> None:
+        asyncio.get_running_loop().remove_reader(fd)
+        asyncio.get_running_loop().remove_writer(fd)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.005)
 
 
-def ends(path: Path) -> tuple[End, LinkServer, End, LinkClient]:
+def ends(path: Path) -> tuple[End, PolledLinkServer, End, LinkClient]:
     s, c = End(), End()
-    server = LinkServer(path, on_message=s.messages.append, on_up=s.up, on_down=s.downs.append)
+    server = PolledLinkServer(path, LoopPoller(), on_message=s.messages.append, on_up=s.up, on_down=s.downs.append)
     client = LinkClient(path, on_message=c.messages.append, on_up=c.up, on_down=c.downs.append)
     return s, server, c, client
 
@@ -123,7 +142,7 @@ def test_only_the_own_account_may_connect(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("junk", [b"?", b"x{}"])
+@pytest.mark.parametrize("junk", [b"*", b"x{}", b"??"])
 def test_a_datagram_of_another_form_ends_the_connection(tmp_path: Path, junk: bytes) -> None:
     async def scene() -> None:
         s, server, _, _ = ends(tmp_path / "x.sock")
@@ -134,5 +153,36 @@ def test_a_datagram_of_another_form_ends_the_connection(tmp_path: Path, junk: by
             await until(lambda: len(s.downs) == 1)
         assert s.messages == []
         server.close()
+
+    asyncio.run(scene())
+
+
+def test_a_peer_that_stops_answering_is_told_and_told_again_when_it_answers(tmp_path: Path) -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        told = End()
+        silences: list[int] = []
+        client = LinkClient(
+            tmp_path / "x.sock",
+            on_message=told.messages.append,
+            on_up=told.up,
+            on_down=told.downs.append,
+            on_silence=silences.append,
+        )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(str(tmp_path / "x.sock"))
+            listener.listen()
+            client.connect()
+            peer, _ = listener.accept()
+            with peer:
+                peer.setblocking(False)
+                await until(lambda: len(silences) >= 2)
+                assert told.downs == [f"it has not answered {link.SILENT_AFTER} pings"]
+                assert silences[:2] == [link.SILENT_AFTER, link.SILENT_AFTER + 1]
+                assert await loop.sock_recv(peer, 100) == PING
+                peer.send(b"!")
+                await until(lambda: told.ups == 2)
+                assert client.unanswered <= 1
+                client.close()
 
     asyncio.run(scene())

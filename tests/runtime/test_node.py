@@ -218,6 +218,18 @@ def test_a_dead_speaker_is_started_again_and_takes_its_vip_up(scene: Scene) -> N
     assert "the speaker has ended (status -9)" in lb1.text()
 
 
+def test_a_hung_check_worker_turns_grey_and_is_started_anew(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    scene.net.kill(lb1.part("yaoki.runtime.check_worker"), signal.SIGSTOP)
+    eventually(lambda: "(stale)" in lb1.ask("status", check=False).stdout)
+    assert scene.served_by() == {"web1", "web2"}, "the last verdicts stand"
+    eventually(lambda: "is ended, to be started anew" in lb1.text())
+    eventually(lambda: lb1.ask("status", check=False).returncode == 0, what=lb1.text)
+    assert scene.served_by() == {"web1", "web2"}
+
+
 def test_at_start_a_bad_file_gives_way_to_the_last_good_one(scene: Scene) -> None:
     lb1 = scene.lb1
     lb1.start()

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from yaoki.core.event import EventBody
-from yaoki.node.brain_events import Part, PartDied
+from yaoki.node.brain_events import Part, PartDied, PartHung
 from yaoki.runtime.part_keeper import PartKeeper
 
 # A part in a few lines: listens, answers each message with its process id.
@@ -21,8 +23,8 @@ listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 listener.bind(path); listener.listen()
 while True:
     peer, _ = listener.accept()
-    while peer.recv(65536):
-        peer.send(b"." + str(os.getpid()).encode())
+    while (datagram := peer.recv(65536)):
+        peer.send(b"!" if datagram == b"?" else b"." + str(os.getpid()).encode())
 """
 
 
@@ -108,7 +110,7 @@ def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 def test_a_part_that_was_asked_to_end_is_given_time(tmp_path: Path) -> None:
     async def scene() -> None:
-        kept = Kept(tmp_path / "s", PROGRAM.replace("while peer.recv(65536):", "while peer.recv(65536) != b'.end':"))
+        kept = Kept(tmp_path / "s", PROGRAM.replace("recv(65536)):", "recv(65536)) != b'.end':"))
         kept.keeper.start()
         await until(lambda: kept.ups == 1)
         kept.keeper.send(b"end")
@@ -117,5 +119,25 @@ def test_a_part_that_was_asked_to_end_is_given_time(tmp_path: Path) -> None:
         assert kept.keeper.pid is not None
         await ended
         assert kept.keeper.pid is None
+
+    asyncio.run(scene())
+
+
+@pytest.mark.timeout(90)
+def test_a_part_that_lives_but_does_not_answer_is_ended_and_started_anew(tmp_path: Path) -> None:
+    async def scene() -> None:
+        kept = Kept(tmp_path / "s")
+        kept.keeper.start()
+        await until(lambda: kept.ups == 1 and kept.keeper.pid is not None)
+        hung = kept.keeper.pid
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+        async with asyncio.timeout(60):
+            while kept.ups < 2:
+                await asyncio.sleep(0.05)
+        assert [type(body) for body in kept.told] == [PartHung, PartDied]
+        assert kept.keeper.pid != hung
+        assert kept.downs[0] == "it has not answered 5 pings"
+        await kept.keeper.end(timedelta(seconds=5), asked=False)
 
     asyncio.run(scene())

@@ -128,7 +128,7 @@ def test_the_end_of_the_peer_is_noticed(side: Side, peer: socket.socket) -> None
 
 
 def test_a_datagram_that_is_no_frame_ends_the_connection(side: Side, peer: socket.socket) -> None:
-    peer.send(b"?")
+    peer.send(b"*")
     side.turn_until(lambda: len(side.downs) == 1)
 
 

@@ -4,6 +4,9 @@ The kernel takes at most about 200 kB in one datagram of a Unix socket; 20,000 c
 octet of each datagram says whether the message ends with it. Order and completeness are the socket's own promise, so
 nothing else is needed.
 
+Between the datagrams of messages either side may send PING, which the other's loop answers with PONG: a process that is
+stopped or stuck has a link that is up, but does not answer.
+
 Invariants: `join` of `split` gives the message back; a joiner holds at most MAX_MESSAGE octets.
 """
 
@@ -14,6 +17,8 @@ MAX_DATAGRAM = 65536
 MAX_MESSAGE = 64 * 1024 * 1024
 """Longest message; 200,000 checks fit."""
 
+PING = b"?"
+PONG = b"!"
 _LAST = b"."
 _MORE = b"+"
 

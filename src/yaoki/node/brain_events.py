@@ -104,6 +104,16 @@ class PartDied(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class PartHung(EventBody):
+    """Another process of this node lives, but has not answered for so long that it is ended, to be started anew."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    part: Part
+    silent_for: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class PartUnfit(EventBody):
     """Another process of this node speaks another version's language; it goes on with what it has."""
 

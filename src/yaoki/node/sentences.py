@@ -120,6 +120,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "the {part} has ended (status {status}) and is started again in {again_in}",
         "{part} が終了 (状態 {status})、{again_in} 後に再起動",
     ),
+    b.PartHung: (
+        "the {part} has not answered for {silent_for} and is ended, to be started anew",
+        "{part} が {silent_for} 応答しないため終了させ再起動する",
+    ),
     b.PartUnfit: (
         "the {part} speaks another version's language and goes on with what it has: {why}",
         "{part} は別バージョンのため現状のまま継続: {why}",

@@ -1,26 +1,31 @@
-"""Links between the processes of a node: whole messages over Unix SOCK_SEQPACKET sockets, reconnecting for ever.
+"""The connecting side of the links of a node: whole messages over Unix SOCK_SEQPACKET sockets, for ever again.
 
 A side that cannot send fast enough is disconnected rather than buffered without end: on reconnecting the sender repeats
 its whole wish or state, so nothing is lost but time (yaoki.node.messages).
+
+A peer that is connected but does not answer PING any more (stopped, stuck) is told, and told again when it answers.
 
 Invariants: at most MAX_QUEUED_OCTETS wait on one connection; messages arrive whole, in order, or the link goes down.
 """
 
 import asyncio
 import contextlib
-import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from yaoki.core.framing import MAX_DATAGRAM, BadFrame, Joiner, split
+from yaoki.core.framing import MAX_DATAGRAM, PING, PONG, BadFrame, Joiner, split
 
 MAX_QUEUED_OCTETS = 64 * 1024 * 1024
 """Octets waiting to be sent on one connection."""
 FIRST_RETRY_S = 0.02
 LONGEST_RETRY_S = 1.0
+PING_EVERY_S = 1.0
+SILENT_AFTER = 5
+"""Unanswered pings in a row after which the peer is taken for silent. Pings count our own waking time, so that a pause
+of the whole machine is nobody's fault."""
 _PEERCRED = struct.Struct("3i")
 _READS_AT_ONCE = 64
 """Datagrams read before other work gets its turn."""
@@ -30,12 +35,17 @@ class Connection:
     """One end of an established link. `on_message` gets each message, `on_close` once the reason for the end."""
 
     def __init__(
-        self, sock: socket.socket, on_message: Callable[[bytes], None], on_close: Callable[[str], None]
+        self,
+        sock: socket.socket,
+        on_message: Callable[[bytes], None],
+        on_close: Callable[[str], None],
+        on_pong: Callable[[], None],
     ) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._on_message = on_message
         self._on_close = on_close
+        self._on_pong = on_pong
         self._joiner = Joiner()
         self._waiting: deque[bytes] = deque()
         self._octets = 0
@@ -67,6 +77,11 @@ class Connection:
         elif not was_waiting:
             self._writable()
 
+    def ping(self) -> None:
+        """Ask for a sign of life; a peer whose socket is full gives none."""
+        with contextlib.suppress(OSError):
+            self._sock.send(PING)
+
     def close(self, why: str) -> None:
         """End the connection; no more messages are delivered."""
         if not self._open:
@@ -96,6 +111,9 @@ class Connection:
                 return
             try:
                 datagram = self._sock.recv(MAX_DATAGRAM)
+                if datagram == PONG:
+                    self._on_pong()
+                    continue
                 message = self._joiner.join(datagram) if datagram else None
             except (BlockingIOError, InterruptedError):
                 return
@@ -111,8 +129,9 @@ class Connection:
 class LinkClient:
     """The connecting side. Tries again, from FIRST_RETRY_S to LONGEST_RETRY_S apart, until closed.
 
-    `on_up` is called for each new connection (the place to repeat the whole wish), `on_down` with the reason when an
-    established one ends.
+    `on_up` is called for each new connection (the place to repeat the whole wish) and when a silent peer answers again,
+    `on_down` with the reason when an established one ends or its peer falls silent, and `on_silence` with the number of
+    unanswered pings for each one more.
     """
 
     def __init__(
@@ -122,15 +141,20 @@ class LinkClient:
         on_message: Callable[[bytes], None],
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
+        on_silence: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._on_message = on_message
         self._on_up = on_up
         self._on_down = on_down
+        self._on_silence = on_silence
         self._connection: Connection | None = None
         self._retry_s = FIRST_RETRY_S
         self._timer: asyncio.TimerHandle | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self.unanswered = 0
+        """Pings in a row that the peer has not answered."""
 
     @property
     def is_up(self) -> bool:
@@ -157,7 +181,9 @@ class LinkClient:
             self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
             return
         self._retry_s = FIRST_RETRY_S
-        self._connection = Connection(sock, self._on_message, self._lost)
+        self._connection = Connection(sock, self._on_message, self._lost, self._answered)
+        self.unanswered = 0
+        self._ping_timer = asyncio.get_running_loop().call_later(PING_EVERY_S, self._ping)
         self._on_up()
 
     def send(self, message: bytes) -> None:
@@ -173,71 +199,25 @@ class LinkClient:
         if self._connection is not None:
             self._connection.close("closed by this side")
 
+    def _ping(self) -> None:
+        assert self._connection is not None, "the timer ends with the connection"
+        self.unanswered += 1
+        self._ping_timer = asyncio.get_running_loop().call_later(PING_EVERY_S, self._ping)
+        self._connection.ping()
+        if self.unanswered == SILENT_AFTER + 1:
+            self._on_down(f"it has not answered {SILENT_AFTER} pings")
+        if self.unanswered > SILENT_AFTER:
+            self._on_silence(self.unanswered - 1)
+
+    def _answered(self) -> None:
+        silent, self.unanswered = self.unanswered > SILENT_AFTER, 0
+        if silent:
+            self._on_up()
+
     def _lost(self, why: str) -> None:
         self._connection = None
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
         if not self._closed:
             self._timer = asyncio.get_running_loop().call_later(FIRST_RETRY_S, self.connect)
             self._on_down(why)
-
-
-class LinkServer:
-    """The listening side, for one peer at a time: a new connection takes the place of the old one."""
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        on_message: Callable[[bytes], None],
-        on_up: Callable[[], None],
-        on_down: Callable[[str], None],
-    ) -> None:
-        self._path = path
-        self._on_message = on_message
-        self._on_up = on_up
-        self._on_down = on_down
-        self._connection: Connection | None = None
-        self._listener: socket.socket | None = None
-
-    def listen(self) -> None:
-        """Take the socket's path; what a dead process left there is replaced."""
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.setblocking(False)
-        previous = os.umask(0o177)
-        try:
-            self._listener.bind(str(self._path))
-        finally:
-            os.umask(previous)
-        self._listener.listen(4)
-        asyncio.get_running_loop().add_reader(self._listener, self._accept)
-
-    def send(self, message: bytes) -> None:
-        """Send to the connected peer, if there is one."""
-        if self._connection is not None:
-            self._connection.send(message)
-
-    def close(self) -> None:
-        """Stop listening and end the connection; the path is removed."""
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
-        if self._connection is not None:
-            self._connection.close("closed by this side")
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
-        if self._connection is not None:
-            self._connection.close("a newer peer has connected")
-        self._connection = Connection(sock, self._on_message, self._lost)
-        self._on_up()
-
-    def _lost(self, why: str) -> None:
-        self._connection = None
-        self._on_down(why)

@@ -13,11 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from yaoki.core.event import EventBody
-from yaoki.node.brain_events import Part, PartDied
-from yaoki.runtime.link import LinkClient
+from yaoki.node.brain_events import Part, PartDied, PartHung
+from yaoki.runtime.link import PING_EVERY_S, LinkClient
 
 FIRST_PAUSE = timedelta(milliseconds=50)
 LONGEST_PAUSE = timedelta(seconds=5)
+HUNG_AFTER = 15
+"""Unanswered pings in a row, one a second, after which a part is ended, to be started anew."""
 PROVEN_AFTER_S = 10.0
 """A part that has lived so long is started again without a pause."""
 
@@ -42,7 +44,9 @@ class PartKeeper:
         self._command = tuple(command)
         self._report = report
         self._on_up = on_up
-        self._link = LinkClient(path, on_message=on_message, on_up=self._reached, on_down=on_down)
+        self._link = LinkClient(
+            path, on_message=on_message, on_up=self._reached, on_down=on_down, on_silence=self._silent
+        )
         self._pid: int | None = None
         self._pidfd: int | None = None
         self._started_at = 0.0
@@ -117,6 +121,11 @@ class PartKeeper:
             self._started_at = asyncio.get_running_loop().time()
             self._watch(peer)
         self._on_up()
+
+    def _silent(self, unanswered: int) -> None:
+        if unanswered >= HUNG_AFTER and self._pid is not None and not self._closed:
+            self._report(PartHung(self._part, timedelta(seconds=unanswered * PING_EVERY_S)))
+            self.kill()
 
     def _watch(self, pid: int) -> None:
         self._unwatch()

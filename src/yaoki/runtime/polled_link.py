@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from yaoki.core.framing import MAX_DATAGRAM, BadFrame, Joiner, split
+from yaoki.core.framing import MAX_DATAGRAM, PING, PONG, BadFrame, Joiner, split
 
 MAX_QUEUED_OCTETS = 64 * 1024 * 1024
 _READS_AT_ONCE = 64
@@ -145,6 +145,9 @@ class PolledLinkServer:
                 return
             try:
                 datagram = peer.recv(MAX_DATAGRAM)
+                if datagram == PING:
+                    peer.send(PONG)
+                    continue
                 message = self._joiner.join(datagram) if datagram else None
             except (BlockingIOError, InterruptedError):
                 return
