@@ -49,6 +49,11 @@ class Square:
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    longest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
     """A field of every sort that messages use."""
 
@@ -171,3 +176,10 @@ def test_any_json_in_a_field_is_refused_or_valid_but_never_another_error(junk: o
     for field in plain:
         with suppress(Undecodable):
             assert isinstance(CODEC.value({**plain, field: junk}, Drawing), Drawing)
+
+
+def test_a_duration_beyond_all_clocks_is_refused() -> None:
+    codec = Codec()
+    text = codec.encode(Patience(timedelta(seconds=1))).replace(b"1000000", b"9" * 40)
+    with pytest.raises(Undecodable, match="OverflowError"):
+        codec.decode(text, Patience)

@@ -98,7 +98,7 @@ class Codec:
             raise Undecodable(f"{name!r} is none of {', '.join(by_name)}", data)
         try:
             return self._converter.structure(plain, class_)
-        except (CattrsError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (CattrsError, KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             raise Undecodable(f"{name}: {type(error).__name__}: {error}", data) from error
 
 
