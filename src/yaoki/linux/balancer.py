@@ -196,7 +196,7 @@ class NftablesBalancer:
         text = [line for table in TABLES for line in (f"add table {table}", f"delete table {table}")]
         self._inventory = None
         self._session.run("\n".join(text) + "\n", purpose="clean up")
-        self._flush(FlushFlows(service, service.servers) for service in services)
+        self._flush((FlushFlows(service, service.servers) for service in services), over=True)
         self._sysctls.restore()
 
     def _known(self) -> Inventory:
@@ -228,7 +228,7 @@ class NftablesBalancer:
             interfaces = {service.interface for service in translated if service.key.family is family}
             routing.enable(self._sysctls, family, sorted(interfaces))
 
-    def _flush(self, flushes: Iterable[FlushFlows]) -> None:
+    def _flush(self, flushes: Iterable[FlushFlows], *, over: bool = False) -> None:
         """What fails stays to be done with the next plan, unless the server has come back by then."""
         self._to_flush |= {
             (flush.service.key, server.address, server.port): None
@@ -245,7 +245,7 @@ class NftablesBalancer:
             if server.duty is not Duty.OUT
         }
         with closing(Conntrack()) as conntrack:
-            conntrack.delete([place for place in self._to_flush if place not in with_flows])
+            conntrack.delete([place for place in self._to_flush if place not in with_flows], over=over)
         self._to_flush.clear()
 
 

@@ -38,6 +38,8 @@ _TUPLE_ORIG, _TUPLE_REPLY, _PROTOINFO, _ID, _FILTER = 1, 2, 4, 12, 25
 _PROTOINFO_TCP, _PROTOINFO_TCP_STATE = 1, 1
 _TCP_ESTABLISHED = 3
 """States before it are those of a connection being opened, later ones of one being closed."""
+_TCP_TIME_WAIT = 7
+"""From this state on a connection is over; a SYN makes a new entry of it (tcp_conntracks, nf_conntrack_proto_tcp.c)."""
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _IP_SRC = {Family.IPV4: 1, Family.IPV6: 3}
 _IP_DST = {Family.IPV4: 2, Family.IPV6: 4}
@@ -81,14 +83,18 @@ class Conntrack:
     def close(self) -> None:
         self._socket.close()
 
-    def delete(self, servers: Collection[Placed]) -> int:
-        """Delete the flows that these servers have of these services; how many there were. Raises ActuatorError."""
+    def delete(self, servers: Collection[Placed], *, over: bool = False) -> int:
+        """Delete the flows that these servers have of these services; how many there were. Raises ActuatorError.
+
+        TCP connections that are over are left to their time-out unless `over`: most entries of a busy service are such,
+        and the next packet of their kind is scheduled anew in any case.
+        """
         wanted = frozenset(servers)
         deleted = 0
         for family in {service.family: None for service, _, _ in servers}:
             filter_ = _filter([placed for placed in wanted if placed[0].family is family])
             for _ in range(PASSES):
-                found = [flow for flow in self._dump(family, filter_) if flow.placed in wanted]
+                found = [flow for flow in self._dump(family, filter_, over=over) if flow.placed in wanted]
                 if not found:
                     break
                 self._delete(family, found)
@@ -123,15 +129,18 @@ class Conntrack:
         for kind, _, payload in self._receive():
             if kind == _ERROR and -struct.unpack_from("=i", payload)[0] != errno.ENOENT:
                 raise _error("look up a flow", payload)
-            flow = None if kind == _ERROR else _tracked(family, payload[4:])
+            flow = None if kind == _ERROR else _tracked(family, dict(attributes(payload[4:])))
             if flow is not None:
                 return flow.server, flow.port
         return None
 
-    def _dump(self, family: Family, body: bytes = b"") -> Iterator[Tracked]:
+    def _dump(self, family: Family, body: bytes = b"", *, over: bool = True) -> Iterator[Tracked]:
         self._send(_CT_GET, _REQUEST | _DUMP, family, body)
         for reply in self._replies():
-            flow = _tracked(family, reply[4:])
+            found = dict(attributes(reply[4:]))
+            if not over and _tcp_state(found.get(_PROTOINFO, b"")) >= _TCP_TIME_WAIT:
+                continue
+            flow = _tracked(family, found)
             if flow is not None:
                 yield flow
 
@@ -207,8 +216,7 @@ def _filter(servers: Collection[Placed]) -> bytes:
     )
 
 
-def _tracked(family: Family, body: bytes) -> Tracked | None:
-    found = dict(attributes(body))
+def _tracked(family: Family, found: Mapping[int, bytes]) -> Tracked | None:
     original, reply = found.get(_TUPLE_ORIG), found.get(_TUPLE_REPLY)
     if original is None or reply is None:
         return None
