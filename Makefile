@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN   := .venv/bin
 SEEDS ?= 200
 
-.PHONY: help setup demo check test sim bench docs clean
+.PHONY: help setup demo check test test-long sim bench docs clean
 
 help:       ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -22,7 +22,10 @@ check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 m
 	@$(BIN)/pytest -q -m "not netns and not peers and not lab"
 
 test: check ## check, then the tests in network namespaces with real peers and the lab
-	@$(BIN)/pytest -q -p no:randomly -m "netns or peers or lab"
+	@$(BIN)/pytest -q -p no:randomly -m "(netns or peers or lab) and not long"
+
+test-long: setup ## a negative control for every row of the rehearsal, and the exhaustive model of the lease
+	@$(BIN)/pytest -q -p no:randomly -m long
 
 sim: setup  ## the simulated world: make sim SEEDS=1000
 	@$(BIN)/yaoki sim --seeds $(SEEDS)

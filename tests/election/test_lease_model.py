@@ -35,6 +35,7 @@ def test_from_every_world_a_node_that_is_left_alone_takes_the_lease(slow_owner: 
 
 
 @pytest.mark.lab
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.req("Z-04")
 @pytest.mark.parametrize("rates", [SLOW_OWNER, FAST_OWNER])
