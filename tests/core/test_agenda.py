@@ -46,19 +46,41 @@ def test_superseded_entries_do_not_pile_up() -> None:
     assert len(agenda._heap) <= 2 * 3 + 64
 
 
+def test_a_deadline_put_off_many_times_keeps_one_entry() -> None:
+    agenda: Agenda[str] = Agenda()
+    for us in range(1, 1000):
+        agenda.set("router", at(us))
+    assert len(agenda._heap) == 1
+    assert agenda.next() == at(999)
+
+
+def test_keys_of_one_instant_come_out_in_the_order_of_setting_also_when_put_off() -> None:
+    agenda: Agenda[str] = Agenda()
+    agenda.set("put off last", at(1))
+    agenda.set("put off first", at(2))
+    agenda.set("set once", at(9))
+    agenda.set("put off first", at(9))
+    agenda.set("put off last", at(9))
+    assert list(agenda.due(Instant(9))) == ["set once", "put off first", "put off last"]
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.none() | st.integers(0, 20)), max_size=60), st.integers(0, 25))
 def test_it_agrees_with_a_plain_dictionary(steps: list[tuple[int, int | None]], now: int) -> None:
     agenda: Agenda[int] = Agenda()
     model: dict[int, int] = {}
-    for key, us in steps:
+    order: dict[int, int] = {}
+    for number, (key, us) in enumerate(steps):
         agenda.set(key, None if us is None else at(us))
         if us is None:
             model.pop(key, None)
+            order.pop(key, None)
         else:
+            if model.get(key) != us:
+                order[key] = number
             model[key] = us
         expected = min(model.values(), default=None)
         first = agenda.next()
         assert (None if first is None else first.at.us) == expected
     due = list(agenda.due(Instant(now)))
     assert sorted(due) == sorted(key for key, us in model.items() if us <= now)
-    assert [model[key] for key in due] == sorted(model[key] for key in due)
+    assert [(model[key], order[key]) for key in due] == sorted((model[key], order[key]) for key in due)

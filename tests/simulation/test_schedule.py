@@ -1,11 +1,14 @@
 """What a seed stands for: its mix, its faults, their times."""
 
+from typing import get_args
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.simulation.shapes import shape
 from yaoki.packet.malformed import Malformed
 from yaoki.sim.chance import Chance
+from yaoki.sim.faults import Fault
 from yaoki.sim.hostile import hostile_packet
 from yaoki.sim.schedule import MAX_FAULTS_IN_EPISODE, MIXES, SHORTEST_FAULT_US, Episode, episodes, mix_of
 from yaoki.sim.settling import settling_us
@@ -39,6 +42,11 @@ def test_episodes_follow_one_another_with_time_to_settle(seed: int) -> None:
         before = episode.settled_at
         numbers += [fault.number for fault in episode.faults]
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+def test_every_kind_of_fault_is_met_by_some_seed() -> None:
+    met = {type(fault.fault) for seed in range(len(MIXES)) for episode in schedule(seed) for fault in episode.faults}
+    assert met == set(get_args(Fault))
 
 
 def test_a_schedule_is_the_seeds_alone() -> None:

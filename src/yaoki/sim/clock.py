@@ -17,6 +17,9 @@ class NodeClock:
         self._rate = _MILLION + drift_ppm
         self._frozen = False
         self.wall_offset = 0
+        # Asked for again and again within one moment.
+        self._asked = -1
+        self._answered = Instant(0)
 
     def monotonic(self, world_us: int) -> int:
         """What the monotonic clock shows at a time of the world."""
@@ -26,9 +29,9 @@ class NodeClock:
 
     def instant(self, world_us: int) -> Instant:
         """The same as an Instant."""
-        if self._frozen:
-            return Instant(self._shown)
-        return Instant(self._shown + (world_us - self._base) * self._rate // _MILLION)
+        if world_us != self._asked:
+            self._asked, self._answered = world_us, Instant(self.monotonic(world_us))
+        return self._answered
 
     def world(self, shown: int) -> int:
         """The first time of the world at which the monotonic clock shows at least this much."""

@@ -119,7 +119,7 @@ class Ledger:
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
         self._keys: dict[tuple[Virtual, str], RouterKey] = {}
         self._dirty: dict[Virtual, None] = {}
-        self._record = trace.record
+        self._digested, self._keep = trace.digested, trace.keep
         self._listeners: list[Listener] = []
         self._probed: list[Callable[[str, CheckSpec, Finding], None]] = []
 
@@ -174,7 +174,10 @@ class Ledger:
     # --- what is seen, as surroundings.Witness
 
     def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
-        self._record(now, process, input_, effects)
+        if self._digested:
+            self.trace.record(now, process, input_, effects)
+        else:
+            self._keep((now, process, input_, effects))
         if len(effects) > MANY_EFFECTS:
             for listener in self._listeners:
                 listener.effects_wanted(process, len(effects))

@@ -13,11 +13,12 @@ from functools import partial
 
 from yaoki.core.error import LocalError
 from yaoki.sim.chance import Chance
-from yaoki.sim.timeline import MILLISECOND, Timeline
+from yaoki.sim.timeline import MILLISECOND, SECOND, Timeline
 
-MAX_QUEUED_MESSAGES = 100_000
+MAX_QUEUED_MESSAGES = 10_000
 DELAY_US = (30, 200)
-RETRY_US = 20 * MILLISECOND
+FIRST_RETRY_US = 20 * MILLISECOND
+LONGEST_RETRY_US = SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,13 @@ class Link:
         self._held: deque[tuple[End, object]] = deque()
         self._last_arrival = 0
         self._trying = False
+        self._retry_us = FIRST_RETRY_US
 
     def connect(self) -> None:
         """The client begins to try, and goes on trying until it is connected or dead."""
         if not self._trying and not self.is_up:
             self._trying = True
+            self._retry_us = FIRST_RETRY_US
             self._timeline.after(self._delay(), self._try)
 
     def send_to_server(self, message: object) -> None:
@@ -84,7 +87,7 @@ class Link:
         for end in (self._client, self._server):
             self._timeline.after(self._delay(), partial(self._tell_down, end, self._connection))
         self._trying = False
-        self._timeline.after(RETRY_US, self.connect)
+        self._timeline.after(FIRST_RETRY_US, self.connect)
         self._changed()
 
     @property
@@ -122,7 +125,8 @@ class Link:
             return
         if self._bars or not self._client.running() or not self._server.alive():
             self._trying = True
-            self._timeline.after(RETRY_US, self._try)
+            self._timeline.after(self._retry_us, self._try)
+            self._retry_us = min(2 * self._retry_us, LONGEST_RETRY_US)
             return
         self.is_up = True
         self._connection += 1

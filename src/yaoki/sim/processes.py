@@ -19,7 +19,7 @@ PARTS = (Part.MAIN, Part.SPEAKER, Part.WORKER)
 START_US = (150 * MILLISECOND, 400 * MILLISECOND)
 BOOT_US = (1 * SECOND, 4 * SECOND)
 # How often a main process looks after those it has to start.
-LOOK_US = 100 * MILLISECOND
+LOOK_US = 250 * MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)

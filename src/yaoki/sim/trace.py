@@ -33,6 +33,12 @@ class Trace:
     def __init__(self, *, digested: bool = False) -> None:
         self._records: deque[_Record] = deque(maxlen=RECORDS_KEPT)
         self._digest = blake2b(digest_size=16) if digested else None
+        self.keep = self._records.append
+        """As `record`, for what happens all the time; only where the trace is not digested."""
+
+    @property
+    def digested(self) -> bool:
+        return self._digest is not None
 
     def record(self, us: int, who: str, what: object, value: object = "") -> None:
         """Write one record: an input and its effects, or words and a value. Neither must change afterwards."""

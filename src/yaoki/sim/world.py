@@ -28,7 +28,7 @@ POWER_ON_US = 3 * SECOND
 
 
 # Of each class of messages so many go through the codec in each world; the rest are taken as they are, to save time.
-CODED_OF_EACH_CLASS = 100
+CODED_OF_EACH_CLASS = 20
 
 
 class World:

@@ -17,7 +17,7 @@ from yaoki.site.node_plan import ServerPlan, ServicePlan
 
 # Links, wake-ups and one apply that was under way already.
 SLACK_US = 2 * APPLY_US[1] + 50 * MILLISECOND
-LOOK_AGAIN_US = SECOND
+LOOK_AGAIN_US = 5 * SECOND
 
 
 class _Truth:

@@ -1,0 +1,111 @@
+"""The simulator finds what it is there to find: each patch of tests/mutations breaks a shipped engine in one place, and
+a world that the unpatched engines live through then breaks an invariant.
+
+A patch that does not apply any more has to be made anew: copy src, make the same mistake by hand, `diff -ru src copy`.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulation.shapes import SITES, shape
+from yaoki.sim.campaign import run_seed
+from yaoki.sim.timeline import SECOND
+
+ROOT = Path(__file__).parents[2]
+PATCHES = ROOT / "tests" / "mutations"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A patch by name; the site and seed of a world in which it shows, and the invariant that breaks there."""
+
+    patch: str
+    site: str
+    seed: int
+    invariant: str
+
+
+# How long a world of each site lives here: a few episodes of faults.
+SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400}
+
+MUTATIONS = (
+    Mutation("addresses-not-released", "two-nodes", 2, "held is active"),
+    Mutation("down-timer-not-restarted", "two-nodes", 15, "nothing moves"),
+    Mutation("drain-ignored", "two-nodes", 27, "tables true"),
+    Mutation("falls-counted-wrong", "two-nodes", 0, "verdicts earned"),
+    Mutation("held-addresses-forgotten", "fast", 37, "kept until taken"),
+    Mutation("kernel-not-adopted", "two-nodes", 60, "tables kept"),
+    Mutation("last-advertisement-forgotten", "fast", 35, "neighbours follow"),
+    Mutation("priorities-compared-in-reverse", "two-nodes", 2, "right owner"),
+    Mutation("priority-zero-ignored", "fast", 3, "time without owner"),
+)
+
+
+def simulate(source: Path, *words: str) -> dict[str, Any]:
+    """What `yaoki sim` of the sources in `source` says, as JSON."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "yaoki.cli", "-j", "sim", *words],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode in (0, 1), ran.stderr
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def world(mutation: Mutation) -> list[str]:
+    """The words that name the mutation's site and hours."""
+    words = ["--hours", str(SECONDS[mutation.site] / 3600)]
+    return words if mutation.site == "two-nodes" else [*words, "--site", str(SITES / f"{mutation.site}.yaml")]
+
+
+def patched(mutation: Mutation, target: Path) -> Path:
+    """A copy of src with the mutation."""
+    shutil.copytree(ROOT / "src", target / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    command = ["patch", "-p1", "--batch", "--fuzz=2", "-d", str(target), "-i", str(PATCHES / f"{mutation.patch}.patch")]
+    applied = subprocess.run(command, capture_output=True, text=True, check=False)
+    if applied.returncode != 0:
+        pytest.fail(f"tests/mutations/{mutation.patch}.patch does not apply any more; make it anew\n{applied.stdout}")
+    return target / "src"
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.patch)
+def test_a_mutated_engine_breaks_an_invariant(mutation: Mutation, tmp_path: Path) -> None:
+    found = simulate(patched(mutation, tmp_path), "--seed", str(mutation.seed), *world(mutation))
+    assert found.get("invariant") == mutation.invariant, found
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.patch)
+def test_the_shipped_engines_live_through_the_same_world(mutation: Mutation) -> None:
+    outcome = run_seed(shape(mutation.site), mutation.seed, until_us=SECONDS[mutation.site] * SECOND)
+    assert outcome.broken is None, outcome.broken
+
+
+def test_a_failing_campaign_finds_the_one_fault_and_the_command_that_replays_it(tmp_path: Path) -> None:
+    mutation = next(each for each in MUTATIONS if each.patch == "last-advertisement-forgotten")
+    source = patched(mutation, tmp_path)
+    found = simulate(source, "--first", str(mutation.seed), "--seeds", "1", *world(mutation))
+    [failed] = found["failed"]
+    assert failed["invariant"] == mutation.invariant
+    assert len(failed["faults"]) == 1
+    assert failed["trace"]
+    words = failed["replay"].removeprefix("yaoki sim ").split()
+    assert words[:3] == ["--seed", str(mutation.seed), "--faults"]
+    again = simulate(source, *words)
+    assert again["what"] == failed["what"]
+    assert again["at_s"] == failed["at_s"]
+
+
+def test_every_patch_is_tried() -> None:
+    assert {path.stem for path in PATCHES.glob("*.patch")} == {mutation.patch for mutation in MUTATIONS}
