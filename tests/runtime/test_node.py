@@ -216,6 +216,10 @@ def test_a_dead_speaker_is_started_again_and_takes_its_vip_up(scene: Scene) -> N
     eventually(lambda: "active" in lb1.ask("show", "vip").stdout and "stale" not in lb1.ask("show", "vip").stdout)
     assert scene.holds_vip()
     assert "the speaker has ended (status -9)" in lb1.text()
+    lb1.ask("upgrade", "--speaker")
+    eventually(lambda: "active" in lb1.ask("show", "vip").stdout and "stale" not in lb1.ask("show", "vip").stdout)
+    assert scene.holds_vip()
+    assert scene.served_by() == {"web1", "web2"}
 
 
 def test_a_hung_check_worker_turns_grey_and_is_started_anew(scene: Scene) -> None:

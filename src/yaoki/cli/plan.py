@@ -1,13 +1,15 @@
 """Show what a new site file would change, what users would feel of it, and whether it is safe.
 
 Without --from it is compared with what the node on this machine runs. Nothing is changed. Exit status 0: the change is
-safe (or there is none); 1: it is unsafe, or a file is refused.
+safe (or there is none); 1: it is unsafe, or a file is refused, or with --if something is left without an owner or a
+server.
 
 examples:
   yaoki plan new.yaml                                  against the running node
   yaoki plan                                           the node's own file, as it is now
   yaoki plan --from running.yaml new.yaml              two files, every node
   yaoki plan --from running.yaml new.yaml --node lb1   one node of them
+  yaoki plan site.yaml --if lb1 --if web2              who takes what when these fail together
 """
 
 import argparse
@@ -24,6 +26,7 @@ from yaoki.runtime.requests import Life, PlanAnswer
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff_sites
 from yaoki.site.examine import accept_site
+from yaoki.site.what_if import what_if
 
 _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
 
@@ -32,11 +35,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", type=Path, nargs="?", help="the new site file (default: the running node's own)")
     parser.add_argument("--from", dest="old", type=Path, help="the site file that it is compared with")
+    parser.add_argument(
+        "--if", dest="failed", action="append", default=[], metavar="MACHINE", help="show who takes what if it fails"
+    )
     add_node_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare two files, or a file with what runs."""
+    if args.failed:
+        return _what_if(args)
     if args.old is None:
         return _against_node(args)
     if args.file is None:
@@ -49,6 +57,28 @@ def run(args: argparse.Namespace) -> int:
         plans = {name: plans[name]}
     print_plans(plans, as_json=args.json)
     return int(any(plan.unsafe for plan in plans.values()))
+
+
+def _what_if(args: argparse.Namespace) -> int:
+    if args.file is None:
+        raise UsageError("--if needs the site file: yaoki plan FILE --if MACHINE")
+    site = accept_site(args.file).site
+    failed = [expand(name, [machine.name for machine in site.machines], what="machine") for name in args.failed]
+    outcome = what_if(site, failed)
+    lost = [vip.vip for vip in outcome.vips if vip.after is None]
+    lost += [service.service for service in outcome.services if service.growth is None]
+    if args.json:
+        print_json({"failed": failed, "lost": lost, "vips": outcome.vips, "services": outcome.services})
+        return int(bool(lost))
+    paint = Paint(sys.stdout)
+    for vip in outcome.vips:
+        print(f"VIP {vip.vip}: {vip.before or 'nobody'} -> {vip.after or paint.red('nobody')}")
+    for service in outcome.services:
+        shares = ", ".join(f"{s.host} {float(s.before):.0%} -> {float(s.after):.0%}" for s in service.shares)
+        growth = service.growth
+        load = paint.red("nobody serves") if growth is None else f"at most {float(growth):.2g} times the load"
+        print(f"service {service.service}: {shares}; {load}")
+    return int(bool(lost))
 
 
 def _against_node(args: argparse.Namespace) -> int:

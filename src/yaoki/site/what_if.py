@@ -1,0 +1,98 @@
+"""Who takes what when machines fail: the owner of each VIP and the share of each server, before and after.
+
+The same rules as the running site: the highest priority that is alive owns, a tie goes to the greater address (RFC 9568
+6.4.3), a service without servers lowers the priorities that track it, servers share by weight.
+
+Invariants: as long as one member of a VIP is alive it has exactly one owner, which is alive; shares of a service with a
+living server add up to one.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from fractions import Fraction
+
+from yaoki.core.address import Family
+from yaoki.site.model import Service, Site, Vip, VipMember
+
+
+@dataclass(frozen=True, slots=True)
+class VipOutcome:
+    """The node that owns a VIP, before and after; None: nobody."""
+
+    vip: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerShare:
+    """The share of a service's new flows that a server gets, 0..1."""
+
+    host: str
+    before: Fraction
+    after: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOutcome:
+    """How a service is shared. `growth` is how many times its load a server gets at worst; None: nobody serves."""
+
+    service: str
+    shares: tuple[ServerShare, ...]
+
+    @property
+    def growth(self) -> Fraction | None:
+        grown = [share.after / share.before for share in self.shares if share.after > 0 and share.before > 0]
+        return max(grown, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a failure leads to."""
+
+    vips: tuple[VipOutcome, ...]
+    services: tuple[ServiceOutcome, ...]
+
+
+def what_if(site: Site, failed: Collection[str]) -> Outcome:
+    """What happens when these machines (nodes or hosts) fail together."""
+    return Outcome(
+        tuple(VipOutcome(vip.name, owner(site, vip, ()), owner(site, vip, failed)) for vip in site.vips),
+        tuple(_service(service, failed) for service in site.services if service.enabled),
+    )
+
+
+def owner(site: Site, vip: Vip, failed: Collection[str]) -> str | None:
+    """The node that owns a VIP once all has settled; None if every member has failed."""
+    alive = [member for member in vip.members if member.node not in failed]
+    if not alive:
+        return None
+    return max(alive, key=lambda member: (_priority(site, vip, member, failed), _address(site, vip, member))).node
+
+
+def _priority(site: Site, vip: Vip, member: VipMember, failed: Collection[str]) -> int:
+    lost = sum(track.weight for track in vip.track if not _shares(site.service(track.service), failed))
+    return member.priority if lost == 0 or member.priority == 255 else min(254, max(1, member.priority + lost))
+
+
+def _address(site: Site, vip: Vip, member: VipMember) -> int:
+    interface = site.machine(member.node).on_network(vip.network)
+    family = Family.of(vip.addresses[0])
+    address = None if interface is None else interface.address(family)
+    return 0 if address is None else int(address)
+
+
+def _service(service: Service, failed: Collection[str]) -> ServiceOutcome:
+    before, after = _shares(service, ()), _shares(service, failed)
+    nothing = Fraction(0)
+    shares = [ServerShare(s.host, before.get(s.host, nothing), after.get(s.host, nothing)) for s in service.servers]
+    return ServiceOutcome(service.name, tuple(shares))
+
+
+def _shares(service: Service, failed: Collection[str]) -> dict[str, Fraction]:
+    weights: dict[str, int] = {}
+    for server in service.servers:
+        if server.host not in failed and server.weight > 0:
+            weights[server.host] = weights.get(server.host, 0) + server.weight
+    total = sum(weights.values())
+    return {host: Fraction(weight, total) for host, weight in weights.items()}
