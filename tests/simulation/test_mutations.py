@@ -93,7 +93,7 @@ def test_the_shipped_engines_live_through_the_same_world(mutation: Mutation) -> 
 
 
 def test_a_failing_campaign_finds_the_one_fault_and_the_command_that_replays_it(tmp_path: Path) -> None:
-    mutation = next(each for each in MUTATIONS if each.patch == "last-advertisement-forgotten")
+    mutation = Mutation("last-advertisement-forgotten", "fast", 20, "neighbours follow")
     source = patched(mutation, tmp_path)
     found = simulate(source, "--first", str(mutation.seed), "--seeds", "1", *world(mutation))
     [failed] = found["failed"]
