@@ -73,7 +73,7 @@ def test_json_is_that_of_the_contract() -> None:
 
 
 def test_a_missed_promise_is_named() -> None:
-    assert why(row(612.0)) == "web over ipv4 out for 612 ms, slo 500 ms; lb2 takes over"
+    assert why(row(612.0)) == "web from alice over ipv4 out for 612 ms, slo 500 ms; lb2 takes over"
     assert not row(612.0).ok
 
 

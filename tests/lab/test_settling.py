@@ -43,7 +43,7 @@ def test_a_lab_in_which_everything_answers_has_settled() -> None:
     ],
 )
 def test_a_probe_that_is_not_content_is_named(shown: Glimpse, missing: str) -> None:
-    assert unsettled(pair(), seen(shown), MACS) == f"web over ipv4: {missing}"
+    assert unsettled(pair(), seen(shown), MACS) == f"web from alice over ipv4: {missing}"
 
 
 @pytest.mark.parametrize(

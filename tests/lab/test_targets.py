@@ -49,6 +49,7 @@ def test_a_second_client_probes_less_often_and_pins_nothing(tmp_path: Path) -> N
     assert ("bob", "echo@web1") not in periods
     assert periods["alice", "web"] == 10_000
     assert periods["bob", "web"] == 50_000
+    assert not any(target.spreads for target in targets if target.client == "bob")
 
 
 def test_a_client_probes_only_the_families_that_it_has(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from yaoki.site.model import Vip
 
 RETRIES = 3
 SETTLE_LIMIT = timedelta(seconds=30)
-NEW_FLOWS_AFTER = timedelta(seconds=3)
+NEW_FLOWS_AFTER = timedelta(seconds=1.2)
 PREPARE_LIMIT = timedelta(seconds=10)
 BOOT_LIMIT = timedelta(seconds=15)
 """How long a node that has its power back may take to own its VIPs again."""
@@ -275,7 +275,7 @@ def _void(scenario: Scenario, records: Records, fault_us: int) -> str | None:
     early = [(r.target, lost) for r in records.probes if (lost := lost_before(r, fault_us))]
     if early and not (scenario.mends and isinstance(scenario.fault, Partition)):
         target, lost = early[0]
-        return f"{target.label} over ipv{target.family.value} lost {lost} before the fault"
+        return f"{target} lost {lost} before the fault"
     return None
 
 

@@ -102,9 +102,8 @@ def why(row: Row, language: int = ENGLISH) -> str:
         return row.void
     said = [reasons(row.expectation.why, language)]
     for figures in row.missed[:1]:
-        family = figures.target.family.value
         lasted = f"{figures.outage.outage_ms:g} ms" + ("" if figures.outage.recovered else "+")
-        said.insert(0, f"{figures.target.label} over ipv{family} out for {lasted}, slo {figures.allowed_ms:g} ms")
+        said.insert(0, f"{figures.target} out for {lasted}, slo {figures.allowed_ms:g} ms")
     for vip in row.vips:
         if not vip.kept:
             said.insert(0, f"{vip.vip} had two owners for {max(vip.two_owners_ms.values()):g} ms")

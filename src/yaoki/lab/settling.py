@@ -33,7 +33,7 @@ def unsettled(site: Site, seen: Seen, macs: dict[MacAddress, str], wanted: Wante
             return f"{question.address}: {missing}"
     for glimpse in seen.glimpses:
         if (missing := _of_probe(glimpse, wanted)) is not None:
-            return f"{glimpse.target.label} over ipv{glimpse.target.family.value}: {missing}"
+            return f"{glimpse.target}: {missing}"
     return None
 
 

@@ -69,6 +69,9 @@ class Target:
         what = self.service or f"{self.vip} {self.kind.value}"
         return f"{what}@{self.server}" if self.server else what
 
+    def __str__(self) -> str:
+        return f"{self.label} from {self.client} over ipv{self.family.value}"
+
 
 def clients(site: Site) -> tuple[Machine, ...]:
     """The machines that probe."""
@@ -136,7 +139,8 @@ def _paced(targets: list[Target]) -> tuple[Target, ...]:
         first.setdefault((target.vip, target.service), target.client)
     leading = [(t, t.client == first[t.vip, t.service]) for t in targets]
     targets = [
-        t if leads else replace(t, period_us=OTHERS_SLOWER * t.period_us)
+        # One that asks seldom, in step with another, may meet the same server for ever.
+        t if leads else replace(t, period_us=OTHERS_SLOWER * t.period_us, spreads=False)
         for t, leads in leading
         if leads or t.kind is not ProbeKind.PINNED
     ]
