@@ -92,20 +92,5 @@ def test_the_shipped_engines_live_through_the_same_world(mutation: Mutation) -> 
     assert outcome.broken is None, outcome.broken
 
 
-def test_a_failing_campaign_finds_the_one_fault_and_the_command_that_replays_it(tmp_path: Path) -> None:
-    mutation = Mutation("last-advertisement-forgotten", "fast", 20, "neighbours follow")
-    source = patched(mutation, tmp_path)
-    found = simulate(source, "--first", str(mutation.seed), "--seeds", "1", *world(mutation))
-    [failed] = found["failed"]
-    assert failed["invariant"] == mutation.invariant
-    assert len(failed["faults"]) == 1
-    assert failed["trace"]
-    words = failed["replay"].removeprefix("yaoki sim ").split()
-    assert words[:3] == ["--seed", str(mutation.seed), "--faults"]
-    again = simulate(source, *words)
-    assert again["what"] == failed["what"]
-    assert again["at_s"] == failed["at_s"]
-
-
 def test_every_patch_is_tried() -> None:
     assert {path.stem for path in PATCHES.glob("*.patch")} == {mutation.patch for mutation in MUTATIONS}
