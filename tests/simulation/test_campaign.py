@@ -25,4 +25,10 @@ def test_a_failure_that_does_not_come_again_stays_as_it_was() -> None:
     whole = run_seed(shape("fast"), 5, until_us=UNTIL_US)
     broken = Broken("one owner", "made up", whole.simulated_us, ())
     failed = Outcome(5, whole.mix, UNTIL_US, 0.0, 0, (), whole.begun, broken)
-    assert shrink(shape("fast"), failed) is failed
+    assert shrink(shape("fast"), failed, until_us=UNTIL_US) is failed
+
+
+def test_another_throw_of_the_dice_meets_the_same_faults() -> None:
+    first, second = (run_seed(shape("fast"), 5, until_us=UNTIL_US, throw=throw) for throw in (0, 1))
+    assert first.begun == second.begun
+    assert first.happened != second.happened

@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="worlds at a time (as many as there are processors)")
     parser.add_argument("--seed", type=int, metavar="S", help="this world only")
     parser.add_argument("--faults", metavar="N,N", help="with --seed: only these of its faults")
+    parser.add_argument("--throw", type=int, default=0, metavar="N", help="with --seed: another throw of its dice")
     parser.add_argument("--fail-fast", action="store_true", help="end with the first seed that fails, as it is")
     parser.add_argument("--trace", type=int, default=0, metavar="LINES", help="with --seed: print so many last records")
     parser.add_argument("--list", action="store_true", help="list invariants and mixes of faults, and run nothing")
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     until_us = int(args.hours * HOUR_US)
     if args.seed is not None:
         chosen = None if args.faults is None else _numbers(args.faults)
-        outcome = run_seed(shape, args.seed, until_us=until_us, chosen=chosen, traced=args.trace)
+        outcome = run_seed(shape, args.seed, until_us=until_us, chosen=chosen, throw=args.throw, traced=args.trace)
         return _report_one(outcome, args)
     return _campaign(shape, until_us, args)
 
@@ -133,7 +134,7 @@ def _campaign(shape: Topology, until_us: int, args: argparse.Namespace) -> int:
             break
         if outcome.broken is not None and len(totals.failed) <= MAX_FAILURES_SHRUNK:
             talk(f"seed {outcome.seed} failed; looking for fewer faults that fail it ...")
-            totals.failed[-1] = shrink(shape, outcome)
+            totals.failed[-1] = shrink(shape, outcome, until_us=until_us)
         if perf_counter() - told_at >= PROGRESS_EVERY_S:
             told_at = perf_counter()
             talk(f"{totals.seeds} of {args.seeds} seeds, {totals.hours:.0f} h, {totals.hours_per_minute:.0f} h/min")
@@ -220,7 +221,8 @@ def _print_failure(outcome: Outcome, args: argparse.Namespace, paint: Paint) -> 
 def _replay(outcome: Outcome, args: argparse.Namespace) -> str:
     site = "" if args.site is None else f" --site {args.site}"
     faults = "" if outcome.chosen is None else f" --faults {','.join(map(str, outcome.chosen))}"
-    return f"yaoki sim --seed {outcome.seed}{faults}{site} --hours {args.hours:g}"
+    throw = f" --throw {outcome.throw}" if outcome.throw else ""
+    return f"yaoki sim --seed {outcome.seed}{faults}{throw}{site} --hours {args.hours:g}"
 
 
 def _list(*, as_json: bool) -> int:

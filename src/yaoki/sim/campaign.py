@@ -25,8 +25,10 @@ from yaoki.sim.world import World
 
 HOUR_US = 3600 * SECOND
 TRACE_LINES = 120
-MAX_SHRINK_RUNS = 40
+MAX_SHRINK_RUNS = 60
 """A run is made again at most so often to find fewer faults that fail it."""
+THROWS = 4
+"""With fewer faults all that is left to chance falls otherwise, so several throws of the dice are tried."""
 QUIET_TIMES = 2
 """Episodes of faults begin this many settling times apart, on average."""
 
@@ -55,6 +57,7 @@ class Outcome:
     begun: tuple[Injection, ...]
     broken: Broken | None = None
     chosen: tuple[int, ...] | None = None
+    throw: int = 0
     digest: str = ""
     trace: tuple[str, ...] = ()
 
@@ -65,13 +68,14 @@ def run_seed(
     *,
     until_us: int,
     chosen: tuple[int, ...] | None = None,
+    throw: int = 0,
     digested: bool = False,
     traced: int = 0,
 ) -> Outcome:
     """One world from its beginning to `until_us`, or to what it breaks on. `traced` lines of its trace are kept."""
     mix, settle = mix_of(seed, topology), settling_us(topology)
     began = process_time()
-    world = World(topology, seed, forwarding_untouched=mix.forwarding_untouched, digested=digested)
+    world = World(topology, seed, throw=throw, forwarding_untouched=mix.forwarding_untouched, digested=digested)
     begun: list[Injection] = []
     broken: Broken | None = None
     with _without_collection():
@@ -100,6 +104,7 @@ def run_seed(
         tuple(fault for fault in begun if fault.begins <= world.timeline.now),
         broken,
         chosen,
+        throw,
         world.trace.digest(),
         tuple(world.trace.last(traced)) if traced else (),
     )
@@ -115,33 +120,43 @@ def run_seeds(topology: Topology, seeds: Sequence[int], *, until_us: int, jobs: 
         yield from pool.map(run, seeds)
 
 
-def shrink(topology: Topology, failed: Outcome) -> Outcome:
-    """The same failure with as few faults as can be found in MAX_SHRINK_RUNS runs: first the latest alone, then without
-    each in turn."""
-    best, runs = failed, 0
-    numbers = [fault.number for fault in failed.begun]
-    until_us = failed.simulated_us
+def shrink(topology: Topology, failed: Outcome, *, until_us: int) -> Outcome:
+    """The same failure of a run to `until_us` with as few faults as can be found in MAX_SHRINK_RUNS runs."""
+    return _Shrinking(topology, failed, until_us).best
 
-    def still_fails(chosen: Sequence[int]) -> Outcome | None:
-        nonlocal runs
-        runs += 1
-        outcome = run_seed(topology, failed.seed, until_us=until_us, chosen=tuple(chosen))
-        return outcome if _kind(outcome) == _kind(failed) else None
 
-    count = 1
-    while count < len(numbers) and runs < MAX_SHRINK_RUNS:
-        fewer = still_fails(numbers[-count:])
-        if fewer is not None:
-            best, numbers = fewer, numbers[-count:]
-            break
-        count *= 2
-    for number in tuple(numbers):
-        if runs >= MAX_SHRINK_RUNS or len(numbers) == 1:
-            break
-        fewer = still_fails([each for each in numbers if each != number])
-        if fewer is not None:
-            best, numbers = fewer, [each for each in numbers if each != number]
-    return best
+class _Shrinking:
+    """First the latest faults alone, twice as many each time; then without each in turn."""
+
+    def __init__(self, topology: Topology, failed: Outcome, until_us: int) -> None:
+        self.best = failed
+        self._topology = topology
+        self._until_us = until_us
+        self._runs = 0
+        count = 1
+        while count < len(failed.begun) and not self._still_fails(self._numbers[-count:]):
+            count *= 2
+        for number in self._numbers:
+            if len(self.best.begun) > 1:
+                self._still_fails([each for each in self._numbers if each != number])
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [fault.number for fault in self.best.begun]
+
+    def _still_fails(self, chosen: Sequence[int]) -> bool:
+        """Whether these faults fail the same way; then they are the best so far."""
+        for throw in range(THROWS):
+            if self._runs >= MAX_SHRINK_RUNS:
+                return False
+            self._runs += 1
+            outcome = run_seed(
+                self._topology, self.best.seed, until_us=self._until_us, chosen=tuple(chosen), throw=throw
+            )
+            if _kind(outcome) == _kind(self.best):
+                self.best = outcome
+                return True
+        return False
 
 
 def _kind(outcome: Outcome) -> str | None:

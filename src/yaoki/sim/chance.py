@@ -16,6 +16,7 @@ class Chance:
 
     def __init__(self, seed: int, name: str = "world") -> None:
         self.seed = seed
+        self.name = name
         self._random = Random(f"{name}/{seed}")  # noqa: S311 - it has to be predictable
         self.fraction = self._random.random
 

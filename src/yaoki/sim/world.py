@@ -32,24 +32,31 @@ CODED_OF_EACH_CLASS = 20
 
 
 class World:
-    """One world of one seed. `run` raises InvariantBroken, or whatever an engine raised."""
+    """One world of one seed. `run` raises InvariantBroken, or whatever an engine raised. Worlds of one seed and another
+    `throw` of the dice differ in everything that is left to chance but the faults."""
 
     def __init__(
-        self, topology: Topology, seed: int, *, forwarding_untouched: bool = False, digested: bool = False
+        self,
+        topology: Topology,
+        seed: int,
+        *,
+        throw: int = 0,
+        forwarding_untouched: bool = False,
+        digested: bool = False,
     ) -> None:
         self.topology = topology
         self.trace = Trace(digested=digested)
         self.ledger = Ledger(self.trace, forwarding_untouched=forwarding_untouched)
         self.timeline = Timeline(self.ledger.burst)
         self.servers = Servers(topology.servers)
-        chance = Chance(seed, "world")
+        chance = Chance(seed, f"world {throw}" if throw else "world")
         self._carrier = _Carrier()
         self.networks: dict[str, Network[Frame]] = {}
         self.neighbours: dict[str, Neighbours] = {}
         for network, _ in topology.networks:
-            self.networks[network] = Network(network, self.timeline, chance.stream(f"network {network}"))
+            self.networks[network] = Network(network, self.timeline, chance.stream(f"{chance.name} network {network}"))
             self.neighbours[network] = Neighbours()
-        self.nodes = {name: self._node(name, chance.stream(f"node {name}")) for name in topology.nodes}
+        self.nodes = {name: self._node(name, chance.stream(f"{chance.name} node {name}")) for name in topology.nodes}
         for network, neighbours in self.neighbours.items():
             self.networks[network].plug(Port(NEIGHBOURS, NEIGHBOURS, partial(_hear, neighbours)))
         self.injector = Injector(self, chance.stream("injector"))
