@@ -222,7 +222,7 @@ def _replay(outcome: Outcome, args: argparse.Namespace) -> str:
     site = "" if args.site is None else f" --site {args.site}"
     faults = "" if outcome.chosen is None else f" --faults {','.join(map(str, outcome.chosen))}"
     throw = f" --throw {outcome.throw}" if outcome.throw else ""
-    return f"yaoki sim --seed {outcome.seed}{faults}{throw}{site} --hours {args.hours:g}"
+    return f"yaoki sim --seed {outcome.seed}{faults}{throw}{site} --hours {args.hours:.10g}"
 
 
 def _list(*, as_json: bool) -> int:
