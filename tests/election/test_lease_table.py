@@ -157,16 +157,19 @@ def test_every_state_with_every_input(state: str, input_: str) -> None:
     assert (name, " ".join(type(effect).__name__ for effect in effects) or "-") == OUTCOMES[state][input_]
 
 
+@pytest.mark.parametrize("late", [timedelta(0), D, 2 * D])
+@pytest.mark.parametrize("wished_for", [timedelta(days=1), D, R])
 @pytest.mark.parametrize("state", STATES)
-def test_no_state_asks_for_the_past_after_its_deadline_was_served(state: str) -> None:
+def test_no_state_asks_for_the_past_after_its_deadline_was_served(
+    state: str, wished_for: timedelta, late: timedelta
+) -> None:
     """A machine that did would keep its process busy for ever."""
-    memory, now = Memory(STATES[state], WISH, 4), NOW
+    memory, now = Memory(STATES[state], Wish(NOW + wished_for, timedelta(0), 1), 4), NOW
     for _ in range(50):
         wanted = deadline(PARAMS, ME, memory)
         if wanted is None:
             return
-        assert wanted.at >= now or now == NOW
-        now = max(now, wanted.at, key=lambda at: at.us)
+        now = max(now, wanted.at, key=lambda at: at.us) + late
         memory, _ = step(PARAMS, ME, memory, now, TimerFired())
         again = deadline(PARAMS, ME, memory)
         assert again is None or again.at > now
@@ -238,3 +241,5 @@ def test_any_history_keeps_the_machine_s_promises(
                 assert effect.epoch == granted.epoch
                 granted = None
         assert isinstance(lease.memory.phase, Holding) == (granted is not None)
+        again = lease.deadline()
+        assert again is None or again.at > now

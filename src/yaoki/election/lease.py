@@ -69,6 +69,7 @@ def step(
     turn.lose_what_has_expired()
     turn.take(input_)
     turn.give_up_late_request()
+    turn.let_wish_lapse()
     turn.act()
     return Memory(turn.phase, turn.wish, turn.requests), turn.effects
 
@@ -104,7 +105,7 @@ class _Turn:
         self._claimant = claimant
         self._now = now
 
-    # --- the four parts of a turn -------------------------------------------------------------------------------------
+    # --- the parts of a turn ------------------------------------------------------------------------------------------
 
     def lose_what_has_expired(self) -> None:
         """Before anything else: we may have slept, and what we are about to hear is older than the loss."""
@@ -135,6 +136,11 @@ class _Turn:
         request = _request_of(self.phase)
         if request is not None and self._now >= request.given_up_at:
             self._answered(StoreAnswered(request.number, StoreFailed("no answer in time")))
+
+    def let_wish_lapse(self) -> None:
+        """Nothing is done for a holder who repeats its wish no more. Nor is it taken to be silent: it never said so."""
+        if self.wish is not None and self._now >= self.wish.until:
+            self.wish = replace(self.wish, lapsed=True)
 
     def act(self) -> None:
         """Send what is due."""

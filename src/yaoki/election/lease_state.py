@@ -164,11 +164,12 @@ Phase = Unread | Watching | Confirming | Taking | Holding | Releasing
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The holder's last Want."""
+    """The holder's last Want. `lapsed` once it was found to have run out."""
 
     until: Instant
     patience: timedelta
     claim: int
+    lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ def challenge_at(params: LeaseParams, claimant: Claimant, phase: Watching, wish:
 
 def deadline(params: LeaseParams, claimant: Claimant, memory: Memory) -> Deadline | None:
     """When the machine must be called again. A wish that runs out needs no call: it only ends what would be done."""
-    phase, wish = memory.phase, memory.wish
+    phase = memory.phase
+    wish = None if memory.wish is None or memory.wish.lapsed else memory.wish
     match phase:
         case Unread():
             return _answer_or(phase.request, phase.retry_at, "first read")

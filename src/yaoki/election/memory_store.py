@@ -25,9 +25,9 @@ _EMPTY: Mapping[str, KeyState] = MappingProxyType({})
 class MemoryStore:
     """Keys with their revisions. `revision` is that of the last write of any key, as in etcd."""
 
-    def __init__(self, keys: Mapping[str, KeyState] = _EMPTY) -> None:
+    def __init__(self, keys: Mapping[str, KeyState] = _EMPTY, *, revision: int = ABSENT) -> None:
         self._keys = dict(keys)
-        self.revision = max((state.revision for state in keys.values()), default=ABSENT)
+        self.revision = max([revision, *(state.revision for state in keys.values())])
 
     def state(self, key: str) -> KeyState:
         """A key as it is now."""

@@ -1,24 +1,25 @@
-"""The store of a site of one node: the memory of this process."""
+"""The store of a site of one node: the memory of this process.
+
+Invariant: revisions, and so the epochs of leases, grow from process to process too, as long as the wall clock does not
+go back between them.
+"""
 
 import asyncio
-from collections.abc import Mapping
+import time
 from datetime import timedelta
-from types import MappingProxyType
 
 from yaoki.election.memory_store import MemoryStore
-from yaoki.election.store import KeyState, StoreRequest, Swapped
+from yaoki.election.store import StoreRequest, Swapped
 from yaoki.runtime.stores import OnAnswer, OnSeen
-
-_EMPTY: Mapping[str, KeyState] = MappingProxyType({})
 
 
 class InProcessDriver:
-    """Answers in the next turn of the event loop. `keys` is what the store holds at first."""
+    """Answers in the next turn of the event loop."""
 
-    def __init__(self, on_answer: OnAnswer, on_seen: OnSeen, keys: Mapping[str, KeyState] = _EMPTY) -> None:
+    def __init__(self, on_answer: OnAnswer, on_seen: OnSeen) -> None:
         self._on_answer = on_answer
         self._on_seen = on_seen
-        self._store = MemoryStore(keys)
+        self._store = MemoryStore(revision=time.time_ns() // 1_000_000)
         self._watched: tuple[str, ...] = ()
         self._closed = False
 
