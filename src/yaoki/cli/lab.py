@@ -48,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     down = actions.add_parser("down", help="end everything in it and remove it")
     down.add_argument("site", nargs="?", metavar="SITE", help="the site file, or the name of a site that is up")
     down.add_argument("--all", action="store_true", help="every lab")
+    down.add_argument("--force", action="store_true", help="even a lab in which a rehearsal is under way")
     shown = actions.add_parser("list", help="the labs that there are")
     for action in (up, down, shown):
         action.add_argument("-j", "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
@@ -130,6 +131,13 @@ def _exec(args: argparse.Namespace) -> int:
 def _down(args: argparse.Namespace, sites: tuple[str, ...]) -> int:
     removed = []
     for site in sites:
+        state = recall(site, base=BASE)
+        if state is not None and state.in_use and not args.force:
+            what = f"{site} is in a rehearsal, process {state.holder}; end that, or take the lab away with --force"
+            if not args.all:
+                raise UsageError(what)
+            talk(what)
+            continue
         file = Path(args.site) if args.site is not None else None
         also = plan_lab(load_site(file).site).all_namespaces if file is not None and file.is_file() else ()
         if remove_lab(site, also=also):

@@ -23,6 +23,7 @@ from yaoki.lab.lab import Lab
 from yaoki.lab.measure import last_owner, lost_before, outage, since, two_owners_ms
 from yaoki.lab.pace import ADVERTISEMENTS, observation
 from yaoki.lab.probes.control import control_targets
+from yaoki.lab.probes.process import ProbeLost
 from yaoki.lab.probes.targets import ProbeKind, Target, targets_of
 from yaoki.lab.probes.wire import now_us
 from yaoki.lab.row import (
@@ -106,7 +107,7 @@ class Rehearsal:
         self._macs = {port.mac: port.machine for name in lab.plan.namespaces for port in name.ports}
 
     def run(self, scenarios: Sequence[Scenario], watcher: Watcher) -> tuple[Row, ...]:
-        """One row per scenario, in order."""
+        """One row per scenario, in order. Raises ProbeLost if nothing can be measured any more."""
         rows = []
         for number, scenario in enumerate(scenarios, 1):
             expected = expectation(self._site, scenario, self._targets)
@@ -123,6 +124,8 @@ class Rehearsal:
     def _attempt(self, expected: Expectation) -> Row:
         try:
             return self._row(expected)
+        except ProbeLost:
+            raise
         except ActuatorError as error:
             self._mend_after(expected.scenario)
             return Row(expected, void=f"it could not be carried out: {error}")

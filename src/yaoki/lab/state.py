@@ -26,6 +26,11 @@ class LabState:
     holder_started: str = ""
 
     @property
+    def in_use(self) -> bool:
+        """Whether a rehearsal is under way in it."""
+        return self.holder is not None and not self.left_over
+
+    @property
     def left_over(self) -> bool:
         """Whether the rehearsal that made it has ended without removing it."""
         if self.holder is None:

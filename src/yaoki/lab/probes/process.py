@@ -16,6 +16,10 @@ _ANSWER_LIMIT_S = 10.0
 _END_LIMIT_S = 2.0
 
 
+class ProbeLost(ActuatorError):
+    """A probe has died or does not answer: nothing can be measured any more."""
+
+
 class ProbeProcess:
     """One of `datagram`, `request`, `observer`, running in a namespace."""
 
@@ -26,7 +30,7 @@ class ProbeProcess:
         self._buffer = b""
 
     def ask(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Send a command and wait for its answer. Raises ActuatorError if the probe has died or does not answer."""
+        """Send a command and wait for its answer. Raises ProbeLost if it has died or does not answer."""
         self.tell(command)
         return self.answer()
 
@@ -37,7 +41,7 @@ class ProbeProcess:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
-            raise ActuatorError(f"{self.kind} probe", f"has ended with status {self._process.wait()}") from error
+            raise ProbeLost(f"{self.kind} probe", f"has ended with status {self._process.wait()}") from error
 
     def answer(self) -> dict[str, Any]:
         """The answer to the command that was sent first of those unanswered."""
@@ -46,10 +50,10 @@ class ProbeProcess:
         while b"\n" not in self._buffer:
             readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             if not readable:
-                raise ActuatorError(f"{self.kind} probe", f"has not answered for {_ANSWER_LIMIT_S:g} s")
+                raise ProbeLost(f"{self.kind} probe", f"has not answered for {_ANSWER_LIMIT_S:g} s")
             data = self._process.stdout.read1(1 << 20)  # type: ignore[attr-defined] # IO[bytes] is a BufferedReader
             if not data:
-                raise ActuatorError(f"{self.kind} probe", f"has ended with status {self._process.wait()}")
+                raise ProbeLost(f"{self.kind} probe", f"has ended with status {self._process.wait()}")
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         found = json.loads(line)
