@@ -157,6 +157,13 @@ def test_a_well_server_taken_out_is_found_at_once() -> None:
         scene.world.ledger.table_changed("lb1")
 
 
+def test_a_node_that_takes_a_vip_without_tables_is_found() -> None:
+    scene = Scene("two-nodes")
+    scene.world.nodes["lb2"].kernel.table = Desired()
+    scene.fault(PowerLost("lb1"), lasts=30)
+    assert scene.broken_by(10) == "owner has tables"
+
+
 def test_a_verdict_without_enough_results_is_found() -> None:
     scene = Scene("two-nodes")
     check = scene.world.topology.plan("lb1").checks[0].id

@@ -30,6 +30,8 @@ from yaoki.site.load import load_site
 
 MAX_SEEDS = 1_000_000
 PROGRESS_EVERY_S = 5.0
+WIDEST_RECORD = 240
+"""Longer records are cut for people; -j prints them whole."""
 MAX_FAILURES_SHRUNK = 3
 """Failing seeds that are made smaller and printed in full; of the others only the command is."""
 
@@ -210,7 +212,7 @@ def _print_failure(outcome: Outcome, args: argparse.Namespace, paint: Paint) -> 
     assert broken is not None
     print(f"--- seed {outcome.seed} ({outcome.mix}), the last records:")
     for line in broken.trace[-(args.trace or len(broken.trace)) :]:
-        print(paint.faint(line))
+        print(paint.faint(line if len(line) <= WIDEST_RECORD else line[:WIDEST_RECORD] + " ..."))
     print("faults that were needed:" if outcome.chosen is not None else "faults so far:")
     for fault in outcome.begun:
         print(f"  {fault}")

@@ -5,6 +5,7 @@ It is the world's only witness: it writes the trace, notes each change, and tell
 Invariant: nothing here changes the world.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -27,6 +28,8 @@ from yaoki.vrrp.params import RouterKey
 
 # An input with more effects than this is told to the invariants.
 MANY_EFFECTS = 16
+# Times in which a node minded its checks.
+TIMES_REMEMBERED = 20
 
 
 class InvariantBroken(YaokiError):
@@ -115,6 +118,7 @@ class Ledger:
         self.owner_changes = 0
         self._fit_since: dict[tuple[Virtual, str], int] = {}
         self._minding_since: dict[str, int] = {}
+        self._minded: dict[str, deque[tuple[int, int]]] = {}
         self._left_at: dict[tuple[Virtual, str], int] = {}
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
         self._keys: dict[tuple[Virtual, str], RouterKey] = {}
@@ -157,6 +161,12 @@ class Ledger:
     def minding_since(self, node: str) -> int | None:
         """Since when the checks, decisions and tables of a node have worked; None: they do not."""
         return self._minding_since.get(node)
+
+    def minded_for(self, node: str, us: int, *, after: int) -> bool:
+        """Whether checks, decisions and tables of a node have worked for so long at a stretch since `after`."""
+        since = self._minding_since.get(node)
+        times = [*self._minded.get(node, ()), *([] if since is None else [(since, self.now)])]
+        return any(end - max(begin, after) >= us for begin, end in times)
 
     def left_at(self, virtual: Virtual, node: str) -> int | None:
         """When a member last sent priority 0."""
@@ -211,10 +221,11 @@ class Ledger:
         if here.speaker.process.machine is None:
             for key in [key for key in self.statuses if key[0] == node]:
                 del self.statuses[key]
-        if not here.minding():
-            self._minding_since.pop(node, None)
-        else:
+        if here.minding():
             self._minding_since.setdefault(node, self.now)
+        elif node in self._minding_since:
+            minded = self._minded.setdefault(node, deque(maxlen=TIMES_REMEMBERED))
+            minded.append((self._minding_since.pop(node), self.now))
         for interface in here.kernel.interfaces:
             self._touch(node, interface)
 

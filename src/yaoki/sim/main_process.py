@@ -51,6 +51,9 @@ ASK_AGAIN_US = SECOND
 class Outside(Protocol):
     """What the main process reaches beyond itself."""
 
+    @property
+    def power_cycles(self) -> int: ...
+
     def to_speaker(self, message: object, /) -> None: ...
 
     def to_worker(self, message: object, /) -> None: ...
@@ -61,7 +64,8 @@ class Outside(Protocol):
 
 
 class MainProcess:
-    """The main process of one node. `plan` is its site file compiled, `decisions` its journal on disk."""
+    """The main process of one node. `plan` is its site file compiled, `decisions` its journal on disk. `refused_in` is
+    the power cycle in which the kernel last refused a table."""
 
     def __init__(self, around: Surroundings, plan: NodePlan, outside: Outside) -> None:
         self.plan = plan
@@ -69,6 +73,7 @@ class MainProcess:
         self._site_plan = plan
         self.decisions = Decisions()
         self.plane_faults = 0
+        self.refused_in = -1
         self._around = around
         self._outside = outside
         self._incarnation = 0
@@ -142,6 +147,7 @@ class MainProcess:
 
     def _apply(self, desired: Desired) -> None:
         if self.plane_faults:
+            self.refused_in = self._outside.power_cycles
             self.process.give(ApplyFinished(error="the kernel refused the transaction"))
             return
         changes = () if desired == self._around.kernel.table else ("tables",)

@@ -86,7 +86,7 @@ class Node:
         self._servers = servers
         self._witness = witness
         self._topology = topology
-        self.power_cycles = 0
+        self._power_cycles = 0
         self.port_changed_at = 0
         self._power_faults = 0
         self._freezes = 0
@@ -128,6 +128,11 @@ class Node:
         """On, and not frozen."""
         return not self._power_faults and not self._freezes
 
+    @property
+    def power_cycles(self) -> int:
+        """How often the power has gone."""
+        return self._power_cycles
+
     def speaking(self) -> bool:
         """Whether the speaker runs, on time."""
         return self.powered and self.processes.running(Part.SPEAKER)
@@ -156,7 +161,7 @@ class Node:
     def lose_power(self) -> None:
         """Everything stops at once."""
         self._power_faults += 1
-        self.power_cycles += 1
+        self._power_cycles += 1
         self.processes.kill(Part.ALL)
         self.kernel.lose_power()
         self._set_ports()

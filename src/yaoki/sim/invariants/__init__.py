@@ -12,7 +12,7 @@ from yaoki.sim.invariants.ownership import (
     RightOwner,
     TwoOwnersBounded,
 )
-from yaoki.sim.invariants.tables import TablesKept, TablesTrue, VerdictsEarned
+from yaoki.sim.invariants.tables import OwnerHasTables, TablesKept, TablesTrue, VerdictsEarned
 
 INVARIANTS: tuple[type[Invariant], ...] = (
     OneOwner,
@@ -25,6 +25,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     NothingMoves,
     TablesTrue,
     TablesKept,
+    OwnerHasTables,
     VerdictsEarned,
     StopReleases,
     NoStorm,

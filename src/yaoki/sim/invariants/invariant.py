@@ -1,5 +1,7 @@
 """What an invariant is: a name, a sentence, and what it does with what it is told. It raises InvariantBroken."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, NoReturn
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
@@ -19,6 +21,7 @@ class Invariant:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._intentions: dict[Virtual, int] = {}
 
     def effects_wanted(self, process: str, count: int, /) -> None:
         """A machine wants more than ledger.MANY_EFFECTS things done at once."""
@@ -67,6 +70,15 @@ class Invariant:
 
     def settled(self) -> None:
         """Faults have ended long enough ago for everything to be as it ought to be."""
+
+    def look_again(self, virtual: Virtual, at: int, look: Callable[[], None]) -> None:
+        """Look at a virtual router at this time; an earlier intention to look at it is dropped."""
+        intention = self._intentions[virtual] = self._intentions.get(virtual, 0) + 1
+        self.ledger.timeline.at(at, partial(self._intended, virtual, intention, look))
+
+    def _intended(self, virtual: Virtual, intention: int, look: Callable[[], None]) -> None:
+        if self._intentions[virtual] == intention:
+            look()
 
     def broken(self, what: str) -> NoReturn:
         """Say how it was broken."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from itertools import pairwise
+from itertools import combinations
 
 from yaoki.node.messages import RouterState
 from yaoki.sim.invariants.invariant import Invariant
@@ -127,20 +127,17 @@ class OwnerlessBounded(Invariant):
         if self.ledger.holders[virtual]:
             return
         now, begun = self.ledger.now, self.ledger.holders_since[virtual]
+        limits: list[int] = []
         for node, _ in virtual.members:
             fit = self.ledger.fit_since(virtual, node)
             if fit is None:
                 continue
-            limit = max(begun, fit) + self._longest(virtual, node, begun)
-            if now >= limit:
+            limits.append(max(begun, fit) + self._longest(virtual, node, begun))
+            if now >= limits[-1]:
                 waited = (now - max(begun, fit)) / MILLISECOND
                 self.broken(f"nobody has answered for {virtual} for {waited:.1f} ms, and {node} could all the time")
-            self.ledger.timeline.at(limit, partial(self._consider_again, virtual, begun, fit, node))
-
-    def _consider_again(self, virtual: Virtual, begun: int, fit: int, node: str) -> None:
-        unchanged = begun == self.ledger.holders_since[virtual] and fit == self.ledger.fit_since(virtual, node)
-        if unchanged:
-            self._consider(virtual)
+        if limits:
+            self.look_again(virtual, min(limits), partial(self._consider, virtual))
 
     def _longest(self, virtual: Virtual, node: str, begun: int) -> int:
         params = virtual.params(node)
@@ -187,22 +184,16 @@ class TwoOwnersBounded(Invariant):
         self._consider(virtual)
 
     def _consider(self, virtual: Virtual) -> None:
-        holders = self.ledger.holders[virtual]
-        for first, second in pairwise(holders):
+        longest, limits = self._longest(virtual), list[int]()
+        for first, second in combinations(self.ledger.holders[virtual], 2):
             since = self._since(virtual, first, second)
-            if since is None:
-                # The network may become whole while nothing else changes.
-                self.ledger.timeline.after(self._longest(virtual), partial(self._consider_again, virtual, holders))
-                continue
-            limit = since + self._longest(virtual)
-            if self.ledger.now >= limit:
+            # The network may become whole while nothing else changes: then it is looked at again in time.
+            limits.append((self.ledger.now if since is None else since) + longest)
+            if since is not None and self.ledger.now >= limits[-1]:
                 lasted = (self.ledger.now - since) / MILLISECOND
                 self.broken(f"{first} and {second} have both answered for {virtual} for {lasted:.1f} ms")
-            self.ledger.timeline.at(limit, partial(self._consider_again, virtual, holders))
-
-    def _consider_again(self, virtual: Virtual, holders: tuple[str, ...]) -> None:
-        if self.ledger.holders[virtual] == holders:
-            self._consider(virtual)
+        if limits:
+            self.look_again(virtual, min(limits), partial(self._consider, virtual))
 
     def _since(self, virtual: Virtual, first: str, second: str) -> int | None:
         """Since when both have answered, been able to, and heard each other."""

@@ -12,12 +12,12 @@ from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.main_process import APPLY_US, ASK_AGAIN_US
 from yaoki.sim.node import NEIGHBOURS
-from yaoki.sim.timeline import MILLISECOND, SECOND
+from yaoki.sim.timeline import MILLISECOND
+from yaoki.sim.topology import Virtual
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
 # Links, wake-ups and one apply that was under way already.
 SLACK_US = 2 * APPLY_US[1] + 50 * MILLISECOND
-LOOK_AGAIN_US = 5 * SECOND
 
 
 class _Truth:
@@ -64,15 +64,11 @@ class _Truth:
 
     def minding_since(self, node: str, server: ServerPlan) -> int | None:
         """Since when the node has seen the server as it is: its processes work and its network is a plain LAN."""
-        minding, reached = self._ledger.minding_since(node), self._reached_since(node, server)
+        minding, reached = self._ledger.minding_since(node), self.reached_since(node, server)
         return None if minding is None or reached is None else max(minding, reached)
 
-    def reached_long(self, node: str, server: ServerPlan) -> bool:
-        """Whether nothing between node and server has made probes fail lately."""
-        since = self._reached_since(node, server)
-        return since is not None and self._ledger.now - since > self.detection(node, server) + SLACK_US
-
-    def _reached_since(self, node: str, server: ServerPlan) -> int | None:
+    def reached_since(self, node: str, server: ServerPlan) -> int | None:
+        """Since when nothing between node and server makes probes fail."""
         world = self._ledger.world
         attachment = world.topology.towards(node, server.address)
         network = world.networks[attachment.network]
@@ -148,21 +144,15 @@ class TablesKept(Invariant):
         super().__init__(ledger)
         self._truth = _Truth(ledger)
         self._served: dict[tuple[str, str, str], tuple[int, bool]] = {}
-        self._changed_at: dict[str, int] = {}
-        self._seen: dict[tuple[str, str], bool] = {}
-        for host in ledger.world.topology.hosts:
-            self.servers_changed(host)
+        self._changed_at: dict[tuple[str, str], int] = {}
 
     def servers_changed(self, host: str, /) -> None:
-        self._changed_at[host] = self.ledger.now
         for node in self.ledger.world.topology.nodes:
-            self._seen[node, host] = False
-            self._look(node, host, self.ledger.now)
+            self._changed_at[node, host] = self.ledger.now
 
     def decided(self, node: str, /) -> None:
-        for service in self.ledger.plan(node).services:
-            for server in service.servers:
-                self.servers_changed(server.name)
+        for host in self.ledger.world.topology.hosts:
+            self._changed_at[node, host] = self.ledger.now
 
     def table_changed(self, node: str, /) -> None:
         cycles = self.ledger.world.nodes[node].power_cycles
@@ -171,33 +161,61 @@ class TablesKept(Invariant):
                 key = node, str(service.key), server.name
                 serves, before = self._truth.serves(node, service, server), self._served.get(key)
                 self._served[key] = cycles, serves
-                if before == (cycles, not serves) and self._seen[node, server.name]:
+                if before == (cycles, not serves):
                     self._check(node, service, server, serves)
 
-    def _look(self, node: str, host: str, since: int) -> None:
-        """Whether the node has had the time to see the server as it is: what it knew before may still be under way."""
-        if self._changed_at[host] != since:
-            return
-        plan = self.ledger.plan(node)
-        servers = [server for service in plan.services for server in service.servers if server.name == host]
-        wait = max((self._truth.detection(node, server) for server in servers), default=0) + SLACK_US
-        minding = [self._truth.minding_since(node, server) for server in servers]
-        if all(start is not None and self.ledger.now - max(start, since) >= wait for start in minding):
-            self._seen[node, host] = True
-        else:
-            self.ledger.timeline.after(LOOK_AGAIN_US, partial(self._look, node, host, since))
-
     def _check(self, node: str, service: ServicePlan, server: ServerPlan, serves: bool) -> None:
-        well, wanted = self._truth.well(node, server), self._truth.wanted(node, service, server)
-        if not serves and well and wanted and self._truth.reached_long(node, server):
-            self.broken(f"{node} took {server.name} out of {service.name}, though it was well all the time")
-        if (
-            serves
-            and not (well and wanted)
-            and self._truth.somebody_well(node, service)
-            and not service.panic_threshold
-        ):
-            self.broken(f"{node} put {server.name} back into {service.name}, though nothing had changed")
+        ought = self._truth.well(node, server) and self._truth.wanted(node, service, server)
+        changed_at = self._changed_at.get((node, server.name), 0)
+        if serves and not ought:
+            desperate = service.panic_threshold or not self._truth.somebody_well(node, service)
+            if not desperate and self._seen(node, server, changed_at):
+                self.broken(f"{node} put {server.name} back into {service.name}, though nothing had changed")
+        elif ought and not serves:
+            reached_since = self._truth.reached_since(node, server)
+            if reached_since is not None and self._seen(node, server, max(changed_at, reached_since)):
+                self.broken(f"{node} took {server.name} out of {service.name}, though it was well all the time")
+
+    def _seen(self, node: str, server: ServerPlan, since: int) -> bool:
+        """Whether the node has had the time to see the server as it is: what it knew before may still be under way."""
+        return self.ledger.minded_for(node, self._truth.detection(node, server) + SLACK_US, after=since)
+
+
+class OwnerHasTables(Invariant):
+    """See `holds`."""
+
+    name = "owner has tables"
+    holds = "a node that takes a VIP has the tables of its services already, unless the kernel refused them"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._before: dict[Virtual, tuple[str, ...]] = {}
+        self._decided_at: dict[str, int] = {}
+
+    def decided(self, node: str, /) -> None:
+        self._decided_at[node] = self.ledger.now
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
+        self._before[virtual] = holders
+        for node in holders:
+            if node not in before and not self._excused(node):
+                self._check(virtual, node)
+
+    def _check(self, virtual: Virtual, node: str) -> None:
+        held = {service.key for service in self.ledger.world.nodes[node].kernel.table.services}
+        for service in self.ledger.plan(node).services:
+            wanted = service.vip == virtual.name and service.key.family is virtual.family and service.enabled
+            if wanted and service.key not in held:
+                self.broken(f"{node} took {virtual} and has no tables of {service.name}")
+
+    def _excused(self, node: str) -> bool:
+        """The kernel refused its tables since the power came, or its site file was altered just now."""
+        here, decided = self.ledger.world.nodes[node], self._decided_at.get(node)
+        if here.main.refused_in == here.power_cycles:
+            return True
+        minding = self.ledger.minding_since(node)
+        return decided is not None and (minding is None or self.ledger.now - max(minding, decided) < SLACK_US)
 
 
 @dataclass(slots=True, eq=False)
