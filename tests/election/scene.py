@@ -24,7 +24,7 @@ ME = Claimant("lb1", "boot-a")
 OTHER = Claimant("lb2", "boot-b")
 D = timedelta(milliseconds=1500)
 R = timedelta(milliseconds=250)
-LIMIT = timedelta(milliseconds=200)
+LIMIT = timedelta(milliseconds=150)
 WAIT = timedelta(microseconds=1_530_304)
 """D * 101 / 99, rounded up."""
 MS = timedelta(milliseconds=1)

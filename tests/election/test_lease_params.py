@@ -38,7 +38,14 @@ def test_a_fast_challenger_outwaits_a_slow_owner(duration_us: int) -> None:
 
 @pytest.mark.parametrize(
     ("duration_ms", "renew_us", "limit_us"),
-    [(1500, 250_000, 200_000), (2500, 416_666, 200_000), (500, 83_333, 100_000), (250, 41_666, 50_000)],
+    [
+        (60_000, 10_000_000, 200_000),
+        (2500, 416_666, 200_000),
+        (1500, 250_000, 150_000),
+        (500, 83_333, 50_000),
+        (250, 41_666, 50_000),
+        (100, 16_666, 20_000),
+    ],
 )
 def test_the_usual_pace(duration_ms: int, renew_us: int, limit_us: int) -> None:
     params = LeaseParams.usual("vip/web", duration_ms * MS)

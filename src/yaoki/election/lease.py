@@ -317,9 +317,8 @@ class _Turn:
                 assert_never(result)
 
     def _renew_later(self, phase: Holding) -> None:
-        failures = phase.failures + 1
-        pause = min(self._params.retry_after(failures), self._params.renew_every)
-        self.phase = replace(phase, renew_at=self._now + pause, request=None, failures=failures)
+        pause = self._params.retry_after(1)
+        self.phase = replace(phase, renew_at=self._now + pause, request=None, failures=phase.failures + 1)
 
     def _released(self, phase: Releasing, result: StoreResult) -> None:
         match result:

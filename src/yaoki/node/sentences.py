@@ -2,6 +2,7 @@
 
 from yaoki.checks import events as c
 from yaoki.core.event import EventBody
+from yaoki.election import events as e
 from yaoki.node import brain_events as b
 from yaoki.node import speaker_events as s
 from yaoki.vrrp import events as v
@@ -64,6 +65,32 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{source} runs VRID {vrid} on {interface}, which is not configured here",
         "{interface} で未設定の VRID {vrid} を {source} が使用",
     ),
+    # --- leases
+    e.LeaseTaken: (
+        "{key} is leased to this node, epoch {epoch} ({from_node})",
+        "{key} のリースを取得、エポック {epoch} ({from_node})",
+    ),
+    e.LeaseLost: (
+        "the lease of {key}, epoch {epoch}, is lost: {reason}",
+        "{key} のリースを喪失、エポック {epoch}: {reason}",
+    ),
+    e.LeaseReleased: (
+        "the lease of {key}, epoch {epoch}, is released; the next may take it at once",
+        "{key} のリースを解放、エポック {epoch}。次のノードは直ちに取得可能",
+    ),
+    e.ReleaseNotStored: (
+        "the lease of {key}, epoch {epoch}, is given up, but the store was not told; the next waits for its end: {why}",
+        "{key} のリースを放棄、エポック {epoch}。ストアへの通知に失敗、次のノードは期限切れまで待機: {why}",
+    ),
+    e.LeaseUnreadable: (
+        "what the store holds for {key} was not written by this version of Yaoki (revision {revision}): {why}",
+        "ストアの {key} の値を解釈できない (リビジョン {revision}): {why}",
+    ),
+    e.StoreLost: (
+        "the store of leases does not answer; leases held here run out unless it returns: {why}",
+        "リースのストアが応答しない。復帰しなければ保持中のリースは失効: {why}",
+    ),
+    e.StoreReturned: ("the store of leases answers again", "リースのストアが応答を再開"),
     # --- the speaker
     s.SpeakerStarted: ("the speaker runs (process {pid})", "スピーカーが動作中 (プロセス {pid})"),
     s.SpeakerEnded: (

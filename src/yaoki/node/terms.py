@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from yaoki.election.events import LossReason
 from yaoki.node.brain_events import Part
 from yaoki.pool.health import Turn
 from yaoki.pool.member import AdminState, Duty, Health
@@ -28,6 +29,12 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
     Part: {
         Part.SPEAKER: ("speaker", "スピーカー"),
         Part.CHECKS: ("check worker", "チェックワーカー"),
+    },
+    LossReason: {
+        LossReason.GIVEN_UP: ("given up", "放棄"),
+        LossReason.HOLDER_SILENT: ("its holder fell silent", "保持者が応答なし"),
+        LossReason.EXPIRED: ("no renewal reached the store in time", "期限内に更新できず"),
+        LossReason.TAKEN: ("the store says it is no longer ours", "ストア上で他者が保持"),
     },
     Turn: {
         Turn.PROVEN: ("first pass", "初回成功"),

@@ -1,0 +1,240 @@
+"""The lease keeper: one process that holds a node's leases in the store, and nothing else.
+
+    python -m yaoki.runtime.lease_keeper --node N --run-dir D
+
+It listens on D/lease.sock for the node process and on D/lease-holder.sock for the speaker. It goes on without the node
+process; without both, and with nothing held, it ends after ALONE_LIMIT. SIGTERM ends it when its leases are released,
+after END_LIMIT at the latest: a lease that is still held then runs out, which is safe, and takes a successor longer.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import gc
+import os
+import select
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.event import Emit, EventNumbering
+from yaoki.core.machine import TimerFired
+from yaoki.election.lease_record import Claimant
+from yaoki.election.store import KeyState, StoreRequest, StoreResult, StoreSpec
+from yaoki.node.lease_keeper import LeaseKeeper
+from yaoki.node.lease_messages import (
+    AskStore,
+    EndLeases,
+    HolderBack,
+    HolderOrder,
+    KeeperEffect,
+    KeeperInput,
+    KeeperOrder,
+    KeySeen,
+    LeaseOver,
+    LeaseStatus,
+    LeaseValid,
+    OpenStore,
+    RepeatLeaseStatus,
+    StoreSaid,
+    WatchKeys,
+)
+from yaoki.node.messages import Published
+from yaoki.node.speaker_events import OrderUnreadable
+from yaoki.runtime.driver import Driver, monotonic_now
+from yaoki.runtime.polled_link import PolledLinkServer
+from yaoki.runtime.stores import StoreDriver
+from yaoki.runtime.stores.opening import open_store
+
+SOCKET_NAME = "lease.sock"
+HOLDER_SOCKET_NAME = "lease-holder.sock"
+LOCK_NAME = "lease.lock"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+ALONE_LIMIT = timedelta(seconds=60)
+END_LIMIT = timedelta(seconds=5)
+MAX_KEPT_EVENTS = 1000
+"""Events kept for a node process that is away; the oldest give way."""
+EXIT_RUNS_ALREADY = 75
+"""sysexits.h, EX_TEMPFAIL."""
+
+
+class LeaseKeeperProcess:
+    """The process, from its first to its last turn."""
+
+    def __init__(self, node: str, run_dir: Path, boot: str) -> None:
+        # The process id keeps event ids of different lives apart.
+        self._machine = LeaseKeeper(f"{node}/lease.{os.getpid()}", Claimant(node, boot))
+        self._own_events = EventNumbering(f"{node}/lease.{os.getpid()}.process")
+        self._driver: Driver[KeeperInput, KeeperEffect] = Driver(self._machine, self._perform)
+        self._codec = Codec()
+        poller = AsyncioPoller()
+        self._main = PolledLinkServer(
+            run_dir / SOCKET_NAME,
+            poller,
+            on_message=lambda message: self._told(message, KeeperOrder),
+            on_up=self._reached,
+            on_down=lambda _: self._left(),
+        )
+        self._holder = PolledLinkServer(
+            run_dir / HOLDER_SOCKET_NAME,
+            poller,
+            on_message=lambda message: self._told(message, HolderOrder),
+            on_up=self._holder_reached,
+            on_down=lambda _: self._left(),
+        )
+        self._store: StoreDriver | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._alone: asyncio.TimerHandle | None = None
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until told to end or left alone."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        self._main.listen()
+        self._holder.listen()
+        self._left()
+        await self._over.wait()
+        self._driver.close()
+        self._main.close()
+        self._holder.close()
+        self._close_store()
+        await asyncio.gather(*self._closing)
+
+    def _give(self, input_: KeeperInput | TimerFired) -> None:
+        self._driver.give(input_)
+        if self._machine.ended:
+            self._over.set()
+
+    def _perform(self, effect: KeeperEffect) -> None:
+        match effect:
+            case LeaseValid() | LeaseOver():
+                self._holder.send(self._codec.encode(effect))
+            case AskStore():
+                assert self._store is not None, "leases come after their store"
+                self._store.ask(effect.request, effect.limit)
+            case WatchKeys():
+                assert self._store is not None, "leases come after their store"
+                self._store.watch(effect.keys, effect.silence)
+            case OpenStore():
+                self._open(effect.store)
+            case LeaseStatus() | Published():
+                self._report(effect)
+
+    # --- the store ----------------------------------------------------------------------------------------------------
+
+    def _open(self, spec: StoreSpec) -> None:
+        self._close_store()
+
+        def answered(request: StoreRequest, result: StoreResult) -> None:
+            if self._store is store:  # a store that was replaced is not heard any more
+                self._give(StoreSaid(request, result))
+
+        def seen(key: str, state: KeyState) -> None:
+            if self._store is store:
+                self._give(KeySeen(key, state))
+
+        store = self._store = open_store(spec, answered, seen)
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            task = asyncio.get_running_loop().create_task(self._store.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+            self._store = None
+
+    # --- the links ----------------------------------------------------------------------------------------------------
+
+    def _told(self, message: bytes, type_: object) -> None:
+        try:
+            order: KeeperOrder | HolderOrder = self._codec.decode(message, type_)
+        except Undecodable as error:
+            self._report(Published(self._own_events.event(monotonic_now(), Emit(OrderUnreadable(str(error))))))
+            return
+        self._give(order)
+
+    def _report(self, report: LeaseStatus | Published) -> None:
+        """Statuses are repeated on the next connection; events would be lost, so some are kept."""
+        if self._main.is_up:
+            self._main.send(self._codec.encode(report))
+        elif isinstance(report, Published):
+            self._kept.append(report)
+
+    def _reached(self) -> None:
+        self._stay()
+        while self._kept and self._main.is_up:
+            self._main.send(self._codec.encode(self._kept.popleft()))
+        self._give(RepeatLeaseStatus())
+
+    def _holder_reached(self) -> None:
+        self._stay()
+        self._give(HolderBack())
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _stay(self) -> None:
+        if self._alone is not None:
+            self._alone.cancel()
+            self._alone = None
+
+    def _left(self) -> None:
+        if not self._main.is_up and not self._holder.is_up and self._alone is None:
+            self._alone = asyncio.get_running_loop().call_later(ALONE_LIMIT.total_seconds(), self._end)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().call_later(END_LIMIT.total_seconds(), self._over.set)
+        self._give(EndLeases())
+
+
+class AsyncioPoller:
+    """asyncio's loop as yaoki.runtime.polled_link wants it."""
+
+    def attach(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        """Call `handler` with the events that `fd` is ready for."""
+        loop = asyncio.get_running_loop()
+        if events & select.EPOLLIN:
+            loop.add_reader(fd, handler, select.EPOLLIN)
+        else:
+            loop.remove_reader(fd)
+        if events & select.EPOLLOUT:
+            loop.add_writer(fd, handler, select.EPOLLOUT)
+        else:
+            loop.remove_writer(fd)
+
+    def detach(self, fd: int) -> None:
+        """Call it no more."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(fd)
+        loop.remove_writer(fd)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the process; its exit status."""
+    parser = argparse.ArgumentParser(prog="yaoki lease-keeper")
+    parser.add_argument("--node", required=True)
+    parser.add_argument("--run-dir", required=True, type=Path)
+    options = parser.parse_args(arguments)
+    lock = os.open(options.run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.stderr.write(f"yaoki lease keeper: one runs already in {options.run_dir}; stop it with `yaoki stop`\n")
+        return EXIT_RUNS_ALREADY
+    gc.freeze()
+    boot = BOOT_ID.read_text().strip()
+    asyncio.run(_run(options.node, options.run_dir, boot))
+    return 0
+
+
+async def _run(node: str, run_dir: Path, boot: str) -> None:
+    await LeaseKeeperProcess(node, run_dir, boot).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
