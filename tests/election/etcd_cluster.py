@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -23,9 +24,11 @@ PREFIX = "yaoki/test/"
 
 
 class EtcdCluster:
-    """Starts on entering, and waits for a leader. Members are numbered 0, 1, 2."""
+    """Starts on entering, and waits for a leader. Members are numbered 0, 1, 2. `certificates`, if given, holds ca.pem,
+    etcd.pem, etcd.key, node.pem and node.key: clients are then served by TLS only, and only with a certificate."""
 
-    def __init__(self, members: int = 3) -> None:
+    def __init__(self, members: int = 3, certificates: Path | None = None) -> None:
+        self._certificates = certificates
         shared = Path("/dev/shm")
         self._dir = Path(tempfile.mkdtemp(prefix="ykh-etcd-", dir=shared if shared.is_dir() else None))
         ports = _free_ports(2 * members)
@@ -49,7 +52,11 @@ class EtcdCluster:
 
     @property
     def spec(self) -> EtcdStore:
-        return EtcdStore(tuple(Endpoint("127.0.0.1", port) for port in self.client_ports), PREFIX)
+        at = self._certificates
+        if at is None:
+            return EtcdStore(tuple(Endpoint("127.0.0.1", port) for port in self.client_ports), PREFIX)
+        endpoints = tuple(Endpoint("127.0.0.1", port, tls=True) for port in self.client_ports)
+        return EtcdStore(endpoints, PREFIX, str(at / "ca.pem"), str(at / "node.pem"), str(at / "node.key"))
 
     def leader(self) -> int | None:
         """The member that the others follow, if one answers."""
@@ -91,9 +98,21 @@ class EtcdCluster:
         environment = {**os.environ, "ETCDCTL_API": "3"}
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=20).stdout
 
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._certificates is None else "https"
+
+    @property
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._certificates is None:
+            return None
+        context = ssl.create_default_context(cafile=self._certificates / "ca.pem")
+        context.load_cert_chain(self._certificates / "node.pem", self._certificates / "node.key")
+        return context
+
     def _start(self, number: int, state: str) -> subprocess.Popen[bytes]:
         peers = [f"http://127.0.0.1:{port}" for port in self._peer_ports]
-        client = f"http://127.0.0.1:{self.client_ports[number]}"
+        client = f"{self._scheme}://127.0.0.1:{self.client_ports[number]}"
         words = {
             "name": f"e{number}",
             "data-dir": str(self._dir / f"e{number}"),
@@ -108,19 +127,40 @@ class EtcdCluster:
             "logger": "zap",
             "log-level": "error",
         }
+        if self._certificates is not None:
+            for name, file in (("trusted-ca-file", "ca.pem"), ("cert-file", "etcd.pem"), ("key-file", "etcd.key")):
+                words[name] = str(self._certificates / file)
         arguments = [word for name, value in words.items() for word in (f"--{name}", value)]
+        if self._certificates is not None:
+            arguments.append("--client-cert-auth")
         return subprocess.Popen(
             ["etcd", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
     def _post(self, number: int, path: str, body: bytes = b"{}") -> dict[str, Any] | None:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.client_ports[number]}{path}", body)
+        url = f"{self._scheme}://127.0.0.1:{self.client_ports[number]}{path}"
         try:
-            with urllib.request.urlopen(request, timeout=0.5) as answer:
+            with urllib.request.urlopen(url, body, timeout=0.5, context=self._tls) as answer:
                 plain: dict[str, Any] = json.load(answer)
                 return plain
         except (OSError, ValueError):
             return None
+
+
+def make_certificates(directory: Path) -> None:
+    """A signer, a certificate of the members and one of a node. The members' is for clients too: the JSON gateway is a
+    client of its own member."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True, timeout=30)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=signer", "-days", "2")
+    for name, usage in (("etcd", "serverAuth,clientAuth"), ("node", "clientAuth")):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        (directory / "extensions").write_text(f"extendedKeyUsage={usage}\nsubjectAltName=IP:127.0.0.1\n")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extensions")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signed)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from tests.election.etcd_cluster import EtcdCluster
+from tests.election.etcd_cluster import EtcdCluster, make_certificates
 from yaoki.election.store import (
     Endpoint,
     EtcdStore,
@@ -23,6 +25,7 @@ from yaoki.election.store import (
 from yaoki.runtime.stores import StoreDriver
 from yaoki.runtime.stores.etcd import EtcdDriver
 from yaoki.runtime.stores.in_process import InProcessDriver
+from yaoki.runtime.stores.opening import open_store
 
 LIMIT = timedelta(milliseconds=300)
 SILENCE = timedelta(milliseconds=750)
@@ -134,6 +137,20 @@ def test_where_nobody_listens_every_request_fails_with_the_reason() -> None:
     with_client(lambda client: EtcdDriver(spec, client.on_answer, client.on_seen), play)
 
 
+def test_a_store_whose_certificate_cannot_be_read_fails_with_the_file_s_name(tmp_path: Path) -> None:
+    missing = str(tmp_path / "ca.pem")
+    spec = EtcdStore((Endpoint("127.0.0.1", 1, tls=True),), "yaoki/test/", ca=missing)
+
+    async def play(client: Client) -> None:
+        client.driver.watch(("vip/a",), SILENCE)
+        result = await client.read("vip/a")
+        assert isinstance(result, StoreFailed)
+        assert missing in result.why
+        assert "No such file" in result.why
+
+    with_client(lambda client: open_store(spec, client.on_answer, client.on_seen), play)
+
+
 # --- with real etcd ---------------------------------------------------------------------------------------------------
 
 
@@ -227,3 +244,16 @@ def test_a_watch_whose_revisions_were_compacted_reads_the_keys_anew(cluster: Etc
         await client.until_seen(("vip/a", revision), within_s=30)
 
     etcd(play)
+
+
+@peers
+def test_etcd_by_tls_takes_those_with_a_certificate_and_no_others(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    with EtcdCluster(1, certificates=tmp_path) as secured:
+        with_client(lambda client: EtcdDriver(secured.spec, client.on_answer, client.on_seen), compare_and_swap)
+
+        async def refused(client: Client) -> None:
+            assert isinstance(await client.read("vip/a"), StoreFailed)
+
+        nobody = replace(secured.spec, certificate="", key="")
+        with_client(lambda client: EtcdDriver(nobody, client.on_answer, client.on_seen), refused)

@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 
 from yaoki.election.store import (
     Endpoint,
@@ -181,9 +182,11 @@ class EtcdDriver:
 
 
 def _tls(spec: EtcdStore) -> ssl.SSLContext | None:
-    """Raises OSError if a file cannot be read or is none."""
+    """Raises OSError if a file cannot be read, naming it, or is not of its kind."""
     if not any(endpoint.tls for endpoint in spec.endpoints):
         return None
+    for path in filter(None, (spec.ca, spec.certificate, spec.key)):
+        Path(path).open("rb").close()  # ssl's own errors do not say which file
     context = ssl.create_default_context(cafile=spec.ca or None)
     if spec.certificate:
         context.load_cert_chain(spec.certificate, spec.key)

@@ -18,7 +18,8 @@ def open_store(spec: StoreSpec, on_answer: OnAnswer, on_seen: OnSeen) -> StoreDr
             try:
                 return EtcdDriver(spec, on_answer, on_seen)
             except OSError as error:
-                return UnusableDriver(f"{error.filename or spec.ca or spec.certificate}: {error.strerror}", on_answer)
+                files = error.filename or ", ".join(filter(None, (spec.ca, spec.certificate, spec.key)))
+                return UnusableDriver(f"{files}: {error.strerror or error}", on_answer)
 
 
 class UnusableDriver:
