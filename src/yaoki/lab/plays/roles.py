@@ -110,7 +110,9 @@ http {{
   default_type text/plain;
   server_tokens off;
   keepalive_requests 100000000;
-  keepalive_timeout 3600s;
+  keepalive_timeout 20s;
+  client_header_timeout 5s;
+  reset_timedout_connection on;
 {temporary}\
   server {{
 {listen}\

@@ -11,6 +11,7 @@ import select
 import socket
 from array import array
 from collections import deque
+from itertools import cycle
 from typing import Any
 
 from yaoki.lab.probes.wire import LOOK_BACK_US, LOOK_GRACE_US, Conversation, Lateness, now_us, undisturbed
@@ -20,6 +21,13 @@ STREAMS = 2
 """Streams per target."""
 
 STREAM_PERIOD_US = 100_000
+STREAM_PORTS = range(2_000, 10_000)
+"""Source ports of streams, below those that the lab's clients take by themselves. Each is used once in a rehearsal: a
+server may still hold the connection of an earlier stream that was cut on its way, and would not take it for new."""
+
+_GIVE_UP_US = 1_000_000
+"""A stream that waits this long before the measuring has begun is opened anew."""
+
 _SILENT_US = 250_000
 _SKIP_US = 30_000
 _LONGEST_SLEEP_US = 5_000
@@ -41,15 +49,20 @@ class Place:
         self.once = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode() if self.http else _ECHO
         self.again = f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() if self.http else _ECHO
 
-    def connection(self) -> socket.socket:
-        """A connection under way. Raises OSError where there is no route."""
+    def connection(self, source_port: int = 0) -> socket.socket:
+        """A connection under way, from any port or this one. Raises OSError where there is no route."""
         sock = socket.socket(self.family, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        error = sock.connect_ex(self.address)
-        if error not in (0, errno.EINPROGRESS):
+        try:
+            if source_port:
+                sock.bind(("", source_port))
+            error = sock.connect_ex(self.address)
+            if error not in (0, errno.EINPROGRESS):
+                raise OSError(error, os.strerror(error))
+        except OSError:
             sock.close()
-            raise OSError(error, os.strerror(error))
+            raise
         return sock
 
     def judge(self, answer: bytes) -> tuple[str, str]:
@@ -147,6 +160,8 @@ class Requests:
                     self._open_stream(index, now)
             elif stream.sent and not stream.asked_us:
                 self.ask(stream, now)
+            elif not self.measuring and (stream.asked_us or stream.begun_us) < now - _GIVE_UP_US:
+                self.cut(stream, now)
 
     def ask(self, stream: Item, now: int) -> None:
         """Send the next request on a stream."""
@@ -166,7 +181,7 @@ class Requests:
 
     def _open_stream(self, index: int, now: int) -> None:
         try:
-            sock = self.place.connection()
+            sock = self.place.connection(self.probe.next_port())
         except OSError:
             return
         self.streams[index] = self.probe.watch(Item(self, sock, now, index, stream=True))
@@ -208,6 +223,7 @@ class RequestProbe:
         self.items: dict[int, Item] = {}
         self.targets: list[Requests] = []
         self.lateness = Lateness()
+        self._ports = cycle(STREAM_PORTS)
 
     def watch(self, item: Item) -> Item:
         """Be told when its connection is made."""
@@ -219,6 +235,10 @@ class RequestProbe:
         """Close its connection."""
         self.items.pop(item.sock.fileno(), None)
         item.sock.close()
+
+    def next_port(self) -> int:
+        """The source port of the next stream."""
+        return next(self._ports)
 
     def run(self) -> None:
         """Probe until the rehearsal closes its end."""
