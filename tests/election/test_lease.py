@@ -21,7 +21,6 @@ from tests.election.scene import (
     orders,
     released,
 )
-from yaoki.core.error import LocalError
 from yaoki.core.machine import TimerFired
 from yaoki.election.events import (
     LeaseLost,
@@ -547,16 +546,6 @@ def test_a_taking_that_was_carried_out_without_an_answer_is_found_and_resumed() 
     assert read_record(hands.swap().value) == Held(ME, 6, D)
     told = hands.answer(Swapped(7))
     assert orders(told) == [Granted(6, hands.now + D, 1)]
-
-
-def test_a_driver_that_mixes_up_answers_is_a_mistake_of_ours() -> None:
-    hands = challenger(released(OTHER))
-    with pytest.raises(LocalError):
-        hands.answer(Swapped(6))
-    hands = owner()
-    hands.sleep(R)
-    with pytest.raises(LocalError):
-        hands.answer(KeyRead(KeyState(6, held(ME))))
 
 
 def test_timers_that_fire_early_or_often_change_nothing() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.election.scene import FOREVER, KEY, LIMIT, ME, MS, OTHER, PARAMS, START, D, R, held, released
+from yaoki.core.error import LocalError
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.election.events import LossReason
@@ -155,6 +156,14 @@ def test_every_state_with_every_input(state: str, input_: str) -> None:
     after, effects = step(PARAMS, ME, memory, NOW, INPUTS[input_])
     name = "=" if after.phase == memory.phase else type(after.phase).__name__
     assert (name, " ".join(type(effect).__name__ for effect in effects) or "-") == OUTCOMES[state][input_]
+
+
+@pytest.mark.parametrize(
+    ("state", "input_"), [(state, input_) for state in STATES for input_ in INPUTS if not fits(state, input_)]
+)
+def test_an_answer_that_does_not_fit_the_question_is_a_mistake_of_ours(state: str, input_: str) -> None:
+    with pytest.raises(LocalError):
+        step(PARAMS, ME, Memory(STATES[state], WISH, 4), NOW, INPUTS[input_])
 
 
 @pytest.mark.parametrize("late", [timedelta(0), D, 2 * D])
