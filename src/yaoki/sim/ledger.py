@@ -118,6 +118,7 @@ class Ledger:
         self.owner_changes = 0
         self._fit_since: dict[tuple[Virtual, str], int] = {}
         self._minding_since: dict[str, int] = {}
+        self._power_cycles: dict[str, int] = {}
         self._minded: dict[str, deque[tuple[int, int]]] = {}
         self._left_at: dict[tuple[Virtual, str], int] = {}
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
@@ -163,7 +164,8 @@ class Ledger:
         return self._minding_since.get(node)
 
     def minded_for(self, node: str, us: int, *, after: int) -> bool:
-        """Whether checks, decisions and tables of a node have worked for so long at a stretch since `after`."""
+        """Whether checks, decisions and tables of a node have worked for so long at a stretch since `after`, and since
+        it has power."""
         since = self._minding_since.get(node)
         times = [*self._minded.get(node, ()), *([] if since is None else [(since, self.now)])]
         return any(end - max(begin, after) >= us for begin, end in times)
@@ -218,6 +220,11 @@ class Ledger:
 
     def processes_changed(self, node: str, /) -> None:
         here = self.world.nodes[node]
+        if here.power_cycles != self._power_cycles.get(node):
+            # What a machine without power has seen is forgotten, by it and by us.
+            self._power_cycles[node] = here.power_cycles
+            self._minded.pop(node, None)
+            self._minding_since.pop(node, None)
         if here.speaker.process.machine is None:
             for key in [key for key in self.statuses if key[0] == node]:
                 del self.statuses[key]
