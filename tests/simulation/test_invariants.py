@@ -191,7 +191,7 @@ def test_a_stopped_node_that_keeps_an_address_is_found() -> None:
 def test_an_input_with_too_many_effects_is_found() -> None:
     scene = Scene()
     with pytest.raises(InvariantBroken, match="no storm"):
-        scene.world.ledger.handled("lb1/speaker", 0, "input", ["effect"] * 10_000)
+        scene.world.ledger.many_effects("lb1/speaker", 10_000)
 
 
 def test_a_world_in_which_too_much_happens_is_found() -> None:

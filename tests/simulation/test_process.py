@@ -1,6 +1,6 @@
 """A simulated process, with a machine small enough to be looked through."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import timedelta
 
 from yaoki.core.instant import Deadline, Instant
@@ -11,6 +11,7 @@ from yaoki.sim.faults import Part
 from yaoki.sim.process import LATENESS_US, Process
 from yaoki.sim.processes import LOOK_US, START_US, Handle, Processes
 from yaoki.sim.timeline import MILLISECOND, SECOND, Timeline
+from yaoki.sim.trace import Record
 
 PERIOD = timedelta(milliseconds=100)
 
@@ -42,6 +43,7 @@ class Bench:
         self.clock = NodeClock(started_at=0, zero=7 * SECOND, drift_ppm=drift_ppm)
         self.said: list[tuple[int, str]] = []
         self.starts = 0
+        self.records: list[Record] = []
         self.process: Process[str, str] = Process(
             "node/ticker",
             self.timeline,
@@ -52,8 +54,12 @@ class Bench:
         )
         self.start()
 
-    def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
-        assert process == "node/ticker"
+    @property
+    def keep(self) -> Callable[[Record], None]:
+        return self.records.append
+
+    def many_effects(self, process: str, count: int, /) -> None:
+        raise AssertionError("none has many")
 
     def started(self, process: str, /) -> None:
         self.starts += 1

@@ -21,13 +21,11 @@ from yaoki.sim.process import LATENESS_US
 from yaoki.sim.servers import Servers
 from yaoki.sim.timeline import Timeline
 from yaoki.sim.topology import Topology, Virtual
-from yaoki.sim.trace import Trace
+from yaoki.sim.trace import Record, Trace
 from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterKey
 
-# An input with more effects than this is told to the invariants.
-MANY_EFFECTS = 16
 # Times in which a node minded its checks.
 TIMES_REMEMBERED = 20
 
@@ -124,7 +122,6 @@ class Ledger:
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
         self._keys: dict[tuple[Virtual, str], RouterKey] = {}
         self._dirty: dict[Virtual, None] = {}
-        self._digested, self._keep = trace.digested, trace.keep
         self._listeners: list[Listener] = []
         self._probed: list[Callable[[str, CheckSpec, Finding], None]] = []
 
@@ -185,14 +182,13 @@ class Ledger:
 
     # --- what is seen, as surroundings.Witness
 
-    def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
-        if self._digested:
-            self.trace.record(now, process, input_, effects)
-        else:
-            self._keep((now, process, input_, effects))
-        if len(effects) > MANY_EFFECTS:
-            for listener in self._listeners:
-                listener.effects_wanted(process, len(effects))
+    @property
+    def keep(self) -> Callable[[Record], None]:
+        return self.trace.keep
+
+    def many_effects(self, process: str, count: int, /) -> None:
+        for listener in self._listeners:
+            listener.effects_wanted(process, count)
 
     def burst(self, took_us: int) -> None:
         """BURST things have happened within this time."""

@@ -67,7 +67,6 @@ class Way:
 class Counts:
     """Frames by what became of them."""
 
-    sent: int = 0
     lost: int = 0
     duplicated: int = 0
     cut: int = 0
@@ -142,7 +141,6 @@ class Network(Generic[FrameT]):
             hearers = self._listen(sender, group)
         now, fraction = self._timeline.now, self._chance.fraction
         for port, way in hearers.ports:
-            self.counts.sent += 1
             conditions = way.conditions
             if way.cuts or not port.live or (conditions.loss and fraction() < conditions.loss):
                 self._note_loss(way, port, lost)

@@ -8,7 +8,7 @@ before `handle` has returned.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -17,8 +17,12 @@ from yaoki.core.machine import Machine, TimerFired
 from yaoki.sim.chance import Chance
 from yaoki.sim.clock import NodeClock
 from yaoki.sim.timeline import Timeline
+from yaoki.sim.trace import Record
 
 MAX_WAITING = 100_000
+
+# An input with more effects than this is told of.
+MANY_EFFECTS = 16
 
 # How late an unhurried machine wakes a process, in microseconds.
 LATENESS_US = 200
@@ -32,8 +36,13 @@ _TIMER_FIRED = TimerFired()
 class Observer(Protocol):
     """Whoever looks over a process's shoulder: the trace and the invariants."""
 
-    def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
-        """A machine has handled an input; its effects are about to be carried out."""
+    @property
+    def keep(self) -> Callable[[Record], None]:
+        """Takes a record of the trace: time, process, input, effects."""
+        ...
+
+    def many_effects(self, process: str, count: int, /) -> None:
+        """A machine wants more than MANY_EFFECTS things done at once."""
         ...
 
     def started(self, process: str, /) -> None:
@@ -64,7 +73,7 @@ class Process(Generic[InputT, EffectT]):
         self._fraction = chance.fraction
         self._sink = sink
         self._observer = observer
-        self._handled = observer.handled
+        self._keep = observer.keep
         self._waiting: deque[InputT] = deque()
         self._wanted: int | None = None
         self._armed: int | None = None
@@ -133,12 +142,15 @@ class Process(Generic[InputT, EffectT]):
                 raise LocalError(f"more than {MAX_WAITING} inputs wait for {self.name}")
             self._waiting.append(input_)
         else:
-            self._handle(machine, input_)
+            self.take(machine, input_)
 
-    def _handle(self, machine: Machine[InputT | TimerFired, EffectT], input_: InputT | TimerFired) -> None:
+    def take(self, machine: Machine[InputT | TimerFired, EffectT], input_: InputT | TimerFired) -> None:
+        """An input reaches the process; the caller has looked that this is its machine, and that it runs."""
         now = self._timeline.now
         effects = machine.handle(self._clock.instant(now), input_)
-        self._handled(self.name, now, input_, effects)
+        self._keep((now, self.name, input_, effects))
+        if len(effects) > MANY_EFFECTS:
+            self._observer.many_effects(self.name, len(effects))
         for effect in effects:
             self._sink(effect)
         self._arm(machine, now)
@@ -173,4 +185,4 @@ class Process(Generic[InputT, EffectT]):
         if wanted > self._timeline.now:
             self._set_timer(wanted)
         else:
-            self._handle(machine, _TIMER_FIRED)
+            self.take(machine, _TIMER_FIRED)

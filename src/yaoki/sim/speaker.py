@@ -112,10 +112,13 @@ class Speaker:
     def hear(self, interface: str, frame: SendAdvertisement) -> None:
         """The network card took a packet."""
         around, process = self._around, self.process
-        if process.running:
+        machine = process.machine
+        if machine is None:
+            return
+        if not process.paused:
             now = around.clock.instant(around.timeline.now)
-            process.give(self._packet(interface, frame, now))
-        elif process.machine is not None and len(self._unread) < MAX_UNREAD:
+            process.take(machine, self._packet(interface, frame, now))
+        elif len(self._unread) < MAX_UNREAD:
             self._unread.append(_Unread(interface, frame, around.clock.wall(around.timeline.now)))
 
     def _packet(self, interface: str, frame: SendAdvertisement, received: Instant) -> PacketArrived:

@@ -3,7 +3,7 @@
 The witness is how the invariants see a world without being part of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,13 +14,19 @@ from yaoki.sim.chance import Chance
 from yaoki.sim.clock import NodeClock
 from yaoki.sim.kernel import Kernel
 from yaoki.sim.timeline import Timeline
+from yaoki.sim.trace import Record
 
 
 class Witness(Protocol):
     """Sees what happens, and changes nothing."""
 
-    def handled(self, process: str, now: int, input_: object, effects: Sequence[object], /) -> None:
-        """A machine has handled an input; its effects are about to be carried out."""
+    @property
+    def keep(self) -> Callable[[Record], None]:
+        """Takes a record of the trace: time, process, input, effects."""
+        ...
+
+    def many_effects(self, process: str, count: int, /) -> None:
+        """A machine wants more than process.MANY_EFFECTS things done at once."""
         ...
 
     def started(self, process: str, /) -> None:

@@ -5,6 +5,7 @@ reads them, because nearly all of them are forgotten unread.
 """
 
 from collections import deque
+from collections.abc import Callable
 from hashlib import blake2b
 
 from yaoki.core.machine import TimerFired
@@ -21,7 +22,7 @@ RECORDS_KEPT = 20_000
 
 ROUTINE_SHOWN = 10
 
-_Record = tuple[int, str, object, object]
+Record = tuple[int, str, object, object]
 
 _ROUTINE_INPUTS = (TimerFired, PacketArrived, ProbeFinished, RouterStatus)
 _ROUTINE_EFFECTS = (SendAdvertisement, StartProbe, RouterStatus, AnnounceAddress)
@@ -31,20 +32,20 @@ class Trace:
     """Records of (time, who, what, value). `digested` also folds every record into `digest()`, at a cost in time."""
 
     def __init__(self, *, digested: bool = False) -> None:
-        self._records: deque[_Record] = deque(maxlen=RECORDS_KEPT)
+        self._records: deque[Record] = deque(maxlen=RECORDS_KEPT)
         self._digest = blake2b(digest_size=16) if digested else None
-        self.keep = self._records.append
-        """As `record`, for what happens all the time; only where the trace is not digested."""
-
-    @property
-    def digested(self) -> bool:
-        return self._digest is not None
+        self.keep: Callable[[Record], None] = self._keep_and_digest if digested else self._records.append
+        """Writes one record: for whoever has many to write."""
 
     def record(self, us: int, who: str, what: object, value: object = "") -> None:
         """Write one record: an input and its effects, or words and a value. Neither must change afterwards."""
-        self._records.append((us, who, what, value))
-        if self._digest is not None:
-            self._digest.update(f"{us} {who} {what!r} {value!r}\n".encode())
+        self.keep((us, who, what, value))
+
+    def _keep_and_digest(self, record: Record) -> None:
+        us, who, what, value = record
+        self._records.append(record)
+        assert self._digest is not None, "only a digested trace comes here"
+        self._digest.update(f"{us} {who} {what!r} {value!r}\n".encode())
 
     def digest(self) -> str:
         """Names everything recorded so far."""
@@ -64,14 +65,14 @@ class Trace:
         return lines
 
 
-def _lines(record: _Record) -> list[str]:
+def _lines(record: Record) -> list[str]:
     us, who, what, value = record
     effects = value if isinstance(value, list) else []
     words = f"{us / 1_000_000:14.6f}  {who:12}  {what} {'' if effects or value == [] else value}".rstrip()
     return [words, *(f"{'':14}  {'':12}    -> {effect}" for effect in effects)]
 
 
-def _is_routine(record: _Record) -> bool:
+def _is_routine(record: Record) -> bool:
     """A timer, a packet, a probe or a repeated status that led to nothing but the next of its kind."""
     _, _, what, value = record
     return isinstance(what, _ROUTINE_INPUTS) and (

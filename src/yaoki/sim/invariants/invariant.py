@@ -24,7 +24,7 @@ class Invariant:
         self._intentions: dict[Virtual, int] = {}
 
     def effects_wanted(self, process: str, count: int, /) -> None:
-        """A machine wants more than ledger.MANY_EFFECTS things done at once."""
+        """A machine wants more than process.MANY_EFFECTS things done at once."""
 
     def burst(self, took_us: int, /) -> None:
         """timeline.BURST things have happened within this time."""
