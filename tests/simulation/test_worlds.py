@@ -11,6 +11,7 @@ from yaoki.sim.settling import settling_us
 WORLDS = (
     ("two-nodes", 0.2, 2 * len(MIXES)),
     ("fast", 0.04, 2 * len(MIXES)),
+    ("one-second", 0.1, len(MIXES)),
     ("three-nodes", 0.08, len(MIXES)),
     ("example", 0.03, len(MIXES)),
 )
