@@ -86,6 +86,10 @@ class World:
             self.ip(name, "link set lo up")
             for family in ("ipv4", "ipv6"):
                 self.sysctl(name, f"net/{family}/conf/all/forwarding", "1" if name == "router" else "0")
+            # Each refusal is an ICMP error, and these tests want more of them in a second than a kernel likes to send.
+            self.sysctl(name, "net/ipv4/icmp_ratelimit", "0")
+            self.sysctl(name, "net/ipv4/icmp_msgs_per_sec", "100000")
+            self.sysctl(name, "net/ipv6/icmp/ratelimit", "0")
             for conf in ("all", "default"):
                 self.sysctl(name, f"net/ipv6/conf/{conf}/accept_dad", "0")
                 self.sysctl(name, f"net/ipv4/conf/{conf}/rp_filter", "0")
