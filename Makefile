@@ -19,7 +19,7 @@ check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 m
 	@$(BIN)/ruff check -q src tests bench scripts
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >.venv/contracts.txt 2>&1 || { cat .venv/contracts.txt; exit 1; }
-	@$(BIN)/pytest -q -m "not netns and not peers and not lab"
+	@$(BIN)/pytest -q -n auto -m "not netns and not peers and not lab"
 
 test: check ## check, then the tests in network namespaces with real peers and the lab
 	@$(BIN)/pytest -q -p no:randomly -m "(netns or peers or lab) and not long"

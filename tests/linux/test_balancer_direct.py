@@ -135,7 +135,7 @@ def test_a_running_flow_loses_nothing_to_fifty_changes(direct: World, family: in
             *([trio(DIRECT, family=family)] if number % 2 else []),
         )
     found = direct.agents["client"].ask("stop_stream", name="s")
-    assert found["sent"] > 100
+    assert found["sent"] >= 50, "the stream runs while the changes are made"
     assert len(found["answers"]) == found["sent"]
     assert len(set(found["answers"])) == 1
 

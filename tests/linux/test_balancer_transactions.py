@@ -137,7 +137,7 @@ def test_a_running_flow_loses_nothing_to_a_hundred_changes(nat: World) -> None:
         other = on_port(trio(), 1000 + number % 3, f"other{number % 3}")
         nat.balance(trio(protocol=Protocol.UDP, weights=(1000, 1000 + number, 500)), other)
     found = nat.agents["client"].ask("stop_stream", name="s")
-    assert found["sent"] > 100
+    assert found["sent"] >= 50, "the stream runs while the changes are made"
     assert len(found["answers"]) == found["sent"]
     assert len(set(found["answers"])) == 1
 
