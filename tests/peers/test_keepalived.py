@@ -18,6 +18,7 @@ import pytest
 from tests.runtime.speakers import MAC, VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, never, params
 from yaoki.core.address import Family
 from yaoki.node.messages import RouterState
+from yaoki.vrrp.advertisement import Rejection
 from yaoki.vrrp.events import BecameActive, ChecksumFormLearnt, PacketRejected, Reason
 from yaoki.vrrp.params import ChecksumForm, RouterParams
 
@@ -36,6 +37,7 @@ class Kind:
     family: Family
     interval: timedelta
     lines: str = ""
+    unicast: bool = False
 
     @property
     def vips(self) -> tuple[str, ...]:
@@ -50,11 +52,20 @@ class Kind:
                 priority {priority}
                 advert_int {self.interval.total_seconds():g}
                 {self.lines}
+                {self.peers if self.unicast else ""}
                 virtual_ipaddress {{
                     {" ".join(vip + chr(10) for vip in self.vips)}
                 }}
             }}
         """
+
+    @property
+    def peers(self) -> str:
+        """Over IPv6 keepalived would else send from its link-local address."""
+        return f"unicast_src_ip {self.address(THEIRS)}\nunicast_peer {{\n{self.address(OURS)}\n}}"
+
+    def address(self, number: int) -> str:
+        return f"192.0.2.{number}" if self.family is Family.IPV4 else f"2001:db8:1::{number}"
 
     def params(self, priority: int, checksum: ChecksumForm = ChecksumForm.AS_HEARD) -> RouterParams:
         return params(
@@ -64,6 +75,8 @@ class Kind:
             version=self.version,
             vips=self.vips,
             checksum=checksum,
+            source=self.address(OURS) if self.unicast else None,
+            peers=(self.address(THEIRS),) if self.unicast else None,
         )
 
 
@@ -71,6 +84,14 @@ TENTH, SECOND = timedelta(milliseconds=100), timedelta(seconds=1)
 VERSION_3 = Kind("version 3, IPv4", 3, Family.IPV4, TENTH)
 PLAIN = Kind("version 3, IPv4, checksum of the message only", 3, Family.IPV4, TENTH, "v3_checksum_as_v2")
 KINDS = [Kind("version 2", 2, Family.IPV4, SECOND), VERSION_3, Kind("version 3, IPv6", 3, Family.IPV6, TENTH), PLAIN]
+UNICAST = Kind("unicast, IPv4", 3, Family.IPV4, TENTH, unicast=True)
+UNICAST_6 = Kind("unicast, IPv6", 3, Family.IPV6, TENTH, unicast=True)
+UNICAST_2 = Kind("unicast, version 2", 2, Family.IPV4, SECOND, unicast=True)
+
+
+def kinds(*which: Kind) -> pytest.MarkDecorator:
+    """In place of KINDS, for a test that need not see all of them, or sees more."""
+    return pytest.mark.parametrize("scene", which, indirect=True, ids=lambda kind: kind.name)
 
 
 class Keepalived:
@@ -99,6 +120,10 @@ class Keepalived:
 def knows(keyword: str) -> bool:
     binary = shutil.which("keepalived")
     return binary is not None and keyword.encode() in Path(binary).read_bytes()
+
+
+def rejections(speaker: RunningSpeaker) -> list[Rejection]:
+    return [body.reason for body in speaker.told(PacketRejected) if isinstance(body, PacketRejected)]
 
 
 @dataclass(slots=True)
@@ -154,10 +179,13 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     with Segment() as segment:
         for name, number in (("k", THEIRS), ("y", OURS), ("c", 13)):
             segment.add(name, number)
+        # keepalived 2.2.7 leaves the hop limit of IPv6 unicast to the kernel, whose own choice is 64.
+        segment.sysctl("k", "net.ipv6.conf.eth0.hop_limit", "255")
         yield Scene(segment, tmp_path, kind)
 
 
 @pytest.mark.req("B-05")
+@kinds(*KINDS, UNICAST, UNICAST_6, UNICAST_2)
 def test_we_stand_by_take_over_when_keepalived_stops_and_give_back(scene: Scene) -> None:
     keepalived = scene.keepalived(150)
     scene.only("k")
@@ -176,6 +204,7 @@ def test_we_stand_by_take_over_when_keepalived_stops_and_give_back(scene: Scene)
 
 
 @pytest.mark.req("B-05")
+@kinds(*KINDS, UNICAST, UNICAST_6)
 def test_keepalived_stands_by_takes_over_when_we_stop_and_gives_back(scene: Scene) -> None:
     speaker = scene.speaker(150)
     scene.only("y")
@@ -188,6 +217,16 @@ def test_keepalived_stands_by_takes_over_when_we_stop_and_gives_back(scene: Scen
     again = scene.speaker(150)
     scene.only("y")
     assert again.told(PacketRejected) == []
+
+
+@kinds(UNICAST_6)
+def test_hop_limit_that_keepalived_leaves_to_the_kernel_is_refused_and_said(scene: Scene) -> None:
+    scene.segment.sysctl("k", "net.ipv6.conf.eth0.hop_limit", "64")
+    scene.keepalived(150)
+    speaker = scene.speaker(100)
+    eventually(lambda: Rejection.HOP_LIMIT in rejections(speaker), "it was said")
+    scene.segment.sysctl("k", "net.ipv6.conf.eth0.hop_limit", "255")
+    scene.only("k")
 
 
 @pytest.mark.req("B-07")
@@ -206,7 +245,7 @@ def test_after_a_healed_partition_the_client_believes_the_winner(scene: Scene, w
     assert speaker.told(PacketRejected) == []
 
 
-@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+@kinds(VERSION_3)
 def test_form_of_the_checksum_decides_whether_keepalived_understands(scene: Scene) -> None:
     scene.keepalived(100)
     scene.only("k")
@@ -216,7 +255,7 @@ def test_form_of_the_checksum_decides_whether_keepalived_understands(scene: Scen
     scene.only("y")
 
 
-@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+@kinds(VERSION_3)
 def test_form_of_keepalived_is_the_one_we_begin_with(scene: Scene) -> None:
     scene.keepalived(150)
     scene.only("k")
@@ -225,7 +264,7 @@ def test_form_of_keepalived_is_the_one_we_begin_with(scene: Scene) -> None:
     assert speaker.told(ChecksumFormLearnt) == []
 
 
-@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+@kinds(VERSION_3)
 def test_sticky_keepalived_keeps_what_it_owns_until_it_stops(scene: Scene) -> None:
     keepalived = scene.keepalived(100, "nopreempt\nstate BACKUP")
     scene.only("k")
@@ -235,7 +274,7 @@ def test_sticky_keepalived_keeps_what_it_owns_until_it_stops(scene: Scene) -> No
     scene.only("y")
 
 
-@pytest.mark.parametrize("scene", [VERSION_3], indirect=True)
+@kinds(VERSION_3)
 def test_equal_priorities_are_settled_by_the_greater_address(scene: Scene) -> None:
     scene.isolate(True)
     scene.keepalived(100)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Self
 
@@ -49,6 +49,8 @@ def params(
     version: int = 3,
     checksum: ChecksumForm = ChecksumForm.AS_HEARD,
     vips: tuple[str, ...] | None = None,
+    source: str | None = None,
+    peers: tuple[str, ...] | None = None,
 ) -> RouterParams:
     addresses = vips or ((VIP,) if family is Family.IPV4 else (VIP_6,))
     return RouterParams(
@@ -59,6 +61,8 @@ def params(
         tuple(ip_interface(address) for address in addresses),
         version=version,
         checksum=checksum,
+        source=None if source is None else ip_address(source),
+        peers=None if peers is None else tuple(ip_address(peer) for peer in peers),
     )
 
 

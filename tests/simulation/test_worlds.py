@@ -13,6 +13,7 @@ WORLDS = (
     ("fast", 0.04, 2 * len(MIXES)),
     ("one-second", 0.1, len(MIXES)),
     ("three-nodes", 0.08, len(MIXES)),
+    ("unicast", 0.04, len(MIXES)),
     ("example", 0.03, len(MIXES)),
 )
 

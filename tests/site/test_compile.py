@@ -247,3 +247,19 @@ def test_a_default_check_gives_way_to_a_named_one_that_asks_the_same(tmp_path: P
     plan = compile_node(load_site(path).site, "lb1")
     tcp = {check.name: check.schedule.interval for check in plan.checks if isinstance(check.id.params, TcpParams)}
     assert tcp == {"port on app1": timedelta(milliseconds=200), "port on app2": timedelta(milliseconds=200)}
+
+
+def test_unicast_goes_to_the_other_members_and_the_peers_of_the_same_family(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace(
+        "    advertise: 100ms\n",
+        '    advertise: 100ms\n    transport: unicast\n    peers: [192.0.2.13, 192.0.2.12, "2001:db8:1::13"]\n',
+    )
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    plans = compile_site(load_site(file).site)
+    assert {(node, router.source, router.peers) for node, plan in plans.items() for router in plan.routers} == {
+        ("lb1", IPv4Address("192.0.2.11"), (IPv4Address("192.0.2.12"), IPv4Address("192.0.2.13"))),
+        ("lb1", IPv6Address("2001:db8:1::11"), (IPv6Address("2001:db8:1::12"), IPv6Address("2001:db8:1::13"))),
+        ("lb2", IPv4Address("192.0.2.12"), (IPv4Address("192.0.2.11"), IPv4Address("192.0.2.13"))),
+        ("lb2", IPv6Address("2001:db8:1::12"), (IPv6Address("2001:db8:1::11"), IPv6Address("2001:db8:1::13"))),
+    }

@@ -21,7 +21,8 @@ MAX_NOTIFICATIONS_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class InterfaceState:
-    """An interface. `ipv4` is the first address that is not a VIP, `ipv6_link_local` one that may be sent from."""
+    """An interface. `ipv4` is the first address that is not a VIP, `ipv6_link_local` one that may be sent from, `ipv6`
+    the others of its own that may."""
 
     name: str
     index: int
@@ -31,6 +32,7 @@ class InterfaceState:
     ipv6_link_local: IPv6Address | None = None
     ours: tuple[IPInterface, ...] = ()
     carrier_changes: int = 0
+    ipv6: tuple[IPv6Address, ...] = ()
 
 
 @dataclass(slots=True)
@@ -133,11 +135,10 @@ def _state(interface: _Interface) -> InterfaceState | None:
     foreign = [held for held in interface.addresses.values() if not held.ours]
     ipv4 = [held for held in foreign if isinstance(held.address.ip, IPv4Address)]
     primary = [held for held in ipv4 if not held.flags & rtnetlink.IFA_F_SECONDARY] or ipv4
-    link_local = [
-        held.address.ip
-        for held in foreign
-        if isinstance(held.address.ip, IPv6Address) and held.address.ip.is_link_local and not held.flags & _UNUSABLE
+    ipv6 = [
+        held.address.ip for held in foreign if isinstance(held.address.ip, IPv6Address) and not held.flags & _UNUSABLE
     ]
+    link_local = [address for address in ipv6 if address.is_link_local]
     first = primary[0].address.ip if primary else None
     return InterfaceState(
         link.name,
@@ -148,4 +149,5 @@ def _state(interface: _Interface) -> InterfaceState | None:
         link_local[0] if link_local else None,
         tuple(sorted((held.address for held in interface.addresses.values() if held.ours), key=str)),
         link.carrier_changes,
+        tuple(sorted(address for address in ipv6 if not address.is_link_local)),
     )

@@ -73,7 +73,8 @@ class PacketArrived:
 @dataclass(frozen=True, slots=True)
 class InterfaceFound:
     """What the kernel says of an interface: up or not (administrative and carrier), its own addresses, and which VIP
-    addresses marked as ours it holds. Sent for every interface at start and on each change.
+    addresses marked as ours it holds. Sent for every interface at start and on each change. `ipv6` are those of its
+    own that may be sent from and are not link-local.
 
     `held` is None when the notification tells nothing of addresses. `carrier_changes` is the kernel's count: a change
     of it between two findings that are both "up" is a flap too short to be seen.
@@ -85,6 +86,7 @@ class InterfaceFound:
     ipv6_link_local: IPAddress | None
     held: tuple[IPInterface, ...] | None = None
     carrier_changes: int = 0
+    ipv6: tuple[IPAddress, ...] = ()
 
 
 SpeakerInput = SpeakerOrder | PacketArrived | InterfaceFound | TimerFired

@@ -328,7 +328,7 @@ class SpeakerBrain:
         for effect in effects:
             match effect:
                 case vr.Advertise(priority):
-                    out.append(router.advertisement(priority))
+                    out.extend(router.advertisements(priority))
                 case vr.AnnounceAddresses(addresses):
                     out.extend(AnnounceAddress(key.interface, address.ip) for address in addresses)
                 case vr.ClaimAddresses(addresses):
@@ -370,5 +370,6 @@ class SpeakerBrain:
 
 def _source(params: RouterParams, found: InterfaceFound) -> IPAddress | None:
     if params.source is not None:
-        return params.source
+        # The kernel drops global IPv6 addresses when an interface is set down, and does not bring them back.
+        return params.source if params.key.family is Family.IPV4 or params.source in found.ipv6 else None
     return found.ipv4 if params.key.family is Family.IPV4 else found.ipv6_link_local

@@ -46,7 +46,7 @@ class SpeakerRouter:
         self._reason = Reason.CONFIGURED
         self._because = because
         self._form = _initial_form(configured)
-        self._encoded: dict[int, SendAdvertisement] = {}
+        self._encoded: dict[int, tuple[SendAdvertisement, ...]] = {}
         self._last_wire: _Wire | None = None
         self._last_advertisement: Advertisement | None = None
         self._mismatch: tuple[IPAddress, tuple[IPAddress, ...]] | None = None
@@ -54,8 +54,8 @@ class SpeakerRouter:
 
     # --- sending
 
-    def advertisement(self, priority: int) -> SendAdvertisement:
-        """The effect that advertises `priority`."""
+    def advertisements(self, priority: int) -> tuple[SendAdvertisement, ...]:
+        """The effects that advertise `priority`: one to the group, or one to each peer."""
         ready = self._encoded.get(priority)
         if ready is None:
             ready = self._encoded[priority] = self._encode(priority)
@@ -69,14 +69,19 @@ class SpeakerRouter:
         if self.configured.checksum is not ChecksumForm.AS_HEARD:
             self._form = _initial_form(self.configured)
 
-    def _encode(self, priority: int) -> SendAdvertisement:
+    def _encode(self, priority: int) -> tuple[SendAdvertisement, ...]:
         params = self.machine.params
-        assert params.source is not None, "a router starts only when it has a source address"
-        destination: IPAddress = GROUP_IPV4 if params.key.family is Family.IPV4 else GROUP_IPV6
-        payload = Advertisement(
-            params.version, params.key.vrid, priority, params.interval, advertised_addresses(params), self._form
-        ).encode(params.source, destination)
-        return SendAdvertisement(params.key.interface, params.key.family, params.source, destination, payload)
+        key, source = params.key, params.source
+        assert source is not None, "a router starts only when it has a source address"
+        group: IPAddress = GROUP_IPV4 if key.family is Family.IPV4 else GROUP_IPV6
+        advertisement = Advertisement(
+            params.version, key.vrid, priority, params.interval, advertised_addresses(params), self._form
+        )
+        # The pseudo-header has the destination, so each peer gets a checksum of its own.
+        return tuple(
+            SendAdvertisement(key.interface, key.family, source, destination, advertisement.encode(source, destination))
+            for destination in ((group,) if params.peers is None else params.peers)
+        )
 
     # --- hearing
 
@@ -102,6 +107,8 @@ class SpeakerRouter:
             return Malformed(Rejection.INTERVAL, 5)
         if packet.source == params.source:
             return Malformed(Rejection.OWN_ADDRESS, 0)
+        if not _may_speak(params, packet.source):
+            return Malformed(Rejection.NOT_A_PEER, 0)
         self._last_wire, self._last_advertisement = _wire(packet), advertisement
         return advertisement
 
@@ -192,6 +199,13 @@ def _wire(packet: PacketArrived) -> _Wire:
     """All that makes one packet differ from another to a router. As a tuple, because comparing tuples is quick where
     their items are the same objects."""
     return packet.payload, packet.source, packet.hop_limit, packet.destination
+
+
+def _may_speak(params: RouterParams, source: IPAddress) -> bool:
+    """Whether a router by unicast listens to `source`: to its peers, to whatever address they send, so that a change
+    from multicast to unicast, node by node, never makes two owners. Over IPv6 a peer by multicast, or a keepalived
+    without unicast_src_ip, sends from a link-local address, which the site file does not know."""
+    return params.peers is None or source in params.peers or (source.version == 6 and source.is_link_local)
 
 
 def advertised_addresses(params: RouterParams) -> tuple[IPAddress, ...]:

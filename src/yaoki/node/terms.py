@@ -94,5 +94,6 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         Rejection.INTERVAL: ("advertisement interval does not fit", "広告間隔が範囲外"),
         Rejection.AUTHENTICATION: ("unknown authentication", "未知の認証"),
         Rejection.OWN_ADDRESS: ("sent from our own address", "自分のアドレスから送信されている"),
+        Rejection.NOT_A_PEER: ("sent by none of the peers", "ピア以外から送信されている"),
     },
 }

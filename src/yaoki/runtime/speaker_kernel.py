@@ -164,7 +164,13 @@ class SpeakerKernel:
         for state in states:
             self._give(
                 InterfaceFound(
-                    state.name, state.up, state.ipv4, state.ipv6_link_local, state.ours, state.carrier_changes
+                    state.name,
+                    state.up,
+                    state.ipv4,
+                    state.ipv6_link_local,
+                    state.ours,
+                    state.carrier_changes,
+                    state.ipv6,
                 )
             )
 

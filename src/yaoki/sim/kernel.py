@@ -85,6 +85,7 @@ class Kernel:
             attachment.link_local,
             tuple(state.held),
             state.carrier_changes,
+            () if attachment.ipv6 is None else (attachment.ipv6,),
         )
 
     @property

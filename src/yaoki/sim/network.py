@@ -89,7 +89,7 @@ class Network(Generic[FrameT]):
         self._chance = chance
         self._ports: list[Port[FrameT]] = []
         self._ways: dict[tuple[str, str], Way] = {}
-        self._hearers: dict[tuple[str, str], _Hearers[FrameT]] = {}
+        self._hearers: dict[tuple[str, str, str | None], _Hearers[FrameT]] = {}
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -131,14 +131,21 @@ class Network(Generic[FrameT]):
         way.changed_at = self._timeline.now
 
     def send(
-        self, sender: Port[FrameT], frame: FrameT, group: str, *, lost: Callable[[str], None] | None = None
+        self,
+        sender: Port[FrameT],
+        frame: FrameT,
+        group: str,
+        *,
+        only: str | None = None,
+        lost: Callable[[str], None] | None = None,
     ) -> None:
-        """Send a frame to every other port of a group. `lost` is told the owners who will not get it."""
+        """Send a frame to every other port of a group, or to `only` the one of this owner. `lost` is told the owners
+        who will not get it."""
         if not sender.live:
             return
-        hearers = self._hearers.get((sender.owner, group))
+        hearers = self._hearers.get((sender.owner, group, only))
         if hearers is None:
-            hearers = self._listen(sender, group)
+            hearers = self._listen(sender, group, only)
         now, fraction = self._timeline.now, self._chance.fraction
         for port, way in hearers.ports:
             conditions = way.conditions
@@ -161,10 +168,11 @@ class Network(Generic[FrameT]):
             if port.group == group:
                 _arrive(port, frame)
 
-    def _listen(self, sender: Port[FrameT], group: str) -> _Hearers[FrameT]:
+    def _listen(self, sender: Port[FrameT], group: str, only: str | None) -> _Hearers[FrameT]:
         ports = [port for port in self._ports if port.group == group and port.owner != sender.owner]
+        ports = [port for port in ports if only in (None, port.owner)]
         hearers = _Hearers([(port, self.way(sender.owner, port.owner)) for port in ports])
-        self._hearers[sender.owner, group] = hearers
+        self._hearers[sender.owner, group, only] = hearers
         return hearers
 
     def _note_loss(self, way: Way, port: Port[FrameT], lost: Callable[[str], None] | None) -> None:

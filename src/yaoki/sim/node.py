@@ -278,7 +278,10 @@ class Node:
         if advertisement.payload[2] == 0:
             self._witness.left(self.name, advertisement.interface, advertisement.payload[1], advertisement.family.value)
         port, network = self._plugs[advertisement.interface]
-        network.send(port, advertisement, NODES)
+        if advertisement.destination.is_multicast:
+            network.send(port, advertisement, NODES)
+        elif (peer := self._topology.at(network.name, advertisement.destination)) is not None:
+            network.send(port, advertisement, NODES, only=peer)
 
     def _announce(self, effect: AnnounceAddress) -> None:
         port, network = self._plugs[effect.interface]

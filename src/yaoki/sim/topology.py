@@ -26,6 +26,11 @@ class Attachment:
     network: str
     ipv4: IPAddress | None
     link_local: IPAddress
+    ipv6: IPAddress | None = None
+
+    def has(self, address: IPAddress) -> bool:
+        """Whether that is an own address of the node here."""
+        return address in (self.ipv4, self.ipv6, self.link_local)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +95,11 @@ class Topology:
         near = {name for name, prefixes in self.networks if any(address in prefix for prefix in prefixes)}
         return next((attachment for attachment in own if attachment.network in near), own[0])
 
+    def at(self, network: str, address: IPAddress) -> str | None:
+        """The node that has an own address in a network, if one does."""
+        found = (here.node for here in self.attachments if here.network == network and here.has(address))
+        return next(found, None)
+
     def of_node(self, node: str) -> tuple[Attachment, ...]:
         """The interfaces of one node."""
         return tuple(attachment for attachment in self.attachments if attachment.node == node)
@@ -102,7 +112,8 @@ def topology(site: Site, plans: tuple[NodePlan, ...]) -> Topology:
         for interface in machine.interfaces:
             link_local = _FIRST_LINK_LOCAL + len(attachments)
             ipv4 = interface.address(Family.IPV4)
-            attachments.append(Attachment(machine.name, interface.name, interface.network, ipv4, link_local))
+            ipv6 = interface.address(Family.IPV6)
+            attachments.append(Attachment(machine.name, interface.name, interface.network, ipv4, link_local, ipv6))
     return Topology(
         networks=tuple((network.name, network.prefixes) for network in site.networks),
         attachments=tuple(attachments),

@@ -149,6 +149,7 @@ class SiteBuilder:
             vrid=values["vrid"],
             track=tuple(Track(track["service"], track["weight"]) for track in values.get("track", ())),
             **_given(values, "advertise", "version", "election", "failback", "checksum", "stateful"),
+            **_given(values, "transport", "peers"),
         )
 
     def _fits_version(self, name: str, values: _Values) -> bool:

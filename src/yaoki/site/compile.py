@@ -30,7 +30,7 @@ from yaoki.lb.service import Forward, Protocol, ServiceKey, SourcePersistence
 from yaoki.site.allocation import collector_paused
 from yaoki.site.model import CheckDefinition, Interface, Machine, Persistence, Server, Service, Site, Vip
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackPlan
-from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.params import RouterKey, RouterParams, Transport
 
 DEFAULT_SCHEDULE = Schedule(interval=timedelta(seconds=1), timeout=timedelta(milliseconds=500))
 
@@ -100,7 +100,7 @@ class _NodeCompiler:
         site, node = self._site, self._node
         vips = [vip for vip in site.vips if any(member.node == node.name for member in vip.members)]
         here = {vip.name: interface for vip in vips if (interface := node.on_network(vip.network)) is not None}
-        routers = [router for vip in vips if vip.name in here for router in _routers(vip, here[vip.name], node.name)]
+        routers = [router for vip in vips if vip.name in here for router in self._routers(vip, here[vip.name])]
         services = [
             plan
             for service in site.services
@@ -121,6 +121,34 @@ class _NodeCompiler:
             ),
             hooks=site.hooks,
         )
+
+    def _routers(self, vip: Vip, interface: Interface) -> Iterable[RouterParams]:
+        priority = next(member.priority for member in vip.members if member.node == self._node.name)
+        unicast = vip.transport is Transport.UNICAST
+        for family in Family:
+            addresses = tuple(address for address in vip.addresses if Family.of(address) is family)
+            if addresses:
+                yield RouterParams(
+                    vip=vip.name,
+                    key=RouterKey(interface.name, family, vip.vrid),
+                    priority=priority,
+                    interval=vip.advertise,
+                    addresses=addresses,
+                    version=vip.version,
+                    failback=vip.failback,
+                    # To the group, IPv6 adverts come from the link-local address, which only the kernel knows.
+                    source=interface.address(family) if family is Family.IPV4 or unicast else None,
+                    checksum=vip.checksum,
+                    peers=self._peers(vip, interface, family) if unicast else None,
+                )
+
+    def _peers(self, vip: Vip, own: Interface, family: Family) -> tuple[IPAddress, ...]:
+        """Where unicast advertisements go: the other members' own addresses on the VIP's network, then the peers'."""
+        interfaces = (self._site.machine(member.node).on_network(vip.network) for member in vip.members)
+        members = (None if interface is None else interface.address(family) for interface in interfaces)
+        ours = {address.ip for address in own.addresses}
+        wanted = [peer for peer in (*members, *vip.peers) if peer is not None and Family.of(peer) is family]
+        return tuple(dict.fromkeys(peer for peer in wanted if peer not in ours))
 
     def _service(self, service: Service, interface: Interface) -> Iterable[ServicePlan]:
         definitions = tuple(self._site.check(name) for name in service.checks) or default_checks(service)
@@ -200,25 +228,6 @@ class _NodeCompiler:
         elif spec.schedule is DEFAULT_SCHEDULE and definition.schedule is not DEFAULT_SCHEDULE:
             self._checks[key] = CheckSpec(spec.id, definition.schedule, f"{definition.name} on {host}")
         return spec.id
-
-
-def _routers(vip: Vip, interface: Interface, node: str) -> Iterable[RouterParams]:
-    priority = next(member.priority for member in vip.members if member.node == node)
-    for family in Family:
-        addresses = tuple(address for address in vip.addresses if Family.of(address) is family)
-        if addresses:
-            yield RouterParams(
-                vip=vip.name,
-                key=RouterKey(interface.name, family, vip.vrid),
-                priority=priority,
-                interval=vip.advertise,
-                addresses=addresses,
-                version=vip.version,
-                failback=vip.failback,
-                # IPv6 adverts come from the link-local address, which only the kernel knows.
-                source=interface.address(family) if family is Family.IPV4 else None,
-                checksum=vip.checksum,
-            )
 
 
 def _persistence(persistence: Persistence | None, family: Family) -> SourcePersistence | None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from yaoki.checks.check import KindParams, Schedule
 from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
 from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
-from yaoki.vrrp.params import ChecksumForm, Failback
+from yaoki.vrrp.params import ChecksumForm, Failback, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Vip:
-    """One or more addresses that move between nodes together."""
+    """One or more addresses that move between nodes together. `peers` are routers besides the members that unicast
+    advertisements go to."""
 
     name: str
     network: str
@@ -94,6 +95,8 @@ class Vip:
     election: str = "vrrp"
     failback: Failback = Failback.PREFER
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
+    transport: Transport = Transport.MULTICAST
+    peers: tuple[IPAddress, ...] = ()
     stateful: bool = False
     track: tuple[Track, ...] = ()
 

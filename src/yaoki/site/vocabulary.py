@@ -27,7 +27,7 @@ from yaoki.site.kinds import (
     Word,
 )
 from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, Tagged, WordOr
-from yaoki.vrrp.params import ChecksumForm, Failback
+from yaoki.vrrp.params import ChecksumForm, Failback, Transport
 
 _MS = timedelta(milliseconds=1)
 _S = timedelta(seconds=1)
@@ -233,6 +233,19 @@ VIP = Record(
             "the IPv4 checksum form that is sent; both are accepted",
             "as-heard",
         ),
+        Key(
+            "transport",
+            Word(
+                {
+                    "multicast": "to the VRRP group of the link",
+                    "unicast": "to the own address of each other member and of each peer",
+                },
+                Transport,
+            ),
+            "where advertisements go",
+            "multicast",
+        ),
+        Key("peers", ListOf(ADDRESS), "routers that do not run Yaoki, such as a keepalived, for unicast", "[]"),
         Key("stateful", Boolean(), "whether what listens on it loses data by moving", "false"),
         Key(
             "track",

@@ -54,6 +54,7 @@ class Rejection(StrEnum):
     INTERVAL = "advertisement interval does not fit"
     AUTHENTICATION = "unknown authentication"
     OWN_ADDRESS = "sent from our own address"
+    NOT_A_PEER = "sent by none of the peers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,14 @@ class ChecksumForm(StrEnum):
     AS_HEARD = "as-heard"
 
 
+class Transport(StrEnum):
+    """Where advertisements go: to the VRRP group, which every router of the link hears (RFC 9568 5.1.1.2, 5.1.2.2), or
+    to each peer's own address, for networks that carry no multicast (keepalived's unicast_peer; not in the RFC)."""
+
+    MULTICAST = "multicast"
+    UNICAST = "unicast"
+
+
 @dataclass(frozen=True, slots=True)
 class RouterKey:
     """Names one virtual router on a node: RFC 9568 keeps IPv4 and IPv6 routers of one VRID apart."""
@@ -44,8 +52,9 @@ class RouterParams:
     `priority` 1..254, or 255 for the owner of the addresses. `interval` is the Advertisement_Interval: v3 10 ms to
     40.95 s in whole centiseconds, v2 1 s to 255 s in whole seconds. `source` is the primary address for IPv4 and the
     link-local address for IPv6 (RFC 9568 5.1.1.1, 5.1.2.1); None means "ask the interface". The first IPv6 address
-    advertised need not be link-local here; the speaker puts a link-local VIP first if there is one.
-    Raises ValueError for values outside these ranges.
+    advertised need not be link-local here; the speaker puts a link-local VIP first if there is one. `peers` are the
+    addresses that unicast goes to, of the router's family; None is multicast. Raises ValueError for values outside
+    these ranges.
     """
 
     vip: str
@@ -57,6 +66,7 @@ class RouterParams:
     failback: Failback = Failback.PREFER
     source: IPAddress | None = None
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
+    peers: tuple[IPAddress, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:
@@ -71,6 +81,8 @@ class RouterParams:
             raise ValueError("a virtual router needs at least one address")
         if any(Family.of(address) is not self.key.family for address in self.addresses):
             raise ValueError("addresses of a virtual router are all of its family")
+        if any(Family.of(peer) is not self.key.family for peer in self.peers or ()):
+            raise ValueError("peers of a virtual router are all of its family")
         unit, low, high = (timedelta(milliseconds=10), 1, 4095) if self.version == 3 else (timedelta(seconds=1), 1, 255)
         if self.interval % unit or not low * unit <= self.interval <= high * unit:
             raise ValueError(f"advertisement interval {self.interval} does not fit VRRP version {self.version}")

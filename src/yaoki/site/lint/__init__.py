@@ -4,13 +4,14 @@ To add a rule: write its function in the file of its group and put its Rule into
 group's file are added here. Rules see the model only; positions are looked up by yaoki.site.examine.
 """
 
-from yaoki.site.lint import addressing, checks, forwarding, redundancy, timers, vips
+from yaoki.site.lint import addressing, checks, forwarding, peers, redundancy, timers, vips
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
 
 RULES: tuple[Rule, ...] = (
     *addressing.RULES,
     *vips.RULES,
+    *peers.RULES,
     *forwarding.RULES,
     *checks.RULES,
     *timers.RULES,
