@@ -4,10 +4,13 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+_OURS = "ours "
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure of ours beside a peer's. `goal` bounds `ratio` if there is a peer, else `ours`: "<= 1.05", ">= 10"."""
+    """A figure of ours beside a peer's. `goal` bounds `ratio` if there is a peer, else `ours`: "<= 1.05", ">= 10";
+    "ours <= 75" bounds `ours` beside a peer, too."""
 
     row: str
     ours: float
@@ -26,8 +29,8 @@ class Row:
         """Whether the goal is met; None where there is none or it cannot be judged."""
         if self.goal is None:
             return None
-        sign, bound = self.goal.split()
-        value = self.ours if self.peer_name is None else self.ratio
+        sign, bound = self.goal.removeprefix(_OURS).split()
+        value = self.ours if self.peer_name is None or self.goal.startswith(_OURS) else self.ratio
         if value is None:
             value = 0.0 if self.ours == 0 else float("inf")
         return value <= float(bound) if sign == "<=" else value >= float(bound)

@@ -10,6 +10,8 @@ from bench.row import Row, table
         (Row("a", 50.0, "ms", peer=100.0, peer_name="keepalived", goal=">= 0.6"), 0.5, False),
         (Row("a", 50.0, "ms", goal="<= 60"), None, True),
         (Row("a", 50.0, "ms"), None, None),
+        (Row("a", 50.0, "ms", peer=25.0, peer_name="keepalived", goal="ours <= 60"), 2.0, True),
+        (Row("a", 50.0, "ms", peer=100.0, peer_name="keepalived", goal="ours <= 40"), 0.5, False),
         (Row("a", 5.0, "ms", peer=0.0, peer_name="keepalived", goal="<= 1"), None, False),
         (Row("a", 0.0, "ms", peer=0.0, peer_name="keepalived", goal="<= 1"), None, True),
     ],

@@ -39,10 +39,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What all probes saw lately; `owners` has, for each question, who answered each of the latest requests."""
+    """What all probes saw lately; `owners` has, for each question, who answered each of the latest requests.
+    `advertised_us` is when the last VRRP advertisement was heard, on the clock of the records; None if none was."""
 
     glimpses: tuple[Glimpse, ...]
     owners: tuple[tuple[Question, tuple[tuple[MacAddress, ...], ...]], ...]
+    advertised_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Crew:
     def seen(self) -> Seen:
         """What the probes saw lately."""
         answers = self._ask({"do": "look"})
+        watched = answers["", "observer"]
         glimpses = []
         for place, targets in self._targets.items():
             for target, plain in zip(targets, answers[place]["streams"], strict=True):
@@ -99,9 +102,9 @@ class Crew:
                 glimpses.append(Glimpse(target, plain["sent"], plain["failed"], servers, plain.get("silent", 0)))
         owners = [
             (question, tuple(tuple(MacAddress.parse(mac) for mac in by) for by in lately))
-            for question, lately in zip(self._questions, answers["", "observer"]["owners"], strict=True)
+            for question, lately in zip(self._questions, watched["owners"], strict=True)
         ]
-        return Seen(tuple(glimpses), tuple(owners))
+        return Seen(tuple(glimpses), tuple(owners), watched["advertised_us"])
 
     def mark(self) -> int:
         """The measuring begins; the result is the moment, on the clock of the records."""

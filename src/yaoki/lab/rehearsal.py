@@ -7,7 +7,7 @@ All waits are bounded by named limits.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -66,6 +66,10 @@ _LOOK_S = 0.05
 _MICROSECOND = timedelta(microseconds=1)
 
 
+Phase = Callable[[Scenario], timedelta]
+"""For a scenario that is about to happen, how long after an advertisement it shall."""
+
+
 class Watcher(Protocol):
     """Is told how the rehearsal goes on."""
 
@@ -85,7 +89,8 @@ class Watcher(Protocol):
 class Rehearsal:
     """Runs scenarios in a lab that is up, with its software started.
 
-    An outage that goes on is watched for `patience` beyond the shortest observation, if it is survivable.
+    An outage that goes on is watched for `patience` beyond the shortest observation, if it is survivable. With `phase`
+    the fault comes so long after an advertisement: outages depend on it, so figures to be compared share their phases.
     """
 
     def __init__(
@@ -96,7 +101,9 @@ class Rehearsal:
         *,
         injector: Injector | None = None,
         patience: timedelta = RECOVERY_LIMIT,
+        phase: Phase | None = None,
     ) -> None:
+        self._phase = phase
         self._lab = lab
         self._site = lab.site
         self._software = software
@@ -146,6 +153,7 @@ class Rehearsal:
         owners = self._owners()
         began = self._crew.mark()
         _sleep(BASELINE)
+        self._await_phase(scenario)
         fault_us = now_us()
         self._break(scenario, fault_us)
         self._observe(expected)
@@ -155,6 +163,13 @@ class Rehearsal:
         if not scenario.mends and not isinstance(scenario.fault, HangNode | FlapLink):
             self._injector.mend(scenario.fault)
         return replace(self._judged(expected, records, fault_us), turning=turned, span_us=ended_us - began)
+
+    def _await_phase(self, scenario: Scenario) -> None:
+        if self._phase is None or (advertised_us := self._crew.seen().advertised_us) is None:
+            return
+        interval = min(vip.advertise for vip in self._site.vips)
+        since = (now_us() - advertised_us) * _MICROSECOND
+        _sleep((self._phase(scenario) - since) % interval)
 
     def _break(self, scenario: Scenario, moment: int) -> None:
         """Bring the fault about, or its end; a fault that ends by itself is over on return."""

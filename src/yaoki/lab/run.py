@@ -13,7 +13,7 @@ from yaoki.lab.crew import Crew
 from yaoki.lab.injector import Injector
 from yaoki.lab.janitor import Janitor
 from yaoki.lab.lab import Lab
-from yaoki.lab.rehearsal import RECOVERY_LIMIT, Rehearsal, Watcher
+from yaoki.lab.rehearsal import RECOVERY_LIMIT, Phase, Rehearsal, Watcher
 from yaoki.lab.row import Row
 from yaoki.lab.software import NodeSoftware
 from yaoki.lab.software_yaoki import Yaoki
@@ -41,10 +41,12 @@ def rehearse(
     prepare: Callable[[Lab], None] = lambda _: None,
     injector: Callable[[Lab, NodeSoftware], Injector] = Injector,
     patience: timedelta = RECOVERY_LIMIT,
+    phase: Phase | None = None,
     base: Path = BASE,
 ) -> tuple[Row, ...]:
     """The rows of these scenarios. `prepare` is called when the lab is built, before its nodes start; `injector`
-    breaks and mends; `patience` is how long a survivable outage is watched until it ends."""
+    breaks and mends; `patience` is how long a survivable outage is watched until it ends; `phase` is that of the fault
+    within the advertisement interval."""
     lab = Lab(site, file, base=base)
     janitor = Janitor(base=base, site=site.name)
     try:
@@ -56,7 +58,7 @@ def rehearse(
                 nodes.start(node.name)
             crew = Crew(lab)
             try:
-                rehearsal = Rehearsal(lab, nodes, crew, injector=injector(lab, nodes), patience=patience)
+                rehearsal = Rehearsal(lab, nodes, crew, injector=injector(lab, nodes), patience=patience, phase=phase)
                 return rehearsal.run(scenarios, watcher or Unwatched())
             finally:
                 crew.close()

@@ -74,6 +74,7 @@ class Observer:
         self.sockets: dict[str, socket.socket] = {}
         self.questions: list[Question] = []
         self.heard: list[tuple[int, str, str, str]] = []
+        self.advertised_us: int | None = None
         self.lateness = Lateness()
 
     def run(self) -> None:
@@ -139,8 +140,11 @@ class Observer:
                 question.answered(frame[5], frame[6:12].hex(":"))
 
     def _note(self, frame: bytes, what: str, detail: str) -> None:
+        now = now_us()
+        if what == "advert":
+            self.advertised_us = now
         if len(self.heard) < MOST_RECORDED:
-            self.heard.append((now_us(), what, frame[6:12].hex(":"), detail))
+            self.heard.append((now, what, frame[6:12].hex(":"), detail))
 
     def _obey(self, command: dict[str, Any]) -> None:
         match command["do"]:
@@ -151,7 +155,8 @@ class Observer:
                 self.talk.answer({})
             case "look":
                 since = now_us() - _LOOK_BACK_US
-                self.talk.answer({"owners": [_lately(question, since) for question in self.questions]})
+                owners = [_lately(question, since) for question in self.questions]
+                self.talk.answer({"owners": owners, "advertised_us": self.advertised_us})
             case _:
                 self._halt(command["since_us"])
 
