@@ -381,6 +381,18 @@ def test_a_drained_server_keeps_its_flows_and_a_server_in_maintenance_is_out_and
     assert scene.duties() == ("serve", "serve", "serve")
 
 
+def test_a_verdict_that_comes_late_for_a_server_in_maintenance_counts_for_nothing_afterwards() -> None:
+    scene = Scene()
+    scene.start(plan())
+    scene.all_up()
+    scene.give(Operate(1, SetServerAdmin("web1", AdminState.MAINT)))
+    scene.verdict(1, Health.DOWN)
+    assert check(1) not in scene.brain.verdicts
+    scene.give(WorkerBack())
+    scene.give(Operate(2, SetServerAdmin("web1", AdminState.READY)))
+    assert scene.duties() == ("drain", "serve", "serve"), "as for one that was never spoken of"
+
+
 def test_a_command_about_what_does_not_exist_is_answered_with_what_does() -> None:
     scene = Scene()
     scene.start(plan())

@@ -52,7 +52,8 @@ class OneNode(RuleBasedStateMachine):
     @rule(number=NUMBERS, health=st.sampled_from([Health.UP, Health.DOWN]))
     def a_check_speaks(self, number: int, health: Health) -> None:
         name = f"web{number}"
-        if any(check.id.target == server(number).address for check in self.plan.checks):
+        checked = any(check.id.target == server(number).address for check in self.plan.checks)
+        if checked and not self.is_in_maintenance(name):
             self.verdicts[name] = health
         before = self.duties()
         self.take(self.scene.verdict(number, health))

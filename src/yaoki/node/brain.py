@@ -93,6 +93,7 @@ class Brain:
         self._found: Desired | None = None
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
+        self._checked: frozenset[CheckId] = frozenset()
         self._failed: set[str] = set()
         self._unspoken: set[PoolKey] = set()
         self._desired = Desired()
@@ -219,8 +220,8 @@ class Brain:
         if self.plan is None:
             return []
         specs = self.pools.checks(self.decisions)
-        wanted = {spec.id for spec in specs}
-        self.verdicts = {check: verdict for check, verdict in self.verdicts.items() if check in wanted}
+        self._checked = frozenset(spec.id for spec in specs)
+        self.verdicts = {check: verdict for check, verdict in self.verdicts.items() if check in self._checked}
         return [ConfigureChecks(specs, because)]
 
     def _watch(self) -> list[BrainEffect]:
@@ -238,7 +239,8 @@ class Brain:
             self.verdicts[verdict.check] = verdict
             return []
         pools = self.pools.of_check(verdict.check)
-        if not pools or verdict.health is Health.UNKNOWN:
+        # A verdict may be on its way while its check is given up: a server in maintenance begins anew when it is back.
+        if not pools or verdict.health is Health.UNKNOWN or verdict.check not in self._checked:
             return []
         self.verdicts[verdict.check] = verdict
         return self._decide(now, pools, verdict.because, verdict.finding.evidence, touched=verdict.check)
