@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from yaoki.core.event import EventBody
 from yaoki.linux import probe_rules
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.linux.vip_addresses import release_marked
 from yaoki.node.brain_messages import NeighbourFound
+from yaoki.node.wire_messages import WireInput
 from yaoki.runtime.balancer import BalancerPlane
 from yaoki.runtime.control import ControlServer
-from yaoki.runtime.kernel import Kernel, NeighbourWatch
+from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
 from yaoki.runtime.metrics import MetricsServer
 from yaoki.runtime.node import Ending, Node, NodeOptions, Server
 from yaoki.runtime.requests import Requests
+from yaoki.runtime.wire import Wire
 
 CRASHES_UNTIL_GIVING_UP = 10
 """Crashes in a row after which the process ends for good; the service manager may know better."""
@@ -34,6 +37,9 @@ class LinuxKernel:
 
     def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
         return NeighbourWatcher(lambda address, mac: found(NeighbourFound(address, mac)))
+
+    def wire(self, give: Callable[[WireInput], None], tell: Callable[[EventBody], None], /) -> WireWatch:
+        return Wire(give, tell)
 
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
         release_marked(interfaces)

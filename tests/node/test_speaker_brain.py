@@ -30,6 +30,7 @@ from yaoki.core.event import EventId
 from yaoki.node.messages import (
     AdmitRouter,
     AnnounceAddress,
+    AnnounceRouter,
     ClaimAddress,
     ConfigureRouters,
     Published,
@@ -271,6 +272,19 @@ def test_router_held_out_owns_after_it_is_admitted() -> None:
     speaker.tell(AdmitRouter(KEY))
     speaker.run_to(5001)
     assert speaker.state() is RouterState.ACTIVE
+
+
+@pytest.mark.req("B-09")
+def test_an_owner_announces_again_when_it_is_told_to_and_others_do_not() -> None:
+    speaker = Speaker(PARAMS)
+    assert speaker.tell(AnnounceRouter(KEY)) == [], "on standby"
+    assert speaker.tell(AnnounceRouter(KEY_6)) == [], "there is no such router"
+    speaker.run_to(10_000)
+    assert speaker.tell(AnnounceRouter(KEY)) == [AnnounceAddress("eth0", VIP.ip)]
+    # Asked again within the reaction gap it waits for its end, and the schedule of a takeover follows.
+    assert speaker.tell(AnnounceRouter(KEY)) == []
+    assert AnnounceAddress("eth0", VIP.ip) in speaker.run_to(10_020)
+    assert speaker.run_to(13_000).count(AnnounceAddress("eth0", VIP.ip)) >= 3
 
 
 # --- interfaces -------------------------------------------------------------------------------------------------------

@@ -45,6 +45,21 @@ def test_a_vip_of_two_families_becomes_two_virtual_routers_with_the_networks_pre
     assert [router.priority for router in compile_node(example, "lb2").routers] == [100, 100]
 
 
+@pytest.mark.req("B-09")
+def test_the_wire_observer_is_told_who_may_answer(example: Site) -> None:
+    ipv4, ipv6 = compile_node(example, "lb2").wires
+    assert (ipv4.vip, ipv4.here, ipv4.router, ipv4.ask_every) == (
+        "web-vip",
+        "lb2",
+        RouterKey("eth0", Family.IPV4, 51),
+        timedelta(seconds=1),
+    )
+    assert (ipv4.addresses, ipv6.addresses) == ((IPv4Address("192.0.2.50"),), (IPv6Address("2001:db8:1::50"),))
+    own = {member.node: (member.priority, tuple(map(str, member.addresses))) for member in ipv4.members}
+    assert own["lb1"] == (150, ("192.0.2.11", "2001:db8:1::11"))
+    assert own["lb2"] == (100, ("192.0.2.12", "2001:db8:1::12"))
+
+
 def test_a_service_becomes_one_plan_for_each_address_of_its_vip(example: Site) -> None:
     plans = compile_node(example, "lb1").services
     assert [(plan.name, str(plan.key)) for plan in plans] == [

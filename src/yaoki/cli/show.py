@@ -27,6 +27,7 @@ from yaoki.core.instant import Instant
 from yaoki.lb.service import Duty, SourcePersistence
 from yaoki.node.messages import CheckStatus
 from yaoki.node.snapshot import NodeView, RouterView, ServerView, ServiceView
+from yaoki.node.wire_view import Evidence, SeenView
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Health
 from yaoki.runtime.requests import Checks
@@ -53,7 +54,12 @@ def _vips(client: NodeClient, args: argparse.Namespace) -> int:
         print_json(routers)
         return 0
     header = ("VIP", "Addresses", "Interface", "VRID", "State", "Age", "Priority", "Wanted", "Peer", "Reason")
-    _print(header, [_router(router, Paint(sys.stdout)) for router in routers])
+    paint = Paint(sys.stdout)
+    _print(header, [_router(router, paint) for router in routers])
+    seen = [_seen(router, each, paint) for router in routers for each in router.seen]
+    if seen:
+        print()
+        _print(("VIP", "Address", "Seen at", "MAC", "Evidence", "Ago", "Claimed by"), seen)
     return 0
 
 
@@ -132,6 +138,21 @@ def _router(router: RouterView, paint: Paint) -> tuple[str, ...]:
         str(router.wanted_priority),
         peer,
         router.reason,
+    )
+
+
+def _seen(router: RouterView, seen: SeenView, paint: Paint) -> tuple[str, ...]:
+    good = (Evidence.ALONE, Evidence.ANSWERED)
+    colour = paint.green if seen.evidence in good else paint.yellow
+    where = seen.member or ("a foreign MAC" if seen.mac is not None else "-")
+    return (
+        router.vip,
+        str(seen.address),
+        where,
+        "-" if seen.mac is None else str(seen.mac),
+        paint.faint(f"{seen.evidence.value} (stale)") if seen.stale else colour(seen.evidence.value),
+        age(seen.age),
+        paint.red(", ".join(map(str, seen.foreign))) if seen.foreign else "",
     )
 
 

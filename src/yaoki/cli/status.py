@@ -18,6 +18,7 @@ from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
 from yaoki.node.messages import RouterState
 from yaoki.node.snapshot import NodeView, PartView, RouterView, ServerView, ServiceView
+from yaoki.node.wire_view import Evidence
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Duty, Health
 from yaoki.pool.policy import Outlook
@@ -72,9 +73,19 @@ def _wrong(node: NodeView) -> Iterable[str]:
     for part in node.parts:
         if not part.reached:
             yield f"the {word(part.part, ENGLISH)} is out of reach for {age(part.age)}: {part.why}"
+    for router in node.routers:
+        yield from _wrong_on_the_wire(router)
     for service in node.services:
         if service.enabled and service.outlook in (Outlook.NOBODY, Outlook.NOWHERE_BETTER, Outlook.CHECKER_SUSPECTED):
             yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
+
+
+def _wrong_on_the_wire(router: RouterView) -> Iterable[str]:
+    for seen in router.seen:
+        for mac in seen.foreign:
+            yield f"{mac}, which is no member's, claims {seen.address} of {router.vip} on {router.interface}"
+        if not seen.stale and seen.evidence in (Evidence.NOT_ALONE, Evidence.CONTESTED):
+            yield f"{seen.address} of {router.vip} on {router.interface}: {seen.evidence.value}"
 
 
 def _part_row(part: PartView) -> tuple[str, ...]:

@@ -67,6 +67,8 @@ from yaoki.node.narrate import decided, selected
 from yaoki.node.router_wish import RouterWish
 from yaoki.node.service_pool import PoolKey, ServicePool
 from yaoki.node.service_pools import ServicePools, is_served
+from yaoki.node.wire_messages import ClaimsSeen, FramesDropped, WireInterface
+from yaoki.node.wire_observer import WireObserver
 from yaoki.pool.health import Verdict
 from yaoki.pool.member import Health
 from yaoki.pool.policy import Outlook
@@ -90,6 +92,7 @@ class Brain:
         self.stopping = False
         self.balancer = BalancerWish()
         self.routers = RouterWish()
+        self.wire = WireObserver(self._event, self._server_at)
         self._found: Desired | None = None
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
@@ -107,8 +110,8 @@ class Brain:
         if self.stopping:
             return None
         if self.decisions.paused:
-            return self._agenda.next()
-        return earliest(self._agenda.next(), self.balancer.deadline(), self.routers.deadline())
+            return earliest(self._agenda.next(), self.wire.deadline())
+        return earliest(self._agenda.next(), self.balancer.deadline(), self.routers.deadline(), self.wire.deadline())
 
     def handle(self, now: Instant, input_: BrainInput) -> list[BrainEffect]:
         """See yaoki.core.machine.Machine."""
@@ -126,6 +129,8 @@ class Brain:
                 return self._verdict(now, input_)
             case NeighbourFound():
                 return self._neighbour(now, input_)
+            case WireInterface() | ClaimsSeen() | FramesDropped():
+                return list(self.wire.handle(now, input_))
             case ApplyFinished():
                 return [self._event(now, emit) for emit in self.balancer.finished(now, input_)]
             case NewPlan():
@@ -151,12 +156,14 @@ class Brain:
         match input_:
             case RouterStatus():
                 self.statuses[input_.router] = input_
+                self.wire.status(input_)
                 return []
             case Published():
                 return [input_]
             case SpeakerBack():
                 return [self._part(now, Part.SPEAKER, None), *self.routers.repeat()]
             case SpeakerLost():
+                self.wire.speaker_lost(now)
                 return [self._part(now, Part.SPEAKER, input_.why)]
             case WorkerBack():
                 return [self._part(now, Part.CHECKS, None), *self._configure_checks(None), RepeatVerdicts()]
@@ -202,7 +209,7 @@ class Brain:
         wanted = {params.key for params in plan.routers}
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
         effects: list[BrainEffect] = [adopted, *self._question_hooks(now, plan, because)]
-        effects += [*self._configure_checks(because), *self._watch()]
+        effects += [*self._configure_checks(because), *self._watch(), *self.wire.configure(now, plan.wires)]
         for gone in (pool.key for pool in before if pool.key not in self.pools):
             self._agenda.set(gone, None)
             self._unspoken.discard(gone)
@@ -254,6 +261,10 @@ class Brain:
         resolved = self._event(now, Emit(NeighbourResolved(found.address, found.mac, before)))
         return [resolved, *self._decide(now, self.pools.of_neighbour(found.address), resolved.event.id)]
 
+    def _server_at(self, mac: MacAddress) -> str | None:
+        """The real server for direct return that has this MAC."""
+        return next((name for address, name in self.pools.direct() if self.macs.get(address) == mac), None)
+
     def _operate(self, now: Instant, operate: Operate) -> list[BrainEffect]:
         if self.plan is None:
             return [Answer(operate.request, "the node has no plan yet", "try again in a moment")]
@@ -279,7 +290,7 @@ class Brain:
 
     def _timer_fired(self, now: Instant) -> list[BrainEffect]:
         due = [pool for key in self._agenda.due(now) if (pool := self.pools.get(key)) is not None]
-        return self._decide(now, due, None) if due else []
+        return [*self.wire.due(now), *(self._decide(now, due, None) if due else [])]
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 

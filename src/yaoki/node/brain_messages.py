@@ -11,6 +11,7 @@ from yaoki.lb.service import Desired
 from yaoki.node.decisions import Decisions, OperatorCommand
 from yaoki.node.messages import (
     AdmitRouter,
+    AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
     Published,
@@ -20,6 +21,7 @@ from yaoki.node.messages import (
     SetPriority,
     VerdictChanged,
 )
+from yaoki.node.wire_messages import WireInput, WireOrder
 from yaoki.site.node_plan import NodePlan
 
 # --- in ---------------------------------------------------------------------------------------------------------------
@@ -127,6 +129,7 @@ BrainInput = (
     | VerdictChanged
     | Published
     | NeighbourFound
+    | WireInput
     | ApplyFinished
     | Operate
     | StopRequested
@@ -181,11 +184,13 @@ BrainEffect = (
     ConfigureRouters
     | SetPriority
     | AdmitRouter
+    | AnnounceRouter
     | ReleaseRouters
     | ConfigureChecks
     | RepeatVerdicts
     | ApplyBalancer
     | WatchNeighbours
+    | WireOrder
     | KeepDecisions
     | RunHook
     | Answer

@@ -52,7 +52,15 @@ class AdmitRouter:
     because: EventId | None = None
 
 
-SpeakerOrder = ConfigureRouters | SetPriority | AdmitRouter | ReleaseRouters
+@dataclass(frozen=True, slots=True)
+class AnnounceRouter:
+    """Somebody else has claimed a VIP, or answers for it: if it is owned here, announce its addresses again at once."""
+
+    router: RouterKey
+    because: EventId | None = None
+
+
+SpeakerOrder = ConfigureRouters | SetPriority | AdmitRouter | AnnounceRouter | ReleaseRouters
 
 # --- from the speaker's driver: the world ----------------------------------------------------------------------------
 

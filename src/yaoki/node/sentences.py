@@ -6,6 +6,7 @@ from yaoki.election import events as e
 from yaoki.node import brain_events as b
 from yaoki.node import speaker_events as s
 from yaoki.vrrp import events as v
+from yaoki.vrrp import wire_events as w
 
 SENTENCES: dict[type[EventBody], tuple[str, str]] = {
     # --- virtual routers
@@ -64,6 +65,53 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
     v.ForeignRouterHeard: (
         "{source} runs VRID {vrid} on {interface}, which is not configured here",
         "{interface} で未設定の VRID {vrid} を {source} が使用",
+    ),
+    # --- the wire
+    w.ForeignClaim: (
+        "{mac}, which is no member's, claims {address} of {vip} on {interface} (by {form}, {count} times)",
+        "メンバでない {mac} が {interface} で {vip} の {address} を主張 ({form}、累計 {count} 回)",
+    ),
+    w.ArpLeaked: (
+        "real server {server} ({mac}) claims {address} of {vip} on {interface} (by {form}, {count} times): set "
+        "arp_ignore=1 and arp_announce=2 there, and keep the VIP on its loopback",
+        "実サーバ {server} ({mac}) が {interface} で {vip} の {address} を主張 ({form}、累計 {count} 回): "
+        "arp_ignore=1 と arp_announce=2 を設定し、VIP はループバックに置くこと",
+    ),
+    w.ClaimsEnded: (
+        "{mac} claims {address} of {vip} on {interface} no more ({count} times)",
+        "{interface} で {mac} による {vip} の {address} の主張が止まった (累計 {count} 回)",
+    ),
+    w.TwoOwnersSeen: (
+        "several nodes answer for {address} of {vip} on {interface}: {nodes} (heard from {macs})",
+        "{interface} で {vip} の {address} に複数のノードが応答: {nodes} (応答元 {macs})",
+    ),
+    w.OwnedButSilent: (
+        "{peer} advertises {vip}, but nobody has answered for {address} on {interface} for {silent_for}",
+        "{peer} が {vip} を広告しているが、{interface} で {address} への応答が {silent_for} ない",
+    ),
+    w.AnsweredUnadvertised: (
+        "{member} ({mac}) answers for {address} of {vip} on {interface}, but does not advertise it",
+        "{member} ({mac}) が {interface} で {vip} の {address} に応答しているが、広告していない",
+    ),
+    w.OneAnswers: (
+        "{member} alone answers for {address} of {vip} on {interface} now",
+        "{interface} で {vip} の {address} に応答するのは {member} だけになった",
+    ),
+    w.MemberMacChanged: (
+        "{member} ({address} on {interface}) has MAC {mac} now, before {before}",
+        "{member} ({interface} の {address}) の MAC が {before} から {mac} に変わった",
+    ),
+    w.MemberContested: (
+        "{mac} claims {address}, the own address of {member} on {interface}, which answers from {known}",
+        "{interface} で {member} 自身の {address} を {mac} が主張 (本来は {known})",
+    ),
+    w.WireFlooded: (
+        "more ARP and neighbour discovery about the VIPs on {interface} than is looked at, {dropped} frames dropped",
+        "{interface} で VIP に関する ARP・近隣探索が多すぎ、{dropped} フレームを見ずに破棄",
+    ),
+    w.WireUnwatched: (
+        "ARP and neighbour discovery on {interface} cannot be watched: {why}",
+        "{interface} の ARP・近隣探索を監視できない: {why}",
     ),
     # --- leases
     e.LeaseTaken: (

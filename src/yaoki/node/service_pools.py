@@ -105,6 +105,11 @@ class ServicePools:
         }
         return tuple(wanted)
 
+    def direct(self) -> Iterator[tuple[IPAddress, str]]:
+        """The address and name of each server for direct return."""
+        servers = (server for pool in self for server in pool.plan.servers)
+        return ((server.address, server.name) for server in servers if server.forward is Forward.DIRECT)
+
 
 def is_served(pool: ServicePool, decisions: Decisions) -> bool:
     """Whether a pool's service is to be served, by the file or by what people decided."""

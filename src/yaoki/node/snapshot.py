@@ -18,6 +18,7 @@ from yaoki.node.brain_events import Part
 from yaoki.node.decisions import Decisions
 from yaoki.node.messages import RouterState
 from yaoki.node.service_pool import ServicePool
+from yaoki.node.wire_view import SeenView, WireView, seen, wires
 from yaoki.pool.member import AdminState, Health
 from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp.params import RouterParams
@@ -35,7 +36,8 @@ class PartView:
 
 @dataclass(frozen=True, slots=True)
 class RouterView:
-    """A virtual router: one family of a VIP. `state` is None before the speaker's first word."""
+    """A virtual router: one family of a VIP. `state` is None before the speaker's first word. `seen` is who answers on
+    the wire, `foreign_claims` how often somebody who is no member said to have an address."""
 
     vip: str
     interface: str
@@ -53,6 +55,8 @@ class RouterView:
     peer_heard: timedelta | None = None
     because: EventId | None = None
     stale: bool = False
+    seen: tuple[SeenView, ...] = ()
+    foreign_claims: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ class NodeView:
     routers: tuple[RouterView, ...]
     services: tuple[ServiceView, ...]
     balancer: BalancerView
+    wires: tuple[WireView, ...] = ()
 
 
 def view(brain: Brain, now: Instant) -> NodeView:
@@ -148,6 +153,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
         balancer=BalancerView(
             balancer.settled and balancer.has == brain.desired(), _age(now, balancer.finished_at), balancer.refusal
         ),
+        wires=wires(brain.wire),
     )
 
 
@@ -183,7 +189,7 @@ def _part(brain: Brain, part: Part, now: Instant) -> PartView:
 
 
 def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
-    seen = RouterView(
+    known = RouterView(
         params.vip,
         params.key.interface,
         params.key.family,
@@ -192,12 +198,14 @@ def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
         params.priority,
         brain.routers.wanted_priority(params),
         stale=not _reached(brain, Part.SPEAKER),
+        seen=seen(brain.wire, params.key, now),
+        foreign_claims=sum(watched.claims.claims for watched in brain.wire.of_router(params.key)),
     )
     status = brain.statuses.get(params.key)
     if status is None:
-        return seen
+        return known
     return replace(
-        seen,
+        known,
         state=status.state,
         age=now - status.since,
         priority=status.priority,

@@ -21,6 +21,7 @@ from yaoki.core.machine import TimerFired
 from yaoki.node.messages import (
     AdmitRouter,
     AnnounceAddress,
+    AnnounceRouter,
     ClaimAddress,
     ConfigureRouters,
     InterfaceFound,
@@ -90,6 +91,9 @@ class SpeakerBrain:
             case AdmitRouter(key, because):
                 if (router := self._routers.get(key)) is not None:
                     self._run(out, now, router, vr.Admit(), because)
+            case AnnounceRouter(key, because):
+                if (router := self._routers.get(key)) is not None:
+                    self._run(out, now, router, vr.LinkRenewed(), because)
             case ReleaseRouters(because):
                 self._release(out, now, because)
             case _:

@@ -4,6 +4,7 @@ from enum import Enum
 
 from yaoki.election.events import LossReason
 from yaoki.node.brain_events import Part
+from yaoki.packet.claim import Form
 from yaoki.pool.health import Turn
 from yaoki.pool.member import AdminState, Duty, Health
 from yaoki.pool.policy import Outlook, Reason
@@ -35,6 +36,11 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         LossReason.HOLDER_SILENT: ("its holder fell silent", "保持者が応答なし"),
         LossReason.EXPIRED: ("no renewal reached the store in time", "期限内に更新できず"),
         LossReason.TAKEN: ("the store says it is no longer ours", "ストア上で他者が保持"),
+    },
+    Form: {
+        Form.ANSWER: ("answer", "応答"),
+        Form.ANNOUNCEMENT: ("announcement", "告知"),
+        Form.QUESTION: ("question", "問い合わせ"),
     },
     Turn: {
         Turn.PROVEN: ("first pass", "初回成功"),

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from yaoki.core.address import IPAddress
+from yaoki.core.event import EventBody
 from yaoki.node.brain_messages import NeighbourFound
+from yaoki.node.wire_messages import WireInput, WireOrder
 from yaoki.runtime.balancer import BalancerPlane
 
 
@@ -13,6 +15,16 @@ class NeighbourWatch(Protocol):
 
     def watch(self, addresses: tuple[tuple[str, IPAddress], ...], /) -> None:
         """From now on these (interface, address); what is known already is told at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class WireWatch(Protocol):
+    """Sees what is said of the VIPs on their interfaces, and asks; runs on the node's event loop."""
+
+    def perform(self, order: WireOrder, /) -> None:
+        """Watch other addresses from now on, or ask for one."""
         ...
 
     def close(self) -> None: ...
@@ -27,6 +39,10 @@ class Kernel(Protocol):
 
     def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
         """A watch that tells `found` of each change; called on the event loop."""
+        ...
+
+    def wire(self, give: Callable[[WireInput], None], tell: Callable[[EventBody], None], /) -> WireWatch:
+        """A watch that gives what it sees; `tell` is told what the kernel refuses. Called on the event loop."""
         ...
 
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:

@@ -104,12 +104,31 @@ class NodeCollector(Collector):
             state.add_metric(values, {each.value: router.state is each for each in RouterState})
             priority.add_metric(values, router.wanted_priority if router.priority is None else router.priority)
         yield from (owner, state, priority)
+        yield from self._of_wires()
         takeovers = CounterMetricFamily(
             "yaoki_vip_takeovers", "Times that this node became owner.", labels=("vip", "family", "reason")
         )
         for key, count in self._tally.takeovers.items():
             takeovers.add_metric(key, count)
         yield takeovers
+
+    def _of_wires(self) -> Iterable[Metric]:
+        labels = ("vip", "node", "family")
+        owners = GaugeMetricFamily("yaoki_vip_owners_seen", "Machines that answer for an address of it.", labels=labels)
+        claims = CounterMetricFamily("yaoki_vip_foreign_claims", "Claims by MACs that are no member's.", labels=labels)
+        for router in self._node.routers:
+            values = (router.vip, self._node.node, f"ipv{router.family.value}")
+            if router.seen:
+                owning = router.state is RouterState.ACTIVE
+                owners.add_metric(values, max(seen.answers for seen in router.seen) + owning)
+            claims.add_metric(values, router.foreign_claims)
+        yield from (owners, claims)
+        dropped = CounterMetricFamily(
+            "yaoki_wire_dropped", "Frames about VIPs that were dropped unseen.", labels=("interface",)
+        )
+        for wire in self._node.wires:
+            dropped.add_metric((wire.interface,), wire.dropped)
+        yield dropped
 
     def _of_services(self) -> Iterable[Metric]:
         labels = ("service", "address", "protocol", "port")

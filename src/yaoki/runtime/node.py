@@ -49,6 +49,7 @@ from yaoki.node.decisions import OperatorCommand
 from yaoki.node.events import EVENT_KINDS
 from yaoki.node.messages import (
     AdmitRouter,
+    AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
     Published,
@@ -57,12 +58,13 @@ from yaoki.node.messages import (
     SetPriority,
 )
 from yaoki.node.snapshot import summary
+from yaoki.node.wire_messages import AskWire, WatchWire
 from yaoki.runtime.balancer import BalancerActuator, BalancerReader
 from yaoki.runtime.driver import Driver, monotonic_now
 from yaoki.runtime.event_log import EventLog, LogForm
 from yaoki.runtime.hooks import HookRunner
 from yaoki.runtime.journal_keeper import JournalKeeper
-from yaoki.runtime.kernel import Kernel, NeighbourWatch
+from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
 from yaoki.runtime.metrics import Tally
 from yaoki.runtime.parts import Parts
 from yaoki.runtime.plan_source import Offer, PlanSource
@@ -129,6 +131,7 @@ class Node:
             note=self.note,
         )
         self._neighbours: NeighbourWatch | None = None
+        self._wire: WireWatch | None = None
         self._hooks = HookRunner(self.note)
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._requests = 0
@@ -196,6 +199,7 @@ class Node:
         for body in self._misfortunes(offer):
             self.note(body)
         self._neighbours = self.kernel.neighbours(self.driver.give)
+        self._wire = self.kernel.wire(self.driver.give, self.note)
         self.driver.give(BalancerFound(await self._found()))
         reason = PlanReason.LAST_GOOD if offer.instead_of else PlanReason.START
         self.driver.give(NewPlan(offer.plan, reason))
@@ -235,6 +239,8 @@ class Node:
         await self._hooks.close()
         if self._neighbours is not None:
             self._neighbours.close()
+        if self._wire is not None:
+            self._wire.close()
         self.driver.close()
         for task in tuple(self._tasks):
             task.cancel()
@@ -316,7 +322,7 @@ class Node:
             case Published():
                 self.events.take(effect.event)
                 self.tally.take(effect.event)
-            case ConfigureRouters() | SetPriority() | ReleaseRouters() | AdmitRouter():
+            case ConfigureRouters() | SetPriority() | ReleaseRouters() | AdmitRouter() | AnnounceRouter():
                 self.parts.tell_speaker(effect)
             case ConfigureChecks() | RepeatVerdicts():
                 self.parts.tell_worker(effect)
@@ -325,6 +331,9 @@ class Node:
             case WatchNeighbours():
                 assert self._neighbours is not None, "the watch is there before the plan"
                 self._neighbours.watch(effect.addresses)
+            case WatchWire() | AskWire():
+                assert self._wire is not None, "the watch is there before the plan"
+                self._wire.perform(effect)
             case KeepDecisions():
                 self.journal.keep(effect.decisions)
             case RunHook():

@@ -28,6 +28,7 @@ from yaoki.node.brain_messages import (
 from yaoki.node.decisions import Decisions, OperatorCommand
 from yaoki.node.messages import (
     AdmitRouter,
+    AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
     Published,
@@ -35,6 +36,7 @@ from yaoki.node.messages import (
     RepeatVerdicts,
     SetPriority,
 )
+from yaoki.node.wire_messages import AskWire, WatchWire
 from yaoki.sim.alteration import altered
 from yaoki.sim.faults import Alteration
 from yaoki.sim.process import Process
@@ -118,7 +120,7 @@ class MainProcess:
 
     def _perform(self, effect: BrainEffect) -> None:
         match effect:
-            case ConfigureRouters() | SetPriority() | AdmitRouter() | ReleaseRouters():
+            case ConfigureRouters() | SetPriority() | AdmitRouter() | AnnounceRouter() | ReleaseRouters():
                 self._outside.to_speaker(effect)
             case ConfigureChecks() | RepeatVerdicts():
                 self._outside.to_worker(effect)
@@ -132,6 +134,8 @@ class MainProcess:
                 self._around.witness.decided(self._around.node)
             case Published():
                 self._around.witness.published(self._around.node, effect.event)
+            case WatchWire() | AskWire():
+                pass
             case RunHook() | Answer():
                 pass
             case _:

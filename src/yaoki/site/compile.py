@@ -30,6 +30,7 @@ from yaoki.lb.service import Forward, Protocol, ServiceKey, SourcePersistence
 from yaoki.site.allocation import collector_paused
 from yaoki.site.model import CheckDefinition, Interface, Machine, Persistence, Server, Service, Site, Vip
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackPlan
+from yaoki.site.wires import wires_of
 from yaoki.vrrp.params import RouterKey, RouterParams, Transport
 
 DEFAULT_SCHEDULE = Schedule(interval=timedelta(seconds=1), timeout=timedelta(milliseconds=500))
@@ -120,6 +121,7 @@ class _NodeCompiler:
                 for track in site.vip(router.vip).track
             ),
             hooks=site.hooks,
+            wires=wires_of(site, routers, node.name),
         )
 
     def _routers(self, vip: Vip, interface: Interface) -> Iterable[RouterParams]:

@@ -8,6 +8,7 @@ from yaoki.core.address import IPAddress
 from yaoki.lb.service import Forward, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
 from yaoki.site.model import Hook
 from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.wire_params import WireParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,4 @@ class NodePlan:
     checks: tuple[CheckSpec, ...] = ()
     tracks: tuple[TrackPlan, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    wires: tuple[WireParams, ...] = ()

@@ -83,7 +83,8 @@ class InterfaceLost:
 
 @dataclass(frozen=True, slots=True)
 class LinkRenewed:
-    """The interface is up and may have been down unseen, or hangs on another switch now."""
+    """The neighbours may look elsewhere: the interface was down unseen, or hangs on another switch now, or somebody
+    else has claimed the addresses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,156 @@
+"""The wire observer of the real daemon: two nodes, a client, and a machine that claims the VIP on the same bridge."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.network import DaemonOn, Network, eventually, network
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(300)]
+
+CLAIMANT = Path(__file__).with_name("claimant.py")
+VIP4, VIP6 = "192.0.2.50", "2001:db8:1::50"
+INTRUDER = "02:00:00:00:66:66"
+SITE = """
+version: 1
+site: wire
+networks:
+  front: {prefixes: [192.0.2.0/24, 2001:db8:1::/64]}
+nodes:
+  lb1: {interfaces: {eth0: {network: front, addresses: [192.0.2.11, 2001:db8:1::11]}}}
+  lb2: {interfaces: {eth0: {network: front, addresses: [192.0.2.12, 2001:db8:1::12]}}}
+vips:
+  vip: {network: front, addresses: [192.0.2.50, 2001:db8:1::50], vrid: 51, advertise: 100ms,
+        members: {lb1: {priority: 150}, lb2: {priority: 100}}}
+"""
+Told = dict[str, Any]
+
+
+class Scene:
+    """Two nodes that run, lb1 being the owner, a client that knows the VIP, and an intruder."""
+
+    def __init__(self, net: Network, directory: Path) -> None:
+        self.net = net
+        site = directory / "site.yaml"
+        site.write_text(SITE)
+        for name, number in (("lb1", 11), ("lb2", 12), ("client", 9), ("intruder", 66)):
+            net.add(name, f"192.0.2.{number}/24", f"2001:db8:1::{number}/64")
+        self.nodes = {name: DaemonOn(net, name, site, directory) for name in ("lb1", "lb2")}
+        for node in self.nodes.values():
+            node.options = ("--log", "json")
+            node.start()
+        eventually(lambda: len(self.told("lb1", "BecameActive")) == 2, what=self.nodes["lb1"].text)
+        eventually(lambda: self.seen("lb2") == {VIP4: "lb1", VIP6: "lb1"}, what=lambda: str(self.seen("lb2")))
+
+    def told(self, node: str, kind: str, since_us: int = 0) -> list[Told]:
+        """The bodies of a node's events of one kind, each with its time."""
+        logged = [json.loads(line) for line in self.nodes[node].text().splitlines() if line.startswith("{")]
+        return [{**e["body"], "at": e["at"]} for e in logged if e["body"]["is"] == kind and e["at"] >= since_us]
+
+    def seen(self, node: str) -> dict[str, str | None]:
+        """Who was seen answering for each address of the VIP."""
+        status = json.loads(self.nodes[node].ask("-j", "show", "vip").stdout)
+        return {seen["address"]: seen["member"] for router in status for seen in router["seen"]}
+
+    def claim(self, *addresses: str, times: int = 3, pause: float = 0.2) -> int:
+        """The intruder claims addresses; when it began, in microseconds of CLOCK_MONOTONIC."""
+        words = (sys.executable, str(CLAIMANT), INTRUDER, str(times), str(pause), *addresses)
+        return int(self.net.run("intruder", *words).stdout)
+
+    def visit(self) -> None:
+        """The client speaks to the VIP, so that it has an entry for each address."""
+        for address in (VIP4, VIP6):
+            self.net.run("client", "ping", "-c", "1", "-W", "2", address, check=False)
+
+    def believed(self, address: str) -> str:
+        """At which MAC the client looks for an address."""
+        words = ("ip", "-j", "neigh", "show", "dev", "eth0", "to", address)
+        entries = json.loads(self.net.run("client", *words).stdout or "[]")
+        return str(entries[0].get("lladdr", "")) if entries else ""
+
+    def mac(self, name: str) -> str:
+        (link,) = json.loads(self.net.run(name, "ip", "-j", "link", "show", "dev", "eth0").stdout)
+        return str(link["address"])
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with network() as net:
+        yield Scene(net, tmp_path_factory.mktemp("wire"))
+
+
+def now_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+@pytest.mark.req("B-07")
+@pytest.mark.req("B-09")
+def test_a_foreign_claim_is_told_within_a_second_and_contradicted(scene: Scene) -> None:
+    scene.visit()
+    owner = scene.mac("lb1")
+    eventually(lambda: (scene.believed(VIP4), scene.believed(VIP6)) == (owner, owner))
+    began = scene.claim(VIP4, VIP6)
+    for address in (VIP4, VIP6):
+        eventually(lambda address=address: scene.believed(address) == owner, what="the client looks at the owner again")  # type: ignore[misc]
+    for node in ("lb1", "lb2"):
+        eventually(lambda node=node: len(scene.told(node, "ForeignClaim", began)) >= 2, what=scene.nodes[node].text)  # type: ignore[misc]
+        told = scene.told(node, "ForeignClaim", began)
+        assert {claim["address"] for claim in told} == {VIP4, VIP6}
+        assert {(claim["mac"], claim["interface"]) for claim in told} == {(INTRUDER, "eth0")}
+        assert all(claim["at"] - began < 1_000_000 for claim in told), told
+        assert all(claim["count"] >= 1 for claim in told)
+    scene.visit()
+    assert (scene.believed(VIP4), scene.believed(VIP6)) == (owner, owner)
+
+
+@pytest.mark.req("B-21")
+def test_an_owner_that_nobody_hears_answer_is_told_of(scene: Scene) -> None:
+    began = now_us()
+    rules = "add table arp deaf; add chain arp deaf out { type filter hook output priority 0; policy drop; }"
+    scene.net.run("lb1", "nft", rules)
+    eventually(lambda: bool(scene.told("lb2", "OwnedButSilent", began)), what=scene.nodes["lb2"].text)
+    (silent,) = scene.told("lb2", "OwnedButSilent", began)
+    assert (silent["address"], silent["peer"]) == (VIP4, "192.0.2.11")
+    scene.net.run("lb1", "nft", "delete table arp deaf")
+    eventually(lambda: bool(scene.told("lb2", "OneAnswers", began)), what=scene.nodes["lb2"].text)
+    assert [(each["address"], each["member"]) for each in scene.told("lb2", "OneAnswers", began)] == [(VIP4, "lb1")]
+
+
+@pytest.mark.req("B-21")
+def test_two_nodes_that_answer_are_told_of_by_the_owner(scene: Scene) -> None:
+    began = now_us()
+    # By hand, so it has not our mark and the speaker leaves it alone.
+    scene.net.run("lb2", "ip", "address", "add", f"{VIP4}/24", "dev", "eth0")
+    try:
+        eventually(lambda: bool(scene.told("lb1", "TwoOwnersSeen", began)), what=scene.nodes["lb1"].text)
+    finally:
+        scene.net.run("lb2", "ip", "address", "del", f"{VIP4}/24", "dev", "eth0")
+    (two,) = scene.told("lb1", "TwoOwnersSeen", began)
+    assert (two["nodes"], two["macs"]) == (["lb1", "lb2"], [scene.mac("lb2")])
+    (unadvertised,) = scene.told("lb1", "AnsweredUnadvertised", began)
+    assert (unadvertised["member"], unadvertised["address"]) == ("lb2", VIP4)
+    eventually(lambda: bool(scene.told("lb1", "OneAnswers", began)), what=scene.nodes["lb1"].text)
+
+
+@pytest.mark.req("B-09")
+def test_a_flood_of_claims_is_one_event_and_costs_little(scene: Scene) -> None:
+    before = cpu_seconds(scene.nodes["lb1"].part("yaoki.cli"))
+    began = scene.claim(VIP4, VIP6, times=20_000, pause=0.0)
+    took = (now_us() - began) / 1_000_000
+    eventually(lambda: bool(scene.told("lb1", "WireFlooded", began)), what=scene.nodes["lb1"].text)
+    spent = cpu_seconds(scene.nodes["lb1"].part("yaoki.cli")) - before
+    assert len(scene.told("lb1", "WireFlooded", began)) == 1
+    assert len(scene.told("lb1", "ForeignClaim", began)) <= 2 + 2 * int(took / 10)
+    assert spent < 0.3 * max(took, 3.0), f"{spent} s of processor time in {took} s"
+    eventually(lambda: scene.believed(VIP4) in ("", scene.mac("lb1")))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
