@@ -1,8 +1,9 @@
 """A world in which some nodes share one lease, small enough to be explored completely.
 
 Everything that the machine does not decide is a choice. Time may pass before anything happens, so every message may be
-late or (by never arriving) lost and every process may stand still; answers may come twice, processes and machines may
-crash, holders may give up and want again. Time is counted in ticks, and each node's clock has its own rate.
+late or (by never arriving) lost and every process may stand still; answers may come as often as they like; processes
+and machines may crash, holders may give up and want again. Time is counted in ticks, and each node's clock has its own
+rate.
 
 A node *answers* for the address from Granted until `valid_until` on its own clock, as its dead-man gate has it, or
 until Lost. When the machine's process crashes, that gate survives, for it is the kernel's.
@@ -117,10 +118,19 @@ class Node:
 class Mishaps(NamedTuple):
     """How many more of each may happen."""
 
-    doubled_answers: int = 0
     process_crashes: int = 0
     machine_crashes: int = 0
     give_ups: int = 0
+
+
+NO_MISHAP = Mishaps()
+
+
+@lru_cache
+def less(may_happen: Mishaps, happens: Mishaps) -> Mishaps | None:
+    """What may happen after that; None if that may not."""
+    left = Mishaps(*(have - spent for have, spent in zip(may_happen, happens, strict=True)))
+    return None if min(left) < 0 else left
 
 
 class World(NamedTuple):
@@ -148,6 +158,7 @@ class Model:
         self._machine = machine
         self.nodes: list[Node] = []
         self._names: dict[Node, int] = {}
+        self._answering: set[int] = set()
         self._aged: dict[int, int] = {}
         self._outdated: dict[tuple[int, bytes], int] = {}
         self._own: dict[int, tuple[tuple[str, Mishaps, int], ...]] = {}
@@ -158,6 +169,8 @@ class Model:
         normal = _normal(node, self._ticks[node.number])
         if normal not in self._names:
             self._names[normal] = len(self.nodes)
+            if normal.answering:
+                self._answering.add(len(self.nodes))
             self.nodes.append(normal)
         return self._names[normal]
 
@@ -166,22 +179,23 @@ class Model:
 
     def answering(self, world: World) -> list[int]:
         """The nodes that answer for the address now."""
-        return [number for number, name in enumerate(world.nodes) if self.nodes[name].answering]
+        return [number for number, name in enumerate(world.nodes) if name in self._answering]
 
     def moves(self, world: World) -> Iterator[tuple[str, World]]:
         """Everything that can happen next."""
-        yield "tick", world._replace(nodes=tuple(self._after_tick(name) for name in world.nodes))
-        for number, name in enumerate(world.nodes):
-            for stored in self._after_store(name, world.value):
+        value, mishaps, nodes = world
+        yield "tick", World(value, mishaps, tuple([self._after_tick(name) for name in nodes]))
+        for number, name in enumerate(nodes):
+            for stored in self._after_store(name, value):
                 if stored.value is None:
-                    yield stored.move, world._replace(nodes=_put(world.nodes, number, stored.node))
+                    yield stored.move, World(value, mishaps, _put(nodes, number, stored.node))
                 else:
-                    others = tuple(self._after_write(other, stored.value) for other in world.nodes)
-                    yield stored.move, World(stored.value, world.mishaps, _put(others, number, stored.node))
+                    others = tuple([self._after_write(other, stored.value) for other in nodes])
+                    yield stored.move, World(stored.value, mishaps, _put(others, number, stored.node))
             for move, cost, after in self._after_own_move(name):
-                left = Mishaps(*(have - spent for have, spent in zip(world.mishaps, cost, strict=True)))
-                if min(left) >= 0:
-                    yield move, World(world.value, left, _put(world.nodes, number, after))
+                left = mishaps if cost is NO_MISHAP else less(mishaps, cost)
+                if left is not None:
+                    yield move, World(value, left, _put(nodes, number, after))
 
     # --- what becomes of one node, remembered -------------------------------------------------------------------------
 
@@ -214,17 +228,17 @@ class Model:
     def _timer(self, node: Node) -> Iterator[tuple[str, Mishaps, Node]]:
         wanted = self._machine.deadline(PARAMS, node.claimant, node.memory)
         if wanted is not None and wanted.at <= NOW:
-            yield "timer fires", Mishaps(), self.give(node, TimerFired())
+            yield "timer fires", NO_MISHAP, self.give(node, TimerFired())
 
     def _deliveries(self, node: Node) -> Iterator[tuple[str, Mishaps, Node]]:
         for index, answer in enumerate(node.answers):
             what = f"hears {type(answer.result).__name__}"
             left = replace(node, answers=(*node.answers[:index], *node.answers[index + 1 :]))
-            yield what, Mishaps(), self.give(left, answer)
-            yield f"{what}, to come again", Mishaps(doubled_answers=1), self.give(node, answer)
+            yield what, NO_MISHAP, self.give(left, answer)
+            yield f"{what}, to come again", NO_MISHAP, self.give(node, answer)
         if node.sighting is not None:
             seen = RevisionSeen(node.sighting)
-            yield "sees a write", Mishaps(), self.give(replace(node, sighting=None), seen)
+            yield "sees a write", NO_MISHAP, self.give(replace(node, sighting=None), seen)
 
     def _carry_out(self, node: Node, value: bytes) -> Iterator[Stored]:
         for index, request in enumerate(node.requests):
@@ -268,7 +282,7 @@ def _mishaps(node: Node, give: Callable[[Node, LeaseInput], Node]) -> Iterator[t
         # The holder is silent first, then says so.
         yield "gives up", Mishaps(give_ups=1), give(replace(node, answers_until=NOW), NotWant())
     else:
-        yield "wants again", Mishaps(), give(node, Want(FOREVER))
+        yield "wants again", NO_MISHAP, give(node, Want(FOREVER))
 
 
 def _put(nodes: tuple[int, ...], number: int, node: int) -> tuple[int, ...]:
@@ -278,14 +292,14 @@ def _put(nodes: tuple[int, ...], number: int, node: int) -> tuple[int, ...]:
 # --- starts and explorations ------------------------------------------------------------------------------------------
 
 
-def first_owns(model: Model, mishaps: Mishaps, *, nodes: int = 2) -> World:
-    """The first node has just taken the lease and the others know it."""
-    value = write_record(Held(Claimant("lb1", "boot 0"), 0, PARAMS.duration))
+def owned(model: Model, mishaps: Mishaps, *, by: int, nodes: int = 2) -> World:
+    """One node has just taken the lease and the others know it."""
+    value = write_record(Held(Claimant(f"lb{by + 1}", "boot 0"), 0, PARAMS.duration))
     wish = Wish(FOREVER, timedelta(0), 1)
     holding = Memory(Holding(1, CURRENT, NOW + PARAMS.duration, NOW + PARAMS.renew_every), wish)
     watching = Memory(Watching(Seen(CURRENT, read_record(value), NOW), NOW), wish)
-    others = [Node(number, watching) for number in range(1, nodes)]
-    return model.world(value, mishaps, Node(0, holding, NOW + PARAMS.duration), *others)
+    owner = Node(by, holding, NOW + PARAMS.duration)
+    return model.world(value, mishaps, *(owner if n == by else Node(n, watching) for n in range(nodes)))
 
 
 @dataclass(frozen=True, slots=True)

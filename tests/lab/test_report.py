@@ -26,7 +26,7 @@ def row(outage_ms: float = 362.0, *, scenario: Scenario = SCENARIO, void: str | 
     return Row(
         expectation(site, scenario, targets_of(site)),
         (
-            TargetFigures(targets["web"], Outage(outage_ms, outage_ms - 10, 36), 500.0),
+            TargetFigures(targets["web"], Outage(outage_ms, outage_ms - 10, 36), 500.0, ("reset", "timeout")),
             TargetFigures(targets["echo"], Outage(360.0, 360.0, 360), None),
         ),
         (VipFigures("web-vip", "lb2", {Family.IPV4: 0.0, Family.IPV6: 10.0}, 50.0),),
@@ -50,6 +50,7 @@ def test_json_is_that_of_the_contract() -> None:
                 "outage_ms": 362.0,
                 "longest_gap_ms": 352.0,
                 "lost": 36,
+                "failures": ["reset", "timeout"],
             },
             {
                 "probe": "echo",
@@ -59,6 +60,7 @@ def test_json_is_that_of_the_contract() -> None:
                 "outage_ms": 360.0,
                 "longest_gap_ms": 360.0,
                 "lost": 360,
+                "failures": [],
             },
         ],
         "vips": [{"vip": "web-vip", "owner": "lb2", "two_owners_ms": {"ipv4": 0.0, "ipv6": 10.0}}],
@@ -73,7 +75,7 @@ def test_json_is_that_of_the_contract() -> None:
 
 
 def test_a_missed_promise_is_named() -> None:
-    assert why(row(612.0)) == "web from alice over ipv4 out for 612 ms, slo 500 ms; lb2 takes over"
+    assert why(row(612.0)) == "web from alice over ipv4 out for 612 ms (reset, timeout), slo 500 ms; lb2 takes over"
     assert not row(612.0).ok
 
 

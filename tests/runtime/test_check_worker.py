@@ -190,7 +190,7 @@ def test_a_node_process_that_comes_back_hears_old_verdicts_and_kept_events(main:
         main.tell(ConfigureChecks((check(port),)))
         rise = main.verdict(check(port), Health.UP)
         main.close()
-    time.sleep(1.5)  # the server dies while nobody listens
+    time.sleep(0.8)  # the server dies while nobody listens
     again = Main(tmp_path / "checks.sock")
     again.tell(RepeatVerdicts())
     fall = again.verdict(check(port), Health.DOWN)
@@ -208,9 +208,9 @@ def test_a_worker_that_was_held_up_accuses_nobody(start: Start, tmp_path: Path) 
         spec = CheckSpec(check(port).id, strict, "strict")
         main.tell(ConfigureChecks((spec,)))
         main.verdict(spec, Health.UP)
-        for _ in range(5):
+        for _ in range(4):
             os.kill(worker.pid, signal.SIGSTOP)
-            time.sleep(0.5)
+            time.sleep(0.3)  # longer than a probe may take
             os.kill(worker.pid, signal.SIGCONT)
             time.sleep(0.1)
         assert main.status().checks[0].health is Health.UP
@@ -220,9 +220,9 @@ def test_a_worker_that_was_held_up_accuses_nobody(start: Start, tmp_path: Path) 
 
 
 def test_left_alone_it_goes_on_for_its_limit_and_then_ends(start: Start, tmp_path: Path) -> None:
-    worker = start("--alone-limit", "1")
+    worker = start("--alone-limit", "0.6")
     main = Main(tmp_path / "checks.sock")
-    time.sleep(1.5)
+    time.sleep(0.9)
     assert worker.poll() is None  # not alone
     main.close()
     assert worker.wait(PATIENCE) == 0

@@ -168,6 +168,7 @@ def test_a_peer_that_stops_answering_is_told_and_told_again_when_it_answers(tmp_
             on_up=told.up,
             on_down=told.downs.append,
             on_silence=silences.append,
+            ping_every_s=0.1,
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(str(tmp_path / "x.sock"))

@@ -12,7 +12,8 @@ import pytest
 
 from yaoki.core.event import EventBody
 from yaoki.node.brain_events import Part, PartDied, PartHung
-from yaoki.runtime.part_keeper import PartKeeper
+from yaoki.runtime.link import PING_EVERY_S
+from yaoki.runtime.part_keeper import HUNG_AFTER, PartKeeper
 
 # A part in a few lines: listens, answers each message with its process id.
 PROGRAM = """
@@ -31,7 +32,7 @@ while True:
 class Kept:
     """A keeper and what it told."""
 
-    def __init__(self, path: Path, program: str = PROGRAM) -> None:
+    def __init__(self, path: Path, program: str = PROGRAM, *, ping_every_s: float = PING_EVERY_S) -> None:
         self.messages: list[bytes] = []
         self.ups = 0
         self.downs: list[str] = []
@@ -44,6 +45,7 @@ class Kept:
             on_up=self._up,
             on_down=self.downs.append,
             report=self.told.append,
+            ping_every_s=ping_every_s,
         )
 
     def _up(self) -> None:
@@ -114,7 +116,7 @@ def test_a_part_that_was_asked_to_end_is_given_time(tmp_path: Path) -> None:
         kept.keeper.start()
         await until(lambda: kept.ups == 1)
         kept.keeper.send(b"end")
-        ended = asyncio.create_task(kept.keeper.end(timedelta(seconds=1), asked=True))
+        ended = asyncio.create_task(kept.keeper.end(timedelta(seconds=0.5), asked=True))
         await asyncio.sleep(0.2)
         assert kept.keeper.pid is not None
         await ended
@@ -126,7 +128,7 @@ def test_a_part_that_was_asked_to_end_is_given_time(tmp_path: Path) -> None:
 @pytest.mark.timeout(90)
 def test_a_part_that_lives_but_does_not_answer_is_ended_and_started_anew(tmp_path: Path) -> None:
     async def scene() -> None:
-        kept = Kept(tmp_path / "s")
+        kept = Kept(tmp_path / "s", ping_every_s=0.1)
         kept.keeper.start()
         await until(lambda: kept.ups == 1 and kept.keeper.pid is not None)
         hung = kept.keeper.pid
@@ -135,6 +137,7 @@ def test_a_part_that_lives_but_does_not_answer_is_ended_and_started_anew(tmp_pat
         async with asyncio.timeout(60):
             while kept.ups < 2:
                 await asyncio.sleep(0.05)
+        assert kept.told[0] == PartHung(Part.SPEAKER, timedelta(seconds=HUNG_AFTER * 0.1))
         assert [type(body) for body in kept.told] == [PartHung, PartDied]
         assert kept.keeper.pid != hung
         assert kept.downs[0] == "it has not answered 5 pings"

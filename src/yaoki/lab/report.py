@@ -1,7 +1,8 @@
 """Rows as people and programs read them: a table that fits its terminal, JSON, and the comparison with an earlier run.
 
 JSON is that of the rehearsal's contract: {"scenarios": [{name, outage_ms, probes, vips, streams_cut, detection_ms,
-switch_ms, slo_ms, survivable, why, ok}]}; durations in milliseconds, null where there was nothing to measure.
+switch_ms, slo_ms, survivable, why, ok}]}; durations in milliseconds, null where there was nothing to measure. The
+`failures` of a probe are the kinds that there were: timeout, reset, refused, unreachable, short, status N.
 """
 
 import unicodedata
@@ -103,7 +104,8 @@ def why(row: Row, language: int = ENGLISH) -> str:
     said = [reasons(row.expectation.why, language)]
     for figures in row.missed[:1]:
         lasted = f"{figures.outage.outage_ms:g} ms" + ("" if figures.outage.recovered else "+")
-        said.insert(0, f"{figures.target} out for {lasted}, slo {figures.allowed_ms:g} ms")
+        how = f" ({', '.join(figures.failures)})" if figures.failures else ""
+        said.insert(0, f"{figures.target} out for {lasted}{how}, slo {figures.allowed_ms:g} ms")
     for vip in row.vips:
         if not vip.kept:
             said.insert(0, f"{vip.vip} had two owners for {max(vip.two_owners_ms.values()):g} ms")
@@ -177,6 +179,7 @@ def _scenario(row: Row) -> dict[str, Any]:
                 "outage_ms": figures.outage.outage_ms,
                 "longest_gap_ms": figures.outage.longest_gap_ms,
                 "lost": figures.outage.lost,
+                "failures": list(figures.failures),
             }
             for figures in row.probes
         ],

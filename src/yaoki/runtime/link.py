@@ -131,7 +131,7 @@ class LinkClient:
 
     `on_up` is called for each new connection (the place to repeat the whole wish) and when a silent peer answers again,
     `on_down` with the reason when an established one ends or its peer falls silent, and `on_silence` with the number of
-    unanswered pings for each one more.
+    unanswered pings for each one more. Pings are sent every `ping_every_s` seconds.
     """
 
     def __init__(
@@ -142,12 +142,14 @@ class LinkClient:
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
         on_silence: Callable[[int], None] = lambda _: None,
+        ping_every_s: float = PING_EVERY_S,
     ) -> None:
         self._path = path
         self._on_message = on_message
         self._on_up = on_up
         self._on_down = on_down
         self._on_silence = on_silence
+        self._ping_every_s = ping_every_s
         self._connection: Connection | None = None
         self._retry_s = FIRST_RETRY_S
         self._timer: asyncio.TimerHandle | None = None
@@ -183,7 +185,7 @@ class LinkClient:
         self._retry_s = FIRST_RETRY_S
         self._connection = Connection(sock, self._on_message, self._lost, self._answered)
         self.unanswered = 0
-        self._ping_timer = asyncio.get_running_loop().call_later(PING_EVERY_S, self._ping)
+        self._ping_timer = asyncio.get_running_loop().call_later(self._ping_every_s, self._ping)
         self._on_up()
 
     def send(self, message: bytes) -> None:
@@ -202,7 +204,7 @@ class LinkClient:
     def _ping(self) -> None:
         assert self._connection is not None, "the timer ends with the connection"
         self.unanswered += 1
-        self._ping_timer = asyncio.get_running_loop().call_later(PING_EVERY_S, self._ping)
+        self._ping_timer = asyncio.get_running_loop().call_later(self._ping_every_s, self._ping)
         self._connection.ping()
         if self.unanswered == SILENT_AFTER + 1:
             self._on_down(f"it has not answered {SILENT_AFTER} pings")

@@ -19,13 +19,14 @@ from yaoki.runtime.link import PING_EVERY_S, LinkClient
 FIRST_PAUSE = timedelta(milliseconds=50)
 LONGEST_PAUSE = timedelta(seconds=5)
 HUNG_AFTER = 15
-"""Unanswered pings in a row, one a second, after which a part is ended, to be started anew."""
+"""Unanswered pings in a row after which a part is ended, to be started anew."""
 PROVEN_AFTER_S = 10.0
 """A part that has lived so long is started again without a pause."""
 
 
 class PartKeeper:
-    """One part. `command` starts it; `on_up` repeats the whole wish; `report` is told of its deaths."""
+    """One part. `command` starts it; `on_up` repeats the whole wish; `report` is told of its deaths. It is asked for a
+    sign of life every `ping_every_s` seconds."""
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class PartKeeper:
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
         report: Callable[[EventBody], None],
+        ping_every_s: float = PING_EVERY_S,
     ) -> None:
         self.adopted = False
         """Whether it lived already when this keeper started."""
@@ -44,8 +46,14 @@ class PartKeeper:
         self._command = tuple(command)
         self._report = report
         self._on_up = on_up
+        self._ping_every_s = ping_every_s
         self._link = LinkClient(
-            path, on_message=on_message, on_up=self._reached, on_down=on_down, on_silence=self._silent
+            path,
+            on_message=on_message,
+            on_up=self._reached,
+            on_down=on_down,
+            on_silence=self._silent,
+            ping_every_s=ping_every_s,
         )
         self._pid: int | None = None
         self._pidfd: int | None = None
@@ -124,7 +132,7 @@ class PartKeeper:
 
     def _silent(self, unanswered: int) -> None:
         if unanswered >= HUNG_AFTER and self._pid is not None and not self._closed:
-            self._report(PartHung(self._part, timedelta(seconds=unanswered * PING_EVERY_S)))
+            self._report(PartHung(self._part, timedelta(seconds=unanswered * self._ping_every_s)))
             self.kill()
 
     def _watch(self, pid: int) -> None:
