@@ -3,7 +3,7 @@
 import errno
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yaoki.checks import failure, http, script, tcp, tls, udp
+from yaoki.checks import failure, http, route, script, tcp, tls, udp
 from yaoki.checks.check import (
     CheckId,
     CheckSpec,
@@ -365,3 +365,39 @@ def test_the_longest_detection_is_a_sum_of_the_schedule(schedule: Schedule, expe
 def test_a_senseless_schedule_is_refused(wrong: dict[str, timedelta]) -> None:
     with pytest.raises(ValueError, match=r"longer than zero|at least 1|negative"):
         replace(Schedule(timedelta(seconds=1), timedelta(seconds=1)), **wrong)  # type: ignore[arg-type]  # fall, rise: int
+
+
+# --- route ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("B-24")
+@pytest.mark.parametrize(
+    ("length", "found", "outcome", "evidence"),
+    [
+        (0, 0, Outcome.PASSED, "a /0 route by eth0"),
+        (24, 24, Outcome.PASSED, "a /24 route by eth0"),
+        (24, 32, Outcome.PASSED, "a /32 route by eth0"),
+        (24, 0, Outcome.UNREACHABLE, "no route of its own, only a /0 by eth0"),
+        (0, None, Outcome.UNREACHABLE, "no route"),
+    ],
+)
+def test_a_route_counts_if_it_is_at_least_as_long(
+    length: int, found: int | None, outcome: Outcome, evidence: str
+) -> None:
+    assert route.judge(length, found=found, interface="eth0", took=TOOK) == Finding(outcome, evidence, TOOK)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "host"),
+    [
+        ("0.0.0.0/0", "0.0.0.1"),
+        ("198.51.100.0/24", "198.51.100.1"),
+        ("198.51.100.0/31", "198.51.100.0"),
+        ("198.51.100.7/32", "198.51.100.7"),
+        ("::/0", "2000::1"),
+        ("2001:db8:9::/48", "2001:db8:9::1"),
+        ("2001:db8:9::7/128", "2001:db8:9::7"),
+    ],
+)
+def test_the_first_host_stands_for_the_prefix(prefix: str, host: str) -> None:
+    assert route.first_host(ip_network(prefix)) == ip_address(host)

@@ -26,6 +26,7 @@ from yaoki.node.brain_messages import (
 from yaoki.node.decisions import Decisions
 from yaoki.node.messages import Published, VerdictChanged
 from yaoki.pool.member import Duty, Health
+from yaoki.site.model import TrackedService
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackPlan
 from yaoki.vrrp.params import RouterKey, RouterParams
 
@@ -88,7 +89,7 @@ def plan(
         routers=(router,),
         services=services,
         checks=tuple(checks.values()),
-        tracks=(TrackPlan(ROUTER, tracked, weight),) if tracked else (),
+        tracks=(TrackPlan(ROUTER, TrackedService(tracked), weight),) if tracked else (),
     )
 
 

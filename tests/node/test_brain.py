@@ -139,7 +139,9 @@ def test_a_lowered_priority_stays_inside_what_may_be_advertised(base: int, weigh
     scene.start(plan(priority=base, weight=weight))
     for number in (1, 2, 3):
         scene.verdict(number, Health.DOWN)
-    assert of(SetPriority, scene.log)[-1].priority == expected
+    assert scene.brain.plan is not None
+    assert scene.brain.routers.wanted_priority(scene.brain.plan.routers[0]) == expected
+    assert of(SetPriority, scene.log)[-1].priority == base + weight, "the speaker adds its own weights to it"
 
 
 def test_the_owner_of_the_addresses_keeps_its_priority() -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from yaoki.checks.check import CheckId, HttpParams, IcmpParams, TcpParams
+from yaoki.checks.check import CheckId, HttpParams, IcmpParams, RouteParams, TcpParams
 from yaoki.core.address import Family
 from yaoki.lb.service import Forward, Protocol, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
 from yaoki.site.compile import compile_node, compile_site
 from yaoki.site.load import load_site
-from yaoki.site.model import Site
-from yaoki.site.node_plan import TrackPlan
-from yaoki.vrrp.params import ChecksumForm, Failback, RouterKey, RouterParams
+from yaoki.site.model import Site, TrackedService
+from yaoki.site.node_plan import TrackedProbe, TrackPlan
+from yaoki.vrrp.params import ChecksumForm, Failback, InterfaceTrack, RouterKey, RouterParams
 
 EXAMPLE = Path(__file__).parent / "pair.yaml"
 
@@ -101,7 +101,7 @@ def test_checks_are_sent_from_the_nodes_own_address_and_never_from_a_vip(example
 
 def test_tracks_hold_for_the_routers_of_both_families(example: Site) -> None:
     keys = (RouterKey("eth0", Family.IPV4, 51), RouterKey("eth0", Family.IPV6, 51))
-    assert compile_node(example, "lb2").tracks == tuple(TrackPlan(key, "web", -60) for key in keys)
+    assert compile_node(example, "lb2").tracks == tuple(TrackPlan(key, TrackedService("web"), -60) for key in keys)
 
 
 def test_all_nodes_share_one_generation(example: Site) -> None:
@@ -262,6 +262,32 @@ def test_a_default_check_gives_way_to_a_named_one_that_asks_the_same(tmp_path: P
     plan = compile_node(load_site(path).site, "lb1")
     tcp = {check.name: check.schedule.interval for check in plan.checks if isinstance(check.id.params, TcpParams)}
     assert tcp == {"port on app1": timedelta(milliseconds=200), "port on app2": timedelta(milliseconds=200)}
+
+
+@pytest.mark.req("B-24")
+def test_tracks_become_probes_of_the_routers_family_and_interfaces_of_its_parameters(tmp_path: Path) -> None:
+    tracks = (
+        "[{check: ping, target: web1, weight: -20}, {check: ping, target: 198.51.100.7}, {route: 0.0.0.0/0},"
+        " {interface: eth0, weight: 5, reverse: true}]"
+    )
+    text = EXAMPLE.read_text().replace("    track: [{service: web, weight: -60}]\n", f"    track: {tracks}\n")
+    file = tmp_path / "site.yaml"
+    file.write_text(text.replace("checks:\n", "checks:\n  ping: {kind: icmp}\n"))
+    plan = compile_node(load_site(file).site, "lb1")
+    ipv4, ipv6 = (router.key for router in plan.routers)
+    own, own_6 = IPv4Address("192.0.2.11"), IPv6Address("2001:db8:1::11")
+    near = TrackedProbe(CheckId(IPv4Address("192.0.2.21"), IcmpParams(), own), "ping on web1")
+    near_6 = TrackedProbe(CheckId(IPv6Address("2001:db8:1::21"), IcmpParams(), own_6), "ping on web1")
+    far = TrackedProbe(CheckId(IPv4Address("198.51.100.7"), IcmpParams(), own), "ping on 198.51.100.7")
+    way = TrackedProbe(CheckId(IPv4Address("0.0.0.1"), RouteParams(0)), "route to 0.0.0.0/0")
+    assert plan.tracks == (
+        TrackPlan(ipv4, near, -20), TrackPlan(ipv4, far, None), TrackPlan(ipv4, way, None),
+        TrackPlan(ipv6, near_6, -20), TrackPlan(ipv6, far, None), TrackPlan(ipv6, way, None),
+    )  # fmt: skip
+    assert {router.tracks for router in plan.routers} == {(InterfaceTrack("eth0", 5, reverse=True),)}
+    probed = {spec.id: spec.name for spec in plan.checks}
+    assert {near.check, near_6.check, far.check, way.check} <= probed.keys()
+    assert probed[way.check] == "route to 0.0.0.0/0 on lb1"
 
 
 def test_unicast_goes_to_the_other_members_and_the_peers_of_the_same_family(tmp_path: Path) -> None:

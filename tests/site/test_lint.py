@@ -13,7 +13,7 @@ from yaoki.lb.service import Protocol
 from yaoki.site.examine import MAX_FINDINGS, examine
 from yaoki.site.lint import RULES, View
 from yaoki.site.lint.redundancy import RULES as REDUNDANCY
-from yaoki.site.model import Interface, Machine, Network, Server, Service, Site, Track, Vip, VipMember
+from yaoki.site.model import Interface, Machine, Network, Server, Service, Site, Track, TrackedService, Vip, VipMember
 
 EXAMPLE = (Path(__file__).parent / "pair.yaml").read_text()
 
@@ -182,7 +182,14 @@ def routed_site(tracks: list[tuple[int, int]], ways: list[tuple[int, int]]) -> S
         networks=(Network("front", ()), Network("back9", ()), *networks),
         machines=(near, *hosts),
         vips=tuple(
-            Vip(f"v{a}", "front", (), members, a + 1, track=tuple(Track(f"s{y}", -9) for x, y in tracks if x == a))
+            Vip(
+                f"v{a}",
+                "front",
+                (),
+                members,
+                a + 1,
+                track=tuple(Track(TrackedService(f"s{y}"), -9) for x, y in tracks if x == a),
+            )
             for a in range(5)
         ),
         services=tuple(

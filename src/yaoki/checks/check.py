@@ -80,7 +80,14 @@ class ScriptParams:
     user: str = "nobody"
 
 
-KindParams = IcmpParams | NeighbourParams | TcpParams | UdpParams | TlsParams | HttpParams | ScriptParams
+@dataclass(frozen=True, slots=True)
+class RouteParams:
+    """The kernel's way to the target leads by a route whose prefix has at least `length` bits; nothing is sent."""
+
+    length: int
+
+
+KindParams = IcmpParams | NeighbourParams | TcpParams | UdpParams | TlsParams | HttpParams | ScriptParams | RouteParams
 
 
 @dataclass(frozen=True, slots=True)

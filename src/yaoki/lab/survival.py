@@ -13,6 +13,7 @@ from yaoki.checks.check import (
     IcmpParams,
     KindParams,
     NeighbourParams,
+    RouteParams,
     ScriptParams,
     TcpParams,
     TlsParams,
@@ -151,7 +152,7 @@ def checks_of(site: Site, service: Service) -> tuple[CheckDefinition, ...]:
 def notices(params: KindParams, trouble: Trouble) -> bool:
     """Whether a kind of check can tell that a server is in this trouble. A script is trusted to."""
     match params:
-        case IcmpParams() | NeighbourParams():
+        case IcmpParams() | NeighbourParams() | RouteParams():
             return False
         case TcpParams():
             return trouble is Trouble.KILLED

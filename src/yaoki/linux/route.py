@@ -6,6 +6,7 @@ nlmsghdr | rtmsg | RTA_DST [RTA_SRC]   ->   nlmsghdr | rtmsg | RTA_OIF, RTA_PREF
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -18,6 +19,8 @@ _NLM_F_REQUEST = 1
 _NLMSG_ERROR = 2
 _RTM_GETROUTE = 26
 _RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_VIA = 1, 2, 4, 5, 7, 18
+_RTM_F_FIB_MATCH = 0x2000
+_RTN_UNICAST = 1
 _HEADER = struct.Struct("=IHHII")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -37,22 +40,39 @@ class Route:
 
 def route_to(target: IPAddress, source: IPAddress | None = None) -> Route:
     """Raises ActuatorError if the kernel knows no way."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE) as sock:
-        sock.send(_question(target, source))
-        kind, body = _answer(sock.recv(_MAX_ANSWER))
-    if kind == _NLMSG_ERROR:
-        number = -struct.unpack_from("=i", body)[0]
-        raise ActuatorError(f"route to {target}", os.strerror(number), errno=number)
+    body = _ask(target, _question(target, source))
     found = dict(_attributes(body[_ROUTE.size :]))
-    index = int.from_bytes(found.get(_RTA_OIF, b""), "little" if struct.pack("=H", 1)[0] else "big")
+    index = int.from_bytes(found.get(_RTA_OIF, b""), sys.byteorder)
     chosen = source or (ip_address(found[_RTA_PREFSRC]) if _RTA_PREFSRC in found else None)
     on_link = _RTA_GATEWAY not in found and _RTA_VIA not in found
     return Route(socket.if_indextoname(index), index, chosen, on_link)
 
 
-def _question(target: IPAddress, source: IPAddress | None) -> bytes:
+def matching_route(target: IPAddress) -> tuple[int, str]:
+    """The length and the interface of the route in the tables that a packet would take; one that refuses packets, such
+    as a blackhole, is none. Raises ActuatorError if there is none."""
+    body = _ask(target, _question(target, None, flags=_RTM_F_FIB_MATCH))
+    _, length, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(body)
+    if kind != _RTN_UNICAST:
+        raise ActuatorError(f"route to {target}", "no route takes packets there")
+    index = int.from_bytes(dict(_attributes(body[_ROUTE.size :])).get(_RTA_OIF, b""), sys.byteorder)
+    # A route with several next hops names no interface of its own.
+    return length, socket.if_indextoname(index) if index else "several interfaces"
+
+
+def _ask(target: IPAddress, question: bytes) -> bytes:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE) as sock:
+        sock.send(question)
+        kind, body = _answer(sock.recv(_MAX_ANSWER))
+    if kind == _NLMSG_ERROR:
+        number = -struct.unpack_from("=i", body)[0]
+        raise ActuatorError(f"route to {target}", os.strerror(number), errno=number)
+    return body
+
+
+def _question(target: IPAddress, source: IPAddress | None, *, flags: int = 0) -> bytes:
     family, bits = _FAMILIES[target.version], target.max_prefixlen
-    body = _ROUTE.pack(family, bits, bits if source else 0, 0, 0, 0, 0, 0, 0) + _attribute(_RTA_DST, target.packed)
+    body = _ROUTE.pack(family, bits, bits if source else 0, 0, 0, 0, 0, 0, flags) + _attribute(_RTA_DST, target.packed)
     if source is not None:
         body += _attribute(_RTA_SRC, source.packed)
     return _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, _NLM_F_REQUEST, 1, 0) + body

@@ -67,12 +67,14 @@ from yaoki.node.narrate import decided, selected
 from yaoki.node.router_wish import RouterWish
 from yaoki.node.service_pool import PoolKey, ServicePool
 from yaoki.node.service_pools import ServicePools, is_served
+from yaoki.node.track_health import TrackHealth
 from yaoki.node.wire_messages import ClaimsSeen, FramesDropped, WireInterface
 from yaoki.node.wire_observer import WireObserver
 from yaoki.pool.health import Verdict
 from yaoki.pool.member import Health
 from yaoki.pool.policy import Outlook
-from yaoki.site.node_plan import NodePlan
+from yaoki.site.model import TrackedService
+from yaoki.site.node_plan import NodePlan, Tracked
 from yaoki.vrrp.params import RouterKey
 
 
@@ -93,11 +95,11 @@ class Brain:
         self.balancer = BalancerWish()
         self.routers = RouterWish()
         self.wire = WireObserver(self._event, self._server_at)
+        self.tracks = TrackHealth()
         self._found: Desired | None = None
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
         self._checked: frozenset[CheckId] = frozenset()
-        self._failed: set[str] = set()
         self._unspoken: set[PoolKey] = set()
         self._desired = Desired()
         self._changed = False
@@ -205,7 +207,7 @@ class Brain:
         self.pools.inherit(before)
         if first and self._found is not None:
             self.pools.adopt(self._found, now)
-        self._failed &= set(self.pools.names())
+        self.tracks = TrackHealth(plan)
         wanted = {params.key for params in plan.routers}
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
         effects: list[BrainEffect] = [adopted, *self._question_hooks(now, plan, because)]
@@ -245,9 +247,10 @@ class Brain:
             # A worker that outlived an earlier Brain is quicker than the site file: what it knows counts.
             self.verdicts[verdict.check] = verdict
             return []
-        pools = self.pools.of_check(verdict.check)
+        pools, probes = self.pools.of_check(verdict.check), self.tracks.of_check(verdict.check)
         # A verdict may be on its way while its check is given up: a server in maintenance begins anew when it is back.
-        if not pools or verdict.health is Health.UNKNOWN or verdict.check not in self._checked:
+        wanted = (pools or probes) and verdict.check in self._checked
+        if not wanted or verdict.health is Health.UNKNOWN:
             return []
         self.verdicts[verdict.check] = verdict
         return self._decide(now, pools, verdict.because, verdict.finding.evidence, touched=verdict.check)
@@ -305,7 +308,9 @@ class Brain:
     ) -> list[BrainEffect]:
         """Decide on some pools anew; tell what changed, down to the priorities that follow from it."""
         effects: list[BrainEffect] = []
-        causes: dict[str, EventId | None] = {}
+        causes: dict[Tracked, EventId | None] = {}
+        if touched is not None:
+            causes.update(dict.fromkeys(self.tracks.of_check(touched), because))
         services: set[str] = set()
         for pool in pools:
             key = pool.key
@@ -326,18 +331,18 @@ class Brain:
                 cause = event.event.id
             if cause != because:
                 self.balancer.because(cause)
-                causes[key.service] = cause
+                causes[TrackedService(key.service)] = cause
         return effects + self._follow(now, causes, services)
 
-    def _follow(self, now: Instant, causes: dict[str, EventId | None], services: set[str]) -> list[BrainEffect]:
-        """Let the priorities follow the services that have failed or work again."""
-        failed = {name for name in services if self.pools.has_failed(name, self.decisions)}
-        if not causes and failed == self._failed & services and self._followed:
+    def _follow(self, now: Instant, causes: dict[Tracked, EventId | None], services: set[str]) -> list[BrainEffect]:
+        """Let the priorities follow what has failed or works again."""
+        changed = self.tracks.note_services(services, self.pools, self.decisions)
+        self.tracks.note_verdicts(self.verdicts)
+        if not causes and not changed and self._followed:
             return []
-        self._failed = (self._failed - services) | failed
         self._followed = True
         events: list[BrainEffect] = []
-        for wanted in self.routers.tracked(self._failed, causes):
+        for wanted in self.routers.tracked(self.tracks.works, causes):
             event = self._event(now, wanted)
             self.routers.announced(wanted, event.event.id)
             events.append(event)
@@ -363,7 +368,8 @@ class Brain:
         if self.plan is None or self.decisions.paused or self.stopping:
             return []
         effects: list[BrainEffect] = [*self.balancer.apply(now, self.desired())]
-        effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=not self._unspoken)
+        spoken = not self._unspoken and self.tracks.spoken
+        effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=spoken)
         return effects
 
     def _stop(self, now: Instant, request: StopRequested) -> list[BrainEffect]:

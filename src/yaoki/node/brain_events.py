@@ -179,11 +179,11 @@ class PanicEnded(EventBody):
 
 @dataclass(frozen=True, slots=True)
 class PriorityWanted(EventBody):
-    """A tracked service changes the priority with which this node asks for a VIP."""
+    """Something `tracked` changes the priority with which this node asks for a VIP; 0: it may not own."""
 
     vip: str
     router: RouterKey
-    service: str
+    tracked: str
     before: int
     after: int
 

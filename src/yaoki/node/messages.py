@@ -30,11 +30,14 @@ class ConfigureRouters:
 
 @dataclass(frozen=True, slots=True)
 class SetPriority:
-    """Advertise another priority from now on (tracking); 1..254."""
+    """Advertise another priority from now on (tracking): the configured one and the weights of what has failed, any
+    number; the speaker adds those of the interfaces and keeps the sum within 1..254. `barred`: may not become Active.
+    """
 
     router: RouterKey
     priority: int
     because: EventId | None = None
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,8 @@ class RouterState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RouterStatus:
-    """State of one virtual router, sent on each change. `peer` is the Active router last heard and its priority."""
+    """State of one virtual router, sent on each change. `priority` 0: it may not own. `peer` is the Active router last
+    heard and its priority."""
 
     router: RouterKey
     vip: str

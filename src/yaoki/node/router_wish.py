@@ -1,4 +1,5 @@
-"""What the speaker is asked for: virtual routers in an order that harms nobody, and priorities that follow services.
+"""What the speaker is asked for: virtual routers in an order that harms nobody, and priorities that follow what
+is tracked.
 
 A cold start asks for VIPs once tables are there and checks have spoken. A new plan first gives up the routers that are
 not in it, then waits for the tables, then asks for the rest.
@@ -6,15 +7,16 @@ not in it, then waits for the tables, then asks for the rest.
 Invariant: apart from the first time and a repeat for a new speaker, nothing is sent that the speaker was told already.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from yaoki.core.event import Emit, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.node.brain_events import PriorityWanted
 from yaoki.node.messages import ConfigureRouters, SetPriority
-from yaoki.site.node_plan import NodePlan, TrackPlan
+from yaoki.site.node_plan import NodePlan, Tracked, TrackPlan
 from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.standing import OWNER_PRIORITY, standing
 
 STARTUP_HOLD = timedelta(seconds=2)
 """Longest wait for tables and first verdicts before VIPs are asked for all the same."""
@@ -30,9 +32,9 @@ class RouterWish:
         self._because: EventId | None = None
         self._hold_until: Instant | None = None
         self._warm = False
-        self._priorities: dict[RouterKey, int] = {}
+        self._lost: dict[RouterKey, tuple[TrackPlan, ...]] = {}
         self._causes: dict[RouterKey, EventId] = {}
-        self._told_priorities: dict[RouterKey, int] = {}
+        self._told_priorities: dict[RouterKey, tuple[int, bool]] = {}
 
     def deadline(self) -> Deadline | None:
         """The end of the hold."""
@@ -49,32 +51,30 @@ class RouterWish:
             params.key: tuple(track for track in plan.tracks if track.router == params.key)
             for params in plan.routers
             # The owner of the addresses advertises 255, always (RFC 9568 6.1).
-            if params.priority != 255 and any(track.router == params.key for track in plan.tracks)
+            if params.priority != OWNER_PRIORITY and any(track.router == params.key for track in plan.tracks)
         }
         self._hold_until = now + STARTUP_HOLD
         keys = {params.key for params in plan.routers}
-        for kept in (self._priorities, self._causes, self._told_priorities):
+        for kept in (self._lost, self._causes, self._told_priorities):
             for key in kept.keys() - keys:
                 kept.pop(key, None)
 
-    def tracked(self, failed: Set[str], causes: Mapping[str, EventId | None]) -> list[Emit]:
-        """Follow the services that have failed; what to tell of priorities that change. `causes` are by service."""
+    def tracked(self, works: Callable[[Tracked], bool | None], causes: Mapping[Tracked, EventId | None]) -> list[Emit]:
+        """Follow what is tracked; what to tell of priorities that change. `works` is None for what is not known yet,
+        which changes nothing."""
         emits = []
         for params in self._wanted:
             tracks = self._tracks_of.get(params.key, ())
-            lost = [track for track in tracks if track.service in failed]
-            after = _lowered(params.priority, lost)
+            lost = tuple(track for track in tracks if works(track.tracked) is track.reverse)
             before = self.wanted_priority(params)
+            self._lost[params.key] = lost
+            after = self.wanted_priority(params)
             if before == after:
                 continue
-            named = [track.service for track in tracks]
-            service = next((name for name in named if name in causes), named[0] if named else "")
-            if lost:
-                self._priorities[params.key] = after
-            else:
-                del self._priorities[params.key]
-            cause = causes.get(service, self._because)
-            emits.append(Emit(PriorityWanted(params.vip, params.key, service, before, after), cause))
+            named = [track.tracked for track in tracks]
+            tracked = next((each for each in named if each in causes), named[0])
+            cause = causes.get(tracked, self._because)
+            emits.append(Emit(PriorityWanted(params.vip, params.key, str(tracked), before, after), cause))
         return emits
 
     def announced(self, wanted: Emit, event: EventId) -> None:
@@ -83,8 +83,11 @@ class RouterWish:
         self._causes[wanted.body.router] = event
 
     def wanted_priority(self, params: RouterParams) -> int:
-        """The priority that a router shall advertise now."""
-        return self._priorities.get(params.key, params.priority)
+        """The priority that a router shall advertise now, as far as the Brain knows; 0: it may not own."""
+        return standing(params.priority, self._weights(params)).effective
+
+    def _weights(self, params: RouterParams) -> list[int | None]:
+        return [track.weight for track in self._lost.get(params.key, ())]
 
     def apply(self, now: Instant, *, tables_ready: bool, checks_spoken: bool) -> list[ConfigureRouters | SetPriority]:
         """What to tell the speaker now."""
@@ -119,13 +122,10 @@ class RouterWish:
     def _tell_priorities(self) -> Iterable[SetPriority]:
         """A tracked router's priority is told at least once: a speaker older than this Brain may still have another."""
         for params in () if self._told is None else self._told.routers:
-            wanted = self.wanted_priority(params)
+            weights = self._weights(params)
+            priority = params.priority + sum(weight for weight in weights if weight is not None)
+            wanted = priority, None in weights
             told = self._told_priorities.get(params.key)
             if told != wanted and (params.key in self._tracks_of or told is not None):
                 self._told_priorities[params.key] = wanted
-                yield SetPriority(params.key, wanted, self._causes.get(params.key))
-
-
-def _lowered(priority: int, lost: Iterable[TrackPlan]) -> int:
-    weight = sum(track.weight for track in lost)
-    return priority if weight == 0 else min(254, max(1, priority + weight))
+                yield SetPriority(params.key, priority, self._causes.get(params.key), barred=None in weights)

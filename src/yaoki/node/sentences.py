@@ -52,6 +52,18 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{vip} is advertised with priority {after}, before {before} ({router})",
         "{vip} の広告優先度 {before} → {after} ({router})",
     ),
+    v.Barred: (
+        "{vip} may not be owned here while what it tracks has failed ({router})",
+        "{vip} は監視対象の障害中、ここでは所有できない ({router})",
+    ),
+    v.NoBetterOwner: (
+        "{vip} stays here until a router that is well takes it ({router})",
+        "{vip} は健全なルータが引き継ぐまでここで保持 ({router})",
+    ),
+    v.Unbarred: (
+        "{vip} may be owned here again, with priority {priority} ({router})",
+        "{vip} は優先度 {priority} で再び所有可能 ({router})",
+    ),
     v.AddressLost: (
         "somebody took {addresses} of {vip} off its interface ({router}); it was put back",
         "{vip} の {addresses} が外された ({router})、元に戻した",
@@ -225,8 +237,8 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{service} ({address}) のチェックを再び信用",
     ),
     b.PriorityWanted: (
-        "{vip} is asked for with priority {after}, before {before}, because of {service} ({router})",
-        "{vip} の希望優先度 {before} → {after}、{service} による ({router})",
+        "{vip} is asked for with priority {after}, before {before}, because of {tracked} ({router})",
+        "{vip} の希望優先度 {before} → {after}、{tracked} による ({router})",
     ),
     b.BalancerApplied: (
         "balancer tables changed in {took}: {changes} ({count} changes)",

@@ -1,6 +1,6 @@
 """All pools of a plan, and the ways to find some of them: by service, by check, by what people decided."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 from yaoki.checks.check import CheckId, CheckSpec
@@ -10,7 +10,7 @@ from yaoki.lb.service import Desired, Forward
 from yaoki.node.decisions import Decisions
 from yaoki.node.service_pool import PoolKey, ServicePool, rule_of
 from yaoki.pool.member import AdminState
-from yaoki.site.node_plan import NodePlan
+from yaoki.site.node_plan import NodePlan, TrackedProbe
 
 _UNCHECKED = timedelta(seconds=1)
 
@@ -20,6 +20,8 @@ class ServicePools:
 
     def __init__(self, plan: NodePlan | None = None) -> None:
         self._specs: tuple[CheckSpec, ...] = () if plan is None else plan.checks
+        tracks = () if plan is None else plan.tracks
+        self._tracked = {track.tracked.check for track in tracks if isinstance(track.tracked, TrackedProbe)}
         detections = {spec.id: spec.schedule.longest_detection for spec in self._specs}
         services = () if plan is None else plan.services
         pools = [ServicePool(s, rule_of(s, lambda c: detections.get(c, _UNCHECKED))) for s in services]
@@ -39,10 +41,6 @@ class ServicePools:
 
     def __contains__(self, key: PoolKey) -> bool:
         return key in self._by_key
-
-    def names(self) -> Iterable[str]:
-        """The names of all services."""
-        return self._by_service.keys()
 
     def get(self, key: PoolKey) -> ServicePool | None:
         """One pool, if the plan has it."""
@@ -84,9 +82,9 @@ class ServicePools:
         return bool(pools) and all(pool.selection is not None and pool.selection.failed for pool in pools)
 
     def checks(self, decisions: Decisions) -> tuple[CheckSpec, ...]:
-        """The checks to be run: a server in maintenance is not checked, unless another service that it serves wants the
-        same check."""
-        wanted = {
+        """The checks to be run: a server in maintenance is not checked, unless another service that it serves, or a
+        track, wants the same check."""
+        wanted = self._tracked | {
             check
             for pool in self
             for server in pool.plan.servers

@@ -49,7 +49,7 @@ from yaoki.vrrp.events import (
     Reason,
 )
 from yaoki.vrrp.params import RouterKey, RouterParams
-from yaoki.vrrp.virtual_router import OWNER_PRIORITY
+from yaoki.vrrp.standing import OWNER_PRIORITY
 
 # One PacketRejected for each interface and reason in this time, however many packets are hurled at us.
 REJECTION_QUIET = timedelta(seconds=10)
@@ -86,8 +86,8 @@ class SpeakerBrain:
                 self._interface_found(out, now, input_)
             case ConfigureRouters(routers, because):
                 self._configure(out, now, routers, because)
-            case SetPriority(key, priority, because):
-                self._set_priority(out, now, key, priority, because)
+            case SetPriority():
+                self._set_priority(out, now, input_)
             case AdmitRouter(key, because):
                 if (router := self._routers.get(key)) is not None:
                     self._run(out, now, router, vr.Admit(), because)
@@ -120,6 +120,7 @@ class SpeakerBrain:
             router = self._routers.get(params.key)
             if router is None:
                 router = self._add(params, now, because)
+                self._rank(out, now, router, because)
                 self._report(out, now, router)
                 self._place(out, now, router, because)
             elif router.configured != params:
@@ -152,23 +153,32 @@ class SpeakerBrain:
         because: EventId | None,
     ) -> None:
         held = router.machine.params
-        priority = params.priority if params.priority != router.configured.priority else held.priority
+        if params.priority != router.configured.priority:
+            router.ordered, router.barred = params.priority, False
         router.configured = params
+        ranked = router.standing(self._is_up)
         source = params.source if params.source is not None else held.source
-        self._run(out, now, router, vr.Reconfigure(replace(params, priority=priority, source=source)), because)
+        after = replace(params, priority=ranked.priority, barred=ranked.barred, source=source)
+        self._run(out, now, router, vr.Reconfigure(after), because)
         self._place(out, now, router, because)
         self._report(out, now, router)
 
-    def _set_priority(
-        self, out: list[SpeakerEffect], now: Instant, key: RouterKey, priority: int, because: EventId | None
-    ) -> None:
-        router = self._routers.get(key)
-        # The owner of the addresses stays the owner; a router may have been removed while the order was under way.
-        if router is None or router.configured.priority == OWNER_PRIORITY:
-            return
-        params = router.machine.params
-        if params.priority != priority:
-            self._run(out, now, router, vr.Reconfigure(replace(params, priority=priority)), because)
+    def _set_priority(self, out: list[SpeakerEffect], now: Instant, order: SetPriority) -> None:
+        # A router may have been removed while the order was under way.
+        if (router := self._routers.get(order.router)) is not None:
+            router.ordered, router.barred = order.priority, order.barred
+            self._rank(out, now, router, order.because)
+
+    def _rank(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, because: EventId | None) -> None:
+        """Give a router the priority that its orders and the interfaces it tracks leave it."""
+        params, ranked = router.machine.params, router.standing(self._is_up)
+        if (params.priority, params.barred) != (ranked.priority, ranked.barred):
+            after = replace(params, priority=ranked.priority, barred=ranked.barred)
+            self._run(out, now, router, vr.Reconfigure(after), because)
+
+    def _is_up(self, interface: str) -> bool:
+        found = self._interfaces.get(interface)
+        return found is not None and found.up
 
     def _release(self, out: list[SpeakerEffect], now: Instant, because: EventId | None) -> None:
         self.released = self._configured = True
@@ -185,12 +195,18 @@ class SpeakerBrain:
         if found.held is not None:
             self._held[found.interface] = dict.fromkeys(found.held)
         here = [router for router in self._routers.values() if router.configured.key.interface == found.interface]
+        tracking = [router for router in self._routers.values() if router.tracks(found.interface)]
         because: EventId | None = None
-        if here and before is not None and before.up != found.up:
+        if (here or tracking) and before is not None and before.up != found.up:
             body = InterfaceCameUp(found.interface) if found.up else InterfaceWentDown(found.interface)
             because = self._publish(out, now, body)
+        # A router that starts has its priority before, and one that stops says nothing more about it.
+        for router in tracking if found.up else ():
+            self._rank(out, now, router, because)
         for router in here:
             self._place(out, now, router, because)
+        for router in tracking if not found.up else ():
+            self._rank(out, now, router, because)
         if before is not None and before.up and found.up and before.carrier_changes != found.carrier_changes:
             for router in here:
                 self._run(out, now, router, vr.LinkRenewed())

@@ -4,6 +4,7 @@ Invariants: an advertisement is encoded once for each (priority, form, parameter
 packet of the peer; `status` is what RouterStatus reports.
 """
 
+from collections.abc import Callable
 from ipaddress import IPv6Interface
 
 from yaoki.core.address import Family, IPAddress
@@ -13,6 +14,7 @@ from yaoki.node.messages import PacketArrived, RouterState, RouterStatus, SendAd
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp.advertisement import GROUP_IPV4, GROUP_IPV6, Advertisement, Rejection, decode
 from yaoki.vrrp.events import (
+    Barred,
     BecameActive,
     BecameBackup,
     HeldOut,
@@ -20,9 +22,11 @@ from yaoki.vrrp.events import (
     PriorityChanged,
     Reason,
     RouterInitialized,
+    Unbarred,
 )
 from yaoki.vrrp.params import ChecksumForm, RouterParams
 from yaoki.vrrp.router_state import Active, Backup, Initialize
+from yaoki.vrrp.standing import Standing, standing
 from yaoki.vrrp.virtual_router import VirtualRouter
 
 _Wire = tuple[bytes, IPAddress, int, IPAddress]
@@ -30,12 +34,15 @@ _Wire = tuple[bytes, IPAddress, int, IPAddress]
 
 class SpeakerRouter:
     """See the module. `configured` is what was ordered; `machine.params` has its effective priority and source.
+    `ordered` and `barred` are what the Brain's tracks leave of the priority, before the interfaces' weights.
 
     `number` is its name on the agenda, because a RouterKey is slow to hash.
     """
 
     def __init__(self, configured: RouterParams, number: int, *, now: Instant, because: EventId | None) -> None:
         self.configured = configured
+        self.ordered = configured.priority
+        self.barred = False
         self.number = number
         self.machine = VirtualRouter(configured)
         self.peer: IPAddress | None = None
@@ -51,6 +58,18 @@ class SpeakerRouter:
         self._last_advertisement: Advertisement | None = None
         self._mismatch: tuple[IPAddress, tuple[IPAddress, ...]] | None = None
         self._causes: dict[Reason, EventId] = {}
+
+    # --- tracking
+
+    def tracks(self, interface: str) -> bool:
+        """Whether the state of an interface changes the priority."""
+        return any(track.interface == interface for track in self.configured.tracks)
+
+    def standing(self, is_up: Callable[[str], bool]) -> Standing:
+        """What the Brain's orders and the interfaces as they are leave of the priority."""
+        configured = self.configured
+        lost = [track.weight for track in configured.tracks if is_up(track.interface) == track.reverse]
+        return standing(configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred)
 
     # --- sending
 
@@ -169,6 +188,15 @@ class SpeakerRouter:
                 for reason in lost if after < before else (Reason.PREEMPTED_LOWER,):
                     self._causes[reason] = event
                 return True
+            case Barred():
+                self._causes = dict.fromkeys((Reason.HIGHER_PRIORITY, Reason.GREATER_ADDRESS), event)
+                return True
+            case Unbarred():
+                self._causes = {Reason.PREEMPTED_LOWER: event}
+                state = self.machine.state
+                if isinstance(state, Backup) and state.active_down_at <= now:
+                    self._causes[state.outlook] = event
+                return True
             case _:
                 return False
 
@@ -186,13 +214,21 @@ class SpeakerRouter:
             vip=params.vip,
             state=_state_name(self.machine),
             since=self._since,
-            priority=params.priority,
-            reason=self._reason.value,
+            priority=Standing(params.priority, params.barred).effective,
+            reason=self._why().value,
             peer=self.peer,
             peer_priority=self.peer_priority,
             peer_heard=self.peer_heard,
             because=self._because,
         )
+
+    def _why(self) -> Reason:
+        """Why the router is in its state; that it is barred comes before how it came there."""
+        if self.machine.params.barred and isinstance(self.machine.state, Backup):
+            return Reason.BARRED
+        if self.machine.params.barred and isinstance(self.machine.state, Active):
+            return Reason.KEPT
+        return self._reason
 
 
 def _wire(packet: PacketArrived) -> _Wire:

@@ -81,6 +81,14 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "同じ優先度で大きいアドレスを受信",
         ),
         vrrp_events.Reason.HELD_OUT: ("returned, waiting to be admitted", "復帰、承認待ち"),
+        vrrp_events.Reason.BARRED: (
+            "may not own while what it tracks has failed",
+            "監視対象の障害中は所有できない",
+        ),
+        vrrp_events.Reason.KEPT: (
+            "keeps what it may not own, for nobody better takes it",
+            "引き継ぐ健全なルータがないため保持",
+        ),
         vrrp_events.Reason.INTERFACE_DOWN: ("interface down", "インタフェース断"),
         vrrp_events.Reason.NO_SOURCE_ADDRESS: (
             "interface has no address to send from",

@@ -10,7 +10,8 @@ from typing import assert_never
 
 from yaoki.checks.check import CheckSpec
 from yaoki.sim.faults import Alteration
-from yaoki.site.node_plan import NodePlan, ServicePlan
+from yaoki.site.model import TrackedService
+from yaoki.site.node_plan import NodePlan, ServicePlan, TrackedProbe
 
 LIGHTER = 2
 MORE_OFTEN = 2
@@ -31,10 +32,11 @@ def _altered(plan: NodePlan, alteration: Alteration) -> NodePlan:
         case Alteration.SCHEDULES:
             return replace(plan, checks=tuple(_more_often(check) for check in plan.checks))
         case Alteration.SERVICE:
-            tracked = {track.service for track in plan.tracks}
+            tracked = {track.tracked.name for track in plan.tracks if isinstance(track.tracked, TrackedService)}
             last = next((s.name for s in reversed(plan.services) if s.name not in tracked), None)
             kept = tuple(service for service in plan.services if service.name != last)
             used = {check for service in kept for server in service.servers for check in server.checks}
+            used |= {track.tracked.check for track in plan.tracks if isinstance(track.tracked, TrackedProbe)}
             return replace(plan, services=kept, checks=tuple(check for check in plan.checks if check.id in used))
         case _:
             assert_never(alteration)

@@ -26,6 +26,8 @@ from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterKey
 
+# Backups that no silence makes Active.
+_MAY_NOT_OWN = (Reason.HELD_OUT.value, Reason.BARRED.value)
 # Times in which a node minded its checks.
 TIMES_REMEMBERED = 20
 
@@ -320,7 +322,7 @@ class Ledger:
     def _fit(self, virtual: Virtual, node: str) -> bool:
         here, key = self.world.nodes[node], self._keys[virtual, node]
         status = self.statuses.get((node, key))
-        if status is None or status.reason == Reason.HELD_OUT.value:
+        if status is None or status.reason in _MAY_NOT_OWN:
             return False
         on_time = here.speaker.process.lateness_us <= LATENESS_US
         return here.speaking() and on_time and here.ports[key.interface].live

@@ -6,7 +6,7 @@ Invariant: the answer depends on the server's condition and on whether the node 
 from datetime import timedelta
 from enum import StrEnum
 
-from yaoki.checks.check import CheckSpec, Finding, IcmpParams, NeighbourParams, Outcome, TcpParams
+from yaoki.checks.check import CheckSpec, Finding, IcmpParams, NeighbourParams, Outcome, RouteParams, TcpParams
 from yaoki.core.address import IPAddress
 
 _QUICK = timedelta(milliseconds=1)
@@ -55,6 +55,8 @@ class Servers:
         """What a probe begun now comes back with, and after how long. `host` is who has its target and is reached."""
         condition = Condition.DEAD if host is None else self.condition(host)
         params = check.id.params
+        if isinstance(params, RouteParams):
+            return _ANSWERED
         if condition is Condition.DEAD:
             return silence(check)
         if condition is Condition.UP or isinstance(params, IcmpParams | NeighbourParams):

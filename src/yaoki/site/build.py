@@ -34,6 +34,10 @@ from yaoki.site.model import (
     Site,
     Slo,
     Track,
+    TrackedCheck,
+    TrackedInterface,
+    TrackedRoute,
+    TrackedService,
     Vip,
     VipMember,
 )
@@ -140,6 +144,9 @@ class SiteBuilder:
     def _vip(self, name: str, values: _Values) -> Vip | None:
         if not self._fits_version(name, values):
             return None
+        tracks = self._tracks(name, values.get("track", ()))
+        if tracks is None:
+            return None
         network = values["network"]
         return Vip(
             name=name,
@@ -147,10 +154,29 @@ class SiteBuilder:
             addresses=tuple(self._within(network, address) or _lone(address) for address in values["addresses"]),
             members=tuple(VipMember(node, member["priority"]) for node, member in values["members"].items()),
             vrid=values["vrid"],
-            track=tuple(Track(track["service"], track["weight"]) for track in values.get("track", ())),
+            track=tracks,
             **_given(values, "advertise", "version", "election", "failback", "checksum", "stateful"),
             **_given(values, "transport", "peers"),
         )
+
+    def _tracks(self, vip: str, written: tuple[_Values, ...]) -> tuple[Track, ...] | None:
+        tracks = [self._track(("vips", vip, "track", index), values) for index, values in enumerate(written)]
+        found = tuple(track for track in tracks if track is not None)
+        return found if len(found) == len(tracks) else None
+
+    def _track(self, path: Path, values: _Values) -> Track | None:
+        subjects = [key for key in ("service", "interface", "check", "route") if key in values]
+        if len(subjects) != 1:
+            what = f"track: an entry watches one thing, and this one has {' and '.join(subjects) or 'none'}"
+            cure = "write one of service, interface, check and route, and a second entry for another"
+            self._refuse("wrong-value", path, what, cure)
+            return None
+        if ("check" in values) != ("target" in values):
+            what = "track: check and target belong together"
+            cure = "write both, such as {check: ping, target: router}"
+            self._refuse("wrong-value", path, what, cure)
+            return None
+        return Track(_tracked(subjects[0], values), values.get("weight"), values.get("reverse", False))
 
     def _fits_version(self, name: str, values: _Values) -> bool:
         """RFC 9568 5.2.7 and RFC 3768 5.3.7: the interval counts in centiseconds of 12 bits, or in seconds of 8."""
@@ -230,6 +256,18 @@ def _listed(prefixes: tuple[IPNetwork, ...]) -> str:
 
 def _network(name: str, values: _Values) -> Network:
     return Network(name, values["prefixes"], values.get("gateway"))
+
+
+def _tracked(subject: str, values: _Values) -> TrackedService | TrackedInterface | TrackedCheck | TrackedRoute:
+    match subject:
+        case "service":
+            return TrackedService(values["service"])
+        case "interface":
+            return TrackedInterface(values["interface"])
+        case "check":
+            return TrackedCheck(values["check"], values["target"])
+        case _:
+            return TrackedRoute(values["route"])
 
 
 def _server(host: str, values: _Values) -> Server:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import assert_never
 
 from yaoki.checks.check import (
     CheckId,
@@ -19,21 +20,38 @@ from yaoki.checks.check import (
     IcmpParams,
     KindParams,
     NeighbourParams,
+    RouteParams,
     Schedule,
     ScriptParams,
     TcpParams,
     TlsParams,
     UdpParams,
 )
+from yaoki.checks.route import first_host
 from yaoki.core.address import Family, IPAddress
 from yaoki.lb.service import Forward, Protocol, ServiceKey, SourcePersistence
 from yaoki.site.allocation import collector_paused
-from yaoki.site.model import CheckDefinition, Interface, Machine, Persistence, Server, Service, Site, Vip
-from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackPlan
+from yaoki.site.model import (
+    CheckDefinition,
+    Interface,
+    Machine,
+    Persistence,
+    Server,
+    Service,
+    Site,
+    TrackedCheck,
+    TrackedInterface,
+    TrackedRoute,
+    TrackedService,
+    Vip,
+)
+from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackedProbe, TrackPlan
 from yaoki.site.wires import wires_of
-from yaoki.vrrp.params import RouterKey, RouterParams, Transport
+from yaoki.vrrp.params import InterfaceTrack, RouterKey, RouterParams, Transport
 
 DEFAULT_SCHEDULE = Schedule(interval=timedelta(seconds=1), timeout=timedelta(milliseconds=500))
+# The kernel's own word about its own table needs no second asking.
+ROUTE_SCHEDULE = Schedule(interval=timedelta(milliseconds=500), timeout=timedelta(milliseconds=250), fall=1, rise=1)
 
 
 def compile_site(site: Site) -> dict[str, NodePlan]:
@@ -108,6 +126,7 @@ class _NodeCompiler:
             if service.vip in here
             for plan in self._service(service, here[service.vip])
         ]
+        tracks = [track for router in routers for track in self._tracks(router)]
         return NodePlan(
             site=site.name,
             node=node.name,
@@ -115,11 +134,7 @@ class _NodeCompiler:
             routers=tuple(routers),
             services=tuple(services),
             checks=tuple(self._checks.values()),
-            tracks=tuple(
-                TrackPlan(router.key, track.service, track.weight)
-                for router in routers
-                for track in site.vip(router.vip).track
-            ),
+            tracks=tuple(tracks),
             hooks=site.hooks,
             wires=wires_of(site, routers, node.name),
         )
@@ -142,6 +157,11 @@ class _NodeCompiler:
                     source=interface.address(family) if family is Family.IPV4 or unicast else None,
                     checksum=vip.checksum,
                     peers=self._peers(vip, interface, family) if unicast else None,
+                    tracks=tuple(
+                        InterfaceTrack(track.tracked.name, track.weight, track.reverse)
+                        for track in vip.track
+                        if isinstance(track.tracked, TrackedInterface)
+                    ),
                 )
 
     def _peers(self, vip: Vip, own: Interface, family: Family) -> tuple[IPAddress, ...]:
@@ -151,6 +171,43 @@ class _NodeCompiler:
         ours = {address.ip for address in own.addresses}
         wanted = [peer for peer in (*members, *vip.peers) if peer is not None and Family.of(peer) is family]
         return tuple(dict.fromkeys(peer for peer in wanted if peer not in ours))
+
+    def _tracks(self, router: RouterParams) -> Iterable[TrackPlan]:
+        """What the Brain tracks for a router; its interfaces are in its parameters."""
+        for track in self._site.vip(router.vip).track:
+            match track.tracked:
+                case TrackedService():
+                    yield TrackPlan(router.key, track.tracked, track.weight, track.reverse)
+                case TrackedCheck():
+                    probe = TrackedProbe(self._tracked_check(router, track.tracked), str(track.tracked))
+                    yield TrackPlan(router.key, probe, track.weight, track.reverse)
+                case TrackedRoute():
+                    probe = TrackedProbe(self._tracked_route(track.tracked), str(track.tracked))
+                    yield TrackPlan(router.key, probe, track.weight, track.reverse)
+                case TrackedInterface():
+                    pass
+                case _:
+                    assert_never(track.tracked)
+
+    def _tracked_check(self, router: RouterParams, tracked: TrackedCheck) -> CheckId:
+        """The check of a machine in the router's family, or in the other if it has no address of that."""
+        definition = self._site.check(tracked.check)
+        way: _Way | None
+        if isinstance(tracked.target, str):
+            families = (router.key.family, *(family for family in Family if family is not router.key.family))
+            ways = (self._way(tracked.target, router.vip, family) for family in families)
+            way = next((found for found in ways if found is not None), None)
+            assert way is not None, "lint refuses a target without an address"
+        else:
+            way = self._way_to(tracked.target, router.vip)
+        return self._check(definition, str(tracked.target), 0, way)
+
+    def _tracked_route(self, tracked: TrackedRoute) -> CheckId:
+        address = first_host(tracked.prefix)
+        told_by = (address.version, int(address), 0)
+        way = _Way(address, None, self._way_numbers.setdefault(told_by, len(self._way_numbers)))
+        definition = CheckDefinition(str(tracked), RouteParams(tracked.prefix.prefixlen), ROUTE_SCHEDULE)
+        return self._check(definition, self._node.name, 0, way)
 
     def _service(self, service: Service, interface: Interface) -> Iterable[ServicePlan]:
         definitions = tuple(self._site.check(name) for name in service.checks) or default_checks(service)
@@ -198,8 +255,9 @@ class _NodeCompiler:
     def _way(self, host: str, vip: str, family: Family) -> _Way | None:
         """The way to a host in one family; None if it has no address there."""
         address = server_address(self._site, vip, host, family)
-        if address is None:
-            return None
+        return None if address is None else self._way_to(address, vip)
+
+    def _way_to(self, address: IPAddress, vip: str) -> _Way:
         source = self._own_address(vip, address)
         told_by = (address.version, int(address), 0 if source is None else int(source))
         return _Way(address, source, self._way_numbers.setdefault(told_by, len(self._way_numbers)))
@@ -244,5 +302,5 @@ def with_port(params: KindParams, port: int) -> KindParams:
     match params:
         case TcpParams() | UdpParams() | TlsParams() | HttpParams():
             return replace(params, port=port) if params.port == 0 else params
-        case IcmpParams() | NeighbourParams() | ScriptParams():
+        case IcmpParams() | NeighbourParams() | ScriptParams() | RouteParams():
             return params

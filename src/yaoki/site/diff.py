@@ -58,7 +58,7 @@ class _Diff:
             *(change for change in checks if change.action is not Action.REMOVE),
             *(change for change in services if change.action is not Action.REMOVE),
             *self._routers(),
-            *_changes(self._old.tracks, self._new.tracks, key=lambda t: (t.router, t.service), name=_track_name),
+            *_changes(self._old.tracks, self._new.tracks, key=lambda t: (t.router, t.tracked), name=_track_name),
             *(change for change in services if change.action is Action.REMOVE),
             *(change for change in checks if change.action is Action.REMOVE),
             *_changes(self._old.hooks, self._new.hooks, key=lambda h: h.name, name=lambda h: f"hook {h.name}"),
@@ -195,7 +195,7 @@ def _check_name(check: _Item) -> str:
 
 
 def _track_name(track: _Item) -> str:
-    return f"track of {track.service} by {track.router}"
+    return f"track of {track.tracked} by {track.router}"
 
 
 def _changes(

@@ -363,3 +363,32 @@ class Reference:
 
     def json_schema(self) -> dict[str, object]:
         return NAME.json_schema()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOf:
+    """An address, or the name of a machine that has one."""
+
+    machine: Reference
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.machine.wanted}, or an address"
+
+    def read(self, node: Node, label: str, reader: Reader, /) -> Value:
+        text = read_text(node, label, self.wanted, reader)
+        if text is None:
+            return INVALID
+        # No machine has such a name: names are made of letters, digits and dashes.
+        return (
+            ADDRESS.read(node, label, reader)
+            if _like_address(text)
+            else self.machine.resolve(text, node, label, reader)
+        )
+
+    def json_schema(self) -> dict[str, object]:
+        return {"anyOf": [self.machine.json_schema(), ADDRESS.json_schema()]}
+
+
+def _like_address(text: str) -> bool:
+    return "." in text or ":" in text

@@ -73,11 +73,54 @@ class VipMember:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
-    """While `service` has no server up, the VIP's priority on that node changes by `weight` (-253..253)."""
+class TrackedService:
+    """A service, which fails when it has no server up."""
 
-    service: str
-    weight: int
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedInterface:
+    """An interface of each member, by the kernel's name, which fails when it is down or has no carrier."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedCheck:
+    """A check of a machine of the site, or of an address."""
+
+    check: str
+    target: str | IPAddress
+
+    def __str__(self) -> str:
+        return f"{self.check} on {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRoute:
+    """A way to `prefix` in each member's table, by a route at least as long."""
+
+    prefix: IPNetwork
+
+    def __str__(self) -> str:
+        return f"route to {self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """While what is tracked fails on a node (with `reverse`: works), the VIP's priority there changes by `weight`
+    (-253..253); without a weight the node may not own the VIP."""
+
+    tracked: TrackedService | TrackedInterface | TrackedCheck | TrackedRoute
+    weight: int | None
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +142,15 @@ class Vip:
     peers: tuple[IPAddress, ...] = ()
     stateful: bool = False
     track: tuple[Track, ...] = ()
+
+    @property
+    def tracked_services(self) -> tuple[tuple[int, str, Track], ...]:
+        """The tracks of services: their places in `track`, the services' names, and themselves."""
+        return tuple(
+            (index, track.tracked.name, track)
+            for index, track in enumerate(self.track)
+            if isinstance(track.tracked, TrackedService)
+        )
 
 
 @dataclass(frozen=True, slots=True)

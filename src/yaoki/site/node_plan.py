@@ -6,7 +6,7 @@ from datetime import timedelta
 from yaoki.checks.check import CheckId, CheckSpec
 from yaoki.core.address import IPAddress
 from yaoki.lb.service import Forward, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
-from yaoki.site.model import Hook
+from yaoki.site.model import Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.wire_params import WireParams
 
@@ -45,12 +45,29 @@ class ServicePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackedProbe:
+    """A check that is tracked for itself, not as that of a server; `name` is how people know it."""
+
+    check: CheckId
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Tracked = TrackedService | TrackedProbe
+
+
+@dataclass(frozen=True, slots=True)
 class TrackPlan:
-    """While `service` has no server up on any of its addresses, `router` advertises its priority plus `weight`."""
+    """While what is `tracked` fails (with `reverse`: works), `router` advertises its priority plus `weight`, or,
+    without a weight, may not own. A service fails when it has no server up on any of its
+    addresses. Interfaces are tracked by the speaker, see RouterParams."""
 
     router: RouterKey
-    service: str
-    weight: int
+    tracked: Tracked
+    weight: int | None
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

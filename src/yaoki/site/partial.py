@@ -6,7 +6,7 @@ So that the rules which find clashes between existing objects can run on a file 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from yaoki.site.model import Machine, Service, Site, Vip
+from yaoki.site.model import Machine, Service, Site, TrackedCheck, Vip
 
 
 def without_dangling(site: Site) -> Site:
@@ -30,7 +30,10 @@ def _sweep(site: Site) -> Site:
 
     def vip_holds(vip: Vip) -> bool:
         members = all(member.node in nodes for member in vip.members)
-        return vip.network in networks and members and all(track.service in services for track in vip.track)
+        tracked = all(name in services for _, name, _ in vip.tracked_services)
+        probes = [track.tracked for track in vip.track if isinstance(track.tracked, TrackedCheck)]
+        probed = all(p.check in checks and (not isinstance(p.target, str) or p.target in machines) for p in probes)
+        return vip.network in networks and members and tracked and probed
 
     def service_holds(service: Service) -> bool:
         servers = all(server.host in machines for server in service.servers)

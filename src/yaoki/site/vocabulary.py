@@ -23,6 +23,7 @@ from yaoki.site.kinds import (
     Secret,
     Share,
     Size,
+    TargetOf,
     Text,
     Word,
 )
@@ -42,6 +43,7 @@ _HOST = Reference(("hosts",), "host")
 _CHECK = Reference(("checks",), "check")
 _VIP = Reference(("vips",), "VIP")
 _SERVICE = Reference(("services",), "service")
+_HOST_OR_NODE = Reference(("hosts", "nodes"), "host or node")
 _GATEWAY = Reference(("hosts", "vips", "nodes"), "host, node or VIP")
 
 _ACKNOWLEDGE = Key(
@@ -253,12 +255,22 @@ VIP = Record(
                 Record(
                     "a track",
                     (
-                        Key("service", _SERVICE, "the service that is watched", required=True),
-                        Key("weight", Integer(-253, 253), "added to the priority while it is down", required=True),
+                        Key("service", _SERVICE, "a service: it fails when no server of it is up"),
+                        Key("interface", INTERFACE_NAME, "an interface of each member: it fails when it is down"),
+                        Key("check", _CHECK, "a check, made of `target` by each member"),
+                        Key("target", TargetOf(_HOST_OR_NODE), "what is checked: a host, a node or an address"),
+                        Key("route", PREFIX, "a prefix that each member's routing table must have a route to"),
+                        Key(
+                            "weight",
+                            Integer(-253, 253),
+                            "added to the priority while it fails",
+                            "none: the node may not own",
+                        ),
+                        Key("reverse", Boolean(), "whether it counts while it works, not while it fails", "false"),
                     ),
                 )
             ),
-            "services whose death changes the priority",
+            "what else must work for a node to own it",
             "[]",
         ),
         _ACKNOWLEDGE,

@@ -10,9 +10,21 @@ living server add up to one.
 from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import assert_never
 
 from yaoki.core.address import Family
-from yaoki.site.model import Service, Site, Vip, VipMember
+from yaoki.site.model import (
+    Service,
+    Site,
+    Track,
+    TrackedCheck,
+    TrackedInterface,
+    TrackedRoute,
+    TrackedService,
+    Vip,
+    VipMember,
+)
+from yaoki.vrrp.standing import standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +83,21 @@ def owner(site: Site, vip: Vip, failed: Collection[str]) -> str | None:
 
 
 def _priority(site: Site, vip: Vip, member: VipMember, failed: Collection[str]) -> int:
-    lost = sum(track.weight for track in vip.track if not _shares(site.service(track.service), failed))
-    return member.priority if lost == 0 or member.priority == 255 else min(254, max(1, member.priority + lost))
+    lost = [track.weight for track in vip.track if _fails(site, track, failed) != track.reverse]
+    return standing(member.priority, lost).effective
+
+
+def _fails(site: Site, track: Track, failed: Collection[str]) -> bool:
+    """Whether what is tracked fails by these failures. Interfaces and routes of a living node are taken to be there."""
+    match track.tracked:
+        case TrackedService(name):
+            return not _shares(site.service(name), failed)
+        case TrackedCheck(_, target):
+            return isinstance(target, str) and target in failed
+        case TrackedInterface() | TrackedRoute():
+            return False
+        case _:
+            assert_never(track.tracked)
 
 
 def _address(site: Site, vip: Vip, member: VipMember) -> int:

@@ -25,6 +25,8 @@ class Reason(StrEnum):
     HIGHER_PRIORITY = "a higher priority was heard"
     GREATER_ADDRESS = "equal priority, greater address heard"
     HELD_OUT = "returned, waiting to be admitted"
+    BARRED = "may not own while what it tracks has failed"
+    KEPT = "keeps what it may not own, for nobody better takes it"
     INTERFACE_DOWN = "interface down"
     NO_SOURCE_ADDRESS = "interface has no address to send from"
     STOPPED = "stopped"
@@ -83,7 +85,8 @@ class HeldOut(EventBody):
 
 @dataclass(frozen=True, slots=True)
 class NobodyOwns(EventBody):
-    """The Active router fell silent while this one is held out: nobody owns the VIP until somebody admits it."""
+    """The Active router fell silent while this one is held out or barred: nobody owns the VIP until somebody admits
+    it, or what it tracks works again."""
 
     SEVERITY: ClassVar[Severity] = Severity.ERROR
 
@@ -150,6 +153,35 @@ class PriorityChanged(EventBody):
     vip: str
     before: int
     after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Barred(EventBody):
+    """What this router tracks without a weight has failed: it may not become Active."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoBetterOwner(EventBody):
+    """A barred router is Active: it keeps the addresses, with the least priority, until one that is well takes them."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unbarred(EventBody):
+    """What this router tracks works again: it may own, with this priority."""
+
+    router: RouterKey
+    vip: str
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,16 @@ class RouterKey:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceTrack:
+    """While `interface` is down (with `reverse`: up), `weight` is added to the priority; without a weight the router
+    may not become Active."""
+
+    interface: str
+    weight: int | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RouterParams:
     """One virtual router as configured on one node.
 
@@ -53,8 +63,8 @@ class RouterParams:
     40.95 s in whole centiseconds, v2 1 s to 255 s in whole seconds. `source` is the primary address for IPv4 and the
     link-local address for IPv6 (RFC 9568 5.1.1.1, 5.1.2.1); None means "ask the interface". The first IPv6 address
     advertised need not be link-local here; the speaker puts a link-local VIP first if there is one. `peers` are the
-    addresses that unicast goes to, of the router's family; None is multicast. Raises ValueError for values outside
-    these ranges.
+    addresses that unicast goes to, of the router's family; None is multicast. `barred`: tracking has taken from it the
+    right to become Active (standing.py). Raises ValueError for values outside these ranges.
     """
 
     vip: str
@@ -67,6 +77,8 @@ class RouterParams:
     source: IPAddress | None = None
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
     peers: tuple[IPAddress, ...] | None = None
+    tracks: tuple[InterfaceTrack, ...] = ()
+    barred: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:

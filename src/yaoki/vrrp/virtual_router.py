@@ -22,16 +22,19 @@ from yaoki.core.machine import TimerFired
 from yaoki.vrrp.advertisement import Advertisement
 from yaoki.vrrp.events import (
     Admitted,
+    Barred,
     BecameActive,
     BecameBackup,
     HeldOut,
     IntervalLearnt,
+    NoBetterOwner,
     NobodyOwns,
     PeerReleased,
     PriorityChanged,
     Reason,
     RouterInitialized,
     SecondOwnerSuspected,
+    Unbarred,
 )
 from yaoki.vrrp.params import Failback, RouterParams
 from yaoki.vrrp.router_state import (
@@ -53,9 +56,9 @@ from yaoki.vrrp.router_state import (
     Startup,
     State,
 )
+from yaoki.vrrp.standing import OWNER_PRIORITY
 from yaoki.vrrp.timing import REACTION_GAP, active_down_interval, announcement_pause, skew_time
 
-OWNER_PRIORITY = 255
 # One event for all the lower advertisements heard within this time.
 SUSPICION_QUIET = timedelta(seconds=10)
 
@@ -134,7 +137,7 @@ def _in_backup(params: RouterParams, state: Backup, now: Instant, input_: Input)
         case TimerFired():
             if now < state.active_down_at:
                 return state, []
-            if state.held_out:
+            if state.held_out or params.barred:
                 return _stay_out(params, state, now)
             if not state.roused and now - state.active_down_at >= state.active_adver_interval:
                 return _listen_again(params, state, now), []
@@ -210,7 +213,14 @@ def _reconfigured_in_backup(params: RouterParams, state: Backup, now: Instant, a
     )
     at = started + timer(version=after.version, priority=after.priority, interval=interval)
     held_out = state.held_out and after.failback is Failback.MANUAL
-    return replace(state, active_down_at=at, active_adver_interval=interval, held_out=held_out), effects
+    alone = state.alone and (held_out or after.barred)
+    if state.alone and not alone:
+        # Nobody has been heard for longer than the timer, and nothing holds this router out any more.
+        at = now
+    return (
+        replace(state, active_down_at=at, active_adver_interval=interval, held_out=held_out, alone=alone),
+        effects,
+    )
 
 
 def _become_backup(params: RouterParams, now: Instant, reason: Reason) -> Outcome:
@@ -321,6 +331,8 @@ def _announce_again(params: RouterParams, state: Active, now: Instant) -> tuple[
 
 def _reconfigured_in_active(params: RouterParams, state: Active, now: Instant, after: RouterParams) -> Outcome:
     effects = _priority_change(params, after)
+    if after.barred and not params.barred:
+        effects.append(Emit(NoBetterOwner(after.key, after.vip)))
     gone = tuple(address for address in params.addresses if address not in after.addresses)
     new = tuple(address for address in after.addresses if address not in params.addresses)
     if gone:
@@ -359,7 +371,11 @@ def _preempts(params: RouterParams) -> bool:
 
 
 def _priority_change(before: RouterParams, after: RouterParams) -> list[Effect]:
-    if before.priority == after.priority:
+    body: EventBody
+    if before.barred != after.barred:
+        body = Barred(after.key, after.vip) if after.barred else Unbarred(after.key, after.vip, after.priority)
+    elif before.priority != after.priority:
+        body = PriorityChanged(before.key, before.vip, before.priority, after.priority)
+    else:
         return []
-    body: EventBody = PriorityChanged(before.key, before.vip, before.priority, after.priority)
     return [Emit(body)]

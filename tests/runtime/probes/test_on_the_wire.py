@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeVar
 
 import pytest
@@ -23,6 +23,7 @@ from yaoki.checks.check import (
     KindParams,
     NeighbourParams,
     Outcome,
+    RouteParams,
     TcpParams,
     UdpParams,
 )
@@ -202,6 +203,33 @@ def test_the_route_names_interface_source_and_whether_a_router_comes_next() -> N
     assert inside(US, lambda: route_to(BEHIND)) == Route("eth0", 2, OURS, False)
     with pytest.raises(ActuatorError, match="Network is unreachable"):
         inside(US, lambda: route_to(IPv4Address("203.0.113.1")))
+
+
+@pytest.mark.req("B-24")
+def test_a_tracked_route_is_there_as_long_as_the_kernel_would_take_it() -> None:
+    far, far_6 = IPv4Address("203.0.113.1"), IPv6Address("2001:db8:9::1")
+    for target, length, gateway, words in ((far, 24, THEIRS, ()), (far_6, 48, THEIRS6, ("-6",))):
+        prefix = f"{ip_network((target, length), strict=False)}"
+        assert probe(RouteParams(length), target).evidence == "no route"
+        ip(*words, "-n", US, "route", "add", "default", "via", str(gateway))
+        assert probe(RouteParams(length), target).evidence == "no route of its own, only a /0 by eth0"
+        assert probe(RouteParams(0), target).passed
+        ip(*words, "-n", US, "route", "add", prefix, "via", str(gateway))
+        assert probe(RouteParams(length), target).evidence == f"a /{length} route by eth0"
+        ip(*words, "-n", US, "route", "replace", "blackhole", prefix, *(("metric", "1") if words else ()))
+        assert not probe(RouteParams(length), target).passed
+        ip(*words, "-n", US, "route", "del", "blackhole", prefix)
+        ip(*words, "-n", US, "route", "del", "default")
+
+
+@pytest.mark.req("B-24")
+@pytest.mark.parametrize("target", [IPv4Address("0.0.0.1"), IPv6Address("2000::1")], ids=["IPv4", "IPv6"])
+def test_the_default_route_is_found_by_the_first_host_of_everything(target: IPAddress) -> None:
+    gateway = THEIRS if target.version == 4 else THEIRS6
+    assert not probe(RouteParams(0), target).passed
+    ip("-n", US, "route", "add", "default", "via", str(gateway))
+    assert probe(RouteParams(0), target).evidence == "a /0 route by eth0"
+    ip("-n", US, f"-{target.version}", "route", "del", "default")
 
 
 def flows() -> int:

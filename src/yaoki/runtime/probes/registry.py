@@ -11,12 +11,13 @@ from yaoki.checks.check import (
     IcmpParams,
     KindParams,
     NeighbourParams,
+    RouteParams,
     ScriptParams,
     TcpParams,
     TlsParams,
     UdpParams,
 )
-from yaoki.runtime.probes import http, icmp, neighbour, script, tcp, tls, udp
+from yaoki.runtime.probes import http, icmp, neighbour, route, script, tcp, tls, udp
 from yaoki.runtime.probes.loop import Job, Probe
 
 PROBES: Mapping[type[KindParams], Callable[[Job], Probe]] = MappingProxyType(
@@ -28,6 +29,7 @@ PROBES: Mapping[type[KindParams], Callable[[Job], Probe]] = MappingProxyType(
         TlsParams: tls.probe,
         HttpParams: http.probe,
         ScriptParams: script.probe,
+        RouteParams: route.probe,
     }
 )
 

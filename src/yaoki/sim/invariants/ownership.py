@@ -11,6 +11,7 @@ from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
 from yaoki.vrrp.params import Failback
+from yaoki.vrrp.standing import standing
 from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, active_down_interval, skew_time
 
 # A frame's way on a LAN, the kernel's notification and the processes' wake-ups, with room to spare.
@@ -155,10 +156,12 @@ class OwnerlessBounded(Invariant):
         return int(duration.total_seconds() * 1_000_000) + (SLACK_US if quiet else SLACK_US + LATE_FRAMES_US)
 
     def _lowest_priority(self, virtual: Virtual, node: str) -> int:
-        """With every tracked service failed."""
+        """With everything that lowers it at once."""
         params = virtual.params(node)
-        tracks = [track for track in self.ledger.world.topology.plan(node).tracks if track.router == params.key]
-        return max(1, params.priority + sum(track.weight for track in tracks if track.weight < 0))
+        plan = self.ledger.world.topology.plan(node)
+        weights = [track.weight for track in plan.tracks if track.router == params.key]
+        weights += [track.weight for track in params.tracks]
+        return standing(params.priority, [weight for weight in weights if weight is not None and weight < 0]).priority
 
     def _was_told(self, virtual: Virtual, node: str, begun: int) -> bool:
         """Whether the last owner said that it leaves, and this member heard it in time."""

@@ -4,7 +4,7 @@ To add a rule: write its function in the file of its group and put its Rule into
 group's file are added here. Rules see the model only; positions are looked up by yaoki.site.examine.
 """
 
-from yaoki.site.lint import addressing, checks, forwarding, peers, redundancy, timers, vips
+from yaoki.site.lint import addressing, checks, forwarding, peers, redundancy, timers, tracks, vips
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
 
@@ -12,6 +12,7 @@ RULES: tuple[Rule, ...] = (
     *addressing.RULES,
     *vips.RULES,
     *peers.RULES,
+    *tracks.RULES,
     *forwarding.RULES,
     *checks.RULES,
     *timers.RULES,

@@ -8,7 +8,7 @@ from yaoki.lb.service import Protocol
 from yaoki.site.compile import with_port as with_port_of
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
-from yaoki.site.model import Service
+from yaoki.site.model import Service, TrackedCheck
 
 HTTP_PORTS = frozenset({80, 443, 8000, 8008, 8080, 8081, 8443, 8888})
 
@@ -90,10 +90,12 @@ def _secret_in_clear(view: View) -> Iterable[Finding]:
 
 def _unused_check(view: View) -> Iterable[Finding]:
     used = {name for service in view.site.services for name in service.checks}
+    tracks = (track.tracked for vip in view.site.vips for track in vip.track)
+    used |= {tracked.check for tracked in tracks if isinstance(tracked, TrackedCheck)}
     for check in view.site.checks:
         if check.name not in used:
-            what = f"no service uses the check {check.name}"
-            yield Finding(("checks", check.name), what, "name it at a service, or remove it")
+            what = f"nothing uses the check {check.name}"
+            yield Finding(("checks", check.name), what, "name it at a service or a track, or remove it")
 
 
 RULES = (
@@ -126,5 +128,5 @@ RULES = (
         _secret_in_clear,
         partial=True,
     ),
-    Rule("unused-check", Severity.NOTICE, "a check is defined but no service uses it", _unused_check),
+    Rule("unused-check", Severity.NOTICE, "a check is defined but nothing uses it", _unused_check),
 )

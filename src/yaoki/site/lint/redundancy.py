@@ -17,7 +17,7 @@ def _cycles(view: View) -> Iterable[Finding]:
     edges: dict[_Pool, list[tuple[_Pool, Path]]] = {}
     for vip in view.site.vips:
         edges["vips", vip.name] = [
-            (("services", track.service), ("vips", vip.name, "track", index)) for index, track in enumerate(vip.track)
+            (("services", name), ("vips", vip.name, "track", index)) for index, name, _ in vip.tracked_services
         ]
     for service in view.site.services:
         found: dict[_Pool, Path] = {}

@@ -98,36 +98,6 @@ def _ms(duration: timedelta) -> str:
     return f"{duration / timedelta(milliseconds=1):.1f}"
 
 
-def _track_without_effect(view: View) -> Iterable[Finding]:
-    for vip in view.site.vips:
-        fall = sum(track.weight for track in vip.track if track.weight < 0)
-        if not fall or len(vip.members) < 2:
-            continue
-        first, second = sorted(vip.members, key=lambda member: -member.priority)[:2]
-        if first.priority + fall >= second.priority:
-            what = (
-                f"with everything tracked down, {first.node} still has priority {first.priority + fall} for {vip.name}"
-                f" and {second.node} {second.priority}: the VIP stays"
-            )
-            cure = f"let the weights add up to less than {second.priority - first.priority}"
-            yield Finding(
-                ("vips", vip.name, "track"), what, cure, ("vips", vip.name, "members", second.node, "priority")
-            )
-
-
-def _track_elsewhere(view: View) -> Iterable[Finding]:
-    for vip in view.site.vips:
-        for index, track in enumerate(vip.track):
-            service = view.site.service(track.service)
-            watching = {member.node for member in view.site.vip(service.vip).members}
-            blind = [member.node for member in vip.members if member.node not in watching]
-            if blind:
-                what = f"{blind[0]} does not check the service {service.name}: it is no member of its VIP {service.vip}"
-                cure = f"track a service on {vip.name}, or make {blind[0]} a member of {service.vip}"
-                place: Path = ("vips", vip.name, "track", index)
-                yield Finding(place, what, cure, ("services", service.name, "vip"))
-
-
 def _stateful_failback(view: View) -> Iterable[Finding]:
     for vip in view.site.vips:
         if vip.stateful and vip.failback is Failback.PREFER:
@@ -173,19 +143,6 @@ RULES = (
         "two backups would take a VIP over at nearly the same time",
         _close_priorities,
         partial=True,
-    ),
-    Rule(
-        "track-without-effect",
-        Severity.WARNING,
-        "the tracked services cannot lower the first node's priority below the second's",
-        _track_without_effect,
-    ),
-    Rule(
-        "track-elsewhere",
-        Severity.ERROR,
-        "a VIP tracks a service that one of its members does not check",
-        _track_elsewhere,
-        firm=True,
     ),
     Rule(
         "stateful-failback",

@@ -1,0 +1,102 @@
+"""Checks that a VIP tracks, at the Brain: their verdicts change its priority, or bar the node, and are the cause."""
+
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import IPv4Address
+
+import pytest
+
+from tests.node.scene import ROUTER, SCHEDULE, SECOND, Scene, of, plan
+from yaoki.checks.check import CheckId, CheckSpec, Finding, IcmpParams, Outcome
+from yaoki.core.event import EventId
+from yaoki.node.brain_events import PriorityWanted
+from yaoki.node.brain_messages import BrainEffect
+from yaoki.node.messages import ConfigureChecks, ConfigureRouters, Published, SetPriority, VerdictChanged
+from yaoki.pool.member import Health
+from yaoki.site.node_plan import NodePlan, TrackedProbe, TrackPlan
+
+pytestmark = pytest.mark.req("B-24")
+
+HOP = CheckId(IPv4Address("192.0.2.1"), IcmpParams())
+PROBE = TrackedProbe(HOP, "ping on router")
+FELL = EventId("lb1/checks", 7)
+
+
+def tracking(weight: int | None, *, reverse: bool = False) -> NodePlan:
+    before = plan(tracked="")
+    return replace(
+        before,
+        checks=(*before.checks, CheckSpec(HOP, SCHEDULE, "ping on router")),
+        tracks=(TrackPlan(ROUTER, PROBE, weight, reverse),),
+    )
+
+
+def hop(scene: Scene, health: Health) -> list[BrainEffect]:
+    outcome = Outcome.PASSED if health is Health.UP else Outcome.TIMED_OUT
+    return scene.give(VerdictChanged(HOP, health, Finding(outcome, "", timedelta(0)), scene.now, FELL))
+
+
+def wanted(effects: list[BrainEffect]) -> list[PriorityWanted]:
+    bodies = [effect.event.body for effect in effects if isinstance(effect, Published)]
+    return [body for body in bodies if isinstance(body, PriorityWanted)]
+
+
+def test_the_tracked_check_is_run_though_no_server_hangs_on_it() -> None:
+    scene = Scene()
+    scene.start(tracking(-60))
+    assert HOP in [spec.id for spec in of(ConfigureChecks, scene.log)[-1].checks]
+
+
+def test_its_fall_lowers_the_priority_and_is_the_cause() -> None:
+    scene = Scene()
+    scene.start(tracking(-60))
+    scene.all_up()
+    hop(scene, Health.UP)
+    effects = hop(scene, Health.DOWN)
+    assert wanted(effects) == [PriorityWanted("web-vip", ROUTER, "ping on router", 150, 90)]
+    (event,) = [e.event for e in effects if isinstance(e, Published) and isinstance(e.event.body, PriorityWanted)]
+    assert event.because == FELL
+    assert of(SetPriority, effects) == [SetPriority(ROUTER, 90, event.id)]
+    assert of(SetPriority, hop(scene, Health.UP))[0].priority == 150
+
+
+def test_without_a_weight_the_node_may_not_own() -> None:
+    scene = Scene()
+    scene.start(tracking(None))
+    scene.all_up()
+    hop(scene, Health.UP)
+    effects = hop(scene, Health.DOWN)
+    assert [(order.priority, order.barred) for order in of(SetPriority, effects)] == [(150, True)]
+    assert [(body.before, body.after) for body in wanted(effects)] == [(150, 0)]
+    assert [(order.priority, order.barred) for order in of(SetPriority, hop(scene, Health.UP))] == [(150, False)]
+
+
+@pytest.mark.parametrize(("health", "after"), [(Health.UP, 90), (Health.DOWN, 150)])
+def test_reverse_counts_while_it_works(health: Health, after: int) -> None:
+    scene = Scene()
+    scene.start(tracking(-60, reverse=True))
+    scene.all_up()
+    hop(scene, health)
+    assert of(SetPriority, scene.log)[-1].priority == after
+
+
+def test_what_has_not_been_judged_yet_changes_nothing_and_is_waited_for() -> None:
+    scene = Scene()
+    scene.start(tracking(None))
+    scene.all_up()
+    assert of(ConfigureRouters, scene.log) == []
+    assert wanted(scene.log) == []
+    hop(scene, Health.DOWN)
+    assert [order.barred for order in of(SetPriority, scene.log)] == [True], "it is barred before it could own"
+    kinds = [type(effect) for effect in scene.log if isinstance(effect, ConfigureRouters | SetPriority)]
+    assert kinds == [ConfigureRouters, SetPriority]
+
+
+def test_a_new_plan_remembers_the_verdict() -> None:
+    scene = Scene()
+    scene.start(tracking(None))
+    scene.all_up()
+    hop(scene, Health.DOWN)
+    scene.now += SECOND
+    scene.start(replace(tracking(-30), generation="g2"))
+    assert [(order.priority, order.barred) for order in of(SetPriority, scene.log)][-1] == (120, False)
