@@ -77,12 +77,20 @@ def _answer(listener: socket.socket, name: str, family: int) -> None:
         listener.sendmsg([reply], control, 0, peer)
 
 
-def ask_tcp(address: str, port: int, *, times: int = 1, timeout: float = 3.0, source: str | None = None) -> list[str]:
+def ask_tcp(
+    address: str,
+    port: int,
+    *,
+    times: int = 1,
+    timeout: float = 3.0,
+    source: str | None = None,
+    source_port: int = 0,
+) -> list[str]:
     """New connections, one after the other; what each was answered, or how it failed."""
     answers = []
     for _ in range(times):
         try:
-            from_ = (source, 0) if source else None
+            from_ = (source or "", source_port) if source or source_port else None
             with socket.create_connection((address, port), timeout, from_) as connection:
                 connection.sendall(b"?\n")
                 answers.append(connection.recv(100).decode().strip() or "closed")
@@ -110,15 +118,22 @@ def fetch(address: str, port: int, octets: int, *, timeout: float = 10.0) -> str
 
 
 def ask_udp(
-    address: str, port: int, *, times: int = 1, timeout: float = 1.0, source: str | None = None, octets: int = 1
+    address: str,
+    port: int,
+    *,
+    times: int = 1,
+    timeout: float = 1.0,
+    source: str | None = None,
+    source_port: int = 0,
+    octets: int = 1,
 ) -> list[str]:
-    """One datagram each from a new port."""
+    """One datagram each, from a new port if none is given."""
     answers = []
     for _ in range(times):
         with socket.socket(_family(address), socket.SOCK_DGRAM) as sock:
             sock.settimeout(timeout)
-            if source:
-                sock.bind((source, 0))
+            if source or source_port:
+                sock.bind((source or "", source_port))
             sock.connect((address, port))
             answers.append(_datagram(sock, octets))
     return answers

@@ -12,6 +12,7 @@ import pytest
 from tests.lb.samples import server, service, trio
 from tests.linux.world import CODEC, PREFIX, VIP4, World
 from yaoki.lb.service import Desired, Duty, Forward, Protocol, Scheduler, VirtualService
+from yaoki.linux.balancer import RENDERING
 
 pytestmark = pytest.mark.netns
 
@@ -179,7 +180,7 @@ def test_a_ruleset_that_somebody_flushed_is_put_back(nat: World) -> None:
 
 def test_tables_written_another_way_are_replaced(nat: World) -> None:
     nat.balance(trio())
-    nat.inside("lb", "nft", "delete chain inet yaoki-nat rendering/1")
+    nat.inside("lb", "nft", f"delete chain inet yaoki-nat {RENDERING}")
     nat.inside("lb", "nft", "add chain inet yaoki-nat rendering/0")
     nat.agents["lb"].ask("new_balancer")
     assert nat.balance(trio())["changes"] == ["add service web (tcp/192.0.2.50:80)"]

@@ -131,9 +131,11 @@ class World:
     def sysctl(self, name: str, parameter: str, value: str) -> None:
         self.inside(name, "sh", "-c", f"echo {value} > /proc/sys/{parameter}")
 
-    def own_vip(self, name: str) -> None:
-        self.ip(name, f"addr add {VIP4}/24 dev eth0")
-        self.ip(name, f"addr add {VIP6}/64 dev eth0 nodad")
+    def own_vip(self, name: str, *, family: int = 0) -> None:
+        if family != 6:
+            self.ip(name, f"addr add {VIP4}/24 dev eth0")
+        if family != 4:
+            self.ip(name, f"addr add {VIP6}/64 dev eth0 nodad")
 
     def gateway_is_vip(self) -> None:
         """As `nat` wants it: what servers answer leaves through the balancer."""

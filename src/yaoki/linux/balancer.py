@@ -49,7 +49,7 @@ from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.sysctl import SysctlKeeper
 
-RENDERING = "rendering/1"
+RENDERING = "rendering/2"
 """Names this way of writing services as rules. Rules written another way are replaced as a whole; it is also the name
 of an empty chain, by which an upgraded node recognises them."""
 

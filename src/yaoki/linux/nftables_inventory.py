@@ -185,6 +185,7 @@ _PROTOCOLS = tuple(f"_{protocol.value}{family.value}" for family in Family for p
 _KEYS: Mapping[str, tuple[_Field, ...]] = {
     "services": (_ip, _protocol, _port),
     "refused": (_ip, _protocol, _port),
+    "listeners": (_ip, _protocol, _port),
     "servers": (_ip, _protocol, _port, _ip, _port),
     "counters": (_ip, _port, _ip, _port),
     "sources": (_ip, _port, _ip, _port),
@@ -199,7 +200,7 @@ _SHARED = {
         *(f"live{suffix}" for suffix in _PROTOCOLS),
     ),
     TRANSLATION: (
-        *(f"{name}{family.value}" for name in ("services", "servers") for family in Family),
+        *(f"{name}{family.value}" for name in ("services", "listeners", "servers") for family in Family),
         *(f"{name}{suffix}" for name in ("counters", "sources", "pins") for suffix in _PROTOCOLS),
     ),
 }

@@ -20,6 +20,8 @@ IP = {Family.IPV4: "ip", Family.IPV6: "ip6"}
 # Netdev ingress and prerouting hooks run in ascending order of priority. Whatever may have to silence a VIP (a dead-man
 # gate) hooks in at GATE_PRIORITY and so comes before everything here.
 GATE_PRIORITY = -500
+PASSING_PRIORITY = -300
+"""The kernel's own for what is said about packets before connection tracking sees them."""
 DIRECT_PRIORITY = -200
 TRANSLATION_PRIORITY = -100
 """The kernel's own for destination translation."""

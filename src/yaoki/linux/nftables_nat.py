@@ -7,6 +7,9 @@ connection tracking knows of the packet's flow, so counters do not depend on the
 A flow whose entry is deleted is scheduled anew at its next packet: UDP goes on with another server; of TCP the other
 server knows nothing, and refuses with a reset, which the client is told at once.
 
+A node that does not own a VIP passes new flows to it on and does not track them: an entry made without translation
+would outlast the taking of the VIP, and the same flow's next packet would be refused by this node itself.
+
 Invariants: a packet is translated only if its destination is an address of this node, so a node that does not own the
 VIP routes it on to the owner; nothing here looks at or sets a mark.
 """
@@ -22,6 +25,7 @@ from yaoki.linux.nftables_names import (
     ACCOUNT_PRIORITY,
     ADDRESS_TYPE,
     IP,
+    PASSING_PRIORITY,
     REFUSE_PRIORITY,
     SOURCE_PRIORITY,
     TRANSLATION,
@@ -47,6 +51,7 @@ def skeleton() -> Iterator[str]:
         address = ADDRESS_TYPE[family]
         key = f"{address} . inet_proto . inet_service"
         yield f"add map {TRANSLATION} services{family.value} {{ type {key} : verdict; }}"
+        yield f"add set {TRANSLATION} listeners{family.value} {{ type {key}; }}"
         yield f"add set {TRANSLATION} servers{family.value} {{ type {key} . {address} . inet_service; }}"
     for family, protocol in SPACES:
         address, space = ADDRESS_TYPE[family], _space(family, protocol)
@@ -62,6 +67,16 @@ def skeleton() -> Iterator[str]:
 
 
 def _base_chains() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    elsewhere = "fib daddr type != local notrack"
+    yield (
+        "passing",
+        f"filter hook prerouting priority {PASSING_PRIORITY}",
+        tuple(
+            f"{new} {IP[f]} daddr . meta l4proto . th dport @listeners{f.value} {elsewhere}"
+            for new in ("tcp flags & (syn | ack) == syn", "meta l4proto udp")
+            for f in Family
+        ),
+    )
     find = tuple(
         f"fib daddr type local {IP[f]} daddr . meta l4proto . th dport vmap @services{f.value}" for f in Family
     )
@@ -98,7 +113,10 @@ def render(service: VirtualService, digest: str) -> Objects:
     key, name, wire = service.key, service_name(service.key), wire_key(service.key)
     family, space, vip = key.family, _space(key.family, key.protocol), str(key.address)
     slots = slots_of(service)
-    elements = {(f"services{family.value}", wire): Element(f"goto {name}", service_record(service, digest))}
+    elements = {
+        (f"services{family.value}", wire): Element(f"goto {name}", service_record(service, digest)),
+        (f"listeners{family.value}", wire): Element(),
+    }
     counters = []
     sets: dict[str, OwnSet] = {}
     chains: dict[str, tuple[str, ...]] = {name: tuple(_rules(service, slots))}
