@@ -1,5 +1,6 @@
 """What readers see: ages, evidence, and what turns grey."""
 
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
 
@@ -7,12 +8,13 @@ from tests.node.scene import ROUTER, SECOND, Scene, address, mac, plan, server, 
 from yaoki.core.codec import Codec
 from yaoki.lb.service import Forward
 from yaoki.node.brain_events import Part
-from yaoki.node.brain_messages import NeighbourFound, Operate, SpeakerLost, WorkerLost
+from yaoki.node.brain_messages import NeighbourFound, NewPlan, Operate, SpeakerLost, WorkerLost
 from yaoki.node.decisions import Pause, SetServerAdmin, SetServiceEnabled
-from yaoki.node.messages import RouterState, RouterStatus
-from yaoki.node.snapshot import Count, NodeView, summary, view, with_counts
+from yaoki.node.messages import PathStatus, PeerStatus, RouterState, RouterStatus
+from yaoki.node.snapshot import Count, NodeView, PathView, summary, view, with_counts
 from yaoki.pool.member import AdminState, Duty, Health
 from yaoki.pool.policy import Outlook, Reason
+from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 
 
 def running() -> Scene:
@@ -44,6 +46,25 @@ def test_every_value_has_its_age_and_its_evidence() -> None:
     assert node.services[0].outlook is Outlook.PROVEN
     assert node.plan_age == 7 * SECOND
     assert node.balancer.in_force
+
+
+def test_peers_are_shown_with_their_paths_and_generation() -> None:
+    scene = Scene()
+    front, back = IPv4Address("192.0.2.12"), IPv4Address("198.51.100.12")
+    own = IPv4Address("192.0.2.11")
+    paths = (PeerPath("eth0", own, front), PeerPath("eth1", own, back))
+    peers = (PeerParams("lb2", ("web-vip",), paths), PeerParams("lb3", ("web-vip",), ()))
+    scene.start(replace(plan(), heartbeat=HeartbeatParams("lb1", "g1", SECOND, peers)))
+    statuses = (PathStatus("eth0", front, True, scene.now), PathStatus("eth1", back, False, None))
+    scene.give(PeerStatus("lb2", True, scene.now, statuses, "g0"))
+    scene.pass_time(2 * SECOND)
+    lb2, lb3 = view(scene.brain, scene.now).peers
+    assert (lb2.alive, lb2.age, lb2.generation, lb2.stale) == (True, 2 * SECOND, "g0", False)
+    assert lb2.paths == (PathView("eth0", front, True, 2 * SECOND), PathView("eth1", back, False, None))
+    assert (lb3.alive, lb3.age, lb3.generation) == (None, None, None)
+    scene.give(SpeakerLost("it died"), NewPlan(plan(generation="g2")))
+    assert view(scene.brain, scene.now).peers == ()
+    assert scene.brain.peers == {}
 
 
 def test_what_nobody_could_tell_changes_of_is_stale() -> None:

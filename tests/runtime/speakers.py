@@ -21,6 +21,7 @@ from yaoki.core.framing import MAX_DATAGRAM, Joiner, split
 from yaoki.node.events import EVENT_KINDS
 from yaoki.node.messages import (
     ConfigureRouters,
+    PeerStatus,
     Published,
     ReleaseRouters,
     RouterState,
@@ -98,17 +99,20 @@ class Segment:
         self._namespace(name)
         self.plug(name, number)
 
-    def plug(self, name: str, number: int) -> None:
-        """Give a machine its eth0."""
+    def plug(self, name: str, number: int, *, interface: str = "eth0", prefix: str = "192.0.2") -> None:
+        """Give a machine its eth0, or another one in a network of its own on the same bridge."""
         inside, net = self.namespace(name), self.namespace("net")
-        ip("-n", inside, "link", "add", "eth0", "address", MAC.format(number), "type", "veth",
-           "peer", "name", name, "netns", net)  # fmt: skip
-        self.sysctl(name, "net.ipv6.conf.eth0.addr_gen_mode", "1")
-        ip("-n", inside, "address", "add", f"192.0.2.{number}/24", "dev", "eth0")
-        ip("-n", inside, "link", "set", "eth0", "up")
-        ip("-n", inside, "address", "add", f"fe80::{number}/64", "dev", "eth0", "nodad")
-        ip("-n", inside, "address", "add", f"2001:db8:1::{number}/64", "dev", "eth0", "nodad")
-        ip("-n", net, "link", "set", "dev", name, "master", "br0", "up")
+        port = name if interface == "eth0" else f"{name}-{interface}"
+        mac = MAC.format(number) if interface == "eth0" else MAC.format(number + 0x80)
+        ip("-n", inside, "link", "add", interface, "address", mac, "type", "veth",
+           "peer", "name", port, "netns", net)  # fmt: skip
+        self.sysctl(name, f"net.ipv6.conf.{interface}.addr_gen_mode", "1")
+        ip("-n", inside, "address", "add", f"{prefix}.{number}/24", "dev", interface)
+        ip("-n", inside, "link", "set", interface, "up")
+        ip("-n", inside, "address", "add", f"fe80::{number}/64", "dev", interface, "nodad")
+        network = 1 if interface == "eth0" else 2
+        ip("-n", inside, "address", "add", f"2001:db8:{network}::{number}/64", "dev", interface, "nodad")
+        ip("-n", net, "link", "set", "dev", port, "master", "br0", "up")
 
     def speaker(self, name: str, run_dir: Path, *through: str) -> "RunningSpeaker":
         """A speaker on a machine, started through another command if one is given."""
@@ -154,6 +158,7 @@ class RunningSpeaker:
         self._path = run_dir / "speaker.sock"
         self._socket: socket.socket | None = None
         self.statuses: list[RouterStatus] = []
+        self.peers: dict[str, PeerStatus] = {}
         self.events: list[EventBody] = []
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", namespace, *through, sys.executable, "-m", "yaoki.runtime.speaker",
@@ -225,8 +230,10 @@ class RunningSpeaker:
             report: SpeakerReport = self._codec.decode(message, SpeakerReport)
             if isinstance(report, Published):
                 self.events.append(report.event.body)
-            else:
+            elif isinstance(report, RouterStatus):
                 self.statuses.append(report)
+            else:
+                self.peers[report.node] = report
 
     def state(self, family: Family = Family.IPV4) -> RouterState | None:
         """The state reported last."""

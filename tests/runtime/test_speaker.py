@@ -9,15 +9,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
 
 from tests.runtime.speakers import VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, params
 from yaoki.core.address import BROADCAST, Family, MacAddress
-from yaoki.node.messages import RouterState
-from yaoki.node.speaker_events import AddressNotOurs, KernelRefused, OrderUnreadable, PunctualityRefused
+from yaoki.node.messages import ConfigureRouters, RouterState
+from yaoki.node.speaker_events import (
+    AddressNotOurs,
+    HeartbeatRejected,
+    KernelRefused,
+    OrderUnreadable,
+    PeerPathSilent,
+    PeerSilent,
+    PunctualityRefused,
+)
 from yaoki.packet import arp, ethernet, ipv4, ipv6, neighbour
 from yaoki.vrrp.advertisement import Rejection
 from yaoki.vrrp.events import (
@@ -28,7 +36,9 @@ from yaoki.vrrp.events import (
     Reason,
     SecondOwnerSuspected,
 )
+from yaoki.vrrp.heartbeat import PORT, Heartbeat
 from yaoki.vrrp.params import ChecksumForm
+from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 
 pytestmark = pytest.mark.netns
 
@@ -410,3 +420,70 @@ def test_hostile_packets_become_counted_events_and_nothing_else(segment: Segment
     assert settled(segment, "a", a=a, b=b)
     assert len(a.told(BecameActive)) == 2
     assert b.told(BecameActive) == []
+
+
+# --- heartbeats -------------------------------------------------------------------------------------------------------
+
+
+def with_peer(
+    segment: Segment, tmp_path: Path, *, front: tuple[str, str], back: tuple[str, str]
+) -> list[RunningSpeaker]:
+    """Speakers a and b, told of each other on two paths by these addresses."""
+    speakers = []
+    for name, peer, mine, theirs in (("a", "b", 0, 1), ("b", "a", 1, 0)):
+        paths = tuple(
+            PeerPath(interface, ip_address(addresses[mine]), ip_address(addresses[theirs]))
+            for interface, addresses in (("eth0", front), ("eth1", back))
+        )
+        heartbeat = HeartbeatParams(name, "g1", timedelta(milliseconds=100), (PeerParams(peer, ("web-vip",), paths),))
+        speaker = segment.speaker(name, run_dir(tmp_path, name))
+        speaker.tell(ConfigureRouters((params(150 if name == "a" else 100),), heartbeat=heartbeat))
+        speakers.append(speaker)
+    return speakers
+
+
+def heard_on(speaker: RunningSpeaker, peer: str) -> set[str]:
+    speaker.listen()
+    status = speaker.peers.get(peer)
+    return set() if status is None else {path.interface for path in status.paths if path.alive}
+
+
+def test_speakers_hear_each_other_on_every_path_and_notice_silence_by_path(segment: Segment, tmp_path: Path) -> None:
+    for name, number in (("a", 11), ("b", 12)):
+        segment.plug(name, number, interface="eth1", prefix="198.51.100")
+    a, b = with_peer(
+        segment,
+        tmp_path,
+        front=("192.0.2.11", "192.0.2.12"),
+        back=("2001:db8:2::11", "2001:db8:2::12"),
+    )
+    both = {"eth0", "eth1"}
+    eventually(lambda: heard_on(a, "b") == both and heard_on(b, "a") == both, "a and b hear each other on both paths")
+    segment.cut("b")
+    eventually(lambda: heard_on(a, "b") == {"eth1"}, "a hears b on eth1 alone")
+    assert a.told(PeerPathSilent) == [PeerPathSilent("b", "eth0")]
+    segment.mend("b")
+    eventually(lambda: heard_on(a, "b") == both, "a hears b on both again")
+    b.process.kill()
+    eventually(lambda: heard_on(a, "b") == set(), "a hears b no more")
+    assert len(a.told(PeerSilent)) == 1
+    again = segment.speaker("b", run_dir(tmp_path, "b"))
+    assert again.process.poll() is None
+    assert not a.told(KernelRefused)
+
+
+def test_a_heartbeat_from_elsewhere_does_not_even_reach_the_speaker(segment: Segment, tmp_path: Path) -> None:
+    segment.add("c", 13)
+    a, b = with_peer(segment, tmp_path, front=("192.0.2.11", "192.0.2.12"), back=("198.51.100.11", "198.51.100.12"))
+    eventually(lambda: heard_on(a, "b") == {"eth0"}, "a hears b where both have an interface")
+    forged = Heartbeat("b", "g9", 1, 2**60, timedelta(seconds=60)).encode()
+    code = (
+        "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
+        f"s.setsockopt(0, socket.IP_TTL, 255); s.bind(('192.0.2.13', {PORT}));"
+        f"[s.sendto(bytes.fromhex(sys.argv[1]), ('192.0.2.11', {PORT})) for _ in range(20)]"
+    )
+    segment.run("c", sys.executable, "-c", code, forged.hex()).wait(30)
+    b.process.kill()
+    eventually(lambda: heard_on(a, "b") == set(), "a hears b no more", within=5)
+    assert not a.told(HeartbeatRejected)
+    assert a.peers["b"].generation == "g1"

@@ -81,6 +81,24 @@ def _pretend_fit(scene: Scene, name: str, node: str) -> None:
     ledger.settled()
 
 
+def test_a_peer_that_is_heard_though_its_speaker_is_dead_is_found() -> None:
+    scene = Scene()
+    scene.world.nodes["lb2"].processes.kill(Part.SPEAKER)
+    with pytest.raises(InvariantBroken, match="lb1 hears lb2 on eth0"):
+        settled(scene)
+
+
+def test_a_peer_that_runs_and_is_not_heard_is_found() -> None:
+    scene = Scene()
+    [table] = [peer for peer in scene.world.nodes["lb1"].speaker.peers() if peer.node == "lb2"]
+    assert table.alive
+    scene.world.networks["front"].cut("lb2", "lb1")
+    scene.run(1)
+    scene.world.networks["front"].mend("lb2", "lb1")
+    with pytest.raises(InvariantBroken, match="lb1 does not hear lb2 on eth0"):
+        settled(scene)
+
+
 class Deaf:
     """A machine that does nothing, ever."""
 

@@ -93,12 +93,12 @@ def test_the_shipped_engines_live_through_the_same_world(mutation: Mutation) -> 
 
 
 def test_a_failing_campaign_names_fewer_faults_and_the_command_that_replays_them(tmp_path: Path) -> None:
-    """How few remain depends on what is left to chance once others are gone; this seed has six."""
-    mutation = Mutation("last-advertisement-forgotten", "fast", 20, "neighbours follow")
+    """How few remain depends on what is left to chance once others are gone; this seed has more than ten."""
+    mutation = Mutation("last-advertisement-forgotten", "fast", 55, "neighbours follow")
     source = patched(mutation, tmp_path)
     [failed] = simulate(source, "--first", str(mutation.seed), "--seeds", "1", *world(mutation))["failed"]
     assert failed["invariant"] == mutation.invariant
-    assert 1 <= len(failed["faults"]) < 6
+    assert 1 <= len(failed["faults"]) < 10
     assert failed["trace"]
     again = simulate(source, *failed["replay"].removeprefix("yaoki sim ").split())
     assert (again["what"], again["at_s"]) == (failed["what"], failed["at_s"])

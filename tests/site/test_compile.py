@@ -14,6 +14,7 @@ from yaoki.site.load import load_site
 from yaoki.site.model import Site, TrackedService
 from yaoki.site.node_plan import TrackedProbe, TrackPlan
 from yaoki.vrrp.params import ChecksumForm, Failback, InterfaceTrack, RouterKey, RouterParams
+from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 
 EXAMPLE = Path(__file__).parent / "pair.yaml"
 
@@ -163,6 +164,43 @@ def two_armed(tmp_path_factory: pytest.TempPathFactory) -> Site:
     path = tmp_path_factory.mktemp("two-armed") / "site.yaml"
     path.write_text(TWO_ARMED)
     return load_site(path).site
+
+
+def test_a_peer_has_a_path_for_each_network_that_both_nodes_are_on(two_armed: Site) -> None:
+    front = PeerPath("eth0", IPv4Address("192.0.2.11"), IPv4Address("192.0.2.12"))
+    back = PeerPath("eth1", IPv4Address("198.51.100.11"), IPv4Address("198.51.100.12"))
+    plan = compile_node(two_armed, "lb1")
+    assert plan.heartbeat == HeartbeatParams(
+        "lb1", plan.generation, timedelta(seconds=1), (PeerParams("lb2", ("gate",), (front, back)),)
+    )
+    [peer] = compile_node(two_armed, "lb2").heartbeat.peers
+    assert [(path.interface, path.own, path.peer) for path in peer.paths] == [
+        ("ens3", front.peer, front.own),
+        ("ens4", back.peer, back.own),
+    ]
+
+
+def test_a_node_that_shares_no_vip_has_no_peers(two_armed: Site) -> None:
+    assert compile_node(two_armed, "spare").heartbeat.peers == ()
+
+
+@pytest.mark.parametrize(
+    ("advertise", "interval_ms"), [("10ms", 50), ("50ms", 50), ("100ms", 100), ("1s", 1000), ("5s", 1000)]
+)
+def test_heartbeats_keep_the_pace_of_the_fastest_vip_within_bounds(
+    tmp_path: Path, advertise: str, interval_ms: int
+) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(TWO_ARMED.replace("advertise: 1s", f"advertise: {advertise}"))
+    heartbeat = compile_node(load_site(path).site, "lb1").heartbeat
+    assert heartbeat.interval == timedelta(milliseconds=interval_ms)
+
+
+def test_nodes_without_ipv4_in_common_meet_by_ipv6(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(TWO_ARMED.replace('addresses: [192.0.2.12, "2001:db8:1::12"]', 'addresses: ["2001:db8:1::12"]'))
+    [peer] = compile_node(load_site(path).site, "lb1").heartbeat.peers
+    assert peer.paths[0] == PeerPath("eth0", IPv6Address("2001:db8:1::11"), IPv6Address("2001:db8:1::12"))
 
 
 def test_several_addresses_of_one_family_share_a_virtual_router(two_armed: Site) -> None:

@@ -17,7 +17,7 @@ from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
 from yaoki.node.messages import RouterState
-from yaoki.node.snapshot import NodeView, PartView, RouterView, ServerView, ServiceView
+from yaoki.node.snapshot import NodeView, PartView, PeerView, RouterView, ServerView, ServiceView
 from yaoki.node.wire_view import Evidence
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Duty, Health
@@ -53,6 +53,10 @@ def print_node(node: NodeView, wrong: Iterable[str], paint: Paint) -> None:
         print(f"  {line}")
     print(paint.bold("VIPs"))
     for line in table([_router_row(router, paint) for router in node.routers]):
+        print(f"  {line}")
+    if node.peers:
+        print(paint.bold("peers"))
+    for line in table([_peer_row(peer, node.generation, paint) for peer in node.peers]):
         print(f"  {line}")
     for service in node.services:
         print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}")
@@ -111,6 +115,27 @@ def _router_row(router: RouterView, paint: Paint) -> tuple[str, ...]:
         router.reason,
         peer,
     )
+
+
+def _peer_row(peer: PeerView, generation: str, paint: Paint) -> tuple[str, ...]:
+    if peer.alive is None or peer.stale:
+        state = paint.faint("unknown" if peer.alive is None else f"{_heard_or_not(peer)} (stale)")
+    else:
+        state = paint.green("heard") if peer.alive else paint.red("silent")
+    paths = ", ".join(
+        f"{path.interface} {path.address} {'heard' if path.alive else 'silent'} {age(path.heard)} ago"
+        if path.heard is not None
+        else f"{path.interface} {path.address} never heard"
+        for path in peer.paths
+    )
+    plan = "" if peer.generation is None else f"plan {peer.generation}"
+    if peer.generation not in (None, generation):
+        plan = paint.red(f"{plan}, which differs")
+    return (peer.node, state, f"for {age(peer.age)}", plan, paths)
+
+
+def _heard_or_not(peer: PeerView) -> str:
+    return "heard" if peer.alive else "silent"
 
 
 def _service_state(service: ServiceView, paint: Paint) -> str:

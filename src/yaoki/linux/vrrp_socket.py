@@ -33,7 +33,7 @@ _CONTROL = 256
 _STRAY_RECEIVE_BUFFER = 32768
 
 # Missing from the socket module; asm-generic/socket.h, linux/in.h, linux/in6.h
-_SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _SO_BINDTODEVICE = 26, 35, 25
+_SO_ATTACH_FILTER, SO_TIMESTAMPNS, SO_BINDTODEVICE = 26, 35, 25
 _IP_PKTINFO, _IP_MULTICAST_ALL, _IPV6_MULTICAST_ALL = 8, 49, 29
 _TIMESPEC = struct.Struct("=qq")
 _IN_PKTINFO = struct.Struct("=i4s4s")
@@ -134,7 +134,7 @@ class VrrpSocket:
         self, data: bytes, ancillary: Iterable[tuple[int, int, bytes]], sender: tuple[str, int]
     ) -> Datagram | None:
         found = {(level, kind): value for level, kind, value in ancillary}
-        received = _received_ns(found.get((socket.SOL_SOCKET, _SO_TIMESTAMPNS)), self._read_at_ns)
+        received = received_ns(found.get((socket.SOL_SOCKET, SO_TIMESTAMPNS)), self._read_at_ns)
         if self.family is Family.IPV4:
             header_length = (data[0] & 15) * 4
             source, destination = IPv4Address(data[12:16]), IPv4Address(data[16:20])
@@ -154,7 +154,7 @@ class VrrpSocket:
 
     def _prepare(self) -> None:
         sock = self._socket
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         if self.family is Family.IPV4:
             level = socket.IPPROTO_IP
             options = (
@@ -178,7 +178,7 @@ class VrrpSocket:
         self._strays.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _STRAY_RECEIVE_BUFFER)
 
 
-def _received_ns(stamp: bytes | None, emptied_ns: int) -> int:
+def received_ns(stamp: bytes | None, emptied_ns: int) -> int:
     """When the kernel received, on CLOCK_MONOTONIC, from its stamp on the wall clock."""
     now = time.monotonic_ns()
     if stamp is None:
@@ -204,7 +204,7 @@ def _open(interface: str, index: int, family: Family) -> socket.socket:
     sock = socket.socket(domain, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, PROTOCOL)
     group = _GROUPS[family].packed
     try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, interface.encode() + b"\0")
+        sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, interface.encode() + b"\0")
         if family is Family.IPV4:
             member = struct.pack("=4s4si", group, bytes(4), index)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)

@@ -57,6 +57,7 @@ from yaoki.node.hook_environment import hook_environment, kind_of
 from yaoki.node.messages import (
     AdmitRouter,
     ConfigureChecks,
+    PeerStatus,
     Published,
     ReleaseRouters,
     RepeatVerdicts,
@@ -89,6 +90,7 @@ class Brain:
         self.pools = ServicePools()
         self.verdicts: dict[CheckId, VerdictChanged] = {}
         self.statuses: dict[RouterKey, RouterStatus] = {}
+        self.peers: dict[str, PeerStatus] = {}
         self.macs: dict[IPAddress, MacAddress] = {}
         self.parts: dict[Part, tuple[bool, Instant, str]] = {}
         self.stopping = False
@@ -125,7 +127,15 @@ class Brain:
 
     def _take(self, now: Instant, input_: BrainInput) -> list[BrainEffect]:
         match input_:
-            case SpeakerBack() | SpeakerLost() | WorkerBack() | WorkerLost() | RouterStatus() | Published():
+            case (
+                SpeakerBack()
+                | SpeakerLost()
+                | WorkerBack()
+                | WorkerLost()
+                | RouterStatus()
+                | PeerStatus()
+                | Published()
+            ):
                 return self._take_from_part(now, input_)
             case VerdictChanged():
                 return self._verdict(now, input_)
@@ -153,12 +163,15 @@ class Brain:
     def _take_from_part(
         self,
         now: Instant,
-        input_: SpeakerBack | SpeakerLost | WorkerBack | WorkerLost | RouterStatus | Published,
+        input_: SpeakerBack | SpeakerLost | WorkerBack | WorkerLost | RouterStatus | PeerStatus | Published,
     ) -> list[BrainEffect]:
         match input_:
             case RouterStatus():
                 self.statuses[input_.router] = input_
                 self.wire.status(input_)
+                return []
+            case PeerStatus():
+                self.peers[input_.node] = input_
                 return []
             case Published():
                 return [input_]
@@ -188,6 +201,9 @@ class Brain:
             case RouterStatus():
                 self.statuses[input_.router] = input_
                 return []
+            case PeerStatus():
+                self.peers[input_.node] = input_
+                return []
             case SpeakerBack():
                 return [ReleaseRouters()]
             case Operate():
@@ -210,6 +226,8 @@ class Brain:
         self.tracks = TrackHealth(plan)
         wanted = {params.key for params in plan.routers}
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
+        known = {peer.node for peer in plan.heartbeat.peers}
+        self.peers = {node: status for node, status in self.peers.items() if node in known}
         effects: list[BrainEffect] = [adopted, *self._question_hooks(now, plan, because)]
         effects += [*self._configure_checks(because), *self._watch(), *self.wire.configure(now, plan.wires)]
         for gone in (pool.key for pool in before if pool.key not in self.pools):

@@ -14,6 +14,7 @@ from yaoki.node.messages import (
     AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
+    PeerStatus,
     Published,
     ReleaseRouters,
     RepeatVerdicts,
@@ -126,6 +127,7 @@ BrainInput = (
     | WorkerBack
     | WorkerLost
     | RouterStatus
+    | PeerStatus
     | VerdictChanged
     | Published
     | NeighbourFound

@@ -16,16 +16,18 @@ from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.pool.member import Health
 from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
 
 # --- to the speaker ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigureRouters:
-    """The complete list of virtual routers. Routers whose parameters are unchanged are not touched."""
+    """The complete list of virtual routers, and of the peers; what is unchanged is not touched."""
 
     routers: tuple[RouterParams, ...]
     because: EventId | None = None
+    heartbeat: HeartbeatParams = NO_PEERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,18 @@ class InterfaceFound:
     ipv6: tuple[IPAddress, ...] = ()
 
 
-SpeakerInput = SpeakerOrder | PacketArrived | InterfaceFound | TimerFired
+@dataclass(frozen=True, slots=True)
+class HeartbeatArrived:
+    """A UDP payload from a peer's address and heartbeat port. `received` is as for PacketArrived."""
+
+    interface: str
+    source: IPAddress
+    hop_limit: int
+    payload: bytes
+    received: Instant
+
+
+SpeakerInput = SpeakerOrder | PacketArrived | HeartbeatArrived | InterfaceFound | TimerFired
 
 # --- what the speaker wants done -------------------------------------------------------------------------------------
 
@@ -111,6 +124,16 @@ class SendAdvertisement:
 
     interface: str
     family: Family
+    source: IPAddress
+    destination: IPAddress
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendHeartbeat:
+    """Send `payload` by UDP from and to the heartbeat port, out of `interface`, with TTL or hop limit 255."""
+
+    interface: str
     source: IPAddress
     destination: IPAddress
     payload: bytes
@@ -166,14 +189,35 @@ class RouterStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PathStatus:
+    """A path to a peer: the interface here and the address there; `heard` is when a heartbeat last came by it."""
+
+    interface: str
+    peer: IPAddress
+    alive: bool
+    heard: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """A peer as its heartbeats tell, sent on each change. `generation` is None as long as nothing was heard."""
+
+    node: str
+    alive: bool
+    since: Instant
+    paths: tuple[PathStatus, ...]
+    generation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """An event of an assembly, on its way to the event stream."""
 
     event: Event
 
 
-SpeakerReport = RouterStatus | Published
-SpeakerEffect = SendAdvertisement | ClaimAddress | ReleaseAddress | AnnounceAddress | SpeakerReport
+SpeakerReport = RouterStatus | PeerStatus | Published
+SpeakerEffect = SendAdvertisement | SendHeartbeat | ClaimAddress | ReleaseAddress | AnnounceAddress | SpeakerReport
 
 # --- to and from the check worker ------------------------------------------------------------------------------------
 

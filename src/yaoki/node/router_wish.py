@@ -16,6 +16,7 @@ from yaoki.node.brain_events import PriorityWanted
 from yaoki.node.messages import ConfigureRouters, SetPriority
 from yaoki.site.node_plan import NodePlan, Tracked, TrackPlan
 from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.peer_params import NO_PEERS
 from yaoki.vrrp.standing import OWNER_PRIORITY, standing
 
 STARTUP_HOLD = timedelta(seconds=2)
@@ -27,6 +28,7 @@ class RouterWish:
 
     def __init__(self) -> None:
         self._wanted: tuple[RouterParams, ...] = ()
+        self._heartbeat = NO_PEERS
         self._tracks_of: dict[RouterKey, tuple[TrackPlan, ...]] = {}
         self._told: ConfigureRouters | None = None
         self._because: EventId | None = None
@@ -46,7 +48,7 @@ class RouterWish:
 
     def new_plan(self, now: Instant, plan: NodePlan, because: EventId) -> None:
         """Want these routers from now on."""
-        self._wanted, self._because = plan.routers, because
+        self._wanted, self._heartbeat, self._because = plan.routers, plan.heartbeat, because
         self._tracks_of = {
             params.key: tuple(track for track in plan.tracks if track.router == params.key)
             for params in plan.routers
@@ -110,13 +112,13 @@ class RouterWish:
 
     def _tell(self, routers: tuple[RouterParams, ...]) -> list[ConfigureRouters]:
         before = () if self._told is None else self._told.routers
-        if self._told is not None and before == routers:
+        if self._told is not None and before == routers and self._told.heartbeat == self._heartbeat:
             return []
         for params in routers:
             if params not in before:
                 # A router configured anew begins with its configured priority.
                 self._told_priorities.pop(params.key, None)
-        self._told = ConfigureRouters(routers, self._because)
+        self._told = ConfigureRouters(routers, self._because, self._heartbeat)
         return [self._told]
 
     def _tell_priorities(self) -> Iterable[SetPriority]:

@@ -169,6 +169,23 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{address} was on {interface} already, put there by somebody else; it will not be removed",
         "{address} は既に {interface} に存在 (他者が設定)、削除しない",
     ),
+    s.PeerHeard: ("{peer} is heard on {interface}", "{interface} で {peer} の存在を確認"),
+    s.PeerSilent: ("{peer} is heard no more ({interfaces})", "{peer} からの応答が途絶えた ({interfaces})"),
+    s.PeerPathHeard: ("{peer} is heard on {interface}, too", "{interface} でも {peer} の存在を確認"),
+    s.PeerPathSilent: (
+        "{peer} is heard no more on {interface}, but still elsewhere",
+        "{interface} では {peer} からの応答が途絶えた (他の経路では継続)",
+    ),
+    s.PeerRestarted: ("the speaker of {peer} has restarted", "{peer} のスピーカーが再起動"),
+    s.GenerationDiffers: (
+        "{peer} runs configuration {theirs}, this node {ours}",
+        "{peer} の設定世代は {theirs}、このノードは {ours}",
+    ),
+    s.GenerationAgrees: ("{peer} runs configuration {ours} as this node does", "{peer} の設定世代が一致 ({ours})"),
+    s.HeartbeatRejected: (
+        "heartbeat from {source} on {interface} discarded: {reason} ({count} so far)",
+        "{interface} で {source} からのハートビートを破棄: {reason} (累計 {count})",
+    ),
     s.OrderUnreadable: (
         "the speaker cannot read what the node process says, and goes on as before: {why}",
         "スピーカーが指示を解釈できず、従前どおり継続: {why}",

@@ -22,6 +22,7 @@ from yaoki.node.wire_view import SeenView, WireView, seen, wires
 from yaoki.pool.member import AdminState, Health
 from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp.params import RouterParams
+from yaoki.vrrp.peer_params import PeerParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,29 @@ class RouterView:
     stale: bool = False
     seen: tuple[SeenView, ...] = ()
     foreign_claims: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PathView:
+    """A way to a peer; `heard` is how long ago it was."""
+
+    interface: str
+    address: IPAddress
+    alive: bool = False
+    heard: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """Another node that shares VIPs. `alive` is None before the speaker's first word."""
+
+    node: str
+    vips: tuple[str, ...]
+    paths: tuple[PathView, ...]
+    alive: bool | None = None
+    age: timedelta | None = None
+    generation: str | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +156,7 @@ class NodeView:
     services: tuple[ServiceView, ...]
     balancer: BalancerView
     wires: tuple[WireView, ...] = ()
+    peers: tuple[PeerView, ...] = ()
 
 
 def view(brain: Brain, now: Instant) -> NodeView:
@@ -154,6 +179,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
             balancer.settled and balancer.has == brain.desired(), _age(now, balancer.finished_at), balancer.refusal
         ),
         wires=wires(brain.wire),
+        peers=tuple(_peer(brain, params, now) for params in plan.heartbeat.peers),
     )
 
 
@@ -215,6 +241,16 @@ def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
         peer_heard=_age(now, status.peer_heard),
         because=status.because,
     )
+
+
+def _peer(brain: Brain, params: PeerParams, now: Instant) -> PeerView:
+    stale = not _reached(brain, Part.SPEAKER)
+    status = brain.peers.get(params.node)
+    if status is None:
+        paths = tuple(PathView(path.interface, path.peer) for path in params.paths)
+        return PeerView(params.node, params.vips, paths, stale=stale)
+    paths = tuple(PathView(p.interface, p.peer, p.alive, _age(now, p.heard)) for p in status.paths)
+    return PeerView(params.node, params.vips, paths, status.alive, now - status.since, status.generation, stale)
 
 
 def _service(brain: Brain, pool: ServicePool, now: Instant) -> ServiceView:

@@ -1,4 +1,4 @@
-"""The assembly of the speaker process: every virtual router of a node, and nothing else.
+"""The assembly of the speaker process: every virtual router of a node and the heartbeats to its peers, nothing else.
 
 Orders come from the node's Brain, packets and interfaces from the driver; what leaves is packets, addresses,
 announcements, and reports for the Brain. It needs nobody to go on: without orders the routers do what they were last
@@ -24,8 +24,10 @@ from yaoki.node.messages import (
     AnnounceRouter,
     ClaimAddress,
     ConfigureRouters,
+    HeartbeatArrived,
     InterfaceFound,
     PacketArrived,
+    PeerStatus,
     Published,
     ReleaseAddress,
     ReleaseRouters,
@@ -33,7 +35,10 @@ from yaoki.node.messages import (
     SetPriority,
     SpeakerEffect,
     SpeakerInput,
+    SpeakerOrder,
 )
+from yaoki.node.speaker_events import PeerHeard, PeerRestarted
+from yaoki.node.speaker_peering import SpeakerPeering
 from yaoki.node.speaker_router import SpeakerRouter, advertised_addresses
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp import router_state as vr
@@ -55,13 +60,19 @@ from yaoki.vrrp.standing import OWNER_PRIORITY
 REJECTION_QUIET = timedelta(seconds=10)
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
 STATUS_REFRESH = timedelta(seconds=10)
+# On the agenda, beside the numbers of the routers, which begin with 1.
+_PEERING = 0
 
 
 class SpeakerBrain:
-    """The Machine over SpeakerInput and SpeakerEffect. `source` names it in events, such as "lb1/speaker"."""
+    """The Machine over SpeakerInput and SpeakerEffect. `source` names it in events, such as "lb1/speaker"; `boot` tells
+    its peers this life of it from its others."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, boot: int = 0) -> None:
         self.released = False
+        self.peering = SpeakerPeering(boot)
+        self._peers_to_tell = False
+        self._gone: list[SpeakerRouter] = []
         self._numbering = EventNumbering(source)
         self._routers: dict[RouterKey, SpeakerRouter] = {}
         self._by_wire: dict[tuple[str, int, int], SpeakerRouter] = {}
@@ -75,19 +86,44 @@ class SpeakerBrain:
         self._foreign: dict[tuple[str, Family, int], None] = {}
 
     def handle(self, now: Instant, input_: SpeakerInput, /) -> list[SpeakerEffect]:
+        """See yaoki.core.machine.Machine."""
         out: list[SpeakerEffect] = []
+        self._take(out, now, input_)
+        if self._peers_to_tell or self.peering.due(now):
+            machines = [router.machine for router in (*self._routers.values(), *self._gone)]
+            self._peers_to_tell = False
+            self._gone.clear()
+            out.extend(self.peering.send(now, machines))
+        self._agenda.set(_PEERING, self.peering.deadline())
+        return out
+
+    def _take(self, out: list[SpeakerEffect], now: Instant, input_: SpeakerInput) -> None:
         match input_:
             case TimerFired():
                 for number in list(self._agenda.due(now)):
-                    self._run(out, now, self._by_number[number], input_)
+                    if number != _PEERING:
+                        self._run(out, now, self._by_number[number], input_)
+                self._tell_of_peers(out, now, self.peering.peers.pass_time(now))
             case PacketArrived():
                 self._packet_arrived(out, now, input_)
+            case HeartbeatArrived():
+                self._tell_of_peers(out, now, self.peering.hear(now, input_))
             case InterfaceFound():
                 self._interface_found(out, now, input_)
-            case ConfigureRouters(routers, because):
+            case ConfigureRouters() | SetPriority() | AdmitRouter() | AnnounceRouter() | ReleaseRouters():
+                self._take_order(out, now, input_)
+            case _:
+                assert_never(input_)
+
+    def _take_order(self, out: list[SpeakerEffect], now: Instant, order: SpeakerOrder) -> None:
+        match order:
+            case ConfigureRouters(routers, because, heartbeat):
                 self._configure(out, now, routers, because)
+                if not self.released and heartbeat != self.peering.peers.params:
+                    self._publish_all(out, now, self.peering.configure(now, heartbeat), because)
+                    out.extend(self.peering.statuses())
             case SetPriority():
-                self._set_priority(out, now, input_)
+                self._set_priority(out, now, order)
             case AdmitRouter(key, because):
                 if (router := self._routers.get(key)) is not None:
                     self._run(out, now, router, vr.Admit(), because)
@@ -97,8 +133,7 @@ class SpeakerBrain:
             case ReleaseRouters(because):
                 self._release(out, now, because)
             case _:
-                assert_never(input_)
-        return out
+                assert_never(order)
 
     def deadline(self) -> Deadline | None:
         return self._agenda.next()
@@ -106,6 +141,10 @@ class SpeakerBrain:
     def statuses(self) -> list[RouterStatus]:
         """The state of every router, for a receiver that has just connected."""
         return [router.status() for router in self._routers.values()]
+
+    def peer_statuses(self) -> list[PeerStatus]:
+        """What is known of every peer, for a receiver that has just connected."""
+        return self.peering.statuses()
 
     # --- orders
 
@@ -142,6 +181,8 @@ class SpeakerBrain:
     def _remove(self, key: RouterKey) -> SpeakerRouter:
         router = self._routers.pop(key)
         del self._by_number[router.number], self._by_wire[key.interface, key.family.value, key.vrid]
+        self._gone.append(router)
+        self._peers_to_tell = True
         return router
 
     def _reconfigure(
@@ -162,6 +203,7 @@ class SpeakerBrain:
         self._run(out, now, router, vr.Reconfigure(after), because)
         self._place(out, now, router, because)
         self._report(out, now, router)
+        self._peers_to_tell = True
 
     def _set_priority(self, out: list[SpeakerEffect], now: Instant, order: SetPriority) -> None:
         # A router may have been removed while the order was under way.
@@ -325,6 +367,16 @@ class SpeakerBrain:
             self._publish(out, now, body)
         self._rejected[seen] = (count, said_at)
 
+    # --- peers
+
+    def _tell_of_peers(self, out: list[SpeakerEffect], now: Instant, news: list[EventBody]) -> None:
+        """Events and statuses; a peer that is new to us shall not have to wait for our next heartbeat."""
+        self._publish_all(out, now, news)
+        if news:
+            out.extend(self.peering.statuses())
+        if any(isinstance(body, PeerHeard | PeerRestarted) for body in news):
+            self._peers_to_tell = True
+
     # --- effects
 
     def _run(
@@ -364,6 +416,7 @@ class SpeakerBrain:
                 case _:
                     assert_never(effect)
         if changed:
+            self._peers_to_tell = True
             self._report(out, now, router)
         self._agenda.set(router.number, machine.deadline())
         return changed
@@ -379,6 +432,12 @@ class SpeakerBrain:
     def _report(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter) -> None:
         router.reported_at = now
         out.append(router.status())
+
+    def _publish_all(
+        self, out: list[SpeakerEffect], now: Instant, news: list[EventBody], because: EventId | None = None
+    ) -> None:
+        for body in news:
+            self._publish(out, now, body, because)
 
     def _publish(
         self, out: list[SpeakerEffect], now: Instant, body: EventBody, because: EventId | None = None

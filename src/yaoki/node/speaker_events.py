@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from yaoki.core.address import IPInterface
+from yaoki.core.address import IPAddress, IPInterface
 from yaoki.core.event import EventBody, Severity
+from yaoki.vrrp.heartbeat import HeartbeatFlaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,80 @@ class OrderUnreadable(EventBody):
     SEVERITY: ClassVar[Severity] = Severity.ERROR
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHeard(EventBody):
+    """A peer's speaker is heard, for the first time or again."""
+
+    peer: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSilent(EventBody):
+    """A peer is heard on no path any more; `interfaces` are those on which it was heard last."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    peer: str
+    interfaces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerPathHeard(EventBody):
+    """A peer that is heard elsewhere is heard on this interface, too."""
+
+    peer: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerPathSilent(EventBody):
+    """A peer is not heard on this interface any more, but still on another."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    peer: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRestarted(EventBody):
+    """A peer's speaker has begun a new life without having been missed."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationDiffers(EventBody):
+    """A peer runs another configuration than this node, and has for longer than a roll-out takes."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    peer: str
+    theirs: str
+    ours: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationAgrees(EventBody):
+    """A peer of which GenerationDiffers was told runs the same configuration again."""
+
+    peer: str
+    ours: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatRejected(EventBody):
+    """What came to the heartbeat port is no heartbeat of the peer there; `count` of this kind so far.
+
+    At most one event for each interface and reason in each speaker_peering.REJECTION_QUIET.
+    """
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    interface: str
+    source: IPAddress
+    reason: HeartbeatFlaw
+    count: int

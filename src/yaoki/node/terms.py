@@ -10,6 +10,7 @@ from yaoki.pool.member import AdminState, Duty, Health
 from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp import events as vrrp_events
 from yaoki.vrrp.advertisement import Rejection
+from yaoki.vrrp.heartbeat import HeartbeatFlaw
 
 TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
     Duty: {
@@ -109,5 +110,16 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         Rejection.AUTHENTICATION: ("unknown authentication", "未知の認証"),
         Rejection.OWN_ADDRESS: ("sent from our own address", "自分のアドレスから送信されている"),
         Rejection.NOT_A_PEER: ("sent by none of the peers", "ピア以外から送信されている"),
+    },
+    HeartbeatFlaw: {
+        HeartbeatFlaw.HOP_LIMIT: ("hop limit is not 255", "ホップリミットが255でない"),
+        HeartbeatFlaw.TRUNCATED: ("truncated", "途中で切れている"),
+        HeartbeatFlaw.NOT_A_HEARTBEAT: ("no heartbeat", "ハートビートでない"),
+        HeartbeatFlaw.VERSION: ("wrong version", "バージョン不正"),
+        HeartbeatFlaw.TEXT: ("a name that is no text", "名前が文字列でない"),
+        HeartbeatFlaw.INTERVAL: ("interval is zero", "間隔が0"),
+        HeartbeatFlaw.ROUTER: ("a router that cannot be", "ルータの記述が不正"),
+        HeartbeatFlaw.TRAILING: ("more than it should hold", "余分なデータ"),
+        HeartbeatFlaw.WRONG_NODE: ("another node than the one at this address", "アドレスとノード名が一致しない"),
     },
 }

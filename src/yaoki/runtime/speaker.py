@@ -57,7 +57,8 @@ class Speaker:
 
     def __init__(self, node: str, run_dir: Path) -> None:
         # The process id keeps event ids of different lives apart.
-        self._brain = SpeakerBrain(f"{node}/speaker.{os.getpid()}")
+        boot = int.from_bytes(os.urandom(8))
+        self._brain = SpeakerBrain(f"{node}/speaker.{os.getpid()}", boot=boot)
         self._own_events = EventNumbering(f"{node}/speaker.{os.getpid()}.process")
         self._loop = SelectLoop()
         self._kernel = SpeakerKernel(self._loop, give=self._give, tell=self._tell)
@@ -131,6 +132,7 @@ class Speaker:
         if isinstance(order, ConfigureRouters):
             with self._kernel.sockets_for(params.key for params in order.routers):
                 self._give(order)
+            self._kernel.heartbeats.keep(order.heartbeat)
         else:
             self._give(order)
 
@@ -142,7 +144,7 @@ class Speaker:
     def _refresh(self, now: Instant) -> None:
         """Repeat every status: when the peer was last heard is evidence only while it is fresh."""
         self._refresh_at = now + REFRESH
-        self._reports += self._brain.statuses()
+        self._reports += [*self._brain.statuses(), *self._brain.peer_statuses()]
 
     def _tell(self, body: EventBody) -> None:
         self._reports.append(Published(self._own_events.event(monotonic_now(), Emit(body))))

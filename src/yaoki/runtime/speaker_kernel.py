@@ -24,10 +24,12 @@ from yaoki.node.messages import (
     PacketArrived,
     ReleaseAddress,
     SendAdvertisement,
+    SendHeartbeat,
     SpeakerInput,
 )
 from yaoki.node.speaker_events import AddressNotOurs, KernelRefused
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
+from yaoki.runtime.speaker_heartbeats import SpeakerHeartbeats
 from yaoki.vrrp.params import RouterKey
 
 FIRST_PAUSE = timedelta(milliseconds=100)
@@ -37,7 +39,7 @@ REFUSAL_QUIET = timedelta(seconds=10)
 STRAYS_EVERY = timedelta(seconds=1)
 """How often packets that the filter stopped are looked at, so that they are counted."""
 
-KernelEffect = SendAdvertisement | ClaimAddress | ReleaseAddress | AnnounceAddress
+KernelEffect = SendAdvertisement | SendHeartbeat | ClaimAddress | ReleaseAddress | AnnounceAddress
 Place = tuple[str, Family]
 
 
@@ -53,6 +55,7 @@ class SpeakerKernel:
         self._watch = InterfaceWatch()
         self._addresses = VipAddresses()
         self._announcer = Announcer()
+        self.heartbeats = SpeakerHeartbeats(loop, give)
         self._wanted: tuple[Place, ...] = ()
         self._sockets: dict[Place, VrrpSocket] = {}
         self._refusals: dict[tuple[str, str], tuple[int, Instant]] = {}
@@ -67,6 +70,7 @@ class SpeakerKernel:
         self._watch.close()
         self._addresses.close()
         self._announcer.close()
+        self.heartbeats.close()
         for place in list(self._sockets):
             self._close_socket(place)
 
@@ -80,6 +84,8 @@ class SpeakerKernel:
                     sock = self._sockets.get((effect.interface, effect.family))
                     if sock is not None:
                         sock.send(effect.source, effect.destination, effect.payload)
+                case SendHeartbeat():
+                    self.heartbeats.send(effect, self._watch.state(effect.interface))
                 case AnnounceAddress():
                     state = self._watch.state(effect.interface)
                     if state is not None and state.mac is not None:
@@ -124,6 +130,7 @@ class SpeakerKernel:
         self._interfaces(self._watch.read())
         for sock in list(self._sockets.values()):
             self._hear(sock)
+        self.heartbeats.hear()
 
     def look_again(self) -> None:
         """Every interface as it is now."""
@@ -154,6 +161,7 @@ class SpeakerKernel:
 
     def _interfaces(self, states: list[InterfaceState]) -> None:
         for state in states:
+            self.heartbeats.moved(state)
             for place, sock in list(self._sockets.items()):
                 # The name has gone to another interface: the socket hears and reaches nobody any more.
                 if place[0] == state.name and sock.index != state.index:

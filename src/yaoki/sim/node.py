@@ -14,7 +14,7 @@ from typing import cast
 from yaoki.checks.check import CheckSpec, Finding
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.node.brain_messages import StopRequested
-from yaoki.node.messages import AnnounceAddress, SendAdvertisement
+from yaoki.node.messages import AnnounceAddress, SendAdvertisement, SendHeartbeat
 from yaoki.sim.chance import Chance
 from yaoki.sim.clock import NodeClock
 from yaoki.sim.faults import Between, Part
@@ -31,7 +31,7 @@ from yaoki.sim.topology import Topology
 from yaoki.sim.wiring import wire
 from yaoki.sim.worker import Worker
 
-Frame = SendAdvertisement | Announcement
+Frame = SendAdvertisement | SendHeartbeat | Announcement
 
 NODES = "nodes"
 NEIGHBOURS = "neighbours"
@@ -106,6 +106,7 @@ class Node:
             around,
             send=self._send,
             announce=self._announce,
+            beat=self._beat,
             report=self._from_speaker,
             ended=partial(self._end, Part.SPEAKER),
         )
@@ -271,7 +272,7 @@ class Node:
             return silence(check)
         return self._servers.finding(check, path.host)
 
-    def _hear(self, interface: str, frame: SendAdvertisement) -> None:
+    def _hear(self, interface: str, frame: SendAdvertisement | SendHeartbeat) -> None:
         self.speaker.hear(interface, frame)
 
     def _send(self, advertisement: SendAdvertisement) -> None:
@@ -282,6 +283,12 @@ class Node:
             network.send(port, advertisement, NODES)
         elif (peer := self._topology.at(network.name, advertisement.destination)) is not None:
             network.send(port, advertisement, NODES, only=peer)
+
+    def _beat(self, heartbeat: SendHeartbeat) -> None:
+        port, network = self._plugs[heartbeat.interface]
+        peer = self._topology.at(network.name, heartbeat.destination)
+        if peer is not None:
+            network.send(port, heartbeat, NODES, only=peer)
 
     def _announce(self, effect: AnnounceAddress) -> None:
         port, network = self._plugs[effect.interface]

@@ -13,11 +13,14 @@ from yaoki.core.instant import Instant
 from yaoki.node.messages import (
     AnnounceAddress,
     ClaimAddress,
+    HeartbeatArrived,
     PacketArrived,
+    PeerStatus,
     Published,
     ReleaseAddress,
     RouterStatus,
     SendAdvertisement,
+    SendHeartbeat,
     SpeakerEffect,
     SpeakerInput,
     SpeakerOrder,
@@ -37,13 +40,13 @@ class _Unread:
     """A packet in a socket, stamped by the kernel with the wall clock."""
 
     interface: str
-    frame: SendAdvertisement
+    frame: SendAdvertisement | SendHeartbeat
     wall: int
 
 
 class Speaker:
-    """The speaker of one node. `send` and `announce` go to the network, `report` to the main process; `ended` is called
-    when it has released everything and leaves."""
+    """The speaker of one node. `send`, `beat` and `announce` go to the network, `report` to the main process; `ended`
+    is called when it has released everything and leaves."""
 
     def __init__(
         self,
@@ -51,12 +54,14 @@ class Speaker:
         *,
         send: Callable[[SendAdvertisement], None],
         announce: Callable[[AnnounceAddress], None],
+        beat: Callable[[SendHeartbeat], None],
         report: Callable[[object], None],
         ended: Callable[[], None],
     ) -> None:
         self._around = around
         self._send = send
         self._announce = announce
+        self._beat = beat
         self._report = report
         self._ended = ended
         self._brain: SpeakerBrain | None = None
@@ -78,7 +83,7 @@ class Speaker:
         self._incarnation += 1
         self._notified.clear()
         self._unread.clear()
-        self._brain = SpeakerBrain(f"{self.process.name}.{self._incarnation}")
+        self._brain = SpeakerBrain(f"{self.process.name}.{self._incarnation}", boot=self._incarnation)
         self.process.start(self._brain)
         for interface in self._around.kernel.interfaces:
             self.process.give(self._around.kernel.found(interface))
@@ -106,14 +111,23 @@ class Speaker:
     def reached(self) -> None:
         """The main process has connected: the state is repeated."""
         if self._brain is not None:
-            for status in self._brain.statuses():
+            for status in (*self._brain.statuses(), *self._brain.peer_statuses()):
                 self._report(status)
 
-    def hear(self, interface: str, frame: SendAdvertisement) -> None:
+    def peers(self) -> list[PeerStatus]:
+        """What the running speaker knows of its peers."""
+        return [] if self._brain is None else self._brain.peer_statuses()
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the running speaker was told of its peers."""
+        return bool(self.peers())
+
+    def hear(self, interface: str, frame: SendAdvertisement | SendHeartbeat) -> None:
         """The network card took a packet."""
         around, process = self._around, self.process
         machine = process.machine
-        if machine is None:
+        if machine is None or not self._has_socket(interface, frame):
             return
         if not process.paused:
             now = around.clock.instant(around.timeline.now)
@@ -121,7 +135,17 @@ class Speaker:
         elif len(self._unread) < MAX_UNREAD:
             self._unread.append(_Unread(interface, frame, around.clock.wall(around.timeline.now)))
 
-    def _packet(self, interface: str, frame: SendAdvertisement, received: Instant) -> PacketArrived:
+    def _has_socket(self, interface: str, frame: SendAdvertisement | SendHeartbeat) -> bool:
+        """Heartbeats are heard only where the configuration has a path."""
+        if isinstance(frame, SendAdvertisement) or self._brain is None:
+            return True
+        return self._brain.peering.peers.expected(interface, frame.source) is not None
+
+    def _packet(
+        self, interface: str, frame: SendAdvertisement | SendHeartbeat, received: Instant
+    ) -> PacketArrived | HeartbeatArrived:
+        if isinstance(frame, SendHeartbeat):
+            return HeartbeatArrived(interface, frame.source, HOP_LIMIT, frame.payload, received)
         return PacketArrived(
             interface, frame.family, frame.source, frame.destination, HOP_LIMIT, frame.payload, received
         )
@@ -157,8 +181,12 @@ class Speaker:
                 around.kernel.claim(effect.interface, effect.address)
             case ReleaseAddress():
                 around.kernel.release(effect.interface, effect.address)
+            case SendHeartbeat():
+                self._beat(effect)
             case AnnounceAddress():
                 self._announce(effect)
+            case PeerStatus():
+                self._report(effect)
             case RouterStatus():
                 around.witness.reported(around.node, effect)
                 self._report(effect)

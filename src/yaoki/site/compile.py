@@ -46,6 +46,7 @@ from yaoki.site.model import (
     Vip,
 )
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackedProbe, TrackPlan
+from yaoki.site.peers import heartbeat_params
 from yaoki.site.wires import wires_of
 from yaoki.vrrp.params import InterfaceTrack, RouterKey, RouterParams, Transport
 
@@ -137,6 +138,7 @@ class _NodeCompiler:
             tracks=tuple(tracks),
             hooks=site.hooks,
             wires=wires_of(site, routers, node.name),
+            heartbeat=heartbeat_params(site, node, generation),
         )
 
     def _routers(self, vip: Vip, interface: Interface) -> Iterable[RouterParams]:

@@ -8,6 +8,7 @@ from yaoki.core.address import IPAddress
 from yaoki.lb.service import Forward, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
 from yaoki.site.model import Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
+from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
 from yaoki.vrrp.wire_params import WireParams
 
 
@@ -84,3 +85,4 @@ class NodePlan:
     tracks: tuple[TrackPlan, ...] = ()
     hooks: tuple[Hook, ...] = ()
     wires: tuple[WireParams, ...] = ()
+    heartbeat: HeartbeatParams = NO_PEERS

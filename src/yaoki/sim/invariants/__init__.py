@@ -12,6 +12,7 @@ from yaoki.sim.invariants.ownership import (
     RightOwner,
     TwoOwnersBounded,
 )
+from yaoki.sim.invariants.peers import PeersKnown
 from yaoki.sim.invariants.tables import OwnerHasTables, TablesKept, TablesTrue, VerdictsEarned
 
 INVARIANTS: tuple[type[Invariant], ...] = (
@@ -23,6 +24,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     TwoOwnersBounded,
     NeighboursFollow,
     NothingMoves,
+    PeersKnown,
     TablesTrue,
     TablesKept,
     OwnerHasTables,

@@ -1,0 +1,87 @@
+"""The heartbeat sockets of the speaker, opened when first sent by, closed when their path is wanted no more.
+
+Invariant: a path without an interface, a carrier or an address has no socket and makes no noise; its peer's silence
+says enough.
+"""
+
+import errno
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from yaoki.core.address import IPAddress
+from yaoki.core.error import ActuatorError
+from yaoki.core.instant import Instant
+from yaoki.linux.heartbeat_socket import HeartbeatSocket
+from yaoki.linux.interface_watch import InterfaceState
+from yaoki.node.messages import HeartbeatArrived, SendHeartbeat, SpeakerInput
+from yaoki.runtime.select_loop import READABLE, SelectLoop
+from yaoki.vrrp.heartbeat import PORT
+from yaoki.vrrp.peer_params import HeartbeatParams
+
+_NOT_YET = (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENODEV, errno.ENETDOWN)
+
+Place = tuple[str, IPAddress, IPAddress]
+
+
+class SpeakerHeartbeats:
+    """`give` takes what arrives."""
+
+    def __init__(self, loop: SelectLoop, give: Callable[[SpeakerInput], None]) -> None:
+        self._loop = loop
+        self._give = give
+        self._sockets: dict[Place, HeartbeatSocket] = {}
+
+    def send(self, effect: SendHeartbeat, state: InterfaceState | None) -> None:
+        """Send one heartbeat. Raises ActuatorError."""
+        place = effect.interface, effect.source, effect.destination
+        sock = self._sockets.get(place)
+        if sock is None and state is not None and state.up:
+            sock = self._open(place, state)
+        if sock is not None:
+            sock.send(effect.payload)
+
+    def hear(self) -> None:
+        """Everything that has arrived."""
+        for sock in list(self._sockets.values()):
+            self._hear(sock)
+
+    def keep(self, params: HeartbeatParams) -> None:
+        """Close the sockets of other paths than these."""
+        wanted = {(path.interface, path.own, path.peer) for peer in params.peers for path in peer.paths}
+        self._close(place for place in list(self._sockets) if place not in wanted)
+
+    def moved(self, state: InterfaceState) -> None:
+        """An interface as it is now: sockets of an earlier one of its name are closed."""
+        here = [place for place, sock in self._sockets.items() if place[0] == state.name]
+        self._close(place for place in here if self._sockets[place].index != state.index)
+
+    def close(self) -> None:
+        self._close(list(self._sockets))
+
+    def _open(self, place: Place, state: InterfaceState) -> HeartbeatSocket | None:
+        interface, own, peer = place
+        try:
+            sock = HeartbeatSocket(interface, state.index, own, peer, PORT)
+        except ActuatorError as error:
+            if error.errno in _NOT_YET:
+                return None
+            raise
+        self._sockets[place] = sock
+        self._loop.attach(sock.fileno(), READABLE, partial(self._hear_ready, sock))
+        return sock
+
+    def _close(self, places: Iterable[Place]) -> None:
+        for place in places:
+            sock = self._sockets.pop(place)
+            self._loop.detach(sock.fileno())
+            sock.close()
+
+    def _hear_ready(self, sock: HeartbeatSocket, _: int) -> None:
+        self._hear(sock)
+
+    def _hear(self, sock: HeartbeatSocket) -> None:
+        for datagram in sock.read():
+            received = Instant(datagram.received_ns // 1000)
+            self._give(
+                HeartbeatArrived(sock.interface, datagram.source, datagram.hop_limit, datagram.payload, received)
+            )

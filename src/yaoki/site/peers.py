@@ -1,0 +1,40 @@
+"""A node's peers, from the site: who shares VIPs with it, and the networks that both are on.
+
+Invariants: a peer has one path for each network that both are on with addresses of a common family, IPv4 before IPv6;
+the interval follows the fastest VIP that is shared at all, and is the same to every peer.
+"""
+
+from yaoki.core.address import Family
+from yaoki.site.model import Machine, Site, Vip
+from yaoki.vrrp.peer_params import LONGEST_INTERVAL, HeartbeatParams, PeerParams, PeerPath, heartbeat_interval
+
+
+def heartbeat_params(site: Site, node: Machine, generation: str) -> HeartbeatParams:
+    """The heartbeats of one node."""
+    shared = [vip for vip in site.vips if len(vip.members) > 1 and _member(vip, node)]
+    peers = []
+    for other in site.nodes:
+        vips = tuple(vip.name for vip in shared if other.name != node.name and _member(vip, other))
+        if vips:
+            peers.append(PeerParams(other.name, vips, paths(node, other)))
+    interval = heartbeat_interval(min((vip.advertise for vip in shared), default=LONGEST_INTERVAL))
+    return HeartbeatParams(node.name, generation, interval, tuple(peers))
+
+
+def paths(node: Machine, other: Machine) -> tuple[PeerPath, ...]:
+    """The ways from one node to another."""
+    found = []
+    for network in dict.fromkeys(interface.network for interface in node.interfaces):
+        here, there = node.on_network(network), other.on_network(network)
+        if here is None or there is None:
+            continue
+        for family in Family:
+            own, peer = here.address(family), there.address(family)
+            if own is not None and peer is not None:
+                found.append(PeerPath(here.name, own, peer))
+                break
+    return tuple(found)
+
+
+def _member(vip: Vip, node: Machine) -> bool:
+    return any(member.node == node.name for member in vip.members)

@@ -1,0 +1,164 @@
+"""The heartbeat: what speakers that share VIPs tell each other, because a VRRP Backup is silent (RFC 9568, 6.4.2).
+
+UDP from and to PORT, unicast between the nodes' own addresses, one on each path (a network that both are on), sent with
+TTL or hop limit 255 and refused with less, as advertisements are: it cannot come from beyond the link.
+
+      0                   1                   2                   3
+      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+     +-------------------------------+---------------+---------------+
+     |         0x5948 ("YH")         |   version 1   |  router count |
+     +---------------+---------------+---------------+---------------+
+     | length of node| of generation |         interval (ms)         |
+     +---------------+---------------+-------------------------------+
+     |  boot id (64 bit): another for each life of the speaker       |
+     +---------------------------------------------------------------+
+     |  sequence (64 bit): grows with each heartbeat of a life       |
+     +---------------------------------------------------------------+
+     |  node, then generation of the configuration: UTF-8
+     +---------------------------------------------------------------+
+     |  routers, 8 octets each:                 CRC-32 of the VIP    |
+     |  family (4, 6)|     role      |   priority    |  0, ignored   |
+     +---------------------------------------------------------------+
+
+It elects nobody: VRRP does. Invariant: what decodes is in range; no two routers of one heartbeat are the same.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum, StrEnum
+
+from yaoki.core.address import Family
+from yaoki.packet.malformed import Malformed
+
+PORT = 61112
+"""In the dynamic range (RFC 6335), above what Linux gives out by itself (up to 60999)."""
+HOP_LIMIT = 255
+MAX_ROUTERS = 100
+"""In one heartbeat, so that it fits an IPv6 packet of 1280 octets; a node with more sends several."""
+MAX_NAME = 255
+
+_MAGIC = 0x5948
+_VERSION = 1
+_HEADER = struct.Struct("!HBBBBHQQ")
+_ROUTER = struct.Struct("!IBBBx")
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Role(IntEnum):
+    """The state of a router (RFC 9568, 6.4), or leaving while it still holds the addresses."""
+
+    INITIALIZE = 0
+    BACKUP = 1
+    ACTIVE = 2
+    LEAVING = 3
+
+
+class HeartbeatFlaw(StrEnum):
+    """Why a datagram is not taken for a heartbeat of a peer."""
+
+    HOP_LIMIT = "hop limit is not 255"
+    TRUNCATED = "truncated"
+    NOT_A_HEARTBEAT = "no heartbeat"
+    VERSION = "wrong version"
+    TEXT = "a name that is no text"
+    INTERVAL = "interval is zero"
+    ROUTER = "a router that cannot be"
+    TRAILING = "more than it should hold"
+    WRONG_NODE = "another node than the one at this address"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterKeyOnWire:
+    """Which virtual router is meant; equal on all nodes of a site."""
+
+    vip_crc: int
+    family: Family
+
+    @classmethod
+    def of(cls, vip: str, family: Family) -> "RouterKeyOnWire":
+        """That of a VIP by name."""
+        return cls(zlib.crc32(vip.encode()), family)
+
+
+@dataclass(frozen=True, slots=True)
+class RouterWord:
+    """What a node says of itself in one virtual router. `priority` is the effective one; 0: it cannot own now."""
+
+    key: RouterKeyOnWire
+    role: Role
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """One heartbeat. `interval` (1 ms to 65.535 s) is after what time the next one comes at the latest."""
+
+    node: str
+    generation: str
+    boot: int
+    sequence: int
+    interval: timedelta
+    routers: tuple[RouterWord, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.routers) > MAX_ROUTERS:
+            raise ValueError(f"a heartbeat has at most {MAX_ROUTERS} routers, not {len(self.routers)}")
+        if max(len(self.node.encode()), len(self.generation.encode())) > MAX_NAME:
+            raise ValueError(f"names in a heartbeat have at most {MAX_NAME} octets")
+        if not 1 <= self.interval // _MILLISECOND <= 0xFFFF:
+            raise ValueError(f"interval {self.interval} does not fit a heartbeat")
+
+    def encode(self) -> bytes:
+        """The UDP payload."""
+        node, generation = self.node.encode(), self.generation.encode()
+        lengths = len(node), len(generation)
+        timing = self.interval // _MILLISECOND
+        head = _HEADER.pack(_MAGIC, _VERSION, len(self.routers), *lengths, timing, self.boot, self.sequence)
+        words = [_ROUTER.pack(w.key.vip_crc, w.key.family.value, w.role, w.priority) for w in self.routers]
+        return b"".join((head, node, generation, *words))
+
+
+def decode(data: bytes, *, hop_limit: int) -> Heartbeat | Malformed[HeartbeatFlaw]:
+    """The heartbeat in a UDP payload. Whether the node is the one expected at that address is for the reader."""
+    # As RFC 9568 5.1.1.3 for advertisements: less than 255 has crossed a router.
+    if hop_limit != HOP_LIMIT:
+        return Malformed(HeartbeatFlaw.HOP_LIMIT, 0)
+    if len(data) < _HEADER.size:
+        return Malformed(HeartbeatFlaw.TRUNCATED, len(data))
+    magic, version, count, node_length, generation_length, timing, boot, sequence = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        return Malformed(HeartbeatFlaw.NOT_A_HEARTBEAT, 0)
+    if version != _VERSION:
+        return Malformed(HeartbeatFlaw.VERSION, 2)
+    if count > MAX_ROUTERS:
+        return Malformed(HeartbeatFlaw.ROUTER, 3)
+    if not timing:
+        return Malformed(HeartbeatFlaw.INTERVAL, 6)
+    names_end = _HEADER.size + node_length + generation_length
+    end = names_end + count * _ROUTER.size
+    if len(data) != end:
+        return Malformed(HeartbeatFlaw.TRUNCATED if len(data) < end else HeartbeatFlaw.TRAILING, min(len(data), end))
+    try:
+        node = data[_HEADER.size : _HEADER.size + node_length].decode()
+        generation = data[_HEADER.size + node_length : names_end].decode()
+    except UnicodeDecodeError:
+        return Malformed(HeartbeatFlaw.TEXT, _HEADER.size)
+    routers = _routers(data, names_end, end)
+    if isinstance(routers, Malformed):
+        return routers
+    return Heartbeat(node, generation, boot, sequence, timing * _MILLISECOND, routers)
+
+
+def _routers(data: bytes, start: int, end: int) -> tuple[RouterWord, ...] | Malformed[HeartbeatFlaw]:
+    found: dict[RouterKeyOnWire, RouterWord] = {}
+    for offset in range(start, end, _ROUTER.size):
+        crc, family, role, priority = _ROUTER.unpack_from(data, offset)
+        if family not in (Family.IPV4.value, Family.IPV6.value) or role > Role.LEAVING:
+            return Malformed(HeartbeatFlaw.ROUTER, offset + 4)
+        key = RouterKeyOnWire(crc, Family(family))
+        if key in found:
+            return Malformed(HeartbeatFlaw.ROUTER, offset)
+        found[key] = RouterWord(key, Role(role), priority)
+    return tuple(found.values())

@@ -1,0 +1,166 @@
+"""The speaker's heartbeats: when they go out, to whom, what they say, and what is made of a peer's."""
+
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import IPv4Address
+
+import pytest
+
+from tests.node.speaker_scene import ETH0, KEY, OWN, PARAMS, PARAMS_6, PEER, Speaker, at, bodies
+from yaoki.core.address import Family
+from yaoki.core.event import EventBody
+from yaoki.node.messages import (
+    ConfigureRouters,
+    HeartbeatArrived,
+    PeerStatus,
+    ReleaseRouters,
+    SendHeartbeat,
+    SetPriority,
+    SpeakerEffect,
+)
+from yaoki.node.speaker_events import HeartbeatRejected, PeerHeard, PeerRestarted, PeerSilent
+from yaoki.node.speaker_peering import SpeakerPeering
+from yaoki.vrrp.heartbeat import MAX_ROUTERS, Heartbeat, HeartbeatFlaw, Role, RouterKeyOnWire, RouterWord, decode
+from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
+from yaoki.vrrp.virtual_router import VirtualRouter
+
+BACK, BACK_PEER = IPv4Address("198.51.100.11"), IPv4Address("198.51.100.12")
+PATHS = (PeerPath("eth0", OWN, PEER), PeerPath("eth1", BACK, BACK_PEER))
+LB2 = PeerParams("lb2", ("web-vip",), PATHS)
+HEARTBEAT = HeartbeatParams("lb1", "g1", timedelta(milliseconds=100), (LB2,))
+
+
+def speaker(*, heartbeat: HeartbeatParams = HEARTBEAT) -> Speaker:
+    scene = Speaker()
+    scene.tell(ConfigureRouters((PARAMS, PARAMS_6), heartbeat=heartbeat))
+    return scene
+
+
+def beats(effects: list[SpeakerEffect]) -> list[SendHeartbeat]:
+    return [effect for effect in effects if isinstance(effect, SendHeartbeat)]
+
+
+def said(effect: SendHeartbeat) -> Heartbeat:
+    heartbeat = decode(effect.payload, hop_limit=255)
+    assert isinstance(heartbeat, Heartbeat)
+    return heartbeat
+
+
+def words(effects: list[SpeakerEffect]) -> list[list[tuple[Role, int]]]:
+    """What each heartbeat on eth0 tells of the two routers."""
+    return [[(w.role, w.priority) for w in said(b).routers] for b in beats(effects) if b.interface == "eth0"]
+
+
+def arrived(
+    scene: Speaker, *, boot: int = 5, sequence: int = 1, node: str = "lb2", hop_limit: int = 255
+) -> HeartbeatArrived:
+    word = RouterWord(RouterKeyOnWire.of("web-vip", Family.IPV4), Role.BACKUP, 90)
+    payload = Heartbeat(node, "g1", boot, sequence, timedelta(milliseconds=100), (word,)).encode()
+    return HeartbeatArrived("eth0", PEER, hop_limit, payload, scene.now)
+
+
+def test_a_configured_speaker_tells_every_path_at_once_and_at_the_interval() -> None:
+    scene = speaker()
+    first = beats(scene.said)
+    assert [(b.interface, b.source, b.destination) for b in first] == [
+        ("eth0", OWN, PEER),
+        ("eth1", BACK, BACK_PEER),
+    ]
+    assert first[0].payload == first[1].payload
+    heartbeat = said(first[0])
+    assert (heartbeat.node, heartbeat.generation, heartbeat.interval) == ("lb1", "g1", timedelta(milliseconds=100))
+    assert len(beats(scene.run_to(300))) == 2 * 3
+
+
+def test_a_speaker_without_peers_sends_none() -> None:
+    scene = Speaker(PARAMS)
+    scene.run_to(5000)
+    assert beats(scene.said) == []
+
+
+def test_states_and_priorities_are_told_at_once() -> None:
+    scene = speaker()
+    assert words(scene.said)[-1] == [(Role.BACKUP, 100), (Role.BACKUP, 100)]
+    scene.run_to(360)
+    assert words(scene.run_to(361)) == [[(Role.ACTIVE, 100), (Role.ACTIVE, 100)]]
+    assert words(scene.tell(SetPriority(KEY, 40))) == [[(Role.ACTIVE, 40), (Role.ACTIVE, 100)]]
+
+
+def test_a_lost_interface_is_told_on_the_other_path() -> None:
+    scene = speaker()
+    scene.run_to(400)
+    sent = [b for b in beats(scene.tell(replace(ETH0, up=False))) if b.interface == "eth1"]
+    assert [[(w.role, w.priority) for w in said(b).routers] for b in sent] == [[(Role.INITIALIZE, 0)] * 2]
+
+
+def test_release_is_the_last_word() -> None:
+    scene = speaker()
+    scene.run_to(400)
+    assert words(scene.tell(ReleaseRouters()))[-1] == [(Role.INITIALIZE, 0)] * 2
+
+
+def test_a_removed_router_is_told_of_as_taking_no_part() -> None:
+    scene = speaker()
+    scene.run_to(400)
+    told = words(scene.tell(ConfigureRouters((PARAMS,), heartbeat=HEARTBEAT)))
+    assert told == [[(Role.ACTIVE, 100), (Role.INITIALIZE, 0)]]
+    assert words(scene.run_to(500)) == [[(Role.ACTIVE, 100)]]
+
+
+def test_sequences_grow() -> None:
+    scene = speaker()
+    scene.run_to(1000)
+    sequences = [said(b).sequence for b in beats(scene.said) if b.interface == "eth0"]
+    assert sequences == sorted(set(sequences))
+
+
+def test_a_peer_that_is_new_to_us_is_answered_at_once_and_one_that_is_known_is_not() -> None:
+    scene = speaker()
+    effects = scene.tell(arrived(scene))
+    assert bodies(effects) == [PeerHeard("lb2", "eth0")]
+    assert len(beats(effects)) == 2
+    (status,) = [effect for effect in effects if isinstance(effect, PeerStatus)]
+    assert (status.node, status.alive) == ("lb2", True)
+    assert scene.tell(arrived(scene, sequence=2)) == []
+    again = scene.tell(arrived(scene, boot=6))
+    assert bodies(again) == [PeerRestarted("lb2")]
+    assert len(beats(again)) == 2
+
+
+def test_a_peer_falls_silent() -> None:
+    scene = speaker()
+    scene.tell(arrived(scene))
+    events: list[EventBody] = bodies(scene.run_to(1000))
+    assert PeerSilent("lb2", ("eth0",)) in events
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"hop_limit": 254}, HeartbeatFlaw.HOP_LIMIT), ({"node": "lb9"}, HeartbeatFlaw.WRONG_NODE)],
+)
+def test_what_is_no_heartbeat_of_the_peer_is_an_event_now_and_then(
+    wrong: dict[str, object], reason: HeartbeatFlaw
+) -> None:
+    scene = speaker()
+    heartbeat = arrived(scene, **wrong)  # type: ignore[arg-type] # one keyword of several types
+    assert bodies(scene.tell(heartbeat)) == [HeartbeatRejected("eth0", PEER, reason, 1)]
+    assert bodies(scene.tell(heartbeat)) == []
+    scene.run_to(10_000)
+    assert bodies(scene.tell(heartbeat)) == [HeartbeatRejected("eth0", PEER, reason, 3)]
+    assert not scene.brain.peering.peers.alive("lb2")
+
+
+def test_more_routers_than_one_heartbeat_holds_go_in_several() -> None:
+    peering = SpeakerPeering(boot=1)
+    vips = tuple(f"vip-{number}" for number in range(MAX_ROUTERS + 1))
+    peering.configure(at(0), replace(HEARTBEAT, peers=(replace(LB2, vips=vips),)))
+    machines = [
+        VirtualRouter(replace(PARAMS, vip=vip, key=replace(KEY, vrid=n % 255 + 1))) for n, vip in enumerate(vips)
+    ]
+    told = [said(effect) for effect in peering.send(at(0), machines) if effect.interface == "eth0"]
+    assert [len(heartbeat.routers) for heartbeat in told] == [MAX_ROUTERS, 1]
+
+
+def test_only_the_routers_that_a_peer_shares_are_told_to_it() -> None:
+    scene = speaker(heartbeat=replace(HEARTBEAT, peers=(replace(LB2, vips=("mail-vip",)),)))
+    assert words(scene.run_to(500))[-1] == []
