@@ -466,6 +466,14 @@ def test_a_hook_runs_on_the_events_that_it_names() -> None:
     assert environment["YAOKI_BECAUSE"] == "lb1/checks:4"
 
 
+@pytest.mark.parametrize(("vips", "runs"), [((), True), (("web-vip",), True), (("mail-vip",), False)])
+def test_a_hook_that_names_vips_runs_on_events_of_these_only(vips: tuple[str, ...], runs: bool) -> None:
+    hooked = replace(plan(), hooks=(Hook("mail", ("vip-admitted",), ("/bin/true",), vips=vips),))
+    scene = Scene()
+    scene.start(hooked)
+    assert bool(of(RunHook, scene.give(Operate(1, AdmitVip("web-vip"))))) is runs
+
+
 def test_a_hook_for_events_that_there_are_none_of_is_told() -> None:
     scene = Scene()
     hooked = replace(plan(), hooks=(Hook("mail", ("became-master", "became-active"), ("/bin/true",)),))

@@ -97,8 +97,9 @@ def kinds(*which: Kind) -> pytest.MarkDecorator:
 class Keepalived:
     """A keepalived on machine "k", which can be stopped and started again."""
 
-    def __init__(self, segment: Segment, directory: Path, configuration: str) -> None:
+    def __init__(self, segment: Segment, directory: Path, configuration: str, *options: str) -> None:
         self._segment = segment
+        self._options = options
         self._directory = directory
         self._configuration = configuration
         self._process: subprocess.Popen[bytes] | None = None
@@ -108,7 +109,7 @@ class Keepalived:
         path.write_text(self._configuration)
         pids = [f"--{name}={self._directory / name}" for name in ("pid", "vrrp_pid")]
         self._process = self._segment.run(
-            "k", "keepalived", "--vrrp", "--dont-fork", "--log-console", f"--use-file={path}", *pids
+            "k", "keepalived", "--vrrp", "--dont-fork", "--log-console", f"--use-file={path}", *pids, *self._options
         )
 
     def stop(self) -> None:

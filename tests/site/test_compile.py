@@ -342,3 +342,11 @@ def test_unicast_goes_to_the_other_members_and_the_peers_of_the_same_family(tmp_
         ("lb2", IPv4Address("192.0.2.12"), (IPv4Address("192.0.2.11"), IPv4Address("192.0.2.13"))),
         ("lb2", IPv6Address("2001:db8:1::12"), (IPv6Address("2001:db8:1::11"), IPv6Address("2001:db8:1::13"))),
     }
+
+
+def test_a_hook_that_names_nodes_is_in_their_plans_only(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    hooks = "{one: {events: [became-active], command: [/x], nodes: [lb2]}, all: {events: [paused], command: [/y]}}"
+    path.write_text(EXAMPLE.read_text() + f"hooks: {hooks}\n")
+    plans = compile_site(load_site(path).site)
+    assert [[hook.name for hook in plans[node].hooks] for node in ("lb1", "lb2")] == [["all"], ["one", "all"]]

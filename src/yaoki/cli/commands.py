@@ -42,6 +42,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("check", "find everything wrong with a site file", "yaoki.cli.check"),
     Command("plan", "show what a new site file would change, and what that costs", "yaoki.cli.plan"),
     Command("apply", "put a site file in force on the running node", "yaoki.cli.apply"),
+    Command("import", "make a site file of another product's configuration", "yaoki.cli.import_"),
     Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
     Command("node", "run a node: the daemon", "yaoki.cli.node"),
     Command("status", "show how a node is, every value with its age and evidence", "yaoki.cli.status"),

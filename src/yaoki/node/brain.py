@@ -53,7 +53,7 @@ from yaoki.node.brain_messages import (
 )
 from yaoki.node.decisions import AdmitVip, Decisions, Pause, Refused, Resume, decide
 from yaoki.node.events import KIND_NAMES
-from yaoki.node.hook_environment import hook_environment, kind_of
+from yaoki.node.hook_environment import hook_environment, runs_on
 from yaoki.node.messages import (
     AdmitRouter,
     ConfigureChecks,
@@ -412,7 +412,7 @@ class Brain:
         for effect in effects:
             result.append(effect)
             if isinstance(effect, Published):
-                kind = kind_of(effect.event.body)
                 environment = hook_environment(self.plan, effect.event)
-                result += [RunHook(hook.name, environment) for hook in self.plan.hooks if kind in hook.on]
+                wanted = (hook for hook in self.plan.hooks if runs_on(hook, effect.event.body))
+                result += [RunHook(hook.name, environment) for hook in wanted]
         return result

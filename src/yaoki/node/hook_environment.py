@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 
 from yaoki.core.event import Event, EventBody
+from yaoki.site.model import Hook
 from yaoki.site.node_plan import NodePlan
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -27,6 +28,11 @@ def hook_environment(plan: NodePlan, event: Event) -> tuple[tuple[str, str], ...
         ("YAOKI_NODE", plan.node),
         *((f"YAOKI_{field.name.upper()}", _text(getattr(body, field.name))) for field in fields(body)),
     )
+
+
+def runs_on(hook: Hook, body: EventBody) -> bool:
+    """Whether a hook is for an event: of one of its kinds and, if it names VIPs, of one of these."""
+    return kind_of(body) in hook.on and (not hook.vips or getattr(body, "vip", None) in hook.vips)
 
 
 def _text(value: object) -> str:

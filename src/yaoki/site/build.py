@@ -280,7 +280,9 @@ def _persistence(values: _Values) -> Persistence:
 
 
 def _hook(name: str, values: _Values) -> Hook:
-    return Hook(name, on=values["events"], command=values["command"], **_given(values, "user", "timeout"))
+    return Hook(
+        name, on=values["events"], command=values["command"], **_given(values, "vips", "nodes", "user", "timeout")
+    )
 
 
 def _check(name: str, values: _Values) -> CheckDefinition:

@@ -136,7 +136,7 @@ class _NodeCompiler:
             services=tuple(services),
             checks=tuple(self._checks.values()),
             tracks=tuple(tracks),
-            hooks=site.hooks,
+            hooks=tuple(hook for hook in site.hooks if not hook.nodes or node.name in hook.nodes),
             wires=wires_of(site, routers, node.name),
             heartbeat=heartbeat_params(site, node, generation),
         )

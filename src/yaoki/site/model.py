@@ -204,13 +204,18 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A program run on events. `on` holds event kinds ("became-active"); killed after `timeout`."""
+    """A program run on events. `on` holds event kinds ("became-active"); killed after `timeout`.
+
+    `vips`: only events of these VIPs; empty: every event. `nodes`: where it runs; empty: everywhere.
+    """
 
     name: str
     on: tuple[str, ...]
     command: tuple[str, ...]
     user: str = "nobody"
     timeout: timedelta = timedelta(seconds=10)
+    vips: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -371,6 +371,8 @@ HOOK = Record(
     (
         Key("events", ListOf(_EVENT, least=1), "the kinds of events it runs on", required=True),
         Key("command", ListOf(Text(), least=1), "the program and its arguments", required=True),
+        Key("vips", ListOf(_VIP, least=1), "it runs on events of these VIPs only", "every event"),
+        Key("nodes", ListOf(_NODE, least=1), "the nodes that it runs on", "every node"),
         Key("user", Text("an account name", r"[a-z_][a-z0-9_-]*"), "the account it runs as", "nobody"),
         Key("timeout", Duration(10 * _MS, timedelta(hours=1)), "it is killed after this", "10s"),
     ),

@@ -1,0 +1,254 @@
+"""The site file that is printed: the joined parts as entries, with the gaps above what they concern."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from yaoki.checks.check import (
+    HttpParams,
+    IcmpParams,
+    KindParams,
+    NeighbourParams,
+    RouteParams,
+    Schedule,
+    ScriptParams,
+    TcpParams,
+    TlsParams,
+    UdpParams,
+)
+from yaoki.core.address import Family
+from yaoki.core.error import Location
+from yaoki.lb.service import Forward
+from yaoki.site.foreign.keepalived.configuration import Check, Configuration
+from yaoki.site.foreign.keepalived.hooks import JoinedHook
+from yaoki.site.foreign.keepalived.networks import Lan, Networks
+from yaoki.site.foreign.keepalived.report import Report
+from yaoki.site.foreign.keepalived.services import JoinedHost, JoinedService
+from yaoki.site.foreign.keepalived.vips import JoinedVip
+from yaoki.site.foreign.writing import Block, Entry, Section, Value, site_text
+
+GAP = "GAP:"
+"""How a comment begins that says what was assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What the files of all nodes come to together."""
+
+    configurations: Sequence[Configuration]
+    networks: Networks
+    vips: Sequence[JoinedVip]
+    services: Sequence[JoinedService]
+    hosts: Sequence[JoinedHost]
+    checks: dict[str, Check]
+    hooks: Sequence[JoinedHook]
+
+
+class Draft:
+    """One site, ready to be printed."""
+
+    def __init__(self, joined: Joined, report: Report) -> None:
+        self._joined = joined
+        self._hosts = tuple(host for host in joined.hosts if _serves(host, joined.services))
+        self._report = report
+
+    def text(self, site: str) -> str:
+        """The site file. Gaps found on the way are remarked on."""
+        head = [
+            "Imported from keepalived: " + ", ".join(node.file for node in self._joined.configurations),
+            f"What is assumed is marked {GAP} mend it, then try the site: yaoki check, yaoki rehearse.",
+        ]
+        for node in self._joined.configurations:
+            alone = [vip.name for vip in self._joined.vips if list(vip.instances) == [node.name]]
+            if alone:
+                what = "no file of another member was given: add the member by hand, or import its file as well"
+                self._report.gap(Location(node.file, 1, 1), ", ".join(alone), what)
+        sections = (
+            Section("networks", tuple(self._network(lan) for lan in self._joined.networks.all if self._used(lan))),
+            Section("nodes", tuple(entry for node in self._joined.configurations for entry in self._node(node))),
+            Section("hosts", tuple(self._host(host) for host in self._hosts)),
+            Section("checks", tuple(Entry(name, _check(check)) for name, check in self._joined.checks.items())),
+            Section("vips", tuple(self._vip(vip) for vip in self._joined.vips)),
+            Section("services", tuple(self._service(service) for service in self._joined.services)),
+            Section("hooks", tuple(self._hook(hook) for hook in self._joined.hooks)),
+        )
+        return site_text(site, sections, head=head)
+
+    # --- networks and machines ---
+
+    def _used(self, lan: Lan) -> bool:
+        return bool(lan.plugs) or any(lan.holds(host.address) for host in self._hosts)
+
+    def _network(self, lan: Lan) -> Entry:
+        comments = []
+        if lan.assumed:
+            assumed = ", ".join(map(str, lan.assumed))
+            comments.append(f"{GAP} no file says how long the prefix is; {assumed} is assumed")
+            self._gap(lan.name, f"no file says how long its prefix is; {assumed} is assumed")
+        if not lan.plugs:
+            comments.append(f"{GAP} no file says by which interface, or which router, the nodes reach it")
+            self._gap(lan.name, "no file says how the nodes reach it")
+        return Entry(lan.name, Block((("prefixes", tuple(lan.prefixes)),)), tuple(comments))
+
+    def _node(self, node: Configuration) -> Iterable[Entry]:
+        interfaces: list[tuple[str, Value]] = []
+        comments = []
+        for plug in self._joined.networks.plugs_of(node.name):
+            addresses = [self._joined.networks.own(plug, family) for family in Family]
+            known = tuple(address for address in addresses if address is not None)
+            assumed = [str(address) for address in known if self._joined.networks.is_assumed(plug, Family.of(address))]
+            if assumed:
+                comments.append(
+                    f"{GAP} its own address on {plug.interface} is in no file; {', '.join(assumed)} is made up"
+                )
+            network = ("network", self._joined.networks.of(plug).name)
+            interfaces.append((plug.interface, Block((network, ("addresses", known)))))
+        if interfaces:
+            yield Entry(node.name, Block((("interfaces", Block(tuple(interfaces))),)), tuple(comments))
+
+    def _host(self, host: JoinedHost) -> Entry:
+        lan = self._joined.networks.holding(host.address)
+        interface = Block((("network", lan.name), ("addresses", (host.address,))))
+        keys: list[tuple[str, Value]] = [("interfaces", Block((("eth0", interface),)))]
+        comments = []
+        by_nat = [one for one in self._joined.services if _forward_of(one, host) is Forward.NAT]
+        if by_nat:
+            gateway = self._gateway(lan, by_nat)
+            if gateway is not None:
+                keys.append(("gateway", gateway))
+                comments.append(f"{GAP} no file names its gateway; under nat it must be a VIP of these nodes")
+            else:
+                keys.append(("acknowledge", ("nat-gateway",)))
+                comments.append(f"{GAP} no file says how its answers come back through the balancer, as nat needs")
+            self._gap(host.name, "no file names its gateway, through which its answers come back under nat")
+        return Entry(host.name, Block(tuple(keys)), tuple(comments))
+
+    def _gateway(self, lan: Lan, services: Sequence[JoinedService]) -> str | None:
+        """The VIP on a server's network that its answers may go to: of the same members as those of its services."""
+        wanted = {frozenset(service.vip.instances) for service in services}
+        near = [vip for vip in self._joined.vips if vip.lan is lan and {frozenset(vip.instances)} == wanted]
+        own = next((vip for vip in near if any(vip is service.vip for service in services)), None)
+        found = own or next(iter(near), None)
+        return None if found is None else found.name
+
+    # --- VIPs and services ---
+
+    def _vip(self, vip: JoinedVip) -> Entry:
+        lead = vip.leading
+        members = tuple((node, Block((("priority", one.priority),))) for node, one in vip.instances.items())
+        keys: list[tuple[str, Value]] = [
+            ("network", vip.lan.name),
+            ("addresses", tuple(vip.addresses)),
+            ("vrid", lead.vrid),
+            ("advertise", lead.advertise),
+            ("version", lead.version),
+            ("members", Block(members)),
+            ("failback", "sticky" if vip.sticky else "prefer"),
+        ]
+        if vip.unicast:
+            keys += [("transport", "unicast"), ("peers", tuple(vip.peers))]
+        comments = []
+        if len(vip.instances) == 1:
+            peers = ", ".join(map(str, lead.peers))
+            known = f" (a peer is {peers})" if peers else ""
+            what = f"no file of another member was given{known}; add it to members, with a lower or higher priority"
+            comments.append(f"{GAP} {what}")
+        return Entry(vip.name, Block(tuple(keys)), tuple(comments))
+
+    def _service(self, service: JoinedService) -> Entry:
+        lead = service.lead
+        keys: list[tuple[str, Value]] = [
+            ("vip", service.vip.name),
+            ("listen", f"{lead.protocol.value}/{lead.port}"),
+            ("forward", next(iter(service.servers.values())).forward),
+            ("scheduler", lead.scheduler),
+        ]
+        if lead.persistence is not None:
+            source: list[tuple[str, Value]] = [("timeout", lead.persistence)]
+            if lead.mask is not None:
+                source.insert(0, (f"ipv{lead.address.version}-mask", lead.mask))
+            keys.append(("persistence", Block((("source", Block(tuple(source))),))))
+        if service.checks:
+            keys.append(("check", service.checks if len(service.checks) > 1 else service.checks[0]))
+        forward = next(iter(service.servers.values())).forward
+        servers: list[tuple[str, Value]] = []
+        for host, server in service.servers.items():
+            said: list[tuple[str, Value]] = [("weight", service.weight(server))]
+            if server.port not in (0, lead.port):
+                said.append(("port", server.port))
+            if server.forward is not forward:
+                said.append(("forward", server.forward))
+            servers.append((host, Block(tuple(said))))
+        keys.append(("servers", Block(tuple(servers))))
+        return Entry(service.name, Block(tuple(keys)))
+
+    def _hook(self, hook: JoinedHook) -> Entry:
+        keys: list[tuple[str, Value]] = [("events", (hook.event,)), ("command", hook.command)]
+        if hook.vips and len(self._joined.vips) > len(hook.vips):
+            keys.append(("vips", tuple(hook.vips)))
+        if len(hook.nodes) < len(self._joined.configurations):
+            keys.append(("nodes", tuple(hook.nodes)))
+        if hook.user is not None:
+            keys.append(("user", hook.user))
+        return Entry(hook.name, Block(tuple(keys)))
+
+    def _gap(self, subject: str, what: str) -> None:
+        self._report.gap(Location(self._joined.configurations[0].file, 1, 1), subject, what)
+
+
+def _serves(host: JoinedHost, services: Sequence[JoinedService]) -> bool:
+    """Whether a host is a server of any service."""
+    return any(host.name in service.servers for service in services)
+
+
+def _forward_of(service: JoinedService, host: JoinedHost) -> Forward | None:
+    server = service.servers.get(host.name)
+    return None if server is None else server.forward
+
+
+def _check(check: Check) -> Block:
+    return Block((*_params(check.params), *_schedule(check.schedule)))
+
+
+def _schedule(schedule: Schedule) -> Iterable[tuple[str, Value]]:
+    yield "interval", schedule.interval
+    yield "timeout", schedule.timeout
+    yield "fall", schedule.fall
+    yield "rise", schedule.rise
+    if schedule.fast_interval is not None:
+        yield "fast-interval", schedule.fast_interval
+
+
+def _params(params: KindParams) -> Iterable[tuple[str, Value]]:
+    match params:
+        case HttpParams():
+            yield "kind", "https" if params.tls else "http"
+            yield from _port(params.port)
+            yield "path", params.path
+            if params.host is not None:
+                yield "host", params.host
+            expect: list[tuple[str, Value]] = [("status", params.status)]
+            if params.body is not None:
+                expect.append(("body", params.body))
+            yield "expect", Block(tuple(expect))
+        case ScriptParams():
+            yield "kind", "script"
+            yield "command", params.command
+            yield "user", params.user
+        case UdpParams():
+            yield "kind", "udp"
+            yield from _port(params.port)
+            for key, octets in (("send", params.send), ("expect", params.expect)):
+                if octets:
+                    yield key, Block((("hex", octets.hex()),))
+            yield "require-answer", params.require_answer
+        case TcpParams() | TlsParams():
+            yield "kind", "tcp"
+            yield from _port(params.port)
+        case IcmpParams() | NeighbourParams() | RouteParams():
+            # keepalived has no checker that becomes one of the latter two.
+            yield "kind", "icmp"
+
+
+def _port(port: int) -> Iterable[tuple[str, Value]]:
+    if port:
+        yield "port", port

@@ -1,0 +1,80 @@
+"""`yaoki import` as a person and as a program meet it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from yaoki.cli import main
+from yaoki.core.event import Severity
+from yaoki.site.examine import examine
+
+INSTANCE = """
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority %d
+    use_vmac
+    virtual_ipaddress {
+        192.0.2.50/24
+    }
+}
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    for name, priority in (("a.conf", 150), ("b.conf", 100)):
+        (tmp_path / name).write_text(INSTANCE % priority)
+    return [f"lb1={tmp_path / 'a.conf'}", f"lb2={tmp_path / 'b.conf'}"]
+
+
+def test_the_site_goes_to_stdout_and_the_report_to_stderr(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "keepalived", "--site", "tokyo", *files]) == 0
+    said = capsys.readouterr()
+    (tmp_path / "site.yaml").write_text(said.out)
+    examination = examine(tmp_path / "site.yaml")
+    assert examination.count(Severity.ERROR) == 0
+    assert examination.loaded is not None
+    assert examination.loaded.site.name == "tokyo"
+    lines = said.err.splitlines()
+    assert f"{tmp_path / 'a.conf'}:5: taken: priority 150: priority" in lines
+    assert any(line.startswith(f"{tmp_path / 'b.conf'}:6: not-taken: use_vmac: ") for line in lines)
+    assert lines[-1].endswith("2 not-taken, 2 gap")
+
+
+def test_quiet_tells_only_what_was_not_taken_as_it_is(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["--own", "lb1:eth0=192.0.2.11/24", "--own", "lb2:eth0=192.0.2.12/24"]
+    assert main(["import", "-q", "keepalived", *own, *files]) == 0
+    assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()[:-1]] == ["not-taken", "not-taken"]
+
+
+def test_strict_fails_on_what_was_left_out(files: list[str]) -> None:
+    assert main(["import", "--strict", "keepalived", *files]) == 1
+
+
+def test_a_program_gets_one_json_value(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-j", "import", "keepalived", *files]) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert answer["site"].startswith("# Imported from keepalived: ")
+    assert answer["remarks"][0].keys() == {"file", "line", "statement", "outcome", "text"}
+    assert said.err == ""
+
+
+def test_a_file_that_is_no_configuration_is_drawn_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "k").write_text("global_defs {\n  router_id 'x\n}\n")
+    assert main(["import", "keepalived", str(tmp_path / "k")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("k:2:3: error: a quote is opened and not closed on its line [keepalived-syntax]")
+    assert lines[-1] == "  cure: close it"
+    assert main(["import", "keepalived", str(tmp_path / "none")]) == 1
+
+
+@pytest.mark.parametrize("own", ["lb1", "lb1:eth0=192.0.2.1", "eth0=192.0.2.1/24", "lb1:eth0=here/24"])
+def test_an_own_address_that_cannot_be_read_is_a_mistake_of_the_command(own: str, files: list[str]) -> None:
+    assert main(["import", "keepalived", "--own", own, *files]) == 2
