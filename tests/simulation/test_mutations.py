@@ -34,12 +34,13 @@ class Mutation:
 
 
 # How long a world of each site lives here: a few episodes of faults.
-SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400}
+SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180}
 
 MUTATIONS = (
     Mutation("addresses-not-released", "two-nodes", 2, "held is active"),
     Mutation("down-timer-not-restarted", "two-nodes", 15, "nothing moves"),
     Mutation("drain-ignored", "two-nodes", 27, "tables true"),
+    Mutation("failing-owner-let-be", "unicast", 5, "sick owner relieved"),
     Mutation("falls-counted-wrong", "two-nodes", 0, "verdicts earned"),
     Mutation("held-addresses-forgotten", "fast", 37, "kept until taken"),
     Mutation("kernel-not-adopted", "two-nodes", 60, "tables kept"),

@@ -41,7 +41,7 @@ from yaoki.vrrp.virtual_router import VirtualRouter
 VIP = IPv4Interface("192.0.2.50/24")
 KEY = RouterKey("eth0", Family.IPV4, 51)
 DELAY = timedelta(milliseconds=1)
-MAX_IN_FLIGHT = 20
+MAX_IN_FLIGHT = 80  # two for each step, should no time pass between them
 NAMES = ("a", "b")
 SOURCES = {"a": IPv4Address("192.0.2.11"), "b": IPv4Address("192.0.2.12")}
 

@@ -197,9 +197,8 @@ class SpeakerBrain:
         if params.priority != router.configured.priority:
             router.ordered, router.barred = params.priority, False
         router.configured = params
-        ranked = router.standing(self._is_up)
         source = params.source if params.source is not None else held.source
-        after = replace(params, priority=ranked.priority, barred=ranked.barred, source=source)
+        after = router.ranked(replace(params, source=source), self._is_up)
         self._run(out, now, router, vr.Reconfigure(after), because)
         self._place(out, now, router, because)
         self._report(out, now, router)
@@ -213,9 +212,9 @@ class SpeakerBrain:
 
     def _rank(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, because: EventId | None) -> None:
         """Give a router the priority that its orders and the interfaces it tracks leave it."""
-        params, ranked = router.machine.params, router.standing(self._is_up)
-        if (params.priority, params.barred) != (ranked.priority, ranked.barred):
-            after = replace(params, priority=ranked.priority, barred=ranked.barred)
+        params = router.machine.params
+        after = router.ranked(params, self._is_up)
+        if after != params:
             self._run(out, now, router, vr.Reconfigure(after), because)
 
     def _is_up(self, interface: str) -> bool:
@@ -323,7 +322,7 @@ class SpeakerBrain:
         source = packet.source
         at = packet.received if packet.received <= now else now
         news = router.note_peer(source, advertisement.priority, at)
-        changed = self._run(out, now, router, vr.Heard(advertisement, source, at))
+        changed = self._run(out, now, router, vr.Heard(advertisement, source, at, router.peer_peak))
         if not changed and (news or now - router.reported_at >= STATUS_REFRESH):
             self._report(out, now, router)
 

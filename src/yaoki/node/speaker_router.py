@@ -5,6 +5,7 @@ packet of the peer; `status` is what RouterStatus reports.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv6Interface
 
 from yaoki.core.address import Family, IPAddress
@@ -48,6 +49,7 @@ class SpeakerRouter:
         self.peer: IPAddress | None = None
         self.peer_priority: int | None = None
         self.peer_heard: Instant | None = None
+        self.peer_peak = 0
         self.reported_at = now
         self._since = now
         self._reason = Reason.CONFIGURED
@@ -65,11 +67,13 @@ class SpeakerRouter:
         """Whether the state of an interface changes the priority."""
         return any(track.interface == interface for track in self.configured.tracks)
 
-    def standing(self, is_up: Callable[[str], bool]) -> Standing:
-        """What the Brain's orders and the interfaces as they are leave of the priority."""
+    def ranked(self, params: RouterParams, is_up: Callable[[str], bool]) -> RouterParams:
+        """The parameters with what the Brain's orders and the interfaces as they are leave of the priority."""
         configured = self.configured
         lost = [track.weight for track in configured.tracks if is_up(track.interface) == track.reverse]
-        return standing(configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred)
+        left = standing(configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred)
+        lowered = max(0, configured.priority - left.priority)
+        return replace(params, priority=left.priority, barred=left.barred, lowered=lowered)
 
     # --- sending
 
@@ -156,6 +160,7 @@ class SpeakerRouter:
     def note_peer(self, peer: IPAddress, priority: int, at: Instant) -> bool:
         """Remember who was heard; whether that is another router or priority than before."""
         news = (priority, peer) != (self.peer_priority, self.peer)
+        self.peer_peak = max(self.peer_peak, priority) if peer == self.peer else priority
         self.peer, self.peer_priority, self.peer_heard = peer, priority, at
         return news
 
@@ -173,6 +178,7 @@ class SpeakerRouter:
         """Remember what `body` means for the status and as a cause; whether the status has changed by it."""
         match body:
             case BecameActive(reason=reason) | BecameBackup(reason=reason) | RouterInitialized(reason=reason):
+                self.peer_peak = 0
                 self._since, self._reason, self._because = now, reason, event
                 self._causes.clear()
                 return True

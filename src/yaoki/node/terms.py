@@ -81,6 +81,10 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "equal priority, greater address heard",
             "同じ優先度で大きいアドレスを受信",
         ),
+        vrrp_events.Reason.ACTIVE_FAILING: (
+            "retook from one that lost more of its priority",
+            "優先度をより失った側から引き継ぎ",
+        ),
         vrrp_events.Reason.HELD_OUT: ("returned, waiting to be admitted", "復帰、承認待ち"),
         vrrp_events.Reason.BARRED: (
             "may not own while what it tracks has failed",

@@ -121,6 +121,7 @@ class Ledger:
         self._power_cycles: dict[str, int] = {}
         self._minded: dict[str, deque[tuple[int, int]]] = {}
         self._left_at: dict[tuple[Virtual, str], int] = {}
+        self._priority_at: dict[tuple[str, RouterKey], int] = {}
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
         self._keys: dict[tuple[Virtual, str], RouterKey] = {}
         self._dirty: dict[Virtual, None] = {}
@@ -173,6 +174,17 @@ class Ledger:
         """When a member last sent priority 0."""
         return self._left_at.get((virtual, node))
 
+    def lowered_at(self, virtual: Virtual, node: str) -> int | None:
+        """When a member last had, or got rid of, less than its configured priority; None: never."""
+        key = node, self._keys[virtual, node]
+        status = self.statuses.get(key)
+        lowered = status is not None and status.priority < virtual.params(node).priority
+        return self.now if lowered else self._priority_at.get(key)
+
+    def priority_since(self, virtual: Virtual, node: str) -> int:
+        """Since when a member has had the priority that it has."""
+        return self._priority_at.get((node, self._keys[virtual, node]), 0)
+
     def status(self, virtual: Virtual, node: str) -> RouterStatus | None:
         """What the running speaker last reported of a member."""
         return self.statuses.get((node, self._keys[virtual, node]))
@@ -200,6 +212,8 @@ class Ledger:
     def reported(self, node: str, status: RouterStatus, /) -> None:
         before = self.statuses.get((node, status.router))
         self.statuses[node, status.router] = status
+        if before is not None and before.priority != status.priority:
+            self._priority_at[node, status.router] = self.now
         # A Backup repeats its status now and then as evidence.
         if before is None or (before.state, before.reason) != (status.state, status.reason):
             self._touch(node, status.router.interface)

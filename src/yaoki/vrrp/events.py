@@ -22,6 +22,7 @@ class Reason(StrEnum):
     ACTIVE_SILENT = "the active router fell silent"
     ACTIVE_RELEASED = "the active router gave up"
     PREEMPTED_LOWER = "retook from a lower priority"
+    ACTIVE_FAILING = "retook from one that lost more of its priority"
     HIGHER_PRIORITY = "a higher priority was heard"
     GREATER_ADDRESS = "equal priority, greater address heard"
     HELD_OUT = "returned, waiting to be admitted"

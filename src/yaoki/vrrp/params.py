@@ -64,7 +64,8 @@ class RouterParams:
     link-local address for IPv6 (RFC 9568 5.1.1.1, 5.1.2.1); None means "ask the interface". The first IPv6 address
     advertised need not be link-local here; the speaker puts a link-local VIP first if there is one. `peers` are the
     addresses that unicast goes to, of the router's family; None is multicast. `barred`: tracking has taken from it the
-    right to become Active (standing.py). Raises ValueError for values outside these ranges.
+    right to become Active (standing.py); `lowered`: so much of the priority. Raises ValueError for values outside
+    these ranges.
     """
 
     vip: str
@@ -79,6 +80,7 @@ class RouterParams:
     peers: tuple[IPAddress, ...] | None = None
     tracks: tuple[InterfaceTrack, ...] = ()
     barred: bool = False
+    lowered: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:

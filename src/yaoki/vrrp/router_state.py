@@ -89,11 +89,13 @@ class LinkRenewed:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A valid advertisement for this router. `at` is when the kernel received it, never after `now`."""
+    """A valid advertisement for this router. `at` is when the kernel received it, never after `now`. `peak` is the
+    highest priority that `source` has advertised since this router last became Backup, 0 if that is not known."""
 
     advertisement: Advertisement
     source: IPAddress
     at: Instant
+    peak: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ from yaoki.vrrp.router_state import (
     Startup,
     State,
 )
-from yaoki.vrrp.standing import OWNER_PRIORITY
+from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY
 from yaoki.vrrp.timing import REACTION_GAP, active_down_interval, announcement_pause, skew_time
 
 # One event for all the lower advertisements heard within this time.
@@ -168,11 +168,13 @@ def _heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outco
         leaving = replace(state, active_down_at=at, outlook=Reason.ACTIVE_RELEASED)
         news = state.outlook is not Reason.ACTIVE_RELEASED
         return leaving, [Emit(PeerReleased(params.key, heard.source))] if news else []
-    if advertisement.priority < params.priority and _preempts(params):
+    failing = not _preempts(params) and _is_failing(params, state, heard)
+    if advertisement.priority < params.priority and (_preempts(params) or failing):
         # RFC 9568 6.4.2: discard it, so that the timer runs out.
-        if state.outlook is Reason.PREEMPTED_LOWER:
+        outlook = Reason.ACTIVE_FAILING if failing else Reason.PREEMPTED_LOWER
+        if state.outlook is outlook:
             return state, []
-        return replace(state, outlook=Reason.PREEMPTED_LOWER), []
+        return replace(state, outlook=outlook), []
     # RFC 9568 6.4.2: the Active router's interval counts. RFC 3768 7.1: one that differs was rejected before.
     interval = advertisement.interval
     down = active_down_interval(version=params.version, priority=params.priority, interval=interval)
@@ -184,6 +186,16 @@ def _heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outco
         held_out = True
         effects.append(Emit(HeldOut(params.key, params.vip, heard.source, advertisement.priority)))
     return Backup(heard.at + down, interval, Reason.ACTIVE_SILENT, held_out=held_out), effects
+
+
+def _is_failing(params: RouterParams, state: Backup, heard: Heard) -> bool:
+    """Whether the Active router has lost more of its priority than we have of ours. Then it gives way whatever failback
+    says (RFC 9568 knows no such thing): failback is about a router that returns, and this one is healthier. Of two that
+    have lost the same the Active one stays. The least priority is that of a router that may not own any more."""
+    if state.held_out or (state.joining and params.failback is Failback.MANUAL):
+        return False
+    priority = heard.advertisement.priority
+    return priority == LEAST_PRIORITY or heard.peak - priority > params.lowered
 
 
 def _listen_again(params: RouterParams, state: Backup, now: Instant) -> Backup:

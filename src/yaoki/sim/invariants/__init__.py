@@ -1,6 +1,7 @@
 """What must hold in every simulated world, whatever goes wrong. To add one: a class, and its line in INVARIANTS."""
 
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
+from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.ownership import (
     HeldIsActive,
@@ -25,6 +26,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     NeighboursFollow,
     NothingMoves,
     PeersKnown,
+    SickRelieved,
     TablesTrue,
     TablesKept,
     OwnerHasTables,

@@ -72,7 +72,8 @@ class RightOwner(Invariant):
 
     def _undisturbed(self, virtual: Virtual, owner: str) -> bool:
         since, last = self.ledger.fit_since(virtual, owner), self.ledger.settled_at
-        if since is None or last is None or since > last:
+        lowered = self.ledger.lowered_at(virtual, owner)
+        if since is None or last is None or since > last or (lowered is not None and lowered > last):
             return False
         ways = [self.ledger.clean_since(virtual, owner, node) for node, _ in virtual.members if node != owner]
         return all(way is not None and way <= last for way in ways)
