@@ -1,6 +1,7 @@
 """Every invariant can break: worlds that somebody tampers with, which only a faulty engine would do otherwise."""
 
 from dataclasses import replace
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
@@ -11,13 +12,16 @@ from yaoki.core.event import Event, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.lb.service import Desired
 from yaoki.node.messages import RouterState, SpeakerEffect, VerdictChanged
+from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
 from yaoki.sim.faults import Frozen, Part, Paused, PowerLost, ServerFault, Stopped
 from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.ledger import InvariantBroken
-from yaoki.sim.neighbours import Announcement
+from yaoki.sim.neighbours import INTRUDER, Announcement
 from yaoki.sim.servers import Condition
 from yaoki.sim.timeline import BURST, MILLISECOND
+from yaoki.sim.world import INTRUDER_MAC
+from yaoki.vrrp.wire_events import ForeignClaim, OwnedButSilent, TwoOwnersSeen
 
 VIP = IPv4Interface("192.0.2.50/24")
 INVARIANT_NAMES = [invariant.name for invariant in INVARIANTS]
@@ -145,6 +149,40 @@ def test_neighbours_that_look_in_the_wrong_place_are_found() -> None:
     assert scene.owners()["vip/ipv4"] == ("lb2",)
     scene.world.neighbours["front"].hear(Announcement("lb1", VIP.ip))
     assert scene.broken_by(3) == "neighbours follow"
+
+
+@pytest.mark.req("B-09")
+def test_a_foreign_claim_that_nobody_tells_of_is_found() -> None:
+    scene = Scene()
+    scene.run(10)
+    scene.world.ledger.claimed("front", VIP.ip)
+    assert scene.broken_by(1.1) == "claims told"
+
+
+def test_an_owner_that_does_not_contradict_a_claim_is_found() -> None:
+    scene = Scene()
+    scene.run(10)
+    scene.world.spoof("front", VIP.ip)
+    scene.run(0.99)
+    # As if the owner had not been heard.
+    scene.world.neighbours["front"].hear(Announcement(INTRUDER, VIP.ip))
+    with pytest.raises(InvariantBroken, match=r"look for 192\.0\.2\.50 at intruder, but lb1 owns it"):
+        scene.run(2)
+
+
+@pytest.mark.parametrize("kind", ["foreign", "two", "silent"])
+def test_an_alarm_without_a_cause_is_found(kind: str) -> None:
+    scene = Scene()
+    scene.run(20)
+    key, eth0 = scene.world.topology.plan("lb2").wires[0].router, ("eth0",)
+    what = ("vip", key, VIP.ip)
+    alarms: dict[str, EventBody] = {
+        "foreign": ForeignClaim(*what, INTRUDER_MAC, *eth0, Form.ANSWER, 1),
+        "two": TwoOwnersSeen(*what, *eth0, ("lb1", "lb2"), (INTRUDER_MAC,)),
+        "silent": OwnedButSilent(*what, *eth0, VIP.ip, timedelta(seconds=3)),
+    }
+    with pytest.raises(InvariantBroken, match="alarms true"):
+        scene.world.ledger.published("lb2", replace(event(1), body=alarms[kind]))
 
 
 def test_a_vip_that_moves_though_nothing_could_move_it_is_found() -> None:

@@ -1,6 +1,6 @@
 """What the simulated world does, and what the shipped engines do in it: one fault at a time, with exact outcomes."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
@@ -9,6 +9,7 @@ from yaoki.lb.service import Desired
 from yaoki.pool.member import AdminState
 from yaoki.sim.faults import (
     AddressRemoved,
+    AddressSpoofed,
     Admitted,
     Alteration,
     Between,
@@ -324,3 +325,39 @@ def test_sticky_failback_keeps_the_owner() -> None:
     scene.run(10)
     scene.settle()
     assert scene.owners()["outside/ipv4"] == (successor,)
+
+
+@pytest.mark.req("B-09")
+def test_an_intruder_is_told_of_by_both_nodes_and_contradicted_each_time() -> None:
+    scene = Scene()
+    scene.run(10)
+    changes = scene.world.ledger.owner_changes
+    address = IPv4Address("192.0.2.50")
+    scene.fault(AddressSpoofed("front", address, 300_000), lasts=3)
+    scene.run(3.1)
+    assert scene.world.neighbours["front"].believe(address) == "lb1"
+    assert scene.world.ledger.owner_changes == changes
+    lines = scene.world.trace.last(5_000)
+    assert {
+        node for node in ("lb1", "lb2") for line in lines if f"{node}/brain" in line and "ForeignClaim" in line
+    } == {
+        "lb1",
+        "lb2",
+    }
+    scene.settle()
+
+
+@pytest.mark.req("B-21")
+def test_a_node_whose_kernel_answers_without_a_speaker_is_told_of_by_the_owner() -> None:
+    scene = Scene()
+    scene.run(10)
+    scene.fault(Killed("lb2", Part.SPEAKER), lasts=10)
+    scene.run(0.01)
+    scene.world.nodes["lb2"].kernel.claim("eth0", IPv4Interface("192.0.2.50/24"))
+    scene.run(5)
+    lines = scene.world.trace.last(5_000)
+    for kind in ("AnsweredUnadvertised", "TwoOwnersSeen"):
+        assert any("lb1/brain" in line and kind in line for line in lines), kind
+    scene.run(10)
+    scene.settle()
+    assert any("lb1/brain" in line and "OneAnswers" in line for line in scene.world.trace.last(50_000))

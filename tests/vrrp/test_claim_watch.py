@@ -12,7 +12,7 @@ from yaoki.core.address import MacAddress
 from yaoki.core.event import Emit
 from yaoki.packet.claim import Form
 from yaoki.vrrp.claim_watch import CLAIM_QUIET, MAX_CLAIMANTS, VERIFY_TIME, AskMembers, ClaimWatch, Reassert
-from yaoki.vrrp.wire_events import ArpLeaked, ClaimsEnded, ForeignClaim
+from yaoki.vrrp.wire_events import ArpLeaked, ClaimsEnded, ForeignClaim, UnknownClaim
 
 ROUTER = PARAMS.router
 
@@ -21,7 +21,10 @@ class Scene:
     def __init__(self) -> None:
         self.members = {MINE: HERE, HERS: "lb2"}
         self.servers: dict[MacAddress, str] = {}
-        self.watch = ClaimWatch(PARAMS, VIP, node_of=self.members.get, server_of=self.servers.get)
+        self.unknown: tuple[str, ...] = ()
+        self.watch = ClaimWatch(
+            PARAMS, VIP, node_of=self.members.get, unknown=lambda: self.unknown, server_of=self.servers.get
+        )
 
     def foreign(self, count: int, form: Form = Form.ANNOUNCEMENT, *, others: int = 0) -> Emit:
         return Emit(ForeignClaim("vip", ROUTER, VIP, INTRUDER, "eth0", form, count, others))
@@ -75,6 +78,19 @@ def test_when_it_is_quiet_the_claims_have_ended() -> None:
     assert deadline.at == NOW + VERIFY_TIME + CLAIM_QUIET
     assert scene.watch.timer_fired(deadline.at) == [Emit(ClaimsEnded("vip", ROUTER, VIP, INTRUDER, "eth0", 1))]
     assert scene.watch.deadline() is None
+
+
+def test_while_a_member_is_not_known_the_claim_may_be_its() -> None:
+    scene = Scene()
+    scene.unknown = ("lb2", "a member of another VIP")
+    scene.watch.claimed(NOW, INTRUDER, Form.ANNOUNCEMENT)
+    told = UnknownClaim("vip", ROUTER, VIP, INTRUDER, "eth0", Form.ANNOUNCEMENT, 1, ("lb2",))
+    assert scene.watch.timer_fired(NOW + VERIFY_TIME) == [Emit(told), Reassert()]
+    scene.unknown = ()
+    again = NOW + VERIFY_TIME + CLAIM_QUIET - timedelta(microseconds=1)
+    assert scene.watch.claimed(again, INTRUDER, Form.ANNOUNCEMENT) == [Reassert()]
+    again += timedelta(seconds=1)
+    assert scene.watch.claimed(again, INTRUDER, Form.ANNOUNCEMENT) == [scene.foreign(3), Reassert()]
 
 
 @pytest.mark.req("D-19")

@@ -99,5 +99,11 @@ def test_another_card_of_ours_has_another_mac(table: MemberMacs) -> None:
     assert table.node_of(NEW) is None
 
 
+def test_a_member_is_unknown_until_one_of_its_addresses_is_heard_from(table: MemberMacs) -> None:
+    assert table.unknown() == ("lb2",)
+    table.claimed(NOW, PEER6, HERS)
+    assert table.unknown() == ()
+
+
 def test_all_are_asked_for_when_a_mac_is_not_known(table: MemberMacs) -> None:
     assert table.ask_all() == [Ask(PEER), Ask(PEER6)]

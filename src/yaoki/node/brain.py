@@ -122,7 +122,8 @@ class Brain:
         if self.stopping:
             return self._while_stopping(now, input_)
         effects = self._take(now, input_)
-        effects += self._apply(now)
+        if not isinstance(input_, WireInterface | ClaimsSeen | FramesDropped):
+            effects += self._apply(now)  # what is seen on the wire changes no wish
         return self._with_hooks(effects)
 
     def _take(self, now: Instant, input_: BrainInput) -> list[BrainEffect]:

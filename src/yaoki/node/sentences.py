@@ -83,6 +83,11 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{mac}, which is no member's, claims {address} of {vip} on {interface} (by {form}, {count} times)",
         "メンバでない {mac} が {interface} で {vip} の {address} を主張 ({form}、累計 {count} 回)",
     ),
+    w.UnknownClaim: (
+        "{mac} claims {address} of {vip} on {interface} (by {form}, {count} times); "
+        "it may be {members}, not heard from yet",
+        "{mac} が {interface} で {vip} の {address} を主張 ({form}、累計 {count} 回)。未確認の {members} の可能性",
+    ),
     w.ArpLeaked: (
         "real server {server} ({mac}) claims {address} of {vip} on {interface} (by {form}, {count} times): set "
         "arp_ignore=1 and arp_announce=2 there, and keep the VIP on its loopback",

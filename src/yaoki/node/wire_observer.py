@@ -18,7 +18,7 @@ from typing import assert_never
 from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.core.agenda import Agenda
 from yaoki.core.event import Emit, EventId
-from yaoki.core.instant import Deadline, Instant
+from yaoki.core.instant import Deadline, Instant, earliest
 from yaoki.node.messages import AnnounceRouter, Published, RouterState, RouterStatus
 from yaoki.node.wire_messages import AskWire, ClaimsSeen, FramesDropped, WatchWire, WireInput, WireInterface
 from yaoki.packet.claim import Claim, Form
@@ -40,16 +40,13 @@ _Found = AskMembers | Reassert | Ask | Emit
 
 @dataclass(slots=True)
 class Watched:
-    """One address of a virtual router."""
+    """One address of a virtual router; `number` is its name on the agenda, because an address is slow to hash."""
 
+    number: int
     params: WireParams
     address: IPAddress
     claims: ClaimWatch
     answers: AnswerWatch
-
-    @property
-    def place(self) -> Place:
-        return self.params.router.interface, self.address
 
 
 @dataclass(slots=True)
@@ -84,7 +81,9 @@ class WireObserver:
         self._watched: dict[Place, Watched] = {}
         self._roles: dict[RouterKey, Role] = {}
         self._reasserted: dict[RouterKey, Instant] = {}
-        self._agenda: Agenda[Place | str] = Agenda()
+        self._by_number: dict[int, Watched] = {}
+        self._numbers = 0
+        self._agenda: Agenda[int | str] = Agenda()
 
     # --- what readers see
 
@@ -117,11 +116,12 @@ class WireObserver:
         places = {(params.router.interface, address): params for params in wanted for address in params.addresses}
         for place, watched in list(self._watched.items()):
             if places.get(place) != watched.params:
-                del self._watched[place]
-                self._agenda.set(place, None)
+                del self._watched[place], self._by_number[watched.number]
+                self._agenda.set(watched.number, None)
         for number, (place, params) in enumerate(places.items()):
             if place not in self._watched:
                 watched = self._watched[place] = self._watch(now, params, place[1])
+                self._by_number[watched.number] = watched
                 # Spread over the first pause, so that the questions of one node do not come in bursts.
                 self._let_ask(watched, now + params.ask_every * number / len(places))
         return [self._wish()]
@@ -158,7 +158,7 @@ class WireObserver:
                 macs = self._interfaces[key].macs
                 effects += self._members(now, key, macs.timer_fired(now))
                 continue
-            watched = self._watched[key]
+            watched = self._by_number[key]
             found = [*watched.claims.timer_fired(now), *watched.answers.timer_fired(now)]
             effects += self._effects(now, watched, found)
         return effects
@@ -191,10 +191,11 @@ class WireObserver:
             # RFC 9568 7.3: whoever owns the virtual router may answer with its virtual MAC.
             return f"VRID {params.router.vrid}" if mac == params.virtual_mac else macs.node_of(mac)
 
-        claims = ClaimWatch(params, address, node_of=node_of, server_of=self._server_of)
+        claims = ClaimWatch(params, address, node_of=node_of, unknown=macs.unknown, server_of=self._server_of)
         answers = AnswerWatch(params, address, now, node_of=node_of)
         answers.know(self._roles.get(params.router, Aside(now)))
-        return Watched(params, address, claims, answers)
+        self._numbers += 1
+        return Watched(self._numbers, params, address, claims, answers)
 
     def _wish(self) -> WatchWire:
         by_interface: dict[str, dict[IPAddress, None]] = {}
@@ -304,8 +305,7 @@ class WireObserver:
         return [AnnounceRouter(key, because)]
 
     def _set(self, watched: Watched) -> None:
-        deadlines = [each for each in (watched.claims.deadline(), watched.answers.deadline()) if each is not None]
-        self._agenda.set(watched.place, min(deadlines, key=lambda each: each.at.us) if deadlines else None)
+        self._agenda.set(watched.number, earliest(watched.answers.deadline(), watched.claims.deadline()))
 
     def _members_deadline(self, interface: _Interface) -> Deadline | None:
         """While nothing can be asked, nothing is due: an answer is what is waited for."""

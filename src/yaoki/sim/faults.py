@@ -6,6 +6,7 @@ To add one: a class here with its sentence, its branches in the injector, its li
 from dataclasses import dataclass
 from enum import StrEnum
 
+from yaoki.core.address import IPAddress
 from yaoki.sim.network import Conditions
 from yaoki.sim.servers import Condition
 
@@ -156,6 +157,15 @@ class HostilePackets:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressSpoofed:
+    """A machine that is no member announces a VIP's address to everybody, once in `every_us`."""
+
+    network: str
+    address: IPAddress
+    every_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """An operator stops a node in good order, and starts it when the fault ends."""
 
@@ -219,6 +229,7 @@ Fault = (
     | PlaneRefuses
     | AddressRemoved
     | HostilePackets
+    | AddressSpoofed
     | Stopped
     | Drained
     | Reloaded

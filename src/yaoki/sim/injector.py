@@ -7,11 +7,13 @@ step of the wall clock, a deleted address, a hostile packet) is over at once.
 from functools import partial
 from typing import Protocol, assert_never
 
+from yaoki.core.address import IPAddress
 from yaoki.node.decisions import AdmitVip, SetServerAdmin
 from yaoki.pool.member import AdminState
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import (
     AddressRemoved,
+    AddressSpoofed,
     Admitted,
     Blackhole,
     CarrierLost,
@@ -37,8 +39,9 @@ from yaoki.sim.faults import (
     Stopped,
 )
 from yaoki.sim.hostile import hostile_packet
+from yaoki.sim.neighbours import NEIGHBOURS
 from yaoki.sim.network import Network
-from yaoki.sim.node import NEIGHBOURS, NODES, Frame, Node
+from yaoki.sim.node import NODES, Frame, Node
 from yaoki.sim.servers import Servers
 from yaoki.sim.timeline import SECOND, Timeline
 
@@ -76,6 +79,10 @@ class Afflicted(Protocol):
 
     def servers_changed(self, host: str, /) -> None: ...
 
+    def spoof(self, network: str, address: IPAddress, /) -> None:
+        """A foreign machine announces an address once."""
+        ...
+
 
 class Injector:
     """Begins and ends faults. `active` counts those that last; `changed_at` is when one began or ended last."""
@@ -108,16 +115,17 @@ class Injector:
 
     def _apply(self, fault: Fault, lasts: int, *, begins: bool) -> None:
         match fault:
-            case RoughNetwork() | Partition() | Blackhole() | HostilePackets():
-                self._to_network(fault, lasts, begins)
+            case RoughNetwork() | Partition() | Blackhole():
+                self._to_network(fault, begins)
+            case HostilePackets() | AddressSpoofed():
+                if begins:
+                    self._from_strangers(fault, lasts)
             case ServerFault() | Drained():
                 self._to_servers(fault, begins)
             case _:
                 self._to_node(fault, lasts, begins)
 
-    def _to_network(
-        self, fault: RoughNetwork | Partition | Blackhole | HostilePackets, lasts: int, begins: bool
-    ) -> None:
+    def _to_network(self, fault: RoughNetwork | Partition | Blackhole, begins: bool) -> None:
         network = self._world.networks[fault.network]
         everybody = network.owners
         match fault:
@@ -137,12 +145,21 @@ class Injector:
                 for other in everybody:
                     (network.cut if begins else network.mend)(fault.node, other)
                     (network.cut if begins else network.mend)(other, fault.node)
+            case _:
+                assert_never(fault)
+
+    def _from_strangers(self, fault: HostilePackets | AddressSpoofed, lasts: int) -> None:
+        timeline = self._world.timeline
+        match fault:
             case HostilePackets():
-                if begins:
-                    for _ in range(fault.count):
-                        packet = hostile_packet(self._chance)
-                        at = self._world.timeline.now + int(self._chance.fraction() * lasts)
-                        self._world.timeline.at(at, partial(network.flood, packet, NODES))
+                network = self._world.networks[fault.network]
+                for _ in range(fault.count):
+                    packet = hostile_packet(self._chance)
+                    after = int(self._chance.fraction() * lasts)
+                    timeline.after(after, partial(network.flood, packet, NODES))
+            case AddressSpoofed():
+                for after in range(0, lasts, fault.every_us):
+                    timeline.after(after, partial(self._world.spoof, fault.network, fault.address))
             case _:
                 assert_never(fault)
 

@@ -8,7 +8,7 @@ Invariant: it does what it is told and tells what it has; claiming twice or rele
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from yaoki.core.address import IPInterface
+from yaoki.core.address import IPAddress, IPInterface
 from yaoki.core.error import LocalError
 from yaoki.lb.service import Desired
 from yaoki.node.messages import InterfaceFound
@@ -55,6 +55,10 @@ class Kernel:
     def holds(self, interface: str, address: IPInterface) -> bool:
         """Whether the address is there, carrier or not."""
         return address in self._interfaces[interface].held
+
+    def answers(self, interface: str, address: IPAddress) -> bool:
+        """Whether a question for this address is answered."""
+        return any(held.ip == address for held in self._interfaces[interface].held)
 
     def has_carrier(self, interface: str) -> bool:
         """Whether frames can pass."""

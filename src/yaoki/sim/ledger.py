@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
+from yaoki.core.address import IPAddress
 from yaoki.core.error import YaokiError
 from yaoki.core.event import Event
 from yaoki.node.messages import RouterStatus, VerdictChanged
@@ -88,6 +89,8 @@ class Listener(Protocol):
 
     def servers_changed(self, host: str, /) -> None: ...
 
+    def claimed(self, network: str, address: IPAddress, /) -> None: ...
+
     def decided(self, node: str, /) -> None: ...
 
     def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None: ...
@@ -154,6 +157,11 @@ class Ledger:
     def plan(self, node: str) -> NodePlan:
         """What a node's site file says now."""
         return self.world.nodes[node].main.plan
+
+    def virtual(self, node: str, key: RouterKey) -> Virtual:
+        """The virtual router that a node has under a key."""
+        here = self._virtuals_of[node, key.interface]
+        return next(virtual for virtual in here if virtual.params(node).key == key)
 
     def fit_since(self, virtual: Virtual, node: str) -> int | None:
         """Since when a member could own: its speaker runs, on time, configured and connected. None: it could not."""
@@ -257,6 +265,12 @@ class Ledger:
         self.trace.record(self.now, host, "is", self.world.servers.condition(host))
         for listener in self._listeners:
             listener.servers_changed(host)
+
+    def claimed(self, network: str, address: IPAddress) -> None:
+        """A foreign machine has announced an address to everybody on a network."""
+        self.trace.record(self.now, "intruder", "claims", address)
+        for listener in self._listeners:
+            listener.claimed(network, address)
 
     def decided(self, node: str, /) -> None:
         for listener in self._listeners:

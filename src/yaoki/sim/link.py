@@ -35,7 +35,8 @@ class End:
 
 class Link:
     """A link from the `client`, which connects, to the `server`, which listens. `carry` is what the codec makes of a
-    message on its way; `changed` is called when the link begins or ceases to flow."""
+    message on its way; `changed` is called when the link begins or ceases to flow. `flowing_since` is when it began
+    to, None while it does not."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Link:
         changed: Callable[[], None],
     ) -> None:
         self.is_up = False
+        self.flowing_since: int | None = None
         self._stalls = 0
         self._bars = 0
         self._timeline = timeline
@@ -88,7 +90,7 @@ class Link:
             self._timeline.after(self._delay(), partial(self._tell_down, end, self._connection))
         self._trying = False
         self._timeline.after(FIRST_RETRY_US, self.connect)
-        self._changed()
+        self._flow_changed()
 
     @property
     def flowing(self) -> bool:
@@ -98,7 +100,7 @@ class Link:
     def stall(self) -> None:
         """Nothing moves until as many resumptions."""
         self._stalls += 1
-        self._changed()
+        self._flow_changed()
 
     def resume(self) -> None:
         """Take one stall back; after the last, what was held goes on."""
@@ -108,7 +110,7 @@ class Link:
         held, self._held = self._held, deque()
         for end, message in held:
             self._timeline.at(self._timeline.now, partial(self._arrive, end, message, self._connection))
-        self._changed()
+        self._flow_changed()
 
     def bar(self) -> None:
         """Break it, and let no new connection be made."""
@@ -118,6 +120,13 @@ class Link:
     def unbar(self) -> None:
         """Take one bar back."""
         self._bars -= 1
+
+    def _flow_changed(self) -> None:
+        if not self.flowing:
+            self.flowing_since = None
+        elif self.flowing_since is None:
+            self.flowing_since = self._timeline.now
+        self._changed()
 
     def _try(self) -> None:
         self._trying = False
@@ -132,7 +141,7 @@ class Link:
         self._connection += 1
         self._server.up()
         self._client.up()
-        self._changed()
+        self._flow_changed()
 
     def _tell_down(self, end: End, connection: int) -> None:
         if self._connection == connection and end.alive():

@@ -36,7 +36,7 @@ from yaoki.node.messages import (
     RepeatVerdicts,
     SetPriority,
 )
-from yaoki.node.wire_messages import AskWire, WatchWire
+from yaoki.node.wire_messages import AskWire, WatchWire, WireInterface
 from yaoki.sim.alteration import altered
 from yaoki.sim.faults import Alteration
 from yaoki.sim.process import Process
@@ -46,6 +46,7 @@ from yaoki.site.node_plan import NodePlan
 
 APPLY_US = (2 * MILLISECOND, 30 * MILLISECOND)
 RESOLVE_US = (200, 2_000)
+NOTIFY_US = (50, 500)
 # How often the kernel asks again for a neighbour that does not answer.
 ASK_AGAIN_US = SECOND
 
@@ -62,6 +63,14 @@ class Outside(Protocol):
 
     def neighbour(self, address: IPAddress, /) -> MacAddress | None:
         """Who answers for an address now."""
+        ...
+
+    def ask(self, interface: str, address: IPAddress, /) -> None:
+        """Put a question on the wire."""
+        ...
+
+    def wire_interface(self, interface: str, /) -> WireInterface:
+        """How an interface is now."""
         ...
 
 
@@ -82,6 +91,7 @@ class MainProcess:
         self._requests = 0
         self._watched: tuple[IPAddress, ...] = ()
         self._unresolved: tuple[IPAddress, ...] = ()
+        self._wired: tuple[str, ...] = ()
         self.process: Process[BrainInput, BrainEffect] = Process(
             f"{around.node}/brain",
             around.timeline,
@@ -95,9 +105,18 @@ class MainProcess:
         """Begin with what the disk and the kernel hold."""
         self._incarnation += 1
         self._watched = self._unresolved = ()
+        self._wired = ()
         self.process.start(Brain(f"{self.process.name}.{self._incarnation}", decisions=self.decisions))
         self.process.give(BalancerFound(self._around.kernel.table))
         self.process.give(NewPlan(self.plan))
+
+    def notify(self, interface: str) -> None:
+        """The kernel tells of an interface whose claims are watched."""
+        if interface in self._wired:
+            self._later(self._around.chance.between(*NOTIFY_US), partial(self._tell_of_interface, interface))
+
+    def _tell_of_interface(self, interface: str) -> None:
+        self.process.give(self._outside.wire_interface(interface))
 
     def reload(self) -> None:
         """The site file is read again."""
@@ -134,8 +153,12 @@ class MainProcess:
                 self._around.witness.decided(self._around.node)
             case Published():
                 self._around.witness.published(self._around.node, effect.event)
-            case WatchWire() | AskWire():
-                pass
+            case WatchWire():
+                self._wired = tuple(interface for interface, _ in effect.places)
+                for interface in self._wired:
+                    self.notify(interface)
+            case AskWire():
+                self._outside.ask(effect.interface, effect.address)
             case RunHook() | Answer():
                 pass
             case _:

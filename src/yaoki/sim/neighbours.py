@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 from yaoki.core.address import IPAddress
 
+NEIGHBOURS = "neighbours"
+"""The owner, and the group, of their port on a network."""
+INTRUDER = "intruder"
+"""A machine that is no node and claims addresses all the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Announcement:

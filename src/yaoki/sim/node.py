@@ -15,14 +15,17 @@ from yaoki.checks.check import CheckSpec, Finding
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.node.brain_messages import StopRequested
 from yaoki.node.messages import AnnounceAddress, SendAdvertisement, SendHeartbeat
+from yaoki.node.wire_messages import WireInterface
+from yaoki.packet.claim import Claim
 from yaoki.sim.chance import Chance
 from yaoki.sim.clock import NodeClock
 from yaoki.sim.faults import Between, Part
 from yaoki.sim.kernel import Kernel
 from yaoki.sim.main_process import MainProcess
-from yaoki.sim.neighbours import Announcement, Neighbours
+from yaoki.sim.neighbours import NEIGHBOURS, Announcement, Neighbours
 from yaoki.sim.network import Network, Port, Way
 from yaoki.sim.processes import BOOT_US, Handle, Processes
+from yaoki.sim.resolution import Question, Resolution
 from yaoki.sim.servers import Servers, silence
 from yaoki.sim.speaker import Speaker
 from yaoki.sim.surroundings import Surroundings, Witness
@@ -31,10 +34,9 @@ from yaoki.sim.topology import Topology
 from yaoki.sim.wiring import wire
 from yaoki.sim.worker import Worker
 
-Frame = SendAdvertisement | SendHeartbeat | Announcement
+Frame = SendAdvertisement | SendHeartbeat | Announcement | Question | Claim
 
 NODES = "nodes"
-NEIGHBOURS = "neighbours"
 
 # Clocks of different machines: any zero, and drifting apart by up to 200 parts in a million.
 LATEST_ZERO_US = 10**12
@@ -101,6 +103,9 @@ class Node:
             self._plugs[attachment.interface] = port, networks[attachment.network]
         around = Surroundings(name, timeline, chance, self.clock, self.kernel, witness)
         self.main = MainProcess(around, topology.plan(name), self)
+        self.resolution = Resolution(
+            name, self.attachments, self.kernel, send=self._resolve, see=self.main.process.give
+        )
         self.worker = Worker(around, probe=self._probe, report=self._from_worker)
         self.speaker = Speaker(
             around,
@@ -246,6 +251,12 @@ class Node:
             return None
         return MacAddress(b"\x02" + address.packed[-5:] if address.version == 6 else b"\x02\x00" + address.packed)
 
+    def ask(self, interface: str, address: IPAddress, /) -> None:
+        self.resolution.ask(interface, address)
+
+    def wire_interface(self, interface: str, /) -> WireInterface:
+        return self.resolution.state(interface)
+
     def reaches(self, address: IPAddress) -> bool:
         """Whether frames pass between this node and the machines around it."""
         return self._path(address).passes
@@ -272,8 +283,15 @@ class Node:
             return silence(check)
         return self._servers.finding(check, path.host)
 
-    def _hear(self, interface: str, frame: SendAdvertisement | SendHeartbeat) -> None:
-        self.speaker.hear(interface, frame)
+    def _hear(self, interface: str, frame: SendAdvertisement | SendHeartbeat | Question | Claim) -> None:
+        if isinstance(frame, SendAdvertisement | SendHeartbeat):
+            self.speaker.hear(interface, frame)
+        else:
+            self.resolution.hear(interface, frame)
+
+    def _resolve(self, interface: str, frame: Question | Claim, only: str | None) -> None:
+        port, network = self._plugs[interface]
+        network.send(port, frame, NODES, only=only)
 
     def _send(self, advertisement: SendAdvertisement) -> None:
         if advertisement.payload[2] == 0:
@@ -295,6 +313,7 @@ class Node:
         announcement = Announcement(self.name, effect.address)
         missed = partial(self._missed, network.name, announcement)
         network.send(port, announcement, NEIGHBOURS, lost=missed)
+        self.resolution.announce(effect.interface, effect.address)
 
     def _missed(self, network: str, announcement: Announcement, _owner: str) -> None:
         self._neighbours[network].miss(announcement)
@@ -318,6 +337,7 @@ class Node:
             self.ports[interface].live, self.port_changed_at = live, self._timeline.now
         if not by_speaker:
             self.speaker.notify(interface)
+            self.main.notify(interface)
         self._witness.addresses_changed(self.name, interface)
 
     def _processes_changed(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import (
     AddressRemoved,
+    AddressSpoofed,
     Admitted,
     Alteration,
     Between,
@@ -113,6 +114,12 @@ def _carrier(draw: Draw) -> Fault:
     return CarrierLost(attachment.node, attachment.interface, draw.chance.pick((1, 1, 3, 8)))
 
 
+def _spoofed(draw: Draw) -> Fault:
+    virtual = draw.chance.pick(draw.topology.virtuals)
+    address = draw.chance.pick(virtual.members[0][1].addresses).ip
+    return AddressSpoofed(virtual.network, address, draw.chance.pick((20, 300, 2_500)) * MILLISECOND)
+
+
 def _paused(draw: Draw) -> Fault:
     return Paused(draw.node, draw.chance.pick(tuple(Part)))
 
@@ -159,6 +166,7 @@ _NETWORK: tuple[tuple[Kind, int], ...] = (
     (_partition, 4),
     (_blackhole, 2),
     (_carrier, 3),
+    (_spoofed, 2),
     (lambda draw: HostilePackets(draw.network, draw.chance.between(1, 200)), 1),
 )
 _CONTROL: tuple[tuple[Kind, int], ...] = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address
 
-from yaoki.core.address import Family, IPAddress, IPNetwork
+from yaoki.core.address import Family, IPAddress, IPNetwork, MacAddress
 from yaoki.core.error import LocalError
 from yaoki.site.model import Machine, Site
 from yaoki.site.node_plan import NodePlan
@@ -27,6 +27,12 @@ class Attachment:
     ipv4: IPAddress | None
     link_local: IPAddress
     ipv6: IPAddress | None = None
+
+    @property
+    def mac(self) -> MacAddress:
+        """The address from which the link-local one would be made (RFC 4291, appendix A)."""
+        octets = self.link_local.packed[8:]
+        return MacAddress(bytes((octets[0] ^ 2, *octets[1:3], *octets[5:])))
 
     def has(self, address: IPAddress) -> bool:
         """Whether that is an own address of the node here."""

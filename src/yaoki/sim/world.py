@@ -5,16 +5,18 @@ Invariant: all that happens is decided by the topology, the seed and the faults;
 
 from functools import cache, partial
 
+from yaoki.core.address import BROADCAST, IPAddress, MacAddress
 from yaoki.core.codec import Codec
 from yaoki.node.events import EVENT_KINDS
 from yaoki.node.messages import ShardOrder, ShardReport, SpeakerOrder, SpeakerReport
+from yaoki.packet.claim import Claim, Form
 from yaoki.sim.chance import Chance
 from yaoki.sim.injector import Injector
 from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.ledger import Ledger
-from yaoki.sim.neighbours import Announcement, Neighbours
+from yaoki.sim.neighbours import INTRUDER, NEIGHBOURS, Announcement, Neighbours
 from yaoki.sim.network import Network, Port
-from yaoki.sim.node import NEIGHBOURS, Frame, Node
+from yaoki.sim.node import NODES, Frame, Node
 from yaoki.sim.schedule import Episode
 from yaoki.sim.servers import Servers
 from yaoki.sim.timeline import SECOND, Timeline
@@ -26,6 +28,8 @@ _Message = SpeakerOrder | SpeakerReport | ShardOrder | ShardReport
 # Nodes are switched on one after another, in any order, within this time.
 POWER_ON_US = 3 * SECOND
 
+
+INTRUDER_MAC = MacAddress.parse("02:00:66:66:66:66")
 
 # Of each class of messages so many go through the codec in each world; the rest are taken as they are, to save time.
 CODED_OF_EACH_CLASS = 20
@@ -77,6 +81,12 @@ class World:
 
     def servers_changed(self, host: str, /) -> None:
         self.ledger.servers_changed(host)
+
+    def spoof(self, network: str, address: IPAddress, /) -> None:
+        frame = Claim(address, INTRUDER_MAC, Form.ANNOUNCEMENT, BROADCAST)
+        self.networks[network].flood(frame, NODES)
+        self.networks[network].flood(Announcement(INTRUDER, address), NEIGHBOURS)
+        self.ledger.claimed(network, address)
 
     def _node(self, name: str, chance: Chance) -> Node:
         return Node(

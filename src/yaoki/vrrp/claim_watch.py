@@ -1,8 +1,9 @@
 """Foreign claims of one address of a VIP: who says to have it and is no member. Pure.
 
 A MAC that is not known is suspected first: the members are asked for, and after VERIFY_TIME it is judged, so that a
-member with a new network card is no alarm. Whoever owns the VIP announces it again at once and at each further claim,
-because a neighbour believes the last that it heard.
+member with a new network card is no alarm. While a member has not been heard from, the claim may be its, and is told
+so. Whoever owns the VIP announces it again at once and at each further claim, because a neighbour believes the last
+that it heard.
 
 Limits: MAX_CLAIMANTS are told apart, the claims of others only counted; one event for each MAC in CLAIM_QUIET. A claim
 that is sent to one victim alone is seen by that victim alone.
@@ -17,7 +18,7 @@ from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import Emit, EventBody
 from yaoki.core.instant import Deadline, Instant
 from yaoki.packet.claim import Form
-from yaoki.vrrp.wire_events import ArpLeaked, ClaimsEnded, ForeignClaim
+from yaoki.vrrp.wire_events import ArpLeaked, ClaimsEnded, ForeignClaim, UnknownClaim
 from yaoki.vrrp.wire_params import WireParams
 
 VERIFY_TIME = timedelta(milliseconds=250)
@@ -64,8 +65,8 @@ Effect = AskMembers | Reassert | Emit
 
 
 class ClaimWatch:
-    """Watches one address. `node_of` says whose a MAC is, `server_of` whether it is a real server's for direct
-    return."""
+    """Watches one address. `node_of` says whose a MAC is, `unknown` which members' MACs are not known, `server_of`
+    whether a MAC is a real server's for direct return."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class ClaimWatch:
         address: IPAddress,
         *,
         node_of: Callable[[MacAddress], str | None],
+        unknown: Callable[[], tuple[str, ...]],
         server_of: Callable[[MacAddress], str | None],
     ) -> None:
         self.params = params
@@ -80,6 +82,7 @@ class ClaimWatch:
         self.claims = 0
         self._others = 0
         self._node_of = node_of
+        self._unknown = unknown
         self._server_of = server_of
         self._claimants: dict[MacAddress, Claimant] = {}
 
@@ -152,7 +155,11 @@ class ClaimWatch:
         params = self.params
         server = self._server_of(claimant.mac)
         what = (params.vip, params.router, self.address, claimant.mac, self._interface, claimant.form, claimant.count)
-        return ForeignClaim(*what, others=self._others) if server is None else ArpLeaked(*what, server=server)
+        if server is not None:
+            return ArpLeaked(*what, server=server)
+        of_router = {member.node for member in params.members}
+        members = tuple(node for node in self._unknown() if node in of_router)
+        return UnknownClaim(*what, members=members) if members else ForeignClaim(*what, others=self._others)
 
 
 def _time_of(claimant: Claimant) -> Instant:

@@ -98,6 +98,13 @@ class MemberMacs:
         """The member at this MAC; None if it is nobody's."""
         return self._by_mac.get(mac)
 
+    def unknown(self) -> tuple[str, ...]:
+        """The members of which no address has been heard from."""
+        known = {self._nodes[address] for address, bound in self._bindings.items() if not isinstance(bound, Unknown)}
+        return tuple(
+            dict.fromkeys(self._nodes[address] for address in self._bindings if self._nodes[address] not in known)
+        )
+
     def ask_all(self) -> list[Effect]:
         """Ask for every member but this node, because a MAC that is not known was seen."""
         return [Ask(address) for address in self._bindings]

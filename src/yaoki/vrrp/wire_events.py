@@ -15,8 +15,9 @@ from yaoki.vrrp.params import RouterKey
 
 @dataclass(frozen=True, slots=True)
 class ForeignClaim(EventBody):
-    """Somebody who is no member says to have an address of a VIP, for the `count`th time; `others` claims came from
-    more MACs than are told apart. Told again at most each claim_watch.CLAIM_QUIET for one MAC."""
+    """Somebody says to have an address of a VIP, for the `count`th time, and is no member: all of them are known.
+    `others` claims came from more MACs than are told apart. One MAC is told of once in each claim_watch.CLAIM_QUIET.
+    """
 
     SEVERITY: ClassVar[Severity] = Severity.ERROR
 
@@ -28,6 +29,23 @@ class ForeignClaim(EventBody):
     form: Form
     count: int
     others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownClaim(EventBody):
+    """A MAC that is not known claims an address of a VIP; it may be that of one of `members`, which have not been heard
+    from since this node started."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    vip: str
+    router: RouterKey
+    address: IPAddress
+    mac: MacAddress
+    interface: str
+    form: Form
+    count: int
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

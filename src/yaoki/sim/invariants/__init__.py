@@ -1,5 +1,6 @@
 """What must hold in every simulated world, whatever goes wrong. To add one: a class, and its line in INVARIANTS."""
 
+from yaoki.sim.invariants.claims import AlarmsTrue, ClaimsTold
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
 from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.invariant import Invariant
@@ -24,6 +25,8 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     OwnerlessBounded,
     TwoOwnersBounded,
     NeighboursFollow,
+    ClaimsTold,
+    AlarmsTrue,
     NothingMoves,
     PeersKnown,
     SickRelieved,

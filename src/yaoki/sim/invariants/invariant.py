@@ -5,6 +5,7 @@ from functools import partial
 from typing import ClassVar, NoReturn
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
+from yaoki.core.address import IPAddress
 from yaoki.core.event import Event
 from yaoki.node.messages import VerdictChanged
 from yaoki.sim.ledger import InvariantBroken, Ledger
@@ -46,6 +47,9 @@ class Invariant:
 
     def servers_changed(self, host: str, /) -> None:
         """The condition of a real server changed."""
+
+    def claimed(self, network: str, address: IPAddress, /) -> None:
+        """A foreign machine has announced an address to everybody on a network."""
 
     def decided(self, node: str, /) -> None:
         """A node's journal holds other decisions of its operator."""

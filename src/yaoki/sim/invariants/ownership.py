@@ -8,6 +8,7 @@ from itertools import combinations
 from yaoki.node.messages import RouterState
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
+from yaoki.sim.neighbours import INTRUDER
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
 from yaoki.vrrp.params import Failback
@@ -246,7 +247,8 @@ class NeighboursFollow(Invariant):
         neighbours = self.ledger.world.neighbours[virtual.network]
         for address in virtual.params(owner).addresses:
             believed = neighbours.believe(address.ip)
-            if believed != owner and not neighbours.excused(address.ip, owner):
+            # Whom an intruder has misled, the invariant of claims looks at.
+            if believed not in (owner, INTRUDER) and not neighbours.excused(address.ip, owner):
                 self.broken(f"the neighbours look for {address.ip} at {believed}, but {owner} owns it")
 
 

@@ -11,7 +11,7 @@ from yaoki.pool.member import AdminState, Health
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.main_process import APPLY_US, ASK_AGAIN_US
-from yaoki.sim.node import NEIGHBOURS
+from yaoki.sim.neighbours import NEIGHBOURS
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
 from yaoki.site.node_plan import ServerPlan, ServicePlan
