@@ -46,13 +46,17 @@ from yaoki.vrrp.events import (
     BecameActive,
     BecameBackup,
     ForeignRouterHeard,
+    HandedOver,
+    HandOverBegun,
     InterfaceCameUp,
     InterfaceWentDown,
+    NobodyTookOver,
     PriorityChanged,
     Reason,
     RouterInitialized,
 )
 from yaoki.vrrp.params import Failback
+from yaoki.vrrp.timing import leaving_limit
 
 # --- starting, and the order of a takeover ----------------------------------------------------------------------------
 
@@ -196,11 +200,46 @@ def test_removed_router_releases_and_is_forgotten() -> None:
     speaker.run_to(1000)
     effects = speaker.tell(ConfigureRouters((PARAMS_6,), because=ORDER))
     assert sent(effects) == [0]
-    assert speaker.addresses == {("eth0", str(VIP_6))}
+    assert speaker.addresses == {("eth0", str(VIP)), ("eth0", str(VIP_6))}
     (event,) = [effect.event for effect in effects if isinstance(effect, Published)]
-    assert (event.body, event.because) == (RouterInitialized(KEY, "web-vip", Reason.REMOVED), ORDER)
+    assert isinstance(event.body, HandOverBegun)
+    assert (event.body.reason, event.because) == (Reason.REMOVED, ORDER)
+    assert speaker.state(KEY) is RouterState.LEAVING
+    assert isinstance(bodies(speaker.hear(90))[0], HandedOver)
+    effects = speaker.run_to(1100)
+    assert RouterInitialized(KEY, "web-vip", Reason.REMOVED) in bodies(effects)
+    assert speaker.addresses == {("eth0", str(VIP_6))}
     assert [status.router for status in speaker.brain.statuses()] == [KEY_6]
     assert isinstance(bodies(speaker.hear(90))[0], ForeignRouterHeard)
+
+
+def test_removed_router_that_is_wanted_again_before_it_has_left_stays_active() -> None:
+    speaker = Speaker(PARAMS)
+    speaker.run_to(1000)
+    speaker.tell(ConfigureRouters(()))
+    effects = speaker.tell(ConfigureRouters((PARAMS,)))
+    assert (sent(effects), speaker.state()) == ([100], RouterState.ACTIVE)
+    assert not [effect for effect in speaker.said if isinstance(effect, ReleaseAddress)]
+    speaker.run_to(3000)
+    assert speaker.addresses == {("eth0", str(VIP))}
+
+
+def test_removed_router_whose_interface_goes_is_forgotten() -> None:
+    speaker = Speaker(PARAMS)
+    speaker.run_to(1000)
+    speaker.tell(ConfigureRouters(()))
+    speaker.tell(replace(ETH0, up=False))
+    assert speaker.brain.statuses() == []
+    assert speaker.addresses == set()
+
+
+def test_address_of_a_router_that_leaves_is_put_back_when_somebody_takes_it_away() -> None:
+    speaker = Speaker(PARAMS)
+    speaker.run_to(1000)
+    speaker.tell(ReleaseRouters())
+    speaker.addresses.clear()
+    speaker.tell(replace(ETH0, held=()))
+    assert speaker.addresses == {("eth0", str(VIP))}
 
 
 def test_address_that_moves_to_another_vrid_is_never_without_an_owner() -> None:
@@ -230,6 +269,16 @@ def test_release_sends_priority_zero_and_ends_every_router() -> None:
     speaker.run_to(1000)
     effects = speaker.tell(ReleaseRouters(ORDER))
     assert sent(effects) == [0, 0]
+    assert {status.state for status in statuses(effects)} == {RouterState.LEAVING}
+    assert speaker.tell(ConfigureRouters((PARAMS,))) == []
+    assert speaker.tell(ReleaseRouters()) == []
+    effects = speaker.hear(90)
+    assert not speaker.brain.released
+    # The one of IPv4 is relieved, that of IPv6 is not.
+    effects = speaker.run_to(1041)
+    assert (speaker.addresses, speaker.brain.released) == ({("eth0", str(VIP_6))}, False)
+    effects = speaker.run_to(2000)
+    assert NobodyTookOver(KEY_6, "web-vip", leaving_limit(version=3, interval=PARAMS_6.interval)) in bodies(effects)
     assert speaker.addresses == set()
     assert speaker.brain.released
     assert speaker.brain.deadline() is None
@@ -251,7 +300,8 @@ def test_lower_priority_by_tracking_loses_to_the_peer_and_names_the_cause() -> N
     assert sent(effects) == [40]
     (event,) = [effect.event for effect in effects if isinstance(effect, Published)]
     assert (event.body, event.because) == (PriorityChanged(KEY, "web-vip", 100, 40), ORDER)
-    (became,) = [effect.event for effect in speaker.hear(90) if isinstance(effect, Published)]
+    effects = [*speaker.hear(90), *speaker.run_to(1050)]
+    (became,) = [effect.event for effect in effects if isinstance(effect, Published)]
     assert became.body == BecameBackup(KEY, "web-vip", Reason.HIGHER_PRIORITY, PEER, 90)
     assert became.because == event.id
 

@@ -110,6 +110,7 @@ def test_an_owner_that_may_not_own_says_why_it_keeps() -> None:
     assert (speaker.state(), priority(speaker)) == (RouterState.ACTIVE, 0)
     assert speaker.brain.statuses()[0].reason == Reason.KEPT.value
     speaker.hear(2)
+    speaker.run_to(450)
     assert speaker.state() is RouterState.BACKUP
 
 

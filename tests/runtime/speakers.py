@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -126,6 +128,12 @@ class Segment:
         self.processes.append(process)
         return process
 
+    def pings(self, name: str, vip: str, directory: Path) -> "Pings":
+        """Packets to a VIP from a machine, begun now and ended with the segment at the latest."""
+        pings = Pings(self.namespace(name), vip.partition("/")[0], directory / "pings")
+        self.processes.append(pings.process)
+        return pings
+
     def sysctl(self, name: str, key: str, value: str) -> None:
         words = ["ip", "netns", "exec", self.namespace(name), "sysctl", "-qw", f"{key}={value}"]
         subprocess.run(words, check=True, timeout=30)
@@ -148,6 +156,29 @@ class Segment:
         ip("netns", "add", self.namespace(name))
         self.machines.append(name)
         ip("-n", self.namespace(name), "link", "set", "lo", "up")
+
+
+class Pings:
+    """Packets to an address every 2 ms, counted by their numbers."""
+
+    def __init__(self, namespace: str, address: str, log: Path) -> None:
+        self._log = log
+        command = ["ip", "netns", "exec", namespace, "ping", "-n", "-i", "0.002", address]
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(command, stdout=out)
+        eventually(lambda: len(self._numbers()) > 10, "packets come back")
+
+    def lost(self) -> int:
+        """End it when everything is answered again; how many were not."""
+        seen = max(self._numbers())
+        eventually(lambda: max(self._numbers()) > seen + 100, "packets come back")
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE_S)
+        numbers = self._numbers()
+        return max(numbers) - min(numbers) + 1 - len(numbers)
+
+    def _numbers(self) -> set[int]:
+        return {int(number) for number in re.findall(r"icmp_seq=(\d+) ", self._log.read_text())}
 
 
 class RunningSpeaker:

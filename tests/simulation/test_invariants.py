@@ -14,7 +14,7 @@ from yaoki.lb.service import Desired
 from yaoki.node.messages import RouterState, SpeakerEffect, VerdictChanged
 from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
-from yaoki.sim.faults import Frozen, Part, Paused, PowerLost, ServerFault, Stopped
+from yaoki.sim.faults import CarrierLost, Frozen, Part, Paused, PowerLost, ServerFault, Stopped
 from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.ledger import InvariantBroken
 from yaoki.sim.neighbours import INTRUDER, Announcement
@@ -56,6 +56,9 @@ def test_two_owners_that_hear_each_other_are_found_before_anything_has_settled()
     scene = Scene()
     [virtual, _] = scene.world.topology.virtuals
     ledger = scene.world.ledger
+    # Somebody who has been able to own for long would be taken for the next owner of a planned move.
+    scene.fault(Paused("lb2", Part.SPEAKER), lasts=0.05)
+    scene.run(0.06)
     scene.world.nodes["lb2"].kernel.claim("eth0", VIP)
     key = virtual.params("lb2").key
     ledger.statuses["lb2", key] = replace(ledger.statuses["lb2", key], state=RouterState.ACTIVE)
@@ -126,10 +129,30 @@ def test_nobody_owning_for_too_long_is_found() -> None:
 def test_nobody_owning_after_a_leave_is_found_when_the_skew_has_passed() -> None:
     scene = Scene()
     scene.world.nodes["lb2"].speaker.process.machine = Deaf()
+    # Plugged in again just before the owner, which leaves, has waited long enough.
+    scene.fault(CarrierLost("lb2", "eth0", 1), lasts=0.6)
     scene.fault(Stopped("lb1"), lasts=60)
     began = scene.world.timeline.now
     assert scene.broken_by(5) == "time without owner"
-    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(61 + 5, abs=1)
+    # The longest that a router which leaves waits, then skew and slack.
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(499.6 + 61 + 5, abs=1)
+
+
+def test_an_owner_that_leaves_though_somebody_could_relieve_it_is_found() -> None:
+    scene = Scene()
+    scene.world.nodes["lb2"].speaker.process.machine = Deaf()
+    scene.fault(Stopped("lb1"), lasts=60)
+    assert scene.broken_by(5) == "planned moves"
+
+
+def test_an_owner_that_holds_on_beside_the_next_one_is_found() -> None:
+    scene = Scene()
+    scene.fault(Stopped("lb1"), lasts=60)
+    scene.run(0.02)
+    scene.world.nodes["lb1"].speaker.process.machine = Deaf()
+    began = scene.world.timeline.now
+    assert scene.broken_by(5) == "planned moves"
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(30, abs=3)
 
 
 def test_an_owner_that_gives_up_for_nobody_is_found() -> None:

@@ -65,12 +65,13 @@ def test_power_off_moves_the_vip_and_power_on_brings_it_back() -> None:
     assert scene.owners() == BOTH_LB1
 
 
-def test_a_stop_in_good_order_costs_a_skew_only() -> None:
+@pytest.mark.req("B-05")
+def test_a_stop_in_good_order_costs_nothing() -> None:
     scene = Scene()
     scene.fault(Stopped("lb1"), lasts=3)
-    scene.run(0.05)
-    assert scene.owners() == NOBODY
-    scene.run(0.05)
+    scene.run(0.03)
+    assert scene.owners() == TWO
+    scene.run(0.02)
     assert scene.owners() == BOTH_LB2
     assert not scene.world.nodes["lb1"].kernel.holds(
         "eth0", scene.world.topology.virtuals[0].params("lb1").addresses[0]

@@ -61,11 +61,12 @@ def test_a_longer_run_begins_as_a_shorter_one() -> None:
 
 
 def test_settling_takes_the_arithmetic_of_the_site() -> None:
-    # Grace of a stop, boot, two starts, a command typed again, margin, hold; then two Active_Down_Intervals.
+    # Grace of a stop, boot, two starts, a command typed again, margin, hold; then the longest wait of a router that
+    # leaves, and two Active_Down_Intervals.
     waits = 1_000_000 + 4_000_000 + 2 * 400_000 + 1_000_000 + 1_000_000 + 2_000_000
-    assert settling_us(shape("fast")) == waits + 2 * (300_000 + 99_609)
+    assert settling_us(shape("fast")) == waits + 499_609 + 2 * (300_000 + 99_609)
     # 3 x 5 s of a rise, and Active_Down_Intervals of 1 s advertisements.
-    assert settling_us(shape("two-nodes")) == waits + 15_000_000 + 2 * (3_000_000 + 996_094)
+    assert settling_us(shape("two-nodes")) == waits + 15_000_000 + 4_096_094 + 2 * (3_000_000 + 996_094)
 
 
 @given(st.integers(0, 1_000_000))

@@ -34,6 +34,7 @@ def test_a_vip_of_two_families_becomes_two_virtual_routers_with_the_networks_pre
         interval=timedelta(milliseconds=100),
         addresses=(IPv4Interface("192.0.2.50/24"),),
         source=IPv4Address("192.0.2.11"),
+        others=(100,),
     )
     assert ipv6 == RouterParams(
         vip="web-vip",
@@ -42,6 +43,7 @@ def test_a_vip_of_two_families_becomes_two_virtual_routers_with_the_networks_pre
         interval=timedelta(milliseconds=100),
         addresses=(IPv6Interface("2001:db8:1::50/64"),),
         source=None,
+        others=(100,),
     )
     assert [router.priority for router in compile_node(example, "lb2").routers] == [100, 100]
 
@@ -214,6 +216,7 @@ def test_several_addresses_of_one_family_share_a_virtual_router(two_armed: Site)
         failback=Failback.MANUAL,
         source=IPv4Address("192.0.2.12"),
         checksum=ChecksumForm.MESSAGE_ONLY,
+        others=(254,),
     )
     assert ipv6.addresses == (IPv6Interface("2001:db8:1::50/64"),)
 

@@ -10,6 +10,7 @@ from yaoki.core.machine import TimerFired
 from yaoki.vrrp.events import Barred, BecameBackup, NoBetterOwner, NobodyOwns, Reason, Unbarred
 from yaoki.vrrp.params import Failback
 from yaoki.vrrp.router_state import Active, Backup, Initialize, Reconfigure, Startup
+from yaoki.vrrp.timing import HOLD
 from yaoki.vrrp.virtual_router import step
 
 BARRED = replace(PARAMS, priority=1, barred=True)
@@ -59,7 +60,8 @@ def test_an_owner_keeps_the_addresses_and_says_so() -> None:
 
 
 def test_an_owner_leaves_to_the_least_router_that_is_well() -> None:
-    state, effects = step(BARRED, ACTIVE, NOW, heard(2))
+    state, _ = step(BARRED, ACTIVE, NOW, heard(2))
+    state, effects = step(BARRED, state, NOW + HOLD, TimerFired())
     assert isinstance(state, Backup)
     assert [body.reason for body in bodies(effects) if isinstance(body, BecameBackup)] == [Reason.HIGHER_PRIORITY]
 

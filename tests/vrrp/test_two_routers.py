@@ -1,8 +1,8 @@
 """Two virtual routers on a link that can be cut, under everything hypothesis thinks of.
 
-Invariants: a router holds the addresses if and only if it is Active; once settled there is one owner, and the
-neighbours believe that it is the owner; while a router runs, the time without an owner is bounded; so is what is in
-flight.
+Invariants: a router holds the addresses if and only if its state is an owning one; once settled there is one owner, and
+the neighbours believe that it is the owner; while a router runs, the time without an owner is bounded; so is what is in
+flight; a planned move has no moment without an owner, and two for at most 50 ms.
 """
 
 import heapq
@@ -24,24 +24,31 @@ from yaoki.vrrp.router_state import (
     Active,
     Advertise,
     AnnounceAddresses,
+    Backup,
     ClaimAddresses,
     Heard,
     Initialize,
     Input,
     InterfaceLost,
+    Leaving,
     LinkRenewed,
+    Owning,
     Reconfigure,
     ReleaseAddresses,
     Shutdown,
     Startup,
+    State,
+    StepAside,
+    Yielding,
 )
-from yaoki.vrrp.timing import active_down_interval
+from yaoki.vrrp.timing import active_down_interval, leaving_limit
 from yaoki.vrrp.virtual_router import VirtualRouter
 
 VIP = IPv4Interface("192.0.2.50/24")
 KEY = RouterKey("eth0", Family.IPV4, 51)
 DELAY = timedelta(milliseconds=1)
 MAX_IN_FLIGHT = 80  # two for each step, should no time pass between them
+LONGEST_OVERLAP = timedelta(milliseconds=50)
 NAMES = ("a", "b")
 SOURCES = {"a": IPv4Address("192.0.2.11"), "b": IPv4Address("192.0.2.12")}
 
@@ -58,6 +65,9 @@ class World:
         self.flight: list[tuple[int, int, str, Advertisement]] = []
         self.believed: str | None = None
         self.count = count()
+        self.went_dark = False
+        self.shared_since: Instant | None = None
+        self.longest_shared = timedelta(0)
 
     def tell(self, name: str, input_: Input) -> None:
         router = self.routers[name]
@@ -70,7 +80,6 @@ class World:
                         arrival = (self.now + DELAY).us
                         heapq.heappush(self.flight, (arrival, next(self.count), name, advertisement))
                 case ClaimAddresses(addresses):
-                    assert not self.held[name]
                     self.held[name] |= set(addresses)  # type: ignore[arg-type] # only IPv4 here
                 case ReleaseAddresses(addresses):
                     assert self.held[name] == set(addresses)
@@ -81,6 +90,18 @@ class World:
                     self.believed = None if self.cut[name] else name
                 case Emit():
                     pass
+            self.look()
+
+    def look(self) -> None:
+        """After each effect: does nobody hold the addresses, or two?"""
+        holders = sum(bool(held) for held in self.held.values())
+        self.went_dark = self.went_dark or holders == 0
+        if self.shared_since is not None:
+            self.longest_shared = max(self.longest_shared, self.now - self.shared_since)
+        if holders <= 1:
+            self.shared_since = None
+        elif self.shared_since is None:
+            self.shared_since = self.now
 
     def run(self, duration: timedelta) -> None:
         end = self.now + duration
@@ -102,10 +123,18 @@ class World:
                 return
 
     def owners(self) -> list[str]:
-        return [name for name in NAMES if isinstance(self.routers[name].state, Active)]
+        return [name for name in NAMES if isinstance(self.routers[name].state, Owning)]
 
     def running(self) -> list[str]:
-        return [name for name in NAMES if not isinstance(self.routers[name].state, Initialize)]
+        """Those that take part, and go on to."""
+        return [name for name in NAMES if not self.ends(self.routers[name].state)]
+
+    def ends(self, state: State) -> bool:
+        match state:
+            case Initialize() | Leaving(stays=False) | Yielding(then=Initialize()):
+                return True
+            case Backup() | Active() | Leaving() | Yielding():
+                return False
 
 
 class TwoRouters(RuleBasedStateMachine):
@@ -116,6 +145,7 @@ class TwoRouters(RuleBasedStateMachine):
         priorities=st.tuples(st.sampled_from([1, 100, 150, 255]), st.sampled_from([1, 100, 150, 254])),
         intervals=st.tuples(*[st.sampled_from([10, 100, 250])] * 2),
         failbacks=st.tuples(*[st.sampled_from([Failback.PREFER, Failback.STICKY])] * 2),
+        known=st.booleans(),
     )
     def begin(
         self,
@@ -123,6 +153,7 @@ class TwoRouters(RuleBasedStateMachine):
         priorities: tuple[int, int],
         intervals: tuple[int, int],
         failbacks: tuple[Failback, Failback],
+        known: bool,
     ) -> None:
         self.params = {
             name: RouterParams(
@@ -134,12 +165,14 @@ class TwoRouters(RuleBasedStateMachine):
                 version=version,
                 failback=failbacks[i],
                 source=SOURCES[name],
+                others=(priorities[1 - i],) if known else None,
             )
             for i, name in enumerate(NAMES)
         }
         slowest = max(params.interval for params in self.params.values())
         # The longest silence that any of them may wait through, and a little for what is under way.
         self.patience = active_down_interval(version=version, priority=1, interval=slowest) + slowest + 4 * DELAY
+        self.leaving = leaving_limit(version=version, interval=slowest)
         self.world = World(self.params)
 
     @rule(name=st.sampled_from(NAMES))
@@ -149,6 +182,10 @@ class TwoRouters(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES))
     def stop(self, name: str) -> None:
         self.world.tell(name, Shutdown())
+
+    @rule(name=st.sampled_from(NAMES))
+    def step_aside(self, name: str) -> None:
+        self.world.tell(name, StepAside())
 
     @rule(name=st.sampled_from(NAMES))
     def lose_interface(self, name: str) -> None:
@@ -190,10 +227,30 @@ class TwoRouters(RuleBasedStateMachine):
             assert self.world.owners()
 
     @precondition(lambda self: not any(self.world.cut.values()))
+    @rule(how=st.sampled_from([Shutdown(), StepAside()]))
+    def planned_move(self, how: Shutdown | StepAside) -> None:
+        """The owner of a settled pair is told to go; with `StepAside` a better one comes back afterwards, too."""
+        self.settle()
+        if len(self.world.running()) < len(NAMES):
+            return
+        (owner,) = self.world.owners()
+        self.world.went_dark, self.world.longest_shared = False, timedelta(0)
+        self.world.tell(owner, how)
+        self.settle()
+        assert not self.world.went_dark
+        assert self.world.longest_shared <= LONGEST_OVERLAP
+        if isinstance(how, Shutdown):
+            assert self.world.owners() == [name for name in NAMES if name != owner]
+            self.world.tell(owner, Startup())
+            self.settle()
+            assert not self.world.went_dark
+            assert self.world.longest_shared <= LONGEST_OVERLAP
+
+    @precondition(lambda self: not any(self.world.cut.values()))
     @rule()
     def settle(self) -> None:
         """The election needs one silence, and the preempting one another."""
-        self.world.run(2 * self.patience + timedelta(milliseconds=100))
+        self.world.run(self.leaving + 2 * self.patience + timedelta(milliseconds=100))
         running = self.world.running()
         if not running:
             assert self.world.owners() == []
@@ -215,10 +272,10 @@ class TwoRouters(RuleBasedStateMachine):
         self.settle()
 
     @invariant()
-    def addresses_are_held_if_and_only_if_active(self) -> None:
+    def addresses_are_held_if_and_only_if_owning(self) -> None:
         if hasattr(self, "world"):
             for name, router in self.world.routers.items():
-                assert bool(self.world.held[name]) == isinstance(router.state, Active)
+                assert bool(self.world.held[name]) == isinstance(router.state, Owning)
 
     @invariant()
     def what_is_in_flight_is_bounded(self) -> None:

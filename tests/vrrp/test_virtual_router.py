@@ -10,14 +10,18 @@ from yaoki.core.address import Family
 from yaoki.core.event import Emit, EventBody
 from yaoki.core.instant import Deadline, Instant
 from yaoki.core.machine import TimerFired
+from yaoki.vrrp.active import SUSPICION_QUIET
 from yaoki.vrrp.advertisement import Advertisement
 from yaoki.vrrp.events import (
     Admitted,
     BecameActive,
     BecameBackup,
+    HandedOver,
+    HandOverBegun,
     HeldOut,
     IntervalLearnt,
     NobodyOwns,
+    NobodyTookOver,
     PeerReleased,
     PriorityChanged,
     Reason,
@@ -37,14 +41,18 @@ from yaoki.vrrp.router_state import (
     Initialize,
     Input,
     InterfaceLost,
+    Leaving,
     LinkRenewed,
     Reconfigure,
     ReleaseAddresses,
     Shutdown,
     Startup,
     State,
+    StepAside,
+    Yielding,
 )
-from yaoki.vrrp.virtual_router import SUSPICION_QUIET, VirtualRouter, step
+from yaoki.vrrp.timing import HOLD
+from yaoki.vrrp.virtual_router import VirtualRouter, step
 
 KEY = RouterKey("eth0", Family.IPV4, 51)
 OWN, LESSER, GREATER = IPv4Address("192.0.2.11"), IPv4Address("192.0.2.10"), IPv4Address("192.0.2.12")
@@ -64,6 +72,10 @@ BACKUP = Backup(at(10_300), INTERVAL, Reason.ACTIVE_SILENT)
 EXPIRED = replace(BACKUP, active_down_at=NOW)
 # Active for long: took over at 1 s, advertised 50 ms ago, announced 30 s ago.
 ACTIVE = Active(at(1000), at(10_050), at(9950), at(63_000), at(-20_000), 6)
+# Was told to go 50 ms ago; at 100 ms adverts a router that leaves waits 499.6 ms at most.
+LEAVING = Leaving(Reason.STOPPED, at(9950), at(10_050), at(10_450))
+YIELDING = Yielding(at(10_030), replace(BACKUP, active_priority=200), Reason.HIGHER_PRIORITY, GREATER, 200)
+GOING = replace(YIELDING, then=Initialize(Reason.STOPPED), reason=Reason.STOPPED)
 
 
 def heard(
@@ -98,6 +110,7 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (INITIALIZE, heard(0), Initialize, [], []),
     (INITIALIZE, TimerFired(), Initialize, [], []),
     (INITIALIZE, Admit(), Initialize, [], []),
+    (INITIALIZE, StepAside(), Initialize, [], []),
     (INITIALIZE, Reconfigure(PARAMS), Initialize, [], []),
     (BACKUP, Startup(), Backup, [], []),
     (BACKUP, Startup(held=True), Backup, [], []),
@@ -111,14 +124,16 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (BACKUP, TimerFired(), Backup, [], []),
     (EXPIRED, TimerFired(), Active, TAKEOVER, [BecameActive]),
     (BACKUP, Admit(), Backup, [], []),
+    (BACKUP, StepAside(), Backup, [], []),
     (BACKUP, Reconfigure(PARAMS), Backup, [], []),
     (ACTIVE, Startup(), Active, [], []),
     (ACTIVE, Startup(held=True), Active, [], []),
-    (ACTIVE, Shutdown(), Initialize, [Advertise(0), RELEASE], [RouterInitialized]),
+    (ACTIVE, Shutdown(), Leaving, [Advertise(0)], [HandOverBegun]),
+    (ACTIVE, StepAside(), Leaving, [Advertise(0)], [HandOverBegun]),
     (ACTIVE, InterfaceLost(), Initialize, [RELEASE], [RouterInitialized]),
     (ACTIVE, LinkRenewed(), Active, [ANNOUNCE], []),
-    (ACTIVE, heard(200), Backup, [Advertise(100), RELEASE], [BecameBackup]),
-    (ACTIVE, heard(100, source=GREATER), Backup, [Advertise(100), RELEASE], [BecameBackup]),
+    (ACTIVE, heard(200), Yielding, [Advertise(100)], []),
+    (ACTIVE, heard(100, source=GREATER), Yielding, [Advertise(100)], []),
     (ACTIVE, heard(100, source=LESSER), Active, [ANNOUNCE, Advertise(100)], [SecondOwnerSuspected]),
     (ACTIVE, heard(50), Active, [ANNOUNCE, Advertise(100)], [SecondOwnerSuspected]),
     (ACTIVE, heard(0), Active, [ANNOUNCE, Advertise(100)], []),
@@ -127,6 +142,41 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (replace(ACTIVE, announce_at=NOW), TimerFired(), Active, [ANNOUNCE], []),
     (ACTIVE, Admit(), Active, [], []),
     (ACTIVE, Reconfigure(PARAMS), Active, [Advertise(100)], []),
+    (LEAVING, Startup(), Active, TAKEOVER, [BecameActive]),
+    (LEAVING, Startup(held=True), Active, TAKEOVER, [BecameActive]),
+    (LEAVING, Shutdown(), Leaving, [], []),
+    (LEAVING, StepAside(), Leaving, [], []),
+    (LEAVING, InterfaceLost(), Initialize, [RELEASE], [RouterInitialized]),
+    (LEAVING, LinkRenewed(), Leaving, [ANNOUNCE], []),
+    (LEAVING, heard(200), Yielding, [], [HandedOver]),
+    (LEAVING, heard(50), Yielding, [], [HandedOver]),
+    (LEAVING, heard(0), Leaving, [], []),
+    (LEAVING, TimerFired(), Leaving, [], []),
+    (replace(LEAVING, advertise_at=NOW), TimerFired(), Leaving, [Advertise(0)], []),
+    (replace(LEAVING, give_up_at=NOW), TimerFired(), Initialize, [Advertise(0), RELEASE],
+     [NobodyTookOver, RouterInitialized]),
+    (replace(LEAVING, give_up_at=NOW, stays=True), TimerFired(), Active, TAKEOVER, [NobodyTookOver, BecameActive]),
+    (LEAVING, Admit(), Leaving, [], []),
+    (LEAVING, Reconfigure(PARAMS), Leaving, [], []),
+    (LEAVING, Reconfigure(replace(PARAMS, priority=255)), Active, [CLAIM, ANNOUNCE, Advertise(255)], [BecameActive]),
+    (YIELDING, Startup(), Yielding, [], []),
+    (GOING, Startup(held=True), Yielding, [], []),
+    (YIELDING, Shutdown(), Yielding, [], []),
+    (YIELDING, StepAside(), Yielding, [], []),
+    (YIELDING, InterfaceLost(), Initialize, [RELEASE], [RouterInitialized]),
+    (YIELDING, LinkRenewed(), Yielding, [], []),
+    (YIELDING, heard(200), Yielding, [], []),
+    (YIELDING, heard(50), Yielding, [], []),
+    (YIELDING, heard(0), Active, TAKEOVER, [BecameActive]),
+    (YIELDING, heard(0, source=LESSER), Yielding, [], [PeerReleased]),
+    (GOING, heard(0), Yielding, [], []),
+    (YIELDING, TimerFired(), Yielding, [], []),
+    (replace(YIELDING, release_at=NOW), TimerFired(), Backup, [RELEASE], [BecameBackup]),
+    (replace(GOING, release_at=NOW), TimerFired(), Initialize, [RELEASE], [RouterInitialized]),
+    (YIELDING, Admit(), Yielding, [], []),
+    (YIELDING, Reconfigure(PARAMS), Yielding, [], []),
+    (YIELDING, Reconfigure(replace(PARAMS, priority=255)), Active, [CLAIM, ANNOUNCE, Advertise(255)],
+     [PriorityChanged, BecameActive]),
 ]  # fmt: skip
 
 
@@ -141,8 +191,8 @@ def test_every_pair_of_state_and_input(
 
 
 def test_the_table_has_every_pair() -> None:
-    inputs = {TimerFired, Heard, Startup, Shutdown, InterfaceLost, LinkRenewed, Admit, Reconfigure}
-    states = {Initialize, Backup, Active}
+    inputs = {TimerFired, Heard, Startup, Shutdown, StepAside, InterfaceLost, LinkRenewed, Admit, Reconfigure}
+    states = {Initialize, Backup, Active, Leaving, Yielding}
     assert {(type(state), type(input_)) for state, input_, *_ in TABLE} == {(s, i) for s in states for i in inputs}
 
 
@@ -192,14 +242,14 @@ def test_priority_zero_in_version_2_starts_a_skew_of_part_of_a_second() -> None:
 @pytest.mark.parametrize("priority", [100, 101, 254, 255])
 def test_equal_or_higher_priority_restarts_the_down_timer_from_its_reception(priority: int) -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(priority, when=at(9980)))
-    assert state == Backup(at(9980) + down(), INTERVAL, Reason.ACTIVE_SILENT)
+    assert state == Backup(at(9980) + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=priority)
 
 
 @pytest.mark.rfc("9568", "6.4.2", "equal or higher")
 def test_interval_of_the_active_router_is_learnt_and_counts() -> None:
     theirs = timedelta(seconds=1)
     state, effects = step(PARAMS, BACKUP, NOW, heard(150, interval=theirs))
-    assert state == Backup(NOW + down(interval=theirs), theirs, Reason.ACTIVE_SILENT)
+    assert state == Backup(NOW + down(interval=theirs), theirs, Reason.ACTIVE_SILENT, active_priority=150)
     assert bodies(effects) == [IntervalLearnt(KEY, GREATER, theirs, INTERVAL)]
     assert step(PARAMS, state, NOW, heard(150, interval=theirs))[1] == []
     zero, _ = step(PARAMS, state, NOW, heard(0))
@@ -210,7 +260,7 @@ def test_interval_of_the_active_router_is_learnt_and_counts() -> None:
 @pytest.mark.rfc("9568", "6.4.2", "lower")
 def test_lower_priority_is_discarded_when_preempting_so_that_the_timer_runs_out() -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(99))
-    assert state == replace(BACKUP, outlook=Reason.PREEMPTED_LOWER)
+    assert state == replace(BACKUP, outlook=Reason.PREEMPTED_LOWER, active_priority=99)
     state, effects = step(PARAMS, state, at(10_300), TimerFired())
     assert bodies(effects) == [BecameActive(KEY, "web-vip", Reason.PREEMPTED_LOWER, 100)]
 
@@ -227,7 +277,7 @@ def test_owner_of_the_addresses_preempts_whatever_failback_says() -> None:
 def test_sticky_router_lets_a_lower_owner_keep_and_takes_over_when_it_dies() -> None:
     params = replace(PARAMS, failback=Failback.STICKY)
     state, _ = step(params, BACKUP, NOW, heard(50))
-    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT)
+    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=50)
     state, effects = step(params, state, NOW + down(), TimerFired())
     assert bodies(effects) == [BecameActive(KEY, "web-vip", Reason.ACTIVE_SILENT, 100)]
 
@@ -292,7 +342,7 @@ def test_admitted_router_does_not_retake_from_a_living_owner() -> None:
     state, _ = step(MANUAL, state, NOW, Admit())
     state, effects = step(MANUAL, state, NOW, heard(50))
     assert effects == []
-    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT)
+    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=50)
 
 
 # --- section 6.4.3: Active --------------------------------------------------------------------------------------------
@@ -306,8 +356,8 @@ def test_advertisements_keep_their_beat_when_the_timer_is_late() -> None:
 
 
 @pytest.mark.rfc("9568", "6.4.3", "shutdown")
-def test_active_router_shuts_down_with_priority_zero_before_it_releases() -> None:
-    state, effects = step(PARAMS, ACTIVE, NOW, Shutdown())
+def test_active_router_without_other_members_shuts_down_with_priority_zero_before_it_releases() -> None:
+    state, effects = step(replace(PARAMS, others=()), ACTIVE, NOW, Shutdown())
     assert isinstance(state, Initialize)
     assert deeds(effects) == [Advertise(0), RELEASE]
 
@@ -333,24 +383,28 @@ def test_active_router_gives_way_with_a_last_advertisement_before_it_releases(
 ) -> None:
     theirs = timedelta(seconds=1)
     state, effects = step(PARAMS, ACTIVE, NOW, heard(priority, source=source, interval=theirs, when=at(9990)))
-    assert state == Backup(at(9990) + down(interval=theirs), theirs, Reason.ACTIVE_SILENT)
-    assert deeds(effects) == [Advertise(100), RELEASE]
+    assert effects == [Advertise(100)]
+    assert isinstance(state, Yielding)
+    assert state.release_at == at(9990) + HOLD
+    state, effects = step(PARAMS, state, state.release_at, TimerFired())
+    after = Backup(at(9990) + down(interval=theirs), theirs, Reason.ACTIVE_SILENT, active_priority=priority)
+    assert state == after
     reason = Reason.HIGHER_PRIORITY if priority > 100 else Reason.GREATER_ADDRESS
-    assert bodies(effects) == [BecameBackup(KEY, "web-vip", reason, source, priority)]
+    assert effects == [RELEASE, Emit(BecameBackup(KEY, "web-vip", reason, source, priority))]
 
 
 @pytest.mark.rfc("9568", "6.4.3", "higher")
 def test_greatness_of_addresses_is_numeric() -> None:
     params = replace(PARAMS, source=IPv4Address("192.0.2.9"))
     state, _ = step(params, ACTIVE, NOW, heard(100, source=IPv4Address("192.0.2.10")))
-    assert isinstance(state, Backup)
+    assert isinstance(state, Yielding)
 
 
 @pytest.mark.rfc("9568", "6.4.3", "higher")
 @pytest.mark.parametrize("failback", Failback)
 def test_preempt_mode_is_not_looked_at_in_active(failback: Failback) -> None:
     state, _ = step(replace(PARAMS, failback=failback), ACTIVE, NOW, heard(101))
-    assert isinstance(state, Backup)
+    assert isinstance(state, Yielding)
 
 
 @pytest.mark.rfc("9568", "7.1")
@@ -483,3 +537,9 @@ def test_deadline_comes_from_the_state() -> None:
     assert router.deadline() == Deadline(at(10_050), "Adver_Timer")
     router.state = replace(ACTIVE, announce_at=NOW)
     assert router.deadline() == Deadline(NOW, "announcement")
+    router.state = LEAVING
+    assert router.deadline() == Deadline(at(10_050), "Adver_Timer")
+    router.state = replace(LEAVING, advertise_at=at(10_500))
+    assert router.deadline() == Deadline(at(10_450), "end of leaving")
+    router.state = YIELDING
+    assert router.deadline() == Deadline(at(10_030), "end of the hold")

@@ -99,9 +99,8 @@ def _part_row(part: PartView) -> tuple[str, ...]:
 
 def _router_row(router: RouterView, paint: Paint) -> tuple[str, ...]:
     state = "unknown" if router.state is None else router.state.value
-    colour = {RouterState.ACTIVE: paint.green, RouterState.INITIALIZE: paint.yellow}.get(
-        router.state or RouterState.BACKUP, str
-    )
+    colours = {RouterState.ACTIVE: paint.green, RouterState.INITIALIZE: paint.yellow, RouterState.LEAVING: paint.yellow}
+    colour = colours.get(router.state or RouterState.BACKUP, str)
     peer = ""
     if router.peer is not None:
         peer = f"{router.peer} priority {router.peer_priority} heard {age(router.peer_heard)} ago"

@@ -1,4 +1,5 @@
-"""Stop a node: its VIPs are given up, its processes end. The tables of its services stay, unless --cleanup.
+"""Stop a node: its VIPs are handed over without a lost packet, then its processes end. A VIP that nobody takes over is
+served a few advertisement intervals longer. The tables of its services stay, unless --cleanup.
 
 examples:
   yaoki stop                       hand the VIPs over and end
@@ -13,8 +14,10 @@ from yaoki.cli.node_client import NodeClient, add_node_arguments, run_dir_of
 from yaoki.cli.output import print_json
 from yaoki.core.error import UsageError
 from yaoki.runtime.requests import Life
+from yaoki.vrrp.timing import LONGEST_LEAVING
 
-WAIT_S = 20.0
+# Twice the longest that virtual routers take to leave (asked, then told by a signal), and the rest.
+WAIT_S = 2 * LONGEST_LEAVING.total_seconds() + 15.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -30,7 +30,7 @@ from yaoki.node.snapshot import NodeView, RouterView, ServiceView
 from yaoki.node.wording import ENGLISH, language_of, word
 from yaoki.runtime.event_log import KEPT, LoggedEvent, text_line
 from yaoki.runtime.requests import WhyAnswer, WhyFlow
-from yaoki.vrrp.events import BecameActive, BecameBackup, HeldOut, RouterInitialized
+from yaoki.vrrp.events import BecameActive, BecameBackup, HandOverBegun, HeldOut, RouterInitialized
 
 _LONGEST_CHAIN = 50
 
@@ -80,6 +80,8 @@ def explain(question: WhyFlow, answer: WhyAnswer) -> Iterable[str]:
 def _owner(router: RouterView) -> str:
     if router.state is RouterState.ACTIVE:
         return f"{router.vip} is owned here for {age(router.age)}: {router.reason}"
+    if router.state is RouterState.LEAVING:
+        return f"{router.vip} is being handed over for {age(router.age)}, and served here until then: {router.reason}"
     peer = "" if router.peer is None else f"; {router.peer} owns it (heard {age(router.peer_heard)} ago)"
     state = "unknown" if router.state is None else router.state.value
     return f"{router.vip} is not owned here ({state} for {age(router.age)}: {router.reason}){peer}; if it were:"
@@ -160,7 +162,7 @@ def _vip(client: NodeClient, args: argparse.Namespace) -> int:
     chains = {router: chain(router, events) for router in routers}
     if args.json:
         print_json([{"router": router, "because": events} for router, events in chains.items()])
-        return int(not any(router.state is RouterState.ACTIVE for router in routers))
+        return int(not any(router.state is not None and router.state.owns for router in routers))
     paint = Paint(sys.stdout)
     for router, because in chains.items():
         shown = " ".join(str(address) for address in router.addresses)
@@ -168,7 +170,7 @@ def _vip(client: NodeClient, args: argparse.Namespace) -> int:
         print(f"  priority {router.priority} here, configured {router.configured_priority}")
         for logged in because:
             print("  " + text_line(logged, language_of(os.environ)))
-    return int(not any(router.state is RouterState.ACTIVE for router in routers))
+    return int(not any(router.state is not None and router.state.owns for router in routers))
 
 
 def chain(router: RouterView, events: Iterable[LoggedEvent]) -> tuple[LoggedEvent, ...]:
@@ -178,7 +180,7 @@ def chain(router: RouterView, events: Iterable[LoggedEvent]) -> tuple[LoggedEven
     for logged in events:
         by_id[logged.event.id] = logged
         body = logged.event.body
-        if isinstance(body, BecameActive | BecameBackup | RouterInitialized | HeldOut):
+        if isinstance(body, BecameActive | BecameBackup | HandOverBegun | RouterInitialized | HeldOut):
             key = body.router
             if (key.interface, key.family, key.vrid) == (router.interface, router.family, router.vrid):
                 last = logged

@@ -44,7 +44,8 @@ class SetPriority:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRouters:
-    """Give up every VIP now (priority 0) and then run no routers; the speaker's process ends after it."""
+    """Give up every VIP (priority 0, make before break) and then run no routers; the speaker's process ends when the
+    last one is relieved, or has waited for it in vain."""
 
     because: EventId | None = None
 
@@ -164,11 +165,17 @@ class AnnounceAddress:
 
 
 class RouterState(StrEnum):
-    """Names of the virtual-router states as reported (RFC 9568, section 6.4)."""
+    """Names of the virtual-router states as reported (RFC 9568, section 6.4; the last one is ours)."""
 
     INITIALIZE = "initialize"
     BACKUP = "backup"
     ACTIVE = "active"
+    LEAVING = "leaving"
+
+    @property
+    def owns(self) -> bool:
+        """Whether the addresses are held."""
+        return self in (RouterState.ACTIVE, RouterState.LEAVING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,18 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{vip} takes no part here ({router}): {reason}",
         "{vip} はこのノードで不参加 ({router}): {reason}",
     ),
+    v.HandOverBegun: (
+        "{vip} is handed over ({router}): {reason}; served here until another has it, {within} at most",
+        "{vip} を引き渡す ({router}): {reason}。後継が引き継ぐまで最長 {within} はこのノードで継続",
+    ),
+    v.HandedOver: (
+        "{peer} (priority {peer_priority}) has taken {vip} over after {after} ({router})",
+        "{peer} (優先度 {peer_priority}) が {after} 後に {vip} を引き継いだ ({router})",
+    ),
+    v.NobodyTookOver: (
+        "nobody took {vip} over within {waited} ({router})",
+        "{waited} 待っても {vip} を引き継ぐノードなし ({router})",
+    ),
     v.PeerReleased: ("{peer} gives up {router}", "{peer} が {router} を解放"),
     v.HeldOut: (
         "{vip} is held out here ({router}) until it is admitted; {peer} owns it with priority {peer_priority}",

@@ -199,12 +199,12 @@ def summary(brain: Brain) -> str:
     """A node in one line: "owner of 1 of 2 VIPs, 3/4 servers serve"."""
     if brain.plan is None:
         return "starting"
-    owned = {status.vip for status in brain.statuses.values() if status.state is RouterState.ACTIVE}
+    vips = {router.vip for router in brain.plan.routers}
+    owned = {status.vip for status in brain.statuses.values() if status.state.owns and status.vip in vips}
     members = [m for pool in brain.pools if pool.selection is not None for m in pool.selection.members]
     serving = sum(member.duty is Duty.SERVE for member in members)
     paused = "PAUSED, " if brain.decisions.paused else ""
-    vips = len({router.vip for router in brain.plan.routers})
-    return f"{paused}owner of {len(owned)} of {vips} VIPs, {serving}/{len(members)} servers serve"
+    return f"{paused}owner of {len(owned)} of {len(vips)} VIPs, {serving}/{len(members)} servers serve"
 
 
 def _part(brain: Brain, part: Part, now: Instant) -> PartView:

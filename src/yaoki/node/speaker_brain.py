@@ -4,9 +4,9 @@ Orders come from the node's Brain, packets and interfaces from the driver; what 
 announcements, and reports for the Brain. It needs nobody to go on: without orders the routers do what they were last
 told.
 
-Invariants: an address is held on an interface if and only if a router there is Active (mended whenever the kernel is
-found to differ); a router whose parameters are unchanged is not touched by ConfigureRouters; every table is bounded by
-the configuration or by the 255 VRIDs of an interface.
+Invariants: an address is held on an interface if and only if a router there owns (mended whenever the kernel is found
+to differ); a router whose parameters are unchanged is not touched by ConfigureRouters; one that is not wanted any more
+is kept until it has left; every table is bounded by the configuration or by the 255 VRIDs of an interface.
 """
 
 from dataclasses import replace
@@ -69,7 +69,7 @@ class SpeakerBrain:
     its peers this life of it from its others."""
 
     def __init__(self, source: str, *, boot: int = 0) -> None:
-        self.released = False
+        self._releasing = False
         self.peering = SpeakerPeering(boot)
         self._peers_to_tell = False
         self._gone: list[SpeakerRouter] = []
@@ -119,7 +119,7 @@ class SpeakerBrain:
         match order:
             case ConfigureRouters(routers, because, heartbeat):
                 self._configure(out, now, routers, because)
-                if not self.released and heartbeat != self.peering.peers.params:
+                if not self._releasing and heartbeat != self.peering.peers.params:
                     self._publish_all(out, now, self.peering.configure(now, heartbeat), because)
                     out.extend(self.peering.statuses())
             case SetPriority():
@@ -138,6 +138,11 @@ class SpeakerBrain:
     def deadline(self) -> Deadline | None:
         return self._agenda.next()
 
+    @property
+    def released(self) -> bool:
+        """Whether all is given up, as ordered."""
+        return self._releasing and not self._routers
+
     def statuses(self) -> list[RouterStatus]:
         """The state of every router, for a receiver that has just connected."""
         return [router.status() for router in self._routers.values()]
@@ -151,7 +156,7 @@ class SpeakerBrain:
     def _configure(
         self, out: list[SpeakerEffect], now: Instant, wanted: tuple[RouterParams, ...], because: EventId | None
     ) -> None:
-        if self.released:
+        if self._releasing:
             return
         self._configured = True
         keys = {params.key for params in wanted}
@@ -164,9 +169,12 @@ class SpeakerBrain:
                 self._place(out, now, router, because)
             elif router.configured != params:
                 self._reconfigure(out, now, router, params, because)
+            if router.going:
+                router.going = False
+                self._run(out, now, router, vr.Startup(held=True), because)
         # Last, so that an address that moves to another virtual router is never without an owner.
         for key in [key for key in self._routers if key not in keys]:
-            self._run(out, now, self._remove(key), vr.Shutdown(Reason.REMOVED), because)
+            self._dismiss(out, now, key, Reason.REMOVED, because)
         for interface in self._held:
             self._mend(out, now, interface)
 
@@ -178,12 +186,14 @@ class SpeakerBrain:
         self._by_wire[key.interface, key.family.value, key.vrid] = router
         return router
 
-    def _remove(self, key: RouterKey) -> SpeakerRouter:
-        router = self._routers.pop(key)
-        del self._by_number[router.number], self._by_wire[key.interface, key.family.value, key.vrid]
-        self._gone.append(router)
-        self._peers_to_tell = True
-        return router
+    def _dismiss(
+        self, out: list[SpeakerEffect], now: Instant, key: RouterKey, reason: Reason, because: EventId | None
+    ) -> None:
+        """Have a router leave; one that owns nothing is gone at once."""
+        router = self._routers[key]
+        if not router.going:
+            router.going = True
+            self._run(out, now, router, vr.Shutdown(reason), because)
 
     def _reconfigure(
         self,
@@ -222,9 +232,9 @@ class SpeakerBrain:
         return found is not None and found.up
 
     def _release(self, out: list[SpeakerEffect], now: Instant, because: EventId | None) -> None:
-        self.released = self._configured = True
+        self._releasing = self._configured = True
         for key in list(self._routers):
-            self._run(out, now, self._remove(key), vr.Shutdown(Reason.STOPPED), because)
+            self._dismiss(out, now, key, Reason.STOPPED, because)
         for interface in self._held:
             self._mend(out, now, interface)
 
@@ -272,7 +282,7 @@ class SpeakerBrain:
         params = router.machine.params
         if params.source != source:
             self._run(out, now, router, vr.Reconfigure(replace(params, source=source)), because)
-        if initialized:
+        if initialized and not router.going:
             ours = self._held.get(found.interface, {})
             held = any(address in ours for address in params.addresses)
             self._run(out, now, router, vr.Startup(held), because)
@@ -285,7 +295,7 @@ class SpeakerBrain:
             return
         for router in self._routers.values():
             params = router.machine.params
-            if params.key.interface != interface or not isinstance(router.machine.state, vr.Active):
+            if params.key.interface != interface or not isinstance(router.machine.state, vr.Owning):
                 continue
             # The owner's addresses are the interface's own, which the kernel does not mark as VIPs.
             if params.priority == OWNER_PRIORITY:
@@ -303,7 +313,7 @@ class SpeakerBrain:
     def _wanted(self, interface: str, address: IPInterface) -> bool:
         return any(
             router.configured.key.interface == interface
-            and isinstance(router.machine.state, vr.Active)
+            and isinstance(router.machine.state, vr.Owning)
             and address in router.machine.params.addresses
             for router in self._routers.values()
         )
@@ -390,7 +400,7 @@ class SpeakerBrain:
 
         Answers whether its status changed, and was reported.
         """
-        machine = router.machine
+        machine, before = router.machine, router.state
         effects = machine.handle(now, input_)
         key = machine.params.key
         if isinstance(input_, vr.Reconfigure):
@@ -414,11 +424,22 @@ class SpeakerBrain:
                     changed = router.note_event(body, event, now) or changed
                 case _:
                     assert_never(effect)
+        changed = changed or router.state is not before
         if changed:
             self._peers_to_tell = True
             self._report(out, now, router)
-        self._agenda.set(router.number, machine.deadline())
+        self._wait(router)
         return changed
+
+    def _wait(self, router: SpeakerRouter) -> None:
+        """For its next deadline; a router that has left is forgotten."""
+        self._agenda.set(router.number, router.machine.deadline())
+        if router.going and isinstance(router.machine.state, vr.Initialize):
+            key = router.configured.key
+            del self._routers[key], self._by_number[router.number]
+            del self._by_wire[key.interface, key.family.value, key.vrid]
+            self._gone.append(router)
+            self._peers_to_tell = True
 
     def _claim(self, out: list[SpeakerEffect], interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {})[address] = None

@@ -18,7 +18,7 @@ from yaoki.node.speaker_peers import SpeakerPeers
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp.heartbeat import MAX_ROUTERS, Heartbeat, HeartbeatFlaw, Role, RouterKeyOnWire, RouterWord, decode
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams
-from yaoki.vrrp.router_state import Active, Backup, Initialize
+from yaoki.vrrp.router_state import Active, Backup, Initialize, Leaving, Yielding
 from yaoki.vrrp.virtual_router import VirtualRouter
 
 REJECTION_QUIET = timedelta(seconds=10)
@@ -117,5 +117,9 @@ def _standing(machine: VirtualRouter) -> tuple[Role, int]:
             return Role.BACKUP, 0 if held_out or machine.params.barred else machine.params.priority
         case Active():
             return Role.ACTIVE, machine.params.priority
+        case Leaving(stays=False) | Yielding(then=Initialize()):
+            return Role.LEAVING, 0
+        case Leaving() | Yielding():
+            return Role.LEAVING, machine.params.priority
         case _:
             assert_never(machine.state)

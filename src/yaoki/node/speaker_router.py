@@ -18,6 +18,7 @@ from yaoki.vrrp.events import (
     Barred,
     BecameActive,
     BecameBackup,
+    HandOverBegun,
     HeldOut,
     PeerReleased,
     PriorityChanged,
@@ -26,7 +27,7 @@ from yaoki.vrrp.events import (
     Unbarred,
 )
 from yaoki.vrrp.params import ChecksumForm, RouterParams
-from yaoki.vrrp.router_state import Active, Backup, Initialize
+from yaoki.vrrp.router_state import Active, Backup, Initialize, Leaving, Yielding
 from yaoki.vrrp.standing import Standing, standing
 from yaoki.vrrp.virtual_router import VirtualRouter
 
@@ -51,6 +52,8 @@ class SpeakerRouter:
         self.peer_heard: Instant | None = None
         self.peer_peak = 0
         self.reported_at = now
+        self.going = False
+        """Not wanted any more: it leaves, and is forgotten when it has."""
         self._since = now
         self._reason = Reason.CONFIGURED
         self._because = because
@@ -177,7 +180,12 @@ class SpeakerRouter:
     def note_event(self, body: EventBody, event: EventId, now: Instant) -> bool:
         """Remember what `body` means for the status and as a cause; whether the status has changed by it."""
         match body:
-            case BecameActive(reason=reason) | BecameBackup(reason=reason) | RouterInitialized(reason=reason):
+            case (
+                BecameActive(reason=reason)
+                | BecameBackup(reason=reason)
+                | HandOverBegun(reason=reason)
+                | RouterInitialized(reason=reason)
+            ):
                 self.peer_peak = 0
                 self._since, self._reason, self._because = now, reason, event
                 self._causes.clear()
@@ -213,12 +221,25 @@ class SpeakerRouter:
         self._reason, self._because = reason, because
         return True
 
+    @property
+    def state(self) -> RouterState:
+        """The name of the machine's state."""
+        match self.machine.state:
+            case Initialize():
+                return RouterState.INITIALIZE
+            case Backup():
+                return RouterState.BACKUP
+            case Active():
+                return RouterState.ACTIVE
+            case Leaving() | Yielding():
+                return RouterState.LEAVING
+
     def status(self) -> RouterStatus:
         params = self.machine.params
         return RouterStatus(
             router=params.key,
             vip=params.vip,
-            state=_state_name(self.machine),
+            state=self.state,
             since=self._since,
             priority=Standing(params.priority, params.barred).effective,
             reason=self._why().value,
@@ -262,13 +283,3 @@ def _initial_form(params: RouterParams) -> ChecksumForm:
     if params.key.family is Family.IPV6 or params.checksum is ChecksumForm.AS_HEARD:
         return ChecksumForm.PSEUDO_HEADER
     return params.checksum
-
-
-def _state_name(machine: VirtualRouter) -> RouterState:
-    match machine.state:
-        case Initialize():
-            return RouterState.INITIALIZE
-        case Backup():
-            return RouterState.BACKUP
-        case Active():
-            return RouterState.ACTIVE

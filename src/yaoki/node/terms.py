@@ -101,6 +101,8 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         ),
         vrrp_events.Reason.STOPPED: ("stopped", "停止"),
         vrrp_events.Reason.REMOVED: ("removed from the configuration", "設定から削除"),
+        vrrp_events.Reason.MOVED: ("moved away by an operator", "操作により移動"),
+        vrrp_events.Reason.NOBODY_TOOK_OVER: ("nobody else took over", "他に引き継ぐノードなし"),
     },
     Rejection: {
         Rejection.HOP_LIMIT: ("hop limit is not 255", "ホップリミットが255でない"),

@@ -319,7 +319,7 @@ def _role(status: RouterStatus) -> Role:
             return Owning(status.since, status.peer_heard)
         case RouterState.BACKUP:
             return Listening(status.since, status.peer, status.peer_heard)
-        case RouterState.INITIALIZE:
+        case RouterState.INITIALIZE | RouterState.LEAVING:
             return Aside(status.since)
         case _:
             assert_never(status.state)

@@ -100,7 +100,7 @@ class NodeCollector(Collector):
         priority = GaugeMetricFamily("yaoki_vip_priority", "Priority advertised.", labels=labels)
         for router in self._node.routers:
             values = (router.vip, self._node.node, f"ipv{router.family.value}")
-            owner.add_metric(values, router.state is RouterState.ACTIVE)
+            owner.add_metric(values, router.state is not None and router.state.owns)
             state.add_metric(values, {each.value: router.state is each for each in RouterState})
             priority.add_metric(values, router.wanted_priority if router.priority is None else router.priority)
         yield from (owner, state, priority)

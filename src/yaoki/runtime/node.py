@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,6 +71,7 @@ from yaoki.runtime.parts import Parts
 from yaoki.runtime.plan_source import Offer, PlanSource
 from yaoki.runtime.run_dir import take_run_dir
 from yaoki.runtime.sd_notify import Notifier
+from yaoki.vrrp.timing import leaving_limit
 
 PROVEN_AFTER_S = 30.0
 """A plan under which the process has lived so long is the last good one from then on."""
@@ -235,7 +237,7 @@ class Node:
         if ending is Ending.RESTART:
             self.parts.leave(renewed=self._renewed)
         else:
-            await self.parts.end()
+            await self.parts.end(self._leaving())
         await self._hooks.close()
         if self._neighbours is not None:
             self._neighbours.close()
@@ -250,6 +252,12 @@ class Node:
             await self._leave_nothing()
         self.balancer.close()
         self.reader.close()
+
+    def _leaving(self) -> timedelta:
+        """The longest that a router of this node waits to be relieved."""
+        routers = () if self.brain.plan is None else self.brain.plan.routers
+        limits = (leaving_limit(version=params.version, interval=params.interval) for params in routers)
+        return max(limits, default=timedelta(0))
 
     async def _leave_nothing(self) -> None:
         """VIPs that a dead speaker left are taken away in any case; with --cleanup, everything of ours is."""

@@ -13,8 +13,8 @@ from yaoki.node.messages import CheckStatusReport, ShardOrder, ShardReport, Spea
 from yaoki.runtime.check_reports import CheckReports
 from yaoki.runtime.part_keeper import PartKeeper
 
-SPEAKER_GRACE = timedelta(seconds=5)
-"""How long a speaker may take to release before it is ended."""
+SPEAKER_GRACE = timedelta(seconds=2)
+"""How much longer than its routers a speaker may take to leave before it is ended."""
 WORKER_GRACE = timedelta(seconds=2)
 
 _REPORTS: dict[Part, Any] = {Part.SPEAKER: SpeakerReport, Part.CHECKS: ShardReport}
@@ -71,10 +71,10 @@ class Parts:
                 keeper.kill()
             keeper.leave()
 
-    async def end(self) -> None:
-        """The node stops; the speaker has been told to release."""
+    async def end(self, leaving: timedelta) -> None:
+        """The node stops; the speaker has been told to release, for which its routers take up to `leaving`."""
         speaker = self._keepers[Part.SPEAKER]
-        await speaker.end(SPEAKER_GRACE, asked=speaker.is_up)
+        await speaker.end(SPEAKER_GRACE + leaving, asked=speaker.is_up)
         await self._keepers[Part.CHECKS].end(WORKER_GRACE, asked=False)
 
     def _keeper(self, part: Part, command: Sequence[str], path: Path) -> PartKeeper:

@@ -42,9 +42,6 @@ NODES = "nodes"
 LATEST_ZERO_US = 10**12
 DRIFT_PPM = 200
 
-# What an operator's stop gives the processes before they are killed.
-STOP_GRACE_US = SECOND
-
 
 @dataclass(frozen=True, slots=True)
 class _Path:
@@ -205,11 +202,11 @@ class Node:
         """An operator stops the node in good order; what has not ended after a while is killed."""
         self._witness.stopping(self.name)
         self.main.process.give(StopRequested("operator"))
-        self._timeline.after(STOP_GRACE_US, self._stopped)
+        self._timeline.after(self._topology.stop_grace_us, self._stopped)
 
     def start(self) -> None:
         """After a stop, and not before its grace has passed."""
-        self._timeline.after(STOP_GRACE_US, partial(self.processes.revive, Part.ALL))
+        self._timeline.after(self._topology.stop_grace_us, partial(self.processes.revive, Part.ALL))
 
     # --- smaller faults
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from yaoki.node.router_wish import STARTUP_HOLD
 from yaoki.sim.injector import TYPE_AGAIN_US
-from yaoki.sim.node import STOP_GRACE_US
 from yaoki.sim.processes import BOOT_US, START_US
 from yaoki.sim.timeline import SECOND
 from yaoki.sim.topology import Topology
@@ -25,7 +24,7 @@ def settling_us(topology: Topology) -> int:
             schedule = spec.schedule
             rise = schedule.hold_down + (schedule.rise + 1) * max(schedule.interval, schedule.timeout)
             verdict = max(verdict, schedule.longest_detection, rise)
-    waits = STOP_GRACE_US + BOOT_US[1] + 2 * START_US[1] + TYPE_AGAIN_US + MARGIN_US
+    waits = topology.stop_grace_us + BOOT_US[1] + 2 * START_US[1] + TYPE_AGAIN_US + MARGIN_US
     return waits + _us(STARTUP_HOLD) + _us(verdict) + 2 * _us(down)
 
 

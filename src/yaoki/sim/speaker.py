@@ -101,12 +101,12 @@ class Speaker:
         self._notified.clear()
         self._unread.clear()
         self.process.resume([*found, *read])
-        self._end_if_released()
+        self._end_soon_if_released()
 
     def order(self, message: SpeakerOrder) -> None:
         """A message of the main process arrived."""
         self.process.give(message)
-        self._end_if_released()
+        self._end_soon_if_released()
 
     def reached(self) -> None:
         """The main process has connected: the state is repeated."""
@@ -162,6 +162,11 @@ class Speaker:
         around = self._around
         around.timeline.after(around.chance.between(*NOTIFY_US), partial(self._notify, interface))
 
+    def _end_soon_if_released(self) -> None:
+        """What the last router had to say comes out first, and is looked at."""
+        if self._brain is not None and self._brain.released:
+            self._around.timeline.at(self._around.timeline.now, self._end_if_released)
+
     def _end_if_released(self) -> None:
         if self.process.machine is not None and self._brain is not None and self._brain.released:
             self._ended()
@@ -190,6 +195,7 @@ class Speaker:
             case RouterStatus():
                 around.witness.reported(around.node, effect)
                 self._report(effect)
+                self._end_soon_if_released()
             case Published():
                 around.witness.published(around.node, effect.event)
                 self._report(effect)

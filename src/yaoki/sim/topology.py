@@ -10,9 +10,14 @@ from ipaddress import IPv6Address
 
 from yaoki.core.address import Family, IPAddress, IPNetwork, MacAddress
 from yaoki.core.error import LocalError
+from yaoki.sim.timeline import SECOND
 from yaoki.site.model import Machine, Site
 from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.params import Failback, RouterParams
+from yaoki.vrrp.timing import leaving_limit
+
+# How much longer than its routers a speaker may take to leave.
+STOP_GRACE_US = SECOND
 
 _FIRST_LINK_LOCAL = IPv6Address("fe80::ff:fe00:1")
 
@@ -91,6 +96,17 @@ class Topology:
     def hosts(self) -> tuple[str, ...]:
         """The hosts that are probed, each once, in the order of the site file."""
         return tuple(dict.fromkeys(host for _, host in self.servers))
+
+    @property
+    def stop_grace_us(self) -> int:
+        """What an operator's stop gives the processes of a node before they are killed: the longest that a virtual
+        router may take to leave, and more."""
+        limits = [
+            leaving_limit(version=params.version, interval=params.interval)
+            for plan in self.plans
+            for params in plan.routers
+        ]
+        return STOP_GRACE_US + int(max(limits, default=timedelta(0)).total_seconds() * SECOND)
 
     def plan(self, node: str) -> NodePlan:
         return next(plan for plan in self.plans if plan.node == node)

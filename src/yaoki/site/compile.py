@@ -143,6 +143,7 @@ class _NodeCompiler:
 
     def _routers(self, vip: Vip, interface: Interface) -> Iterable[RouterParams]:
         priority = next(member.priority for member in vip.members if member.node == self._node.name)
+        others = tuple(member.priority for member in vip.members if member.node != self._node.name)
         unicast = vip.transport is Transport.UNICAST
         for family in Family:
             addresses = tuple(address for address in vip.addresses if Family.of(address) is family)
@@ -164,6 +165,8 @@ class _NodeCompiler:
                         for track in vip.track
                         if isinstance(track.tracked, TrackedInterface)
                     ),
+                    # Of peers that are no nodes of the site no priority is known.
+                    others=None if vip.peers else others,
                 )
 
     def _peers(self, vip: Vip, own: Interface, family: Family) -> tuple[IPAddress, ...]:

@@ -76,8 +76,8 @@ class _Diff:
                 joined = f"priority {router.priority}, {_addresses(router)}"
                 yield SiteChange(Action.ADD, _router_name(router), (joined,))
                 self._cost_of_joining(router)
-            elif before != router:
-                yield SiteChange(Action.CHANGE, _router_name(router), _details(before, router))
+            elif details := _details(before, router, leave_out=("others",)):
+                yield SiteChange(Action.CHANGE, _router_name(router), details)
                 self._cost_of_changing(before, router)
         for key, router in old.items():
             if key not in new:

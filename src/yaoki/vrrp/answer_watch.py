@@ -58,7 +58,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """This node takes no part, or its speaker says nothing."""
+    """This node takes no part, or hands over just now, or its speaker says nothing."""
 
     since: Instant
 

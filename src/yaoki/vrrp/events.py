@@ -32,6 +32,8 @@ class Reason(StrEnum):
     NO_SOURCE_ADDRESS = "interface has no address to send from"
     STOPPED = "stopped"
     REMOVED = "removed from the configuration"
+    MOVED = "moved away by an operator"
+    NOBODY_TOOK_OVER = "nobody else took over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,38 @@ class RouterInitialized(EventBody):
     router: RouterKey
     vip: str
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverBegun(EventBody):
+    """This router leaves. It serves until another one has taken over, `within` this time at most."""
+
+    router: RouterKey
+    vip: str
+    reason: Reason
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver(EventBody):
+    """Another router took over from this one, which left, and was heard `after` this time."""
+
+    router: RouterKey
+    vip: str
+    peer: IPAddress
+    peer_priority: int
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyTookOver(EventBody):
+    """This router left and was not relieved."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+    waited: timedelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,9 @@ class RouterParams:
     40.95 s in whole centiseconds, v2 1 s to 255 s in whole seconds. `source` is the primary address for IPv4 and the
     link-local address for IPv6 (RFC 9568 5.1.1.1, 5.1.2.1); None means "ask the interface". The first IPv6 address
     advertised need not be link-local here; the speaker puts a link-local VIP first if there is one. `peers` are the
-    addresses that unicast goes to, of the router's family; None is multicast. `barred`: tracking has taken from it the
-    right to become Active (standing.py); `lowered`: so much of the priority. Raises ValueError for values outside
-    these ranges.
+    addresses that unicast goes to, of the router's family; None is multicast. `others` are the configured priorities of
+    the other members; None: not known, () there are none. `barred`: tracking has taken from it the right to become
+    Active (standing.py); `lowered`: so much of the priority. Raises ValueError for values outside these ranges.
     """
 
     vip: str
@@ -78,6 +78,7 @@ class RouterParams:
     source: IPAddress | None = None
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
     peers: tuple[IPAddress, ...] | None = None
+    others: tuple[int, ...] | None = None
     tracks: tuple[InterfaceTrack, ...] = ()
     barred: bool = False
     lowered: int = 0

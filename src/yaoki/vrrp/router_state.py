@@ -30,7 +30,7 @@ class Backup:
 
     `outlook` is the reason that taking over would have. `joining` until the first Active router is heard after a start.
     A router `held_out` lets the timer pass and is `alone` then. `roused` after the timer was found to have passed long
-    ago, until an Active router is heard.
+    ago, until an Active router is heard. `active_priority` is what the Active router last advertised, if any was heard.
     """
 
     active_down_at: Instant
@@ -40,6 +40,7 @@ class Backup:
     held_out: bool = False
     alone: bool = False
     roused: bool = False
+    active_priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,36 @@ class Active:
     suspected_at: Instant | None = None
 
 
-State = Initialize | Backup | Active
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Beyond section 6.4: gave up with priority zero, and owns on until another router is heard to be Active.
+
+    The others are told again at `advertise_at`. At `give_up_at` nobody has come: the addresses are released all the
+    same, or, if this router `stays` as a Backup afterwards, it is Active again.
+    """
+
+    reason: Reason
+    since: Instant
+    advertise_at: Instant
+    give_up_at: Instant
+    stays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Yielding:
+    """Beyond section 6.4: `peer` is Active and was heard; the addresses are held until `release_at`, because it may
+    advertise before it has them. `then` is what this router is afterwards."""
+
+    release_at: Instant
+    then: Backup | Initialize
+    reason: Reason
+    peer: IPAddress
+    peer_priority: int
+
+
+State = Initialize | Backup | Active | Leaving | Yielding
+Owning = Active | Leaving | Yielding
+"""The states in which the addresses are held."""
 
 # --- inputs, besides TimerFired ---------------------------------------------------------------------------------------
 
@@ -69,9 +99,16 @@ class Startup:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """Give up, telling the others."""
+    """Give up, telling the others, and take no part any more."""
 
     reason: Reason = Reason.STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class StepAside:
+    """Give the addresses to another router, and stand by from then on."""
+
+    reason: Reason = Reason.MOVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +147,7 @@ class Reconfigure:
     params: RouterParams
 
 
-Input = TimerFired | Heard | Startup | Shutdown | InterfaceLost | LinkRenewed | Admit | Reconfigure
+Input = TimerFired | Heard | Startup | Shutdown | StepAside | InterfaceLost | LinkRenewed | Admit | Reconfigure
 
 # --- effects ----------------------------------------------------------------------------------------------------------
 
@@ -144,3 +181,6 @@ class AnnounceAddresses:
 
 
 Effect = Advertise | ClaimAddresses | ReleaseAddresses | AnnounceAddresses | Emit
+
+Outcome = tuple[State, list[Effect]]
+"""The state after an input, and what is to be done, in order."""

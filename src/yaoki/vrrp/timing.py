@@ -1,4 +1,5 @@
-"""The timers of a virtual router (RFC 9568 6.1 and 6.2, RFC 3768 6.1 and 6.2) and the schedule of announcements.
+"""The timers of a virtual router (RFC 9568 6.1 and 6.2, RFC 3768 6.1 and 6.2), of its leaving, and the schedule of
+announcements.
 
 Invariant: durations only; nothing here knows a state.
 """
@@ -24,6 +25,16 @@ ANNOUNCEMENT_REFRESH = timedelta(seconds=60)
 # other (a one-way link, two owners of priority 255) make no storm.
 REACTION_GAP = timedelta(milliseconds=20)
 
+# How long the addresses are held after the next owner was heard: keepalived advertises before it adds the address
+# (measured: held 5 ms loses up to 21 of 1000 packets a second, held 30 ms none), and neighbours have to be told. Two
+# owners at once, by intent, are never there for more than 50 ms.
+HOLD = timedelta(milliseconds=40)
+
+# A router that leaves and that nobody relieves gives up in the end: when a Backup that lost every advertisement would
+# have taken over, and this much more for its claim to be heard; at the latest when an operator has waited long enough.
+LEAVING_MARGIN = timedelta(milliseconds=100)
+LONGEST_LEAVING = timedelta(seconds=15)
+
 
 def skew_time(*, version: int, priority: int, interval: timedelta) -> timedelta:
     """RFC 9568 6.1: ((256 - priority) * Active_Adver_Interval) / 256. RFC 3768 6.1: (256 - priority) / 256 seconds."""
@@ -33,6 +44,12 @@ def skew_time(*, version: int, priority: int, interval: timedelta) -> timedelta:
 def active_down_interval(*, version: int, priority: int, interval: timedelta) -> timedelta:
     """Silence after which the Active router is taken for dead: 3 * interval + Skew_Time."""
     return LOST_ADVERTISEMENTS * interval + skew_time(version=version, priority=priority, interval=interval)
+
+
+def leaving_limit(*, version: int, interval: timedelta) -> timedelta:
+    """How long a router that leaves waits to be relieved, at most."""
+    longest = active_down_interval(version=version, priority=1, interval=interval)
+    return min(longest + LEAVING_MARGIN, LONGEST_LEAVING)
 
 
 def announcement_pause(sent: int) -> timedelta:

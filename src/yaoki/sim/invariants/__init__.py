@@ -4,6 +4,7 @@ from yaoki.sim.invariants.claims import AlarmsTrue, ClaimsTold
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
 from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.moves import PlannedMoves
 from yaoki.sim.invariants.ownership import (
     HeldIsActive,
     KeptUntilTaken,
@@ -22,6 +23,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     RightOwner,
     HeldIsActive,
     KeptUntilTaken,
+    PlannedMoves,
     OwnerlessBounded,
     TwoOwnersBounded,
     NeighboursFollow,

@@ -4,6 +4,7 @@ from yaoki.core.event import Event, EventId
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import BURST, SECOND
+from yaoki.sim.topology import Virtual
 
 MAX_EFFECTS_OF_ONE_INPUT = 64
 """For each virtual router, check and service of a node; configuring everything is the largest input."""
@@ -66,7 +67,7 @@ class StopReleases(Invariant):
     """See `holds`."""
 
     name = "stop releases"
-    holds = "a node that an operator stops while its processes work holds no VIP once they have ended"
+    holds = "a node that an operator stops, and whose processes work meanwhile, holds no VIP once they have ended"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -76,8 +77,16 @@ class StopReleases(Invariant):
         here = self.ledger.world.nodes[node]
         self._working[node] = here.releases_on_stop()
 
+    def looked_at(self, virtual: Virtual, /) -> None:
+        """Leaving takes a while, in which the node may be disturbed."""
+        for node, _ in virtual.members:
+            here = self.ledger.world.nodes[node]
+            ended = here.speaker.process.machine is None
+            if node in self._working and not (here.powered and (ended or here.releases_on_stop())):
+                self._working[node] = False
+
     def stopped(self, node: str, /) -> None:
         here = self.ledger.world.nodes[node]
         held = [address for interface in here.kernel.interfaces for address in here.kernel.found(interface).held or ()]
-        if held and self._working[node]:
+        if self._working.pop(node, False) and held:
             self.broken(f"{node} was stopped and holds {', '.join(map(str, held))}")

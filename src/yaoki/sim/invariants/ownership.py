@@ -5,12 +5,12 @@ from datetime import timedelta
 from functools import partial
 from itertools import combinations
 
-from yaoki.node.messages import RouterState
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.neighbours import INTRUDER
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
+from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import Failback
 from yaoki.vrrp.standing import standing
 from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, active_down_interval, skew_time
@@ -84,7 +84,7 @@ class HeldIsActive(Invariant):
     """See `holds`."""
 
     name = "held is active"
-    holds = "a node whose speaker runs holds a VIP's addresses if and only if its virtual router is Active"
+    holds = "a node whose speaker runs holds a VIP's addresses if and only if its virtual router owns"
 
     def looked_at(self, virtual: Virtual, /) -> None:
         for node, _ in virtual.members:
@@ -103,10 +103,9 @@ class HeldIsActive(Invariant):
             return ""
         params = virtual.params(node)
         held = [here.kernel.holds(params.key.interface, address) for address in params.addresses]
-        active = status.state is RouterState.ACTIVE
-        if active and not all(held):
-            return "is Active and lacks addresses"
-        if not active and any(held):
+        if status.state.owns and not all(held):
+            return f"is {status.state} and lacks addresses"
+        if not status.state.owns and any(held):
             return f"is {status.state} and holds addresses"
         return ""
 
@@ -132,8 +131,9 @@ class OwnerlessBounded(Invariant):
         now, begun = self.ledger.now, self.ledger.holders_since[virtual]
         limits: list[int] = []
         for node, _ in virtual.members:
-            fit = self.ledger.fit_since(virtual, node)
-            if fit is None:
+            fit, status = self.ledger.fit_since(virtual, node), self.ledger.status(virtual, node)
+            # What has left takes no part any more, while others of its node still do.
+            if fit is None or (status is not None and status.reason == Reason.STOPPED.value):
                 continue
             limits.append(max(begun, fit) + self._longest(virtual, node, begun))
             if now >= limits[-1]:
@@ -288,7 +288,7 @@ class KeptUntilTaken(Invariant):
 
     def _gave_up(self, virtual: Virtual, node: str) -> bool:
         here, status, now = self.ledger.world.nodes[node], self.ledger.status(virtual, node), self.ledger.now
-        if status is None or status.state is RouterState.ACTIVE:
+        if status is None or status.state.owns:
             return False  # nobody gave anything up: the addresses were taken from it
         live = here.powered and here.ports[virtual.params(node).key.interface].live
         left = self.ledger.left_at(virtual, node)

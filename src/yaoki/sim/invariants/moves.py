@@ -1,0 +1,93 @@
+"""Invariants of moves that somebody wanted: an operator's stop, and the return of a better owner."""
+
+from functools import partial
+
+from yaoki.core.event import Event, EventId
+from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.ownership import LATE_FRAMES_US, SLACK_US
+from yaoki.sim.ledger import Ledger
+from yaoki.sim.timeline import MILLISECOND, SECOND
+from yaoki.sim.topology import Virtual
+from yaoki.vrrp.events import HandedOver, NobodyTookOver
+from yaoki.vrrp.timing import skew_time
+
+LONGEST_OVERLAP_US = 50 * MILLISECOND
+
+
+class PlannedMoves(Invariant):
+    """See `holds`."""
+
+    name = "planned moves"
+    holds = (
+        "an owner that leaves or gives way is relieved first, if anybody can relieve it, and holds the addresses "
+        "beside the next one for at most 50 ms; whoever can relieve it does so within its Skew_Time"
+    )
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._before: dict[Virtual, tuple[str, ...]] = {}
+        self._known: dict[EventId, None] = {}
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
+        self._before[virtual] = holders
+        if not holders:
+            for node in before:
+                self._left_nobody(virtual, node)
+        elif len(before) == 1 and len(holders) > 1:
+            others = [node for node in holders if node != before[0]]
+            look = partial(self._still_two, virtual, before[0], others[0], self.ledger.now)
+            self.ledger.timeline.after(LONGEST_OVERLAP_US, look)
+
+    def published(self, node: str, event: Event, /) -> None:
+        body = event.body
+        # What passes through the main process is published there once more, and perhaps much later.
+        if isinstance(body, HandedOver | NobodyTookOver) and event.id not in self._known:
+            self._known[event.id] = None
+            after = body.after if isinstance(body, HandedOver) else body.waited
+            for virtual in self.ledger.world.topology.virtuals:
+                if any(name == node and params.key == body.router for name, params in virtual.members):
+                    self._relieved(virtual, node, int(after.total_seconds() * SECOND))
+
+    def _relieved(self, virtual: Virtual, node: str, after: int) -> None:
+        """Any member relieves within its Skew_Time, the longest of which is that of the lowest priority."""
+        version = virtual.params(node).version
+        skew = skew_time(version=version, priority=1, interval=virtual.interval)
+        longest = int(skew.total_seconds() * SECOND) + SLACK_US
+        for other, _ in virtual.members:
+            if (
+                other != node
+                and after > longest
+                and self._in_touch(virtual, node, other, self._long_ago(virtual, after))
+            ):
+                waited = after / MILLISECOND
+                self.broken(f"{node} waited {waited:.1f} ms to be relieved of {virtual}, and {other} was there")
+
+    def _left_nobody(self, virtual: Virtual, node: str) -> None:
+        """The last owner is gone. If it went by itself, somebody who heard it all the time could have come."""
+        status = self.ledger.status(virtual, node)
+        if status is None or status.state.owns or self.ledger.fit_since(virtual, node) is None:
+            return
+        long_ago = self._long_ago(virtual, 0)
+        for other, _ in virtual.members:
+            if other != node and self._in_touch(virtual, node, other, long_ago):
+                self.broken(f"{node} left {virtual} to nobody, and {other} could have relieved it")
+
+    def _long_ago(self, virtual: Virtual, us: int) -> int:
+        """A time at which whoever was there heard of any owner before so many microseconds ago."""
+        return self.ledger.now - us - int(virtual.longest_active_down.total_seconds() * SECOND) - SLACK_US
+
+    def _still_two(self, virtual: Virtual, node: str, other: str, begun: int) -> None:
+        if self.ledger.holders_since[virtual] == begun and self._in_touch(virtual, node, other, begun - LATE_FRAMES_US):
+            held = LONGEST_OVERLAP_US // MILLISECOND
+            self.broken(f"{node} has held {virtual} for more than {held} ms since {other} took over")
+
+    def _in_touch(self, virtual: Virtual, node: str, other: str, since: int) -> bool:
+        """Whether two members have been able to own and have heard each other since then."""
+        times = (
+            self.ledger.fit_since(virtual, node),
+            self.ledger.fit_since(virtual, other),
+            self.ledger.clean_since(virtual, node, other),
+            self.ledger.clean_since(virtual, other, node),
+        )
+        return all(time is not None and time <= since for time in times)
