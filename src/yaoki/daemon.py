@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from yaoki.core.event import EventBody
-from yaoki.linux import probe_rules
+from yaoki.linux import neighbour_cache, probe_rules
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.sysctl import SysctlKeeper
@@ -22,6 +22,7 @@ from yaoki.runtime.metrics import MetricsServer
 from yaoki.runtime.node import Ending, Node, NodeOptions, Server
 from yaoki.runtime.requests import Requests
 from yaoki.runtime.wire import Wire
+from yaoki.vrrp.neighbour_cache import NeighbourCache
 
 CRASHES_UNTIL_GIVING_UP = 10
 """Crashes in a row after which the process ends for good; the service manager may know better."""
@@ -40,6 +41,9 @@ class LinuxKernel:
 
     def wire(self, give: Callable[[WireInput], None], tell: Callable[[EventBody], None], /) -> WireWatch:
         return Wire(give, tell)
+
+    def neighbour_cache(self, interfaces: tuple[str, ...], /) -> NeighbourCache:
+        return neighbour_cache.read(interfaces)
 
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
         release_marked(interfaces)

@@ -137,6 +137,14 @@ def test_two_nodes_that_answer_are_told_of_by_the_owner(scene: Scene) -> None:
     eventually(lambda: bool(scene.told("lb1", "OneAnswers", began)), what=scene.nodes["lb1"].text)
 
 
+@pytest.mark.req("B-08")
+def test_a_node_shows_what_it_believes_and_how_long_a_stale_entry_may_last(scene: Scene) -> None:
+    shown = scene.nodes["lb2"].ask("show", "neighbour").stdout
+    (lb1,) = [line.split() for line in shown.splitlines() if line.startswith("lb1 ") and "192.0.2.11" in line]
+    assert lb1[:4] == ["lb1", "192.0.2.11", "eth0", scene.mac("lb1")]
+    assert "IPv4 on eth0: without an announcement a stale entry lasts 53 s at most" in shown
+
+
 @pytest.mark.req("B-09")
 def test_a_flood_of_claims_is_one_event_and_costs_little(scene: Scene) -> None:
     before = cpu_seconds(scene.nodes["lb1"].part("yaoki.cli"))

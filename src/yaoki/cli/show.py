@@ -1,4 +1,4 @@
-"""Show one kind of thing on a node, all of them or one: VIPs, virtual services, checks.
+"""Show one kind of thing on a node, all of them or one: VIPs, virtual services, checks, neighbours.
 
 The columns of services are those of `ipvsadm -Ln`, with packets, bytes and the server's state.
 
@@ -6,6 +6,7 @@ examples:
   yaoki show service               all virtual services with their servers
   yaoki show service web
   yaoki show vip web-vip
+  yaoki show neighbour             what this node believes of its neighbours, and how long a stale entry may last
   yaoki show check                 every check: verdict, newest result, how long the answer took
   yaoki -j show check
 """
@@ -26,6 +27,7 @@ from yaoki.core.error import UsageError
 from yaoki.core.instant import Instant
 from yaoki.lb.service import Duty, SourcePersistence
 from yaoki.node.messages import CheckStatus
+from yaoki.node.neighbour_view import NeighboursView, NeighbourView
 from yaoki.node.snapshot import NodeView, RouterView, ServerView, ServiceView
 from yaoki.node.wire_view import Evidence, SeenView
 from yaoki.node.wording import ENGLISH, duration, word
@@ -35,7 +37,7 @@ from yaoki.runtime.requests import Checks
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("kind", help="vip, service or check")
+    parser.add_argument("kind", help="vip, service, check or neighbour")
     parser.add_argument("name", nargs="?", help="only this one, by its name in the site file")
     add_node_arguments(parser)
 
@@ -104,10 +106,24 @@ def _checks(client: NodeClient, args: argparse.Namespace) -> int:
     return 0
 
 
+def _neighbours(client: NodeClient, args: argparse.Namespace) -> int:
+    found: NeighboursView = client.ask_for(NeighboursView, "neighbours")
+    chosen = _chosen(found.neighbours, args.name, lambda neighbour: neighbour.name or "-", "neighbour")
+    if args.json:
+        print_json({"neighbours": chosen, "stale": found.stale})
+        return 0
+    _print(("Name", "Address", "Interface", "MAC", "State", "Confirmed"), [_neighbour(each) for each in chosen])
+    for stale in found.stale:
+        where = f"IPv{stale.family.value} on {stale.interface}"
+        print(f"{where}: without an announcement a stale entry lasts {duration(stale.longest)} at most")
+    return 0
+
+
 _KINDS: Mapping[str, Callable[[NodeClient, argparse.Namespace], int]] = {
     "vip": _vips,
     "service": _services,
     "check": _checks,
+    "neighbour": _neighbours,
 }
 
 
@@ -138,6 +154,18 @@ def _router(router: RouterView, paint: Paint) -> tuple[str, ...]:
         str(router.wanted_priority),
         peer,
         router.reason,
+    )
+
+
+def _neighbour(neighbour: NeighbourView) -> tuple[str, ...]:
+    entry = neighbour.entry
+    return (
+        neighbour.name or "-",
+        str(entry.address),
+        entry.interface,
+        "-" if entry.mac is None else str(entry.mac),
+        entry.state.value,
+        "-" if entry.confirmed is None else f"{age(entry.confirmed)} ago",
     )
 
 

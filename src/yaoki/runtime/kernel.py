@@ -8,6 +8,7 @@ from yaoki.core.event import EventBody
 from yaoki.node.brain_messages import NeighbourFound
 from yaoki.node.wire_messages import WireInput, WireOrder
 from yaoki.runtime.balancer import BalancerPlane
+from yaoki.vrrp.neighbour_cache import NeighbourCache
 
 
 class NeighbourWatch(Protocol):
@@ -43,6 +44,10 @@ class Kernel(Protocol):
 
     def wire(self, give: Callable[[WireInput], None], tell: Callable[[EventBody], None], /) -> WireWatch:
         """A watch that gives what it sees; `tell` is told what the kernel refuses. Called on the event loop."""
+        ...
+
+    def neighbour_cache(self, interfaces: tuple[str, ...], /) -> NeighbourCache:
+        """What this machine believes of its neighbours there. Raises ActuatorError."""
         ...
 
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:

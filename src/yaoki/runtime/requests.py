@@ -3,6 +3,7 @@
 To add a request: a method here, a line in `answers` or `streams`, and a command in yaoki.cli.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from yaoki.lb.why import Flow, Placing, why
 from yaoki.node.brain_events import Part, SubscriberDropped
 from yaoki.node.decisions import OperatorCommand
 from yaoki.node.messages import CheckStatus
+from yaoki.node.neighbour_view import neighbours
 from yaoki.node.snapshot import NodeView, RouterView, ServiceView, view, with_counts
 from yaoki.runtime.control import Answerer, Refusal, Result, Streamer
 from yaoki.runtime.driver import monotonic_now
@@ -94,6 +96,7 @@ class Requests:
         return {
             "status": self._status,
             "checks": self._checks,
+            "neighbours": self._neighbours,
             "why": self._why,
             "operate": self._operate,
             "apply": self._apply,
@@ -151,6 +154,17 @@ class Requests:
     async def _checks(self, _: Mapping[str, Any]) -> Result:
         found = await self._node.parts.checks.ask()
         return self._node.codec.plain(Checks(found or (), monotonic_now().us, found is not None))
+
+    async def _neighbours(self, _: Mapping[str, Any]) -> Result:
+        plan = self._node.brain.plan
+        if plan is None:
+            raise Refusal("the node has no plan yet", "try again in a moment")
+        interfaces = tuple(dict.fromkeys(wire.router.interface for wire in plan.wires))
+        try:
+            cache = await asyncio.to_thread(self._node.kernel.neighbour_cache, interfaces)
+        except ActuatorError as error:
+            raise Refusal(str(error)) from error
+        return self._node.codec.plain(neighbours(plan, cache))
 
     async def _operate(self, request: Mapping[str, Any]) -> Result:
         try:
