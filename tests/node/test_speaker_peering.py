@@ -13,13 +13,16 @@ from yaoki.node.messages import (
     ConfigureRouters,
     HeartbeatArrived,
     PeerStatus,
+    Published,
     ReleaseRouters,
+    RouterState,
     SendHeartbeat,
     SetPriority,
     SpeakerEffect,
 )
-from yaoki.node.speaker_events import HeartbeatRejected, PeerHeard, PeerRestarted, PeerSilent
+from yaoki.node.speaker_events import HeartbeatRejected, PeerHeard, PeerOwnsNoMore, PeerRestarted, PeerSilent
 from yaoki.node.speaker_peering import SpeakerPeering
+from yaoki.vrrp.events import BecameActive, Reason
 from yaoki.vrrp.heartbeat import MAX_ROUTERS, Heartbeat, HeartbeatFlaw, Role, RouterKeyOnWire, RouterWord, decode
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 from yaoki.vrrp.virtual_router import VirtualRouter
@@ -109,6 +112,41 @@ def test_a_removed_router_is_told_of_as_taking_no_part() -> None:
     told = words(scene.run_to(950))
     assert [(Role.ACTIVE, 100), (Role.INITIALIZE, 0)] in told
     assert words(scene.run_to(1050)) == [[(Role.ACTIVE, 100)]]
+
+
+def told_by(scene: Speaker, role: Role, priority: int, *, sequence: int) -> list[SpeakerEffect]:
+    """A heartbeat of lb2 on the other network."""
+    word = RouterWord(RouterKeyOnWire.of("web-vip", Family.IPV4), role, priority)
+    payload = Heartbeat("lb2", "g1", 5, sequence, timedelta(milliseconds=100), (word,)).encode()
+    return scene.tell(HeartbeatArrived("eth1", BACK_PEER, 255, payload, scene.now))
+
+
+@pytest.mark.req("B-02")
+def test_an_owner_that_lost_its_interface_is_relieved_at_once_by_news_from_another_network() -> None:
+    scene = speaker()
+    scene.hear(150)
+    told_by(scene, Role.ACTIVE, 150, sequence=1)
+    scene.run_to(10)
+    effects = told_by(scene, Role.INITIALIZE, 0, sequence=2)
+    assert bodies(effects) == [PeerOwnsNoMore("lb2", "web-vip", Family.IPV4)]
+    assert scene.state(KEY) is RouterState.BACKUP
+    (gone,) = [effect.event for effect in effects if isinstance(effect, Published)]
+    effects = scene.run_to(11)
+    assert scene.state(KEY) is RouterState.ACTIVE
+    (became,) = [effect.event for effect in effects if isinstance(effect, Published)]
+    assert (became.body, became.because) == (BecameActive(KEY, "web-vip", Reason.ACTIVE_RELEASED, 100), gone.id)
+
+
+@pytest.mark.parametrize("before", [Role.BACKUP, Role.LEAVING, Role.INITIALIZE])
+def test_a_peer_that_was_no_owner_is_relieved_of_nothing(before: Role) -> None:
+    """One that left has been relieved by its own word, priority zero."""
+    scene = speaker()
+    scene.hear(150)
+    told_by(scene, before, 150, sequence=1)
+    scene.run_to(10)
+    assert bodies(told_by(scene, Role.INITIALIZE, 0, sequence=2)) == []
+    scene.run_to(100)
+    assert scene.state(KEY) is RouterState.BACKUP
 
 
 def test_sequences_grow() -> None:

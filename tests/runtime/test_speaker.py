@@ -22,6 +22,7 @@ from yaoki.node.speaker_events import (
     HeartbeatRejected,
     KernelRefused,
     OrderUnreadable,
+    PeerOwnsNoMore,
     PeerPathSilent,
     PeerSilent,
     PunctualityRefused,
@@ -429,7 +430,12 @@ def test_hostile_packets_become_counted_events_and_nothing_else(segment: Segment
 
 
 def with_peer(
-    segment: Segment, tmp_path: Path, *, front: tuple[str, str], back: tuple[str, str]
+    segment: Segment,
+    tmp_path: Path,
+    *,
+    front: tuple[str, str],
+    back: tuple[str, str],
+    interval: timedelta = timedelta(milliseconds=100),
 ) -> list[RunningSpeaker]:
     """Speakers a and b, told of each other on two paths by these addresses."""
     speakers = []
@@ -438,9 +444,10 @@ def with_peer(
             PeerPath(interface, ip_address(addresses[mine]), ip_address(addresses[theirs]))
             for interface, addresses in (("eth0", front), ("eth1", back))
         )
-        heartbeat = HeartbeatParams(name, "g1", timedelta(milliseconds=100), (PeerParams(peer, ("web-vip",), paths),))
+        heartbeat = HeartbeatParams(name, "g1", interval, (PeerParams(peer, ("web-vip",), paths),))
         speaker = segment.speaker(name, run_dir(tmp_path, name))
-        speaker.tell(ConfigureRouters((params(150 if name == "a" else 100),), heartbeat=heartbeat))
+        router = params(150 if name == "a" else 100, interval=interval)
+        speaker.tell(ConfigureRouters((router,), heartbeat=heartbeat))
         speakers.append(speaker)
     return speakers
 
@@ -473,6 +480,27 @@ def test_speakers_hear_each_other_on_every_path_and_notice_silence_by_path(segme
     again = segment.speaker("b", run_dir(tmp_path, "b"))
     assert again.process.poll() is None
     assert not a.told(KernelRefused)
+
+
+@pytest.mark.req("B-02")
+def test_an_owner_that_loses_its_link_is_relieved_by_news_from_another_network(
+    segment: Segment, tmp_path: Path
+) -> None:
+    """With advertisements each second its silence alone would be waited for 3.6 s."""
+    for name, number in (("a", 11), ("b", 12)):
+        segment.plug(name, number, interface="eth1", prefix="198.51.100")
+    a, b = with_peer(
+        segment,
+        tmp_path,
+        front=("192.0.2.11", "192.0.2.12"),
+        back=("198.51.100.11", "198.51.100.12"),
+        interval=timedelta(seconds=1),
+    )
+    eventually(lambda: segment.holders(VIP) == ["a"] and b.hears(150), "a owns, and b hears it")
+    eventually(lambda: heard_on(a, "b") == heard_on(b, "a") == {"eth0", "eth1"}, "they hear each other on both paths")
+    segment.cut("a")
+    eventually(lambda: segment.holders(VIP) == ["b"], "b owns", within=1.5)
+    assert b.told(PeerOwnsNoMore) == [PeerOwnsNoMore("a", "web-vip", Family.IPV4)]
 
 
 def test_a_heartbeat_from_elsewhere_does_not_even_reach_the_speaker(segment: Segment, tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_a_stop_in_good_order_costs_nothing() -> None:
     )
 
 
+@pytest.mark.req("B-02")
+def test_an_interface_that_fails_costs_no_silence_where_another_network_brings_the_news() -> None:
+    """Three intervals of silence and Skew_Time would be 643 ms; of two Backups the better one comes."""
+    scene = Scene("three-nodes")
+    before = scene.owners()
+    assert before["outside/ipv4"] == before["outside/ipv6"] == ("lb3",)
+    scene.fault(CarrierLost("lb3", "eth0", 1), lasts=10)
+    scene.run(0.005)
+    assert scene.owners()["outside/ipv4"] == scene.owners()["outside/ipv6"] == ("lb1",)
+    assert scene.owners()["inside/ipv4"] == before["inside/ipv4"]
+
+
 def test_a_killed_speaker_leaves_its_addresses_until_it_is_started_again() -> None:
     scene = Scene()
     scene.fault(Killed("lb1", Part.SPEAKER), lasts=3)

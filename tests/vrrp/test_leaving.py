@@ -38,6 +38,7 @@ from yaoki.vrrp.events import (
 from yaoki.vrrp.params import Failback, RouterParams
 from yaoki.vrrp.router_state import (
     Active,
+    ActiveGone,
     Advertise,
     Backup,
     Effect,
@@ -242,6 +243,18 @@ def test_priority_zero_said_again_does_not_put_the_takeover_off() -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(0))
     again, effects = step(PARAMS, state, NOW + 50 * MS, heard(0, when=NOW + 50 * MS))
     assert (again, effects) == (state, [])
+
+
+@pytest.mark.parametrize(("next_in_line", "skew"), [(True, timedelta(0)), (False, SKEW)])
+def test_an_owner_that_says_elsewhere_that_it_is_gone_is_followed_as_by_priority_zero(
+    next_in_line: bool, skew: timedelta
+) -> None:
+    state, effects = step(PARAMS, BACKUP, NOW, ActiveGone(NOW, next_in_line))
+    assert effects == []
+    assert isinstance(state, Backup)
+    assert state.active_down_at == NOW + skew
+    state, effects = step(PARAMS, state, NOW + skew, TimerFired())
+    assert bodies(effects) == [BecameActive(KEY, "web-vip", Reason.ACTIVE_RELEASED, 100)]
 
 
 def test_two_that_leave_relieve_each_other_in_nothing() -> None:

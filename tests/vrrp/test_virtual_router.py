@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Interface
+from typing import get_args
 
 import pytest
 
@@ -31,6 +32,7 @@ from yaoki.vrrp.events import (
 from yaoki.vrrp.params import Failback, RouterKey, RouterParams
 from yaoki.vrrp.router_state import (
     Active,
+    ActiveGone,
     Admit,
     Advertise,
     AnnounceAddresses,
@@ -111,6 +113,7 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (INITIALIZE, TimerFired(), Initialize, [], []),
     (INITIALIZE, Admit(), Initialize, [], []),
     (INITIALIZE, StepAside(), Initialize, [], []),
+    (INITIALIZE, ActiveGone(NOW, True), Initialize, [], []),
     (INITIALIZE, Reconfigure(PARAMS), Initialize, [], []),
     (BACKUP, Startup(), Backup, [], []),
     (BACKUP, Startup(held=True), Backup, [], []),
@@ -125,6 +128,7 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (EXPIRED, TimerFired(), Active, TAKEOVER, [BecameActive]),
     (BACKUP, Admit(), Backup, [], []),
     (BACKUP, StepAside(), Backup, [], []),
+    (BACKUP, ActiveGone(NOW, True), Backup, [], []),
     (BACKUP, Reconfigure(PARAMS), Backup, [], []),
     (ACTIVE, Startup(), Active, [], []),
     (ACTIVE, Startup(held=True), Active, [], []),
@@ -141,6 +145,7 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (replace(ACTIVE, advertise_at=NOW), TimerFired(), Active, [Advertise(100)], []),
     (replace(ACTIVE, announce_at=NOW), TimerFired(), Active, [ANNOUNCE], []),
     (ACTIVE, Admit(), Active, [], []),
+    (ACTIVE, ActiveGone(NOW, True), Active, [], []),
     (ACTIVE, Reconfigure(PARAMS), Active, [Advertise(100)], []),
     (LEAVING, Startup(), Active, TAKEOVER, [BecameActive]),
     (LEAVING, Startup(held=True), Active, TAKEOVER, [BecameActive]),
@@ -157,6 +162,7 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
      [NobodyTookOver, RouterInitialized]),
     (replace(LEAVING, give_up_at=NOW, stays=True), TimerFired(), Active, TAKEOVER, [NobodyTookOver, BecameActive]),
     (LEAVING, Admit(), Leaving, [], []),
+    (LEAVING, ActiveGone(NOW, True), Leaving, [], []),
     (LEAVING, Reconfigure(PARAMS), Leaving, [], []),
     (LEAVING, Reconfigure(replace(PARAMS, priority=255)), Active, [CLAIM, ANNOUNCE, Advertise(255)], [BecameActive]),
     (YIELDING, Startup(), Yielding, [], []),
@@ -174,6 +180,9 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (replace(YIELDING, release_at=NOW), TimerFired(), Backup, [RELEASE], [BecameBackup]),
     (replace(GOING, release_at=NOW), TimerFired(), Initialize, [RELEASE], [RouterInitialized]),
     (YIELDING, Admit(), Yielding, [], []),
+    (YIELDING, ActiveGone(NOW, True), Active, TAKEOVER, [BecameActive]),
+    (YIELDING, ActiveGone(NOW, False), Yielding, [], []),
+    (GOING, ActiveGone(NOW, True), Yielding, [], []),
     (YIELDING, Reconfigure(PARAMS), Yielding, [], []),
     (YIELDING, Reconfigure(replace(PARAMS, priority=255)), Active, [CLAIM, ANNOUNCE, Advertise(255)],
      [PriorityChanged, BecameActive]),
@@ -191,7 +200,7 @@ def test_every_pair_of_state_and_input(
 
 
 def test_the_table_has_every_pair() -> None:
-    inputs = {TimerFired, Heard, Startup, Shutdown, StepAside, InterfaceLost, LinkRenewed, Admit, Reconfigure}
+    inputs = {*get_args(Input)}
     states = {Initialize, Backup, Active, Leaving, Yielding}
     assert {(type(state), type(input_)) for state, input_, *_ in TABLE} == {(s, i) for s in states for i in inputs}
 

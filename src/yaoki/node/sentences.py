@@ -193,6 +193,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{peer} is heard no more on {interface}, but still elsewhere",
         "{interface} では {peer} からの応答が途絶えた (他の経路では継続)",
     ),
+    s.PeerOwnsNoMore: (
+        "{peer} says that it owns {vip} no more ({family})",
+        "{peer} は {vip} を所有しなくなったと通知 ({family})",
+    ),
     s.PeerRestarted: ("the speaker of {peer} has restarted", "{peer} のスピーカーが再起動"),
     s.GenerationDiffers: (
         "{peer} runs configuration {theirs}, this node {ours}",

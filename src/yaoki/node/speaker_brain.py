@@ -37,7 +37,7 @@ from yaoki.node.messages import (
     SpeakerInput,
     SpeakerOrder,
 )
-from yaoki.node.speaker_events import PeerHeard, PeerRestarted
+from yaoki.node.speaker_events import PeerHeard, PeerOwnsNoMore, PeerRestarted
 from yaoki.node.speaker_peering import SpeakerPeering
 from yaoki.node.speaker_router import SpeakerRouter, advertised_addresses
 from yaoki.packet.malformed import Malformed
@@ -380,11 +380,25 @@ class SpeakerBrain:
 
     def _tell_of_peers(self, out: list[SpeakerEffect], now: Instant, news: list[EventBody]) -> None:
         """Events and statuses; a peer that is new to us shall not have to wait for our next heartbeat."""
-        self._publish_all(out, now, news)
+        for body in news:
+            event = self._publish(out, now, body)
+            if isinstance(body, PeerOwnsNoMore):
+                self._owner_gone(out, now, body, event)
         if news:
             out.extend(self.peering.statuses())
         if any(isinstance(body, PeerHeard | PeerRestarted) for body in news):
             self._peers_to_tell = True
+
+    def _owner_gone(self, out: list[SpeakerEffect], now: Instant, gone: PeerOwnsNoMore, because: EventId) -> None:
+        """The owner lost its interface and could not say so there: another network has brought the news."""
+        peers = self.peering.peers
+        for router in list(self._routers.values()):
+            params = router.machine.params
+            if (params.vip, params.key.family) != (gone.vip, gone.family) or peers.owner_heard(gone.vip, gone.family):
+                continue
+            next_in_line = peers.next_in_line(gone.vip, gone.family, params.priority)
+            router.note_cause(Reason.ACTIVE_RELEASED, because)
+            self._run(out, now, router, vr.ActiveGone(now, next_in_line), because)
 
     # --- effects
 

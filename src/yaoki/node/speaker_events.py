@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from yaoki.core.address import IPAddress, IPInterface
+from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.event import EventBody, Severity
 from yaoki.vrrp.heartbeat import HeartbeatFlaw
 
@@ -99,6 +99,15 @@ class PeerPathSilent(EventBody):
 
     peer: str
     interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOwnsNoMore(EventBody):
+    """A peer that was the owner of a VIP says that its virtual router takes no part any more."""
+
+    peer: str
+    vip: str
+    family: Family
 
 
 @dataclass(frozen=True, slots=True)

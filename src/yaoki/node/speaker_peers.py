@@ -18,6 +18,7 @@ from yaoki.node.speaker_events import (
     GenerationAgrees,
     GenerationDiffers,
     PeerHeard,
+    PeerOwnsNoMore,
     PeerPathHeard,
     PeerPathSilent,
     PeerRestarted,
@@ -127,6 +128,8 @@ class SpeakerPeers:
         for word in beat.routers:
             newest = peer.words.get(word.key)
             if word.key in peer.shared and (newest is None or newest[0] < beat.sequence):
+                if newest is not None and newest[1].role is Role.ACTIVE and word.role is Role.INITIALIZE:
+                    events += self._owns_no_more(peer, word.key)
                 peer.words[word.key] = beat.sequence, word
         if beat.sequence > peer.sequence:
             peer.sequence = beat.sequence
@@ -159,6 +162,10 @@ class SpeakerPeers:
         at = [path.silent_at for peer in self._peers.values() for path in peer.paths if path.silent_at is not None]
         at += [peer.differs_told_at for peer in self._peers.values() if peer.differs_told_at is not None]
         return Deadline(min(at), "peer's silence") if at else None
+
+    def _owns_no_more(self, peer: _Peer, key: RouterKeyOnWire) -> list[EventBody]:
+        vips = [vip for vip in peer.params.vips if RouterKeyOnWire.of(vip, key.family) == key]
+        return [PeerOwnsNoMore(peer.params.node, vip, key.family) for vip in vips]
 
     def _compare(self, now: Instant, peer: _Peer) -> list[EventBody]:
         if peer.generation is None or peer.generation == self.params.generation:
@@ -193,6 +200,11 @@ class SpeakerPeers:
         if none is heard."""
         words = self._words(vip, family)
         return max((word.priority for word in words if word is not None), default=None)
+
+    def owner_heard(self, vip: str, family: Family) -> bool:
+        """Whether a peer says that it holds the addresses."""
+        words = self._words(vip, family)
+        return any(word is not None and word.role in (Role.ACTIVE, Role.LEAVING) for word in words)
 
     def next_in_line(self, vip: str, family: Family, priority: int) -> bool:
         """Whether nobody would take over before us if the present owner left: we are the only other member, or every

@@ -177,6 +177,10 @@ class SpeakerRouter:
             case _:
                 return None
 
+    def note_cause(self, reason: Reason, event: EventId) -> None:
+        """Remember an event that would explain a takeover for this reason."""
+        self._causes[reason] = event
+
     def note_event(self, body: EventBody, event: EventId, now: Instant) -> bool:
         """Remember what `body` means for the status and as a cause; whether the status has changed by it."""
         match body:

@@ -31,6 +31,7 @@ from yaoki.vrrp.events import (
 from yaoki.vrrp.params import RouterParams
 from yaoki.vrrp.router_state import (
     Active,
+    ActiveGone,
     Admit,
     Advertise,
     AnnounceAddresses,
@@ -83,7 +84,7 @@ def in_active(params: RouterParams, state: Active, now: Instant, input_: Input) 
             return announce_again(params, state, now)
         case Reconfigure(after):
             return _reconfigured_in_active(params, state, now, after)
-        case Startup() | Admit():
+        case Startup() | ActiveGone() | Admit():
             return state, []
         case _:
             assert_never(input_)

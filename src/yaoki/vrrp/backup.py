@@ -25,6 +25,7 @@ from yaoki.vrrp.events import (
 )
 from yaoki.vrrp.params import Failback, RouterParams
 from yaoki.vrrp.router_state import (
+    ActiveGone,
     Admit,
     Backup,
     Effect,
@@ -48,6 +49,8 @@ def in_backup(params: RouterParams, state: Backup, now: Instant, input_: Input) 
     match input_:
         case Heard():
             return heard_in_backup(params, state, input_)
+        case ActiveGone(at, next_in_line):
+            return _released(params, state, at, next_in_line=next_in_line), []
         case TimerFired():
             if now < state.active_down_at:
                 return state, []
@@ -99,14 +102,19 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
 def _heard_priority_zero(params: RouterParams, state: Backup, heard: Heard) -> Outcome:
     """RFC 9568 6.4.2: the Active router leaves: set the Active_Down_Timer to Skew_Time. That makes the better of
     several routers the quicker one, so whoever has no better beside it needs no such wait."""
-    at = heard.at
-    if not _is_next(params, state.active_priority):
+    after = _released(params, state, heard.at, next_in_line=_is_next(params, state.active_priority))
+    news = state.outlook is not Reason.ACTIVE_RELEASED
+    return after, [Emit(PeerReleased(params.key, heard.source))] if news else []
+
+
+def _released(params: RouterParams, state: Backup, at: Instant, *, next_in_line: bool) -> Backup:
+    """The Active router gave up `at`: wait for Skew_Time, or not at all."""
+    if not next_in_line:
         at += skew_time(version=params.version, priority=params.priority, interval=state.active_adver_interval)
     if state.outlook is Reason.ACTIVE_RELEASED:
         # A router that leaves says so again each interval, and Skew_Time may be nearly as long.
-        return replace(state, active_down_at=min(at, state.active_down_at)), []
-    leaving = replace(state, active_down_at=at, outlook=Reason.ACTIVE_RELEASED)
-    return leaving, [Emit(PeerReleased(params.key, heard.source))]
+        at = min(at, state.active_down_at)
+    return replace(state, active_down_at=at, outlook=Reason.ACTIVE_RELEASED)
 
 
 def _is_next(params: RouterParams, active_priority: int | None) -> bool:

@@ -19,6 +19,7 @@ from yaoki.vrrp.backup import heard_in_backup, reconfigured_in_backup
 from yaoki.vrrp.events import BecameBackup, HandedOver, NobodyTookOver, Reason, RouterInitialized
 from yaoki.vrrp.params import RouterParams
 from yaoki.vrrp.router_state import (
+    ActiveGone,
     Admit,
     Advertise,
     AnnounceAddresses,
@@ -61,7 +62,7 @@ def in_leaving(params: RouterParams, state: Leaving, now: Instant, input_: Input
             if after.priority == OWNER_PRIORITY:
                 return become_active(after, now, Reason.OWNS_ADDRESSES)
             return state, _reconfigured(params, after)
-        case StepAside() | Admit():
+        case StepAside() | ActiveGone() | Admit():
             return state, []
         case _:
             assert_never(input_)
@@ -73,12 +74,7 @@ def in_yielding(params: RouterParams, state: Yielding, now: Instant, input_: Inp
         case Heard():
             return _heard_in_yielding(params, state, now, input_)
         case TimerFired():
-            if now < state.release_at:
-                return state, []
-            if isinstance(state.then, Initialize):
-                return _release(params, state.then)
-            became = BecameBackup(params.key, params.vip, state.reason, state.peer, state.peer_priority)
-            return state.then, [ReleaseAddresses(params.addresses), Emit(became)]
+            return (state, []) if now < state.release_at else _end_of_hold(params, state)
         case Shutdown(reason):
             return replace(state, then=Initialize(reason)), []
         case InterfaceLost(reason):
@@ -90,6 +86,11 @@ def in_yielding(params: RouterParams, state: Yielding, now: Instant, input_: Inp
             return replace(state, then=then, reason=Reason.STARTED), []
         case Reconfigure(after):
             return _reconfigured_in_yielding(params, state, now, after)
+        case ActiveGone(_, next_in_line):
+            if next_in_line and isinstance(state.then, Backup):
+                # The winner is gone; what we have not given up yet we keep.
+                return become_active(params, now, Reason.ACTIVE_RELEASED)
+            return state, []
         case LinkRenewed() | StepAside() | Admit():
             return state, []
         case _:
@@ -127,6 +128,13 @@ def _timers_of_leaving(params: RouterParams, state: Leaving, now: Instant) -> Ou
 
 
 # --- Yielding ---------------------------------------------------------------------------------------------------------
+
+
+def _end_of_hold(params: RouterParams, state: Yielding) -> Outcome:
+    if isinstance(state.then, Initialize):
+        return _release(params, state.then)
+    became = BecameBackup(params.key, params.vip, state.reason, state.peer, state.peer_priority)
+    return state.then, [ReleaseAddresses(params.addresses), Emit(became)]
 
 
 def _heard_in_yielding(params: RouterParams, state: Yielding, now: Instant, heard: Heard) -> Outcome:

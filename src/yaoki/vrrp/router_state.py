@@ -136,6 +136,15 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class ActiveGone:
+    """The Active router has said elsewhere, at `at`, that it owns no more: it lost its interface here, so no priority
+    zero can come. `next_in_line`: no other member would take over before us."""
+
+    at: Instant
+    next_in_line: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Admit:
     """A person lets a router that is held out own again."""
 
@@ -147,7 +156,9 @@ class Reconfigure:
     params: RouterParams
 
 
-Input = TimerFired | Heard | Startup | Shutdown | StepAside | InterfaceLost | LinkRenewed | Admit | Reconfigure
+Input = (
+    TimerFired | Heard | Startup | Shutdown | StepAside | InterfaceLost | ActiveGone | LinkRenewed | Admit | Reconfigure
+)
 
 # --- effects ----------------------------------------------------------------------------------------------------------
 

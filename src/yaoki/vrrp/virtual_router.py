@@ -18,6 +18,7 @@ from yaoki.vrrp.leaving import in_leaving, in_yielding
 from yaoki.vrrp.params import RouterParams
 from yaoki.vrrp.router_state import (
     Active,
+    ActiveGone,
     Admit,
     Backup,
     Effect,
@@ -102,7 +103,7 @@ def _in_initialize(params: RouterParams, state: Initialize, now: Instant, input_
             return become_backup(params, now, Reason.STARTED)
         case Shutdown(reason) | InterfaceLost(reason):
             return Initialize(reason), []
-        case TimerFired() | Heard() | LinkRenewed() | StepAside() | Admit() | Reconfigure():
+        case TimerFired() | Heard() | ActiveGone() | LinkRenewed() | StepAside() | Admit() | Reconfigure():
             return state, []
         case _:
             assert_never(input_)
