@@ -7,6 +7,7 @@ from yaoki.core.codec import Codec
 from yaoki.node.decisions import (
     AdmitVip,
     Decisions,
+    MoveVip,
     OperatorCommand,
     Pause,
     Refused,
@@ -80,6 +81,7 @@ def test_only_what_differs_from_the_file_is_kept() -> None:
         (SetServiceEnabled("mail", enabled=False), 'there is no service "mail" on this node'),
         (SetServerWeight("web1", 65536), "weight 65536 is outside 0..65535"),
         (SetServerWeight("web1", -1), "weight -1 is outside 0..65535"),
+        (MoveVip("mail-vip"), 'there is no VIP "mail-vip" on this node'),
         (AdmitVip("mail-vip"), 'there is no VIP "mail-vip" on this node'),
     ],
 )

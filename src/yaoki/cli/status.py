@@ -111,7 +111,7 @@ def _router_row(router: RouterView, paint: Paint) -> tuple[str, ...]:
         paint.faint(f"{state} (stale)") if router.stale else colour(state),
         f"for {age(router.age)}",
         f"priority {router.priority or '-'}/{router.configured_priority}",
-        router.reason,
+        f"{router.reason} (moved away until admitted)" if router.moved else router.reason,
         peer,
     )
 

@@ -168,6 +168,8 @@ def _vip(client: NodeClient, args: argparse.Namespace) -> int:
         shown = " ".join(str(address) for address in router.addresses)
         print(paint.bold(shown) + f": {_owner(router).removesuffix('; if it were:')}")
         print(f"  priority {router.priority} here, configured {router.configured_priority}")
+        if router.moved:
+            print(f"  moved away by an operator until `yaoki vip admit {name}`: owned here only if nobody else does")
         for logged in because:
             print("  " + text_line(logged, language_of(os.environ)))
     return int(not any(router.state is not None and router.state.owns for router in routers))

@@ -51,12 +51,13 @@ from yaoki.node.brain_messages import (
     WorkerBack,
     WorkerLost,
 )
-from yaoki.node.decisions import AdmitVip, Decisions, Pause, Refused, Resume, decide
+from yaoki.node.decisions import AdmitVip, Decisions, MoveVip, OperatorCommand, Pause, Refused, Resume, decide
 from yaoki.node.events import KIND_NAMES
 from yaoki.node.hook_environment import hook_environment, runs_on
 from yaoki.node.messages import (
     AdmitRouter,
     ConfigureChecks,
+    MoveRouter,
     PeerStatus,
     Published,
     ReleaseRouters,
@@ -95,7 +96,7 @@ class Brain:
         self.parts: dict[Part, tuple[bool, Instant, str]] = {}
         self.stopping = False
         self.balancer = BalancerWish()
-        self.routers = RouterWish()
+        self.routers = RouterWish(decisions.moved)
         self.wire = WireObserver(self._event, self._server_at)
         self.tracks = TrackHealth()
         self._found: Desired | None = None
@@ -290,25 +291,38 @@ class Brain:
     def _operate(self, now: Instant, operate: Operate) -> list[BrainEffect]:
         if self.plan is None:
             return [Answer(operate.request, "the node has no plan yet", "try again in a moment")]
-        result = decide(self.decisions, self.plan, operate.command)
+        command = operate.command
+        result = self._alone(command) or decide(self.decisions, self.plan, command)
         if isinstance(result, Refused):
             return [Answer(operate.request, result.why, result.cure)]
-        command = operate.command
-        if result == self.decisions and not isinstance(command, AdmitVip):
+        if result == self.decisions and not isinstance(command, AdmitVip | MoveVip):
             return [Answer(operate.request)]
         told = self._event(now, Emit(decided(command)))
         because = told.event.id
-        if isinstance(command, AdmitVip):
-            keys = [router.key for router in self.plan.routers if router.vip == command.vip]
-            admitted = [AdmitRouter(key, because) for key in keys]
-            return [told, *admitted, Answer(operate.request, event=because)]
-        self.decisions = result
-        effects: list[BrainEffect] = [KeepDecisions(result), told, Answer(operate.request, event=because)]
-        if not isinstance(command, Pause | Resume):
+        kept = [KeepDecisions(result)] if result != self.decisions else []
+        self.decisions, self.routers.moved = result, result.moved
+        effects: list[BrainEffect] = [*kept, told]
+        if isinstance(command, AdmitVip | MoveVip):
+            order = AdmitRouter if isinstance(command, AdmitVip) else MoveRouter
+            effects += [order(router.key, because) for router in self.plan.routers if router.vip == command.vip]
+        effects.append(Answer(operate.request, event=because))
+        if not isinstance(command, Pause | Resume | AdmitVip | MoveVip):
             self._changed = True
             effects += self._configure_checks(because)
             effects += self._decide(now, self.pools, because)
         return effects
+
+    def _alone(self, command: OperatorCommand) -> Refused | None:
+        """Of a VIP that no other member could take over: it stays. Members that send no heartbeats are not known to be
+        dead, and the speaker keeps what nobody takes."""
+        if self.plan is None or not isinstance(command, MoveVip):
+            return None
+        peers = [peer.node for peer in self.plan.heartbeat.peers if command.vip in peer.vips and peer.paths]
+        unknown = any(router.others is None for router in self.plan.routers if router.vip == command.vip)
+        silent = [node for node in peers if node in self.peers and not self.peers[node].alive]
+        if unknown or not peers or len(silent) < len(peers):
+            return None
+        return Refused(f"no other member of {command.vip} is heard ({', '.join(silent)})", "yaoki status shows them")
 
     def _timer_fired(self, now: Instant) -> list[BrainEffect]:
         due = [pool for key in self._agenda.due(now) if (pool := self.pools.get(key)) is not None]

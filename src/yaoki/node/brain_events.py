@@ -253,6 +253,14 @@ class VipAdmitted(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class VipMoved(EventBody):
+    """A person hands a VIP over to another node; this one stands behind the others until it is admitted again."""
+
+    vip: str
+    to: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Paused(EventBody):
     """Hands off: nothing is applied until it is resumed. VIPs go on by themselves, checks go on."""
 

@@ -14,6 +14,7 @@ from yaoki.node.messages import (
     AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
+    MoveRouter,
     PeerStatus,
     Published,
     ReleaseRouters,
@@ -186,6 +187,7 @@ BrainEffect = (
     ConfigureRouters
     | SetPriority
     | AdmitRouter
+    | MoveRouter
     | AnnounceRouter
     | ReleaseRouters
     | ConfigureChecks

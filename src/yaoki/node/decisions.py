@@ -12,6 +12,7 @@ from typing import assert_never
 
 from yaoki.pool.member import AdminState
 from yaoki.site.node_plan import NodePlan
+from yaoki.vrrp.standing import OWNER_PRIORITY
 
 MAX_DECISIONS = 100_000
 """Decisions kept at once; more than a large site has servers in services."""
@@ -57,12 +58,24 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class AdmitVip:
-    """Let this node own a VIP again that failback `manual` holds out here. Nothing to be kept: it holds once."""
+    """Let this node own a VIP again that failback `manual` holds out here, or that was moved away. Nothing to be kept:
+    it holds once."""
 
     vip: str
 
 
-OperatorCommand = SetServerAdmin | SetServerWeight | SetServiceEnabled | Pause | Resume | AdmitVip
+@dataclass(frozen=True, slots=True)
+class MoveVip:
+    """Hand a VIP over to another node, and stand behind every other member until it is admitted here again.
+
+    `to` is who shall follow; None: whoever does.
+    """
+
+    vip: str
+    to: str | None = None
+
+
+OperatorCommand = SetServerAdmin | SetServerWeight | SetServiceEnabled | Pause | Resume | AdmitVip | MoveVip
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,8 @@ class Decisions:
     servers: tuple[ServerDecision, ...] = ()
     services: tuple[ServiceDecision, ...] = ()
     paused: bool = False
+    moved: tuple[str, ...] = ()
+    """VIPs that this node handed over, and owns only if nobody else does."""
 
     def admin(self, server: str, service: str) -> AdminState:
         """The stricter of what was decided for the server here and everywhere."""
@@ -136,9 +151,8 @@ def decide(decisions: Decisions, plan: NodePlan, command: OperatorCommand) -> De
             return replace(decisions, paused=True)
         case Resume():
             return replace(decisions, paused=False)
-        case AdmitVip():
-            known = sorted({router.vip for router in plan.routers})
-            return decisions if command.vip in known else _unknown("VIP", command.vip, known)
+        case AdmitVip() | MoveVip():
+            return _place(decisions, plan, command)
         case _:
             assert_never(command)
 
@@ -184,6 +198,40 @@ def _with(decisions: Decisions, changed: ServerDecision) -> Decisions | Refused:
 def _worth_keeping(servers: tuple[ServerDecision, ...]) -> tuple[ServerDecision, ...]:
     kept = (d for d in servers if d.admin is not AdminState.READY or d.weight is not None)
     return tuple(sorted(kept, key=lambda d: (d.server, d.service or "")))
+
+
+def _place(decisions: Decisions, plan: NodePlan, command: AdmitVip | MoveVip) -> Decisions | Refused:
+    known = sorted({router.vip for router in plan.routers})
+    if command.vip not in known:
+        return _unknown("VIP", command.vip, known)
+    away = {vip for vip in decisions.moved if vip != command.vip}
+    if isinstance(command, MoveVip):
+        refused = _no_successor(plan, command)
+        if refused is not None:
+            return refused
+        away.add(command.vip)
+    return replace(decisions, moved=tuple(sorted(away)))
+
+
+def _no_successor(plan: NodePlan, command: MoveVip) -> Refused | None:
+    """Why nobody, or not the one that is wanted, would follow this node. Who lives is not asked here."""
+    vip, to = command.vip, command.to
+    routers = [router for router in plan.routers if router.vip == vip]
+    if any(router.others == () for router in routers):
+        return Refused(f"{vip} has no member but this node", "add one under members: in the site file")
+    if any(router.priority == OWNER_PRIORITY for router in routers):
+        return Refused(f"the addresses of {vip} are this node's own (priority 255)", "give it a lower priority first")
+    if to is None:
+        return None
+    members = {
+        m.node: m.priority for wire in plan.wires if wire.vip == vip for m in wire.members if m.node != plan.node
+    }
+    if to not in members:
+        return Refused(f"{to} is no other member of {vip}", f"there are: {', '.join(sorted(members)) or 'none'}")
+    first = max(sorted(members), key=members.__getitem__)
+    if members[first] > members[to]:
+        return Refused(f"{first} comes before {to} by its priority", f"on {first}: yaoki vip move {vip}")
+    return None
 
 
 def _unknown_server(plan: NodePlan, server: str, service: str | None) -> Refused | None:

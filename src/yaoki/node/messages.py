@@ -59,6 +59,14 @@ class AdmitRouter:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveRouter:
+    """If it owns its VIP, let it leave as soon as another owner is heard, and stand by from then on."""
+
+    router: RouterKey
+    because: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceRouter:
     """Somebody else has claimed a VIP, or answers for it: if it is owned here, announce its addresses again at once."""
 
@@ -66,7 +74,7 @@ class AnnounceRouter:
     because: EventId | None = None
 
 
-SpeakerOrder = ConfigureRouters | SetPriority | AdmitRouter | AnnounceRouter | ReleaseRouters
+SpeakerOrder = ConfigureRouters | SetPriority | AdmitRouter | MoveRouter | AnnounceRouter | ReleaseRouters
 
 # --- from the speaker's driver: the world ----------------------------------------------------------------------------
 

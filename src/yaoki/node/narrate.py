@@ -15,9 +15,11 @@ from yaoki.node.brain_events import (
     ServiceServing,
     ServiceSwitched,
     VipAdmitted,
+    VipMoved,
 )
 from yaoki.node.decisions import (
     AdmitVip,
+    MoveVip,
     OperatorCommand,
     Pause,
     Resume,
@@ -70,6 +72,8 @@ def decided(command: OperatorCommand) -> EventBody:
             return Paused()
         case Resume():
             return Resumed()
+        case MoveVip():
+            return VipMoved(command.vip, command.to)
         case AdmitVip():
             return VipAdmitted(command.vip)
         case _:

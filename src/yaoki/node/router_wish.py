@@ -17,7 +17,7 @@ from yaoki.node.messages import ConfigureRouters, SetPriority
 from yaoki.site.node_plan import NodePlan, Tracked, TrackPlan
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS
-from yaoki.vrrp.standing import OWNER_PRIORITY, standing
+from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY, standing
 
 STARTUP_HOLD = timedelta(seconds=2)
 """Longest wait for tables and first verdicts before VIPs are asked for all the same."""
@@ -26,7 +26,9 @@ STARTUP_HOLD = timedelta(seconds=2)
 class RouterWish:
     """The routers and priorities wanted, and those that the speaker was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, moved: tuple[str, ...]) -> None:
+        self.moved = moved
+        """VIPs that a person moved away: wanted with the least priority, to own only if nobody else does."""
         self._wanted: tuple[RouterParams, ...] = ()
         self._heartbeat = NO_PEERS
         self._tracks_of: dict[RouterKey, tuple[TrackPlan, ...]] = {}
@@ -89,7 +91,8 @@ class RouterWish:
         return standing(params.priority, self._weights(params)).effective
 
     def _weights(self, params: RouterParams) -> list[int | None]:
-        return [track.weight for track in self._lost.get(params.key, ())]
+        moved = [LEAST_PRIORITY - params.priority] if params.vip in self.moved else []
+        return [*moved, *(track.weight for track in self._lost.get(params.key, ()))]
 
     def apply(self, now: Instant, *, tables_ready: bool, checks_spoken: bool) -> list[ConfigureRouters | SetPriority]:
         """What to tell the speaker now."""
@@ -128,6 +131,7 @@ class RouterWish:
             priority = params.priority + sum(weight for weight in weights if weight is not None)
             wanted = priority, None in weights
             told = self._told_priorities.get(params.key)
-            if told != wanted and (params.key in self._tracks_of or told is not None):
+            changed = wanted != (params.priority, False)
+            if told != wanted and (params.key in self._tracks_of or told is not None or changed):
                 self._told_priorities[params.key] = wanted
                 yield SetPriority(params.key, priority, self._causes.get(params.key), barred=None in weights)

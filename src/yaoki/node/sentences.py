@@ -303,6 +303,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "an operator switched {service} (enabled: {enabled})",
         "操作: {service} を切り替え (有効: {enabled})",
     ),
+    b.VipMoved: (
+        "an operator moves {vip} away from this node until it is admitted again ({to})",
+        "操作: {vip} をこのノードから移動、再承認まで最後の候補 ({to})",
+    ),
     b.VipAdmitted: ("an operator lets this node own {vip} again", "操作: このノードによる {vip} の所有を承認"),
     b.Paused: ("PAUSED: nothing is applied until yaoki resume", "一時停止: yaoki resume まで何も適用しない"),
     b.Resumed: ("decisions are applied again", "適用を再開"),

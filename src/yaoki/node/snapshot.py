@@ -38,7 +38,8 @@ class PartView:
 @dataclass(frozen=True, slots=True)
 class RouterView:
     """A virtual router: one family of a VIP. `state` is None before the speaker's first word. `seen` is who answers on
-    the wire, `foreign_claims` how often somebody who is no member said to have an address."""
+    the wire, `foreign_claims` how often somebody who is no member said to have an address. `moved`: a person moved the
+    VIP away, until it is admitted here again."""
 
     vip: str
     interface: str
@@ -58,6 +59,7 @@ class RouterView:
     stale: bool = False
     seen: tuple[SeenView, ...] = ()
     foreign_claims: int = 0
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,7 @@ def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
         brain.routers.wanted_priority(params),
         stale=not _reached(brain, Part.SPEAKER),
         seen=seen(brain.wire, params.key, now),
+        moved=params.vip in brain.decisions.moved,
         foreign_claims=sum(watched.claims.claims for watched in brain.wire.of_router(params.key)),
     )
     status = brain.statuses.get(params.key)

@@ -26,6 +26,7 @@ from yaoki.node.messages import (
     ConfigureRouters,
     HeartbeatArrived,
     InterfaceFound,
+    MoveRouter,
     PacketArrived,
     PeerStatus,
     Published,
@@ -110,7 +111,9 @@ class SpeakerBrain:
                 self._tell_of_peers(out, now, self.peering.hear(now, input_))
             case InterfaceFound():
                 self._interface_found(out, now, input_)
-            case ConfigureRouters() | SetPriority() | AdmitRouter() | AnnounceRouter() | ReleaseRouters():
+            case (
+                ConfigureRouters() | SetPriority() | AdmitRouter() | MoveRouter() | AnnounceRouter() | ReleaseRouters()
+            ):
                 self._take_order(out, now, input_)
             case _:
                 assert_never(input_)
@@ -127,6 +130,9 @@ class SpeakerBrain:
             case AdmitRouter(key, because):
                 if (router := self._routers.get(key)) is not None:
                     self._run(out, now, router, vr.Admit(), because)
+            case MoveRouter(key, because):
+                if (router := self._routers.get(key)) is not None:
+                    self._run(out, now, router, vr.StepAside(), because)
             case AnnounceRouter(key, because):
                 if (router := self._routers.get(key)) is not None:
                     self._run(out, now, router, vr.LinkRenewed(), because)

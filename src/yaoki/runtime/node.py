@@ -53,6 +53,7 @@ from yaoki.node.messages import (
     AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
+    MoveRouter,
     Published,
     ReleaseRouters,
     RepeatVerdicts,
@@ -330,7 +331,9 @@ class Node:
             case Published():
                 self.events.take(effect.event)
                 self.tally.take(effect.event)
-            case ConfigureRouters() | SetPriority() | ReleaseRouters() | AdmitRouter() | AnnounceRouter():
+            case (
+                ConfigureRouters() | SetPriority() | ReleaseRouters() | AdmitRouter() | MoveRouter() | AnnounceRouter()
+            ):
                 self.parts.tell_speaker(effect)
             case ConfigureChecks() | RepeatVerdicts():
                 self.parts.tell_worker(effect)

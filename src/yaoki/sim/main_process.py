@@ -31,6 +31,7 @@ from yaoki.node.messages import (
     AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
+    MoveRouter,
     Published,
     ReleaseRouters,
     RepeatVerdicts,
@@ -139,7 +140,9 @@ class MainProcess:
 
     def _perform(self, effect: BrainEffect) -> None:
         match effect:
-            case ConfigureRouters() | SetPriority() | AdmitRouter() | AnnounceRouter() | ReleaseRouters():
+            case (
+                ConfigureRouters() | SetPriority() | AdmitRouter() | MoveRouter() | AnnounceRouter() | ReleaseRouters()
+            ):
                 self._outside.to_speaker(effect)
             case ConfigureChecks() | RepeatVerdicts():
                 self._outside.to_worker(effect)
