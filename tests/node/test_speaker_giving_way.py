@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.node.speaker_scene import ETH0, KEY, OWN, OWN_6, PARAMS, PEER, PEER_6, Speaker
 from yaoki.node.messages import PacketArrived, RouterState, SendAdvertisement, SetPriority, SpeakerEffect
 from yaoki.vrrp.params import Failback, RouterParams
+from yaoki.vrrp.standing import LEAST_PRIORITY
 
 CONFIGURED = (150, 100)
 STEP_MS = 10
@@ -64,7 +65,8 @@ class Pair:
         return [index for index, speaker in enumerate(self.speakers) if speaker.state() is RouterState.ACTIVE]
 
     def lost(self, index: int) -> int:
-        return CONFIGURED[index] - self.standing[index]
+        """Of its priority; one that is left with the least of all counts as one that may not own."""
+        return 1000 if self.standing[index] <= LEAST_PRIORITY else CONFIGURED[index] - self.standing[index]
 
 
 @pytest.mark.req("N-13")
