@@ -305,6 +305,22 @@ def test_sigterm_hands_the_vip_to_the_peer(scene: Scene) -> None:
     assert scene.lb2.ask("why", "vip", "vip").returncode == 0
 
 
+@pytest.mark.req("B-05")
+def test_a_vip_is_moved_by_a_person_and_comes_back_when_it_is_admitted(scene: Scene) -> None:
+    scene.lb1.start()
+    eventually(lambda: scene.holds_vip("lb1"))
+    refused = scene.lb1.ask("vip", "move", "vip", check=False)
+    assert refused.returncode != 0
+    assert "no other member of vip is heard (lb2)" in refused.stderr
+    scene.lb2.start()
+    eventually(lambda: "backup" in scene.lb2.ask("show", "vip").stdout)
+    eventually(lambda: scene.lb1.ask("vip", "move", "vip", check=False).returncode == 0)
+    eventually(lambda: scene.holds_vip("lb2") and not scene.holds_vip("lb1"))
+    assert "moved away by an operator" in scene.lb1.ask("why", "vip", "vip", check=False).stdout
+    scene.lb1.ask("vip", "admit", "vip")
+    eventually(lambda: scene.holds_vip("lb1") and not scene.holds_vip("lb2"))
+
+
 @pytest.mark.req("Z-02")
 def test_a_service_without_servers_moves_the_vip_and_the_chain_is_told(scene: Scene) -> None:
     scene.lb1.start()
