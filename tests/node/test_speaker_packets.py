@@ -34,8 +34,10 @@ from yaoki.vrrp.events import (
     ChecksumFormLearnt,
     ForeignRouterHeard,
     PacketRejected,
+    PeerMayBeDeaf,
     PeerReleased,
     Reason,
+    SecondOwnerSuspected,
 )
 from yaoki.vrrp.params import ChecksumForm, RouterParams
 
@@ -111,6 +113,42 @@ def test_other_address_list_is_reported_once_and_the_election_goes_on() -> None:
     assert speaker.state() is RouterState.BACKUP
     speaker.hear(150)
     assert len(bodies(speaker.hear(150, addresses=theirs))) == 1
+
+
+@pytest.mark.req("Z-04")
+def test_lower_router_that_is_active_with_other_addresses_may_be_deaf_and_is_named() -> None:
+    theirs = (IPv4Address("192.0.2.77"),)
+    speaker = Speaker(PARAMS)
+    speaker.run_to(1000)
+    published = [effect.event for effect in speaker.hear(50, addresses=theirs) if isinstance(effect, Published)]
+    mismatch, suspected, deaf = published
+    assert isinstance(mismatch.body, AddressListMismatch)
+    assert isinstance(suspected.body, SecondOwnerSuspected)
+    assert (deaf.body, deaf.because) == (PeerMayBeDeaf(KEY, "web-vip", PEER, theirs, (VIP.ip,)), suspected.id)
+    assert speaker.state() is RouterState.ACTIVE, "the higher one keeps"
+
+
+def test_lower_router_with_our_addresses_is_not_deaf() -> None:
+    speaker = Speaker(PARAMS)
+    speaker.run_to(1000)
+    assert [type(body) for body in bodies(speaker.hear(50))] == [SecondOwnerSuspected]
+
+
+@pytest.mark.req("Z-04")
+@given(
+    lists=st.lists(st.lists(st.integers(50, 60), min_size=1, max_size=4, unique=True), min_size=1, max_size=12),
+    priority=st.integers(100, 254),
+)
+def test_no_address_list_of_an_equal_or_higher_owner_makes_a_backup_take_over(
+    lists: list[list[int]], priority: int
+) -> None:
+    speaker = Speaker(PARAMS)
+    for step, numbers in enumerate(lists):
+        speaker.run_to(step * 100)
+        speaker.hear(priority, addresses=tuple(IPv4Address(f"192.0.2.{number}") for number in numbers))
+        assert speaker.state() is RouterState.BACKUP
+    speaker.run_to(len(lists) * 100 + 100)
+    assert speaker.state() is RouterState.BACKUP
 
 
 def test_order_of_addresses_is_no_mismatch() -> None:

@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,20 @@ from tests.runtime.speakers import MAC, VIP, VIP_6, RunningSpeaker, Segment, eve
 from yaoki.core.address import Family
 from yaoki.node.messages import RouterState
 from yaoki.vrrp.advertisement import Rejection
-from yaoki.vrrp.events import BecameActive, ChecksumFormLearnt, PacketRejected, Reason
+from yaoki.vrrp.events import (
+    AddressListMismatch,
+    BecameActive,
+    ChecksumFormLearnt,
+    PacketRejected,
+    PeerMayBeDeaf,
+    Reason,
+)
 from yaoki.vrrp.params import ChecksumForm, RouterParams
 
 pytestmark = [pytest.mark.netns, pytest.mark.peers]
 
 LINK_LOCAL_VIP = "fe80::50/64"
+VIP_MORE = "192.0.2.51/24"
 OURS, THEIRS = 12, 11
 
 
@@ -141,9 +150,13 @@ class Scene:
         keepalived.start()
         return keepalived
 
-    def speaker(self, priority: int, checksum: ChecksumForm = ChecksumForm.AS_HEARD) -> RunningSpeaker:
+    def speaker(
+        self, priority: int, checksum: ChecksumForm = ChecksumForm.AS_HEARD, *, more: tuple[str, ...] = ()
+    ) -> RunningSpeaker:
+        """Ours, with `more` addresses than keepalived has."""
         speaker = self.segment.speaker("y", self.directory)
-        speaker.configure(self.kind.params(priority, checksum))
+        params = self.kind.params(priority, checksum)
+        speaker.configure(replace(params, addresses=(*params.addresses, *map(ip_interface, more))))
         return speaker
 
     def held_by(self, *names: str) -> bool:
@@ -263,6 +276,29 @@ def test_form_of_keepalived_is_the_one_we_begin_with(scene: Scene) -> None:
     speaker = scene.speaker(100)
     eventually(lambda: speaker.hears(150), "we hear it")
     assert speaker.told(ChecksumFormLearnt) == []
+
+
+@kinds(VERSION_3)
+def test_other_addresses_of_keepalived_elect_no_second_owner_here(scene: Scene) -> None:
+    """A rolling change of the list: we have an address more. keepalived owns, and we hear it all the same."""
+    scene.keepalived(150)
+    scene.only("k")
+    speaker = scene.speaker(100, more=(VIP_MORE,))
+    eventually(lambda: speaker.told(AddressListMismatch) != [], "the difference was told")
+    never(lambda: not scene.held_by("k"), "we own beside it", within=1)
+    assert speaker.state() is RouterState.BACKUP
+
+
+@kinds(VERSION_3)
+def test_keepalived_that_discards_ours_for_its_other_addresses_is_named(scene: Scene) -> None:
+    """keepalived 2.2.7 drops what has another number of addresses, and so owns beside us; newer ones only log."""
+    speaker = scene.speaker(150, more=(VIP_MORE,))
+    scene.only("y")
+    scene.keepalived(100)
+    eventually(lambda: scene.held_by("k", "y"), "it takes nothing we say", within=30)
+    eventually(lambda: speaker.told(PeerMayBeDeaf) != [], "it was named")
+    speaker.configure(scene.kind.params(150))
+    scene.only("y")
 
 
 @kinds(VERSION_3)

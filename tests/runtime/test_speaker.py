@@ -31,14 +31,16 @@ from yaoki.packet import arp, ethernet, ipv4, ipv6, neighbour
 from yaoki.vrrp.advertisement import Rejection
 from yaoki.vrrp.events import (
     AddressLost,
+    Barred,
     BecameActive,
     ChecksumFormLearnt,
+    NoBetterOwner,
     PacketRejected,
     Reason,
     SecondOwnerSuspected,
 )
 from yaoki.vrrp.heartbeat import PORT, Heartbeat
-from yaoki.vrrp.params import ChecksumForm
+from yaoki.vrrp.params import ChecksumForm, InterfaceTrack
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 
 pytestmark = pytest.mark.netns
@@ -244,6 +246,24 @@ def test_address_list_changes_under_a_living_owner(segment: Segment, tmp_path: P
     a.configure(params(150, vips=(more,)), params(150, family=Family.IPV6))
     eventually(lambda: segment.holders(VIP) == [], "the old one is gone")
     assert len(a.told(BecameActive)) == 2
+
+
+@pytest.mark.req("B-24")
+def test_tracked_interface_moves_the_vip_at_once_and_without_the_node_process(segment: Segment, tmp_path: Path) -> None:
+    ip("-n", segment.namespace("a"), "link", "add", "eth1", "type", "veth", "peer", "name", "uplink")
+    for name in ("eth1", "uplink"):
+        ip("-n", segment.namespace("a"), "link", "set", name, "up")
+    a, b = pair(segment, tmp_path)
+    a.configure(*[replace(params(150, family=family), tracks=(InterfaceTrack("eth1"),)) for family in BOTH])
+    a.listen(within=0.1)
+    assert a.told(Barred) == []
+    a.disconnect()
+    ip("-n", segment.namespace("a"), "link", "set", "eth1", "down")
+    eventually(lambda: segment.holders(VIP) == ["b"] and segment.holders(VIP_6) == ["b"], "b relieves a", within=5)
+    a.connect()
+    eventually(lambda: len(a.told(NoBetterOwner)) == len(BOTH), "a said that it kept until then")
+    ip("-n", segment.namespace("a"), "link", "set", "eth1", "up")
+    eventually(lambda: settled(segment, "a", a=a, b=b), "a is well again and retakes")
 
 
 def test_two_speakers_of_one_node_do_not_run(segment: Segment, tmp_path: Path) -> None:

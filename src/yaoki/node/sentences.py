@@ -52,6 +52,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{peer} advertises other addresses for {router}: {theirs}; here: {ours}",
         "{peer} の {router} のアドレスが異なる: {theirs}、こちらは {ours}",
     ),
+    v.PeerMayBeDeaf: (
+        "{peer} may discard what we advertise for {vip}, for its addresses differ: {theirs}; give it ours: {ours}",
+        "{peer} は {vip} のアドレスが異なるため、こちらの広告を破棄している可能性: {theirs}、正しくは {ours}",
+    ),
     v.IntervalLearnt: (
         "{router} follows the interval of {peer}: {interval} (configured: {configured})",
         "{router} は {peer} の広告間隔 {interval} に従う (設定値 {configured})",

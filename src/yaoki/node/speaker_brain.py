@@ -440,8 +440,7 @@ class SpeakerBrain:
                         if not self._wanted(key.interface, address):
                             self._let_go(out, key.interface, address)
                 case Emit(body, cause):
-                    event = self._publish(out, now, body, cause or because or router.cause_of(body))
-                    changed = router.note_event(body, event, now) or changed
+                    changed = self._say(out, now, router, Emit(body, cause or because)) or changed
                 case _:
                     assert_never(effect)
         changed = changed or router.state is not before
@@ -460,6 +459,14 @@ class SpeakerBrain:
             del self._by_wire[key.interface, key.family.value, key.vrid]
             self._gone.append(router)
             self._peers_to_tell = True
+
+    def _say(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, emit: Emit) -> bool:
+        """Publish what a router tells, and what follows from it; whether its status changed by that."""
+        body = emit.body
+        event = self._publish(out, now, body, emit.because or router.cause_of(body))
+        if (deaf := router.suspects_deafness(body)) is not None:
+            self._publish(out, now, deaf, event)
+        return router.note_event(body, event, now)
 
     def _claim(self, out: list[SpeakerEffect], interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {})[address] = None

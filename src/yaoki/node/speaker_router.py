@@ -20,10 +20,12 @@ from yaoki.vrrp.events import (
     BecameBackup,
     HandOverBegun,
     HeldOut,
+    PeerMayBeDeaf,
     PeerReleased,
     PriorityChanged,
     Reason,
     RouterInitialized,
+    SecondOwnerSuspected,
     Unbarred,
 )
 from yaoki.vrrp.params import ChecksumForm, RouterParams
@@ -159,6 +161,13 @@ class SpeakerRouter:
             return False
         self._mismatch = (peer, theirs)
         return True
+
+    def suspects_deafness(self, body: EventBody) -> PeerMayBeDeaf | None:
+        """What explains that another router is Active beside this one: it may take none of our advertisements."""
+        if not isinstance(body, SecondOwnerSuspected) or self._mismatch is None or self._mismatch[0] != body.peer:
+            return None
+        params = self.machine.params
+        return PeerMayBeDeaf(params.key, params.vip, body.peer, self._mismatch[1], advertised_addresses(params))
 
     def note_peer(self, peer: IPAddress, priority: int, at: Instant) -> bool:
         """Remember who was heard; whether that is another router or priority than before."""

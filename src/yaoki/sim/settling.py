@@ -25,7 +25,8 @@ def settling_us(topology: Topology) -> int:
             rise = schedule.hold_down + (schedule.rise + 1) * max(schedule.interval, schedule.timeout)
             verdict = max(verdict, schedule.longest_detection, rise)
     waits = topology.stop_grace_us + BOOT_US[1] + 2 * START_US[1] + TYPE_AGAIN_US + MARGIN_US
-    return waits + _us(STARTUP_HOLD) + _us(verdict) + 2 * _us(down)
+    delay = max((v.startup_delay + v.failback_delay for v in topology.virtuals), default=timedelta(0))
+    return waits + _us(STARTUP_HOLD) + _us(verdict) + 2 * _us(down) + _us(delay)
 
 
 def _us(duration: timedelta) -> int:

@@ -66,6 +66,16 @@ class Virtual:
         return max(params.interval for _, params in self.members)
 
     @property
+    def startup_delay(self) -> timedelta:
+        """How long a member that starts waits at least; equal on all nodes."""
+        return self.members[0][1].startup_delay
+
+    @property
+    def failback_delay(self) -> timedelta:
+        """How long a member hears a lower owner before it retakes; equal on all nodes."""
+        return self.members[0][1].failback_delay
+
+    @property
     def longest_active_down(self) -> timedelta:
         """RFC 9568 6.1: three intervals and the skew; that of priority 1 bounds every other."""
         return 3 * self.interval + self.interval * 255 / 256

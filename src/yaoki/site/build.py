@@ -156,7 +156,7 @@ class SiteBuilder:
             vrid=values["vrid"],
             track=tracks,
             **_given(values, "advertise", "version", "election", "failback", "checksum", "stateful"),
-            **_given(values, "transport", "peers"),
+            **_given(values, "transport", "peers", "failback-delay", "startup-delay"),
         )
 
     def _tracks(self, vip: str, written: tuple[_Values, ...]) -> tuple[Track, ...] | None:

@@ -156,6 +156,8 @@ class _NodeCompiler:
                     addresses=addresses,
                     version=vip.version,
                     failback=vip.failback,
+                    failback_delay=vip.failback_delay,
+                    startup_delay=vip.startup_delay,
                     # To the group, IPv6 adverts come from the link-local address, which only the kernel knows.
                     source=interface.address(family) if family is Family.IPV4 or unicast else None,
                     checksum=vip.checksum,

@@ -140,6 +140,8 @@ class Vip:
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
     transport: Transport = Transport.MULTICAST
     peers: tuple[IPAddress, ...] = ()
+    failback_delay: timedelta = timedelta(0)
+    startup_delay: timedelta = timedelta(0)
     stateful: bool = False
     track: tuple[Track, ...] = ()
 

@@ -223,6 +223,18 @@ VIP = Record(
             "prefer",
         ),
         Key(
+            "failback-delay",
+            Duration(0 * _S, timedelta(days=1)),
+            "how long `prefer` hears a lower owner that is well before it retakes",
+            "0s",
+        ),
+        Key(
+            "startup-delay",
+            Duration(0 * _S, timedelta(hours=1)),
+            "how long a node that starts waits at least to hear an owner",
+            "0s",
+        ),
+        Key(
             "checksum",
             Word(
                 {

@@ -80,11 +80,15 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
     advertisement = heard.advertisement
     if advertisement.priority == 0:
         return _heard_priority_zero(params, state, heard)
-    failing = not _preempts(params) and _is_failing(params, state, heard)
-    if advertisement.priority < params.priority and (_preempts(params) or failing):
-        # RFC 9568 6.4.2: discard it, so that the timer runs out.
-        outlook = Reason.ACTIVE_FAILING if failing else Reason.PREEMPTED_LOWER
-        return replace(state, outlook=outlook, active_priority=advertisement.priority), []
+    lower_since = None
+    if advertisement.priority < params.priority:
+        lower_since = heard.at if state.lower_since is None else state.lower_since
+        retakes = _preempts(params) and heard.at - lower_since >= params.failback_delay
+        lower_since = lower_since if params.failback_delay else None
+        if retakes or _is_failing(params, state, heard):
+            # RFC 9568 6.4.2: discard it, so that the timer runs out.
+            outlook, priority = Reason.PREEMPTED_LOWER if retakes else Reason.ACTIVE_FAILING, advertisement.priority
+            return replace(state, outlook=outlook, active_priority=priority, lower_since=lower_since), []
     # RFC 9568 6.4.2: the Active router's interval counts. RFC 3768 7.1: one that differs was rejected before.
     interval = advertisement.interval
     down = active_down_interval(version=params.version, priority=params.priority, interval=interval)
@@ -95,8 +99,15 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
     if state.joining and params.failback is Failback.MANUAL and advertisement.priority < params.priority:
         held_out = True
         effects.append(Emit(HeldOut(params.key, params.vip, heard.source, advertisement.priority)))
-    priority = advertisement.priority
-    return Backup(heard.at + down, interval, Reason.ACTIVE_SILENT, held_out=held_out, active_priority=priority), effects
+    after = Backup(
+        heard.at + down,
+        interval,
+        Reason.ACTIVE_SILENT,
+        held_out=held_out,
+        active_priority=advertisement.priority,
+        lower_since=lower_since,
+    )
+    return after, effects
 
 
 def _heard_priority_zero(params: RouterParams, state: Backup, heard: Heard) -> Outcome:
@@ -173,11 +184,12 @@ def reconfigured_in_backup(params: RouterParams, state: Backup, now: Instant, af
     return after_it, effects
 
 
-def become_backup(params: RouterParams, now: Instant, reason: Reason) -> Outcome:
-    """Listen, from the beginning."""
+def become_backup(params: RouterParams, now: Instant, reason: Reason, *, first: bool) -> Outcome:
+    """Listen, from the beginning; `first`: the router has not run before."""
     # RFC 9568 6.4.1: set the Active_Adver_Interval to the Advertisement_Interval, start the Active_Down_Timer.
     down = active_down_interval(version=params.version, priority=params.priority, interval=params.interval)
-    state = Backup(now + down, params.interval, Reason.NOBODY_HEARD, joining=True)
+    patience = max(down, params.startup_delay) if first else down
+    state = Backup(now + patience, params.interval, Reason.NOBODY_HEARD, joining=True)
     return state, [Emit(BecameBackup(params.key, params.vip, reason))]
 
 

@@ -162,6 +162,21 @@ class AddressListMismatch(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class PeerMayBeDeaf(EventBody):
+    """A lower router is Active beside this one and advertises other addresses: it may discard our advertisements for
+    that, as keepalived 2.2.7 does when their number differs. While it does, both answer for the addresses they share.
+    """
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    router: RouterKey
+    vip: str
+    peer: IPAddress
+    theirs: tuple[IPAddress, ...]
+    ours: tuple[IPAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class IntervalLearnt(EventBody):
     """The Active router advertises at another interval than is configured here; its interval counts (version 3)."""
 

@@ -65,7 +65,9 @@ class RouterParams:
     advertised need not be link-local here; the speaker puts a link-local VIP first if there is one. `peers` are the
     addresses that unicast goes to, of the router's family; None is multicast. `others` are the configured priorities of
     the other members; None: not known, () there are none. `barred`: tracking has taken from it the right to become
-    Active (standing.py); `lowered`: so much of the priority. Raises ValueError for values outside these ranges.
+    Active (standing.py); `lowered`: so much of the priority. A lower owner that is well is heard for `failback_delay`
+    before `prefer` retakes from it; a router that starts for the first time waits for `startup_delay` at least to hear
+    an owner. Raises ValueError for values outside these ranges.
     """
 
     vip: str
@@ -82,6 +84,8 @@ class RouterParams:
     tracks: tuple[InterfaceTrack, ...] = ()
     barred: bool = False
     lowered: int = 0
+    failback_delay: timedelta = timedelta(0)
+    startup_delay: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:

@@ -30,7 +30,8 @@ class Backup:
 
     `outlook` is the reason that taking over would have. `joining` until the first Active router is heard after a start.
     A router `held_out` lets the timer pass and is `alone` then. `roused` after the timer was found to have passed long
-    ago, until an Active router is heard. `active_priority` is what the Active router last advertised, if any was heard.
+    ago, until an Active router is heard. `active_priority` is what the Active router last advertised, if any was heard;
+    `lower_since` is since when only lower ones have been heard, while failback is delayed.
     """
 
     active_down_at: Instant
@@ -41,6 +42,7 @@ class Backup:
     alone: bool = False
     roused: bool = False
     active_priority: int | None = None
+    lower_since: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def _in_initialize(params: RouterParams, state: Initialize, now: Instant, input_
                 return become_active(params, now, Reason.OWNS_ADDRESSES)
             if held:
                 return become_active(params, now, Reason.ADDRESSES_HELD)
-            return become_backup(params, now, Reason.STARTED)
+            return become_backup(params, now, Reason.STARTED, first=state.reason is Reason.CONFIGURED)
         case Shutdown(reason) | InterfaceLost(reason):
             return Initialize(reason), []
         case TimerFired() | Heard() | ActiveGone() | LinkRenewed() | StepAside() | Admit() | Reconfigure():

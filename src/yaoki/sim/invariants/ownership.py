@@ -116,7 +116,7 @@ class OwnerlessBounded(Invariant):
     name = "time without owner"
     holds = (
         "while a member could own, nobody answers for a VIP for at most its Active_Down_Interval, or its Skew_Time "
-        "after the owner has left with priority 0"
+        "after the owner has left with priority 0, or its startup-delay"
     )
 
     def owners_changed(self, virtual: Virtual, /) -> None:
@@ -148,7 +148,8 @@ class OwnerlessBounded(Invariant):
         if self._was_told(virtual, node, begun):
             duration = skew_time(version=params.version, priority=lowest, interval=virtual.interval)
         else:
-            duration = active_down_interval(version=params.version, priority=lowest, interval=virtual.interval)
+            down = active_down_interval(version=params.version, priority=lowest, interval=virtual.interval)
+            duration = max(down, params.startup_delay)
         quiet = all(
             since is not None and since + LATE_FRAMES_US <= begun
             for since in (

@@ -106,6 +106,16 @@ def _stateful_failback(view: View) -> Iterable[Finding]:
             yield Finding(("vips", vip.name, "stateful"), what, cure, ("vips", vip.name, "failback"))
 
 
+def _delay_without_failback(view: View) -> Iterable[Finding]:
+    for vip in view.site.vips:
+        if vip.failback_delay and vip.failback is not Failback.PREFER:
+            what = (
+                f"{vip.name} has failback: {vip.failback.value}, which never retakes by itself, so nothing is delayed"
+            )
+            place: Path = ("vips", vip.name, "failback-delay")
+            yield Finding(place, what, "remove it, or write failback: prefer", ("vips", vip.name, "failback"))
+
+
 RULES = (
     Rule(
         "duplicate-vrid",
@@ -142,6 +152,13 @@ RULES = (
         Severity.WARNING,
         "two backups would take a VIP over at nearly the same time",
         _close_priorities,
+        partial=True,
+    ),
+    Rule(
+        "delay-without-failback",
+        Severity.WARNING,
+        "a failback is delayed that never happens",
+        _delay_without_failback,
         partial=True,
     ),
     Rule(
