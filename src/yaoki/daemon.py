@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from yaoki.core.event import EventBody
 from yaoki.linux import neighbour_cache, probe_rules
 from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.dead_man_gate import remove_gate
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.linux.vip_addresses import release_marked
@@ -50,6 +51,7 @@ class LinuxKernel:
 
     def cleanup(self) -> None:
         probe_rules.remove()
+        remove_gate()
 
 
 def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:

@@ -119,6 +119,17 @@ class WithoutTheKernel(Breaking):
             time.sleep(0.02)
 
 
+class WithoutTheGate(Breaking):
+    """A speaker that dies or hangs finds its dead-man gate taken away."""
+
+    def inject(self, fault: Fault) -> None:
+        if isinstance(fault, KillNode | HangNode) and fault.part is not Part.MAIN:
+            # Stopped first: a speaker that runs would make its gate anew.
+            send_signal(self.nodes.processes(fault.node, fault.part), signal.SIGSTOP)
+            run(inside(self.lab.namespace(fault.node), ["nft", "delete", "table", "netdev", "yaoki-gate"]))
+        super().inject(fault)
+
+
 class BreakBeforeMake(Breaking):
     """What is planned takes away before it brings: services, the other owner, a server that is not there yet."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.rehearsals import BreakBeforeMake, WithoutTheKernel, named, rehearsed
+from tests.lab.rehearsals import BreakBeforeMake, WithoutTheGate, WithoutTheKernel, named, rehearsed
 from tests.lab.sites import EXAMPLE, changed, example
 from yaoki.lab.catalogue import Scenario, catalogue
 from yaoki.lab.fault import (
@@ -86,6 +86,27 @@ def test_a_row_fails_without_a_spare_node(spareless: dict[str, Row], name: str) 
     assert row.void is None
     assert not row.ok
     assert row.missed
+
+
+def unchanged(_: dict[str, Any]) -> None: ...
+
+
+SPEAKERLESS = ("lb1-kill-speaker", "lb1-kill-all", "lb1-hang-speaker", "lb1-hang-all")
+
+
+@pytest.fixture(scope="module")
+def gateless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
+    file = changed(tmp_path_factory.mktemp("gateless"), unchanged, name="yke8")
+    return rehearsed(file, named(file, *SPEAKERLESS), WithoutTheGate)
+
+
+@pytest.mark.req("B-19")
+@pytest.mark.parametrize("name", SPEAKERLESS)
+def test_a_row_fails_for_its_two_owners_without_the_dead_man_gate(gateless: dict[str, Row], name: str) -> None:
+    row = gateless[name]
+    assert row.void is None
+    assert not row.ok
+    assert not all(vip.kept for vip in row.vips)
 
 
 def blind_and_lone(plain: dict[str, Any]) -> None:

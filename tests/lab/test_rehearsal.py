@@ -27,7 +27,17 @@ from yaoki.site.load import load_site
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(300)]
 
-ROWS = ("lb1-kill-main", "lb1-power-off", "lb1-failback", "front-partition", "front-heal", "web1-killed", "reconfigure")
+ROWS = (
+    "lb1-kill-main",
+    "lb1-kill-all",
+    "lb1-hang-speaker",
+    "lb1-power-off",
+    "lb1-failback",
+    "front-partition",
+    "front-heal",
+    "web1-killed",
+    "reconfigure",
+)
 IN_FLIGHT_MS = 60.0
 """A request begun this long after the switch may still meet what was before it, on a busy machine."""
 
@@ -41,7 +51,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     return rehearsed(file, named(file, *ROWS), Breaking, patience=RECOVERY_LIMIT)
 
 
-LONG = ("lb1-failback",)
+LONG = ("lb1-failback", "lb1-hang-speaker")
 """Rows that two cores under other load do not carry; run by make test-long."""
 
 
@@ -71,6 +81,13 @@ def test_the_death_of_the_node_process_is_not_noticed(rows: dict[str, Row]) -> N
     assert [figures.outage.lost for figures in row.probes] == [0] * len(row.probes)
     assert [vip.owner for vip in row.vips] == ["lb1"]
     assert row.streams_cut == 0
+
+
+@pytest.mark.req("B-19")
+def test_a_dead_owner_is_silenced_before_the_other_node_takes_over(rows: dict[str, Row]) -> None:
+    row = rows["lb1-kill-all"]
+    assert [vip.owner for vip in row.vips] == ["lb2"]
+    assert [list(vip.two_owners_ms.values()) for vip in row.vips] == [[0.0, 0.0]]
 
 
 def test_a_partition_shows_its_two_owners_and_is_not_survivable_without_a_lease(rows: dict[str, Row]) -> None:

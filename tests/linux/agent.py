@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from yaoki.core.codec import Codec
 from yaoki.lb.service import Desired, Protocol, ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.dead_man_gate import DeadManGate
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
 from yaoki.linux.nftables_session import ProgramSession, open_session
@@ -301,6 +303,30 @@ def cleanup() -> None:
     _state["balancer"].cleanup()
 
 
+def gate(what: str, addresses: list[str] | None = None, limit_ms: float = 0) -> Any:  # noqa: ANN401 - as the method does
+    """A method of a DeadManGate, which is made first; "hook" means eth0."""
+    kept: DeadManGate = _state.setdefault("gate", None) or DeadManGate()
+    _state["gate"] = kept
+    parsed = tuple(parse_address(address) for address in addresses or ())
+    limit = timedelta(milliseconds=limit_ms)
+    match what:
+        case "hook":
+            return kept.hook("eth0", socket.if_nametoindex("eth0"))
+        case "arm":
+            return kept.arm(parsed, limit)
+        case "refresh":
+            return kept.refresh(parsed, limit)
+        case "disarm":
+            return kept.disarm(parsed)
+        case "remove":
+            _state["gate"] = None
+            return kept.remove()
+        case "armed":
+            return {str(each.address): each.open_for / timedelta(milliseconds=1) for each in kept.armed()}
+        case _:
+            raise ValueError(what)
+
+
 def read(path: str) -> str:
     return Path(path).read_text().strip()
 
@@ -327,6 +353,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         observed,
         counters,
         cleanup,
+        gate,
         read,
     )
 }

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lb.samples import server, service, trio
+from tests.linux.test_dead_man_gate import gated, silences
 from tests.linux.world import PREFIX, VIP4, VIP6, World
 from yaoki.core.address import parse_address
 from yaoki.lb.kernel_hash import source_slot
@@ -340,3 +341,14 @@ def test_the_server_that_a_source_is_remembered_with_is_found(direct: World, fam
     assert balancer.ask("remembered", service=where, source=CLIENT[family]) == name
     elsewhere = "203.0.113.1" if family == 4 else "2001:db8:7::1"
     assert balancer.ask("remembered", service=where, source=elsewhere) is None
+
+
+@pytest.fixture
+def direct_gate(direct: World) -> Iterator[World]:
+    yield from gated(direct)
+
+
+@pytest.mark.req("B-19")
+@pytest.mark.parametrize(("family", "protocol"), [(4, Protocol.UDP), (6, Protocol.TCP)])
+def test_a_shut_dead_man_gate_comes_before_the_plane(direct_gate: World, family: int, protocol: Protocol) -> None:
+    silences(direct_gate, DIRECT, protocol, family)

@@ -17,6 +17,7 @@ from yaoki.sim.faults import (
     CarrierLost,
     ClockStepped,
     Drained,
+    Fault,
     Frozen,
     HostilePackets,
     Killed,
@@ -90,11 +91,18 @@ def test_an_interface_that_fails_costs_no_silence_where_another_network_brings_t
     assert scene.owners()["inside/ipv4"] == before["inside/ipv4"]
 
 
-def test_a_killed_speaker_leaves_its_addresses_until_it_is_started_again() -> None:
+@pytest.mark.parametrize("fault", [Killed("lb1", Part.SPEAKER), Killed("lb1", Part.ALL), Paused("lb1", Part.SPEAKER)])
+def test_an_owner_without_a_working_speaker_is_silenced_before_the_backup_takes_over(fault: Fault) -> None:
     scene = Scene()
-    scene.fault(Killed("lb1", Part.SPEAKER), lasts=3)
-    scene.run(1)
-    assert scene.owners() == TWO
+    scene.fault(fault, lasts=3)
+    seen = []
+    for _ in range(1000):
+        scene.run(0.001)
+        seen.append(scene.owners())
+    assert TWO not in seen
+    nobody = seen.count(NOBODY)
+    assert 0 < nobody <= 75
+    assert seen[-1] == BOTH_LB2
     scene.run(3)
     scene.settle()
     assert scene.owners() == BOTH_LB1
@@ -110,14 +118,33 @@ def test_killing_the_main_process_or_the_worker_moves_nothing(part: Part) -> Non
     assert scene.world.ledger.owner_changes == changes
 
 
-def test_a_stopped_owner_stays_owner_beside_the_new_one_until_it_runs_again() -> None:
+def test_a_lone_owner_without_a_working_speaker_goes_on_answering() -> None:
     scene = Scene()
-    scene.fault(Paused("lb1", Part.ALL), lasts=3)
-    scene.run(2)
-    assert scene.owners() == TWO
+    scene.fault(PowerLost("lb2"), lasts=60)
     scene.run(1)
-    scene.settle()
+    scene.fault(Killed("lb1", Part.ALL), lasts=30)
+    scene.run(20)
     assert scene.owners() == BOTH_LB1
+
+
+def test_a_speaker_that_is_started_again_in_time_never_lets_go() -> None:
+    scene = Scene("one-second")
+    changes = scene.world.ledger.owner_changes
+    scene.fault(Killed("lb1", Part.SPEAKER), lasts=0.3)
+    scene.run(10)
+    assert scene.world.ledger.owner_changes == changes
+
+
+def test_an_address_that_no_speaker_renews_outlasts_the_gate_and_then_goes() -> None:
+    scene = Scene()
+    lb1 = scene.world.nodes["lb1"]
+    address = scene.world.topology.virtuals[0].params("lb1").addresses[0]
+    scene.fault(Killed("lb1", Part.ALL), lasts=30)
+    scene.run(0.9)
+    assert lb1.kernel.silences(address.ip)
+    assert lb1.kernel.holds("eth0", address)
+    scene.run(3)
+    assert not lb1.kernel.holds("eth0", address)
 
 
 def test_a_backup_stopped_for_long_does_not_take_over_when_it_wakes() -> None:

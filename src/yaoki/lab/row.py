@@ -11,10 +11,9 @@ from datetime import timedelta
 
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario
-from yaoki.lab.fault import HangNode, KillNode, Partition
+from yaoki.lab.fault import Partition
 from yaoki.lab.measure import Outage
 from yaoki.lab.probes.targets import Target
-from yaoki.lab.software import Part
 from yaoki.lab.survival import Reason, Survival, survival
 from yaoki.lab.turning import Turning
 from yaoki.site.model import Site, Vip
@@ -151,12 +150,11 @@ def allowed_ms(site: Site, scenario: Scenario, target: Target) -> float | None:
 def overlap_allowed_ms(scenario: Scenario, vip: Vip) -> float | None:
     """How long two nodes may own a VIP in a scenario.
 
-    A dead or hung speaker leaves its addresses in the kernel, and a partition hides the owners from each other: those
-    overlaps are shown and not judged. Healed, owners learn of each other with the next advertisement.
+    A partition hides the owners from each other: its overlap is shown and not judged. Healed, owners learn of each
+    other with the next advertisement. A dead or hung speaker is silenced by its kernel before another node takes over;
+    what overlaps in its row is the planned move back.
     """
     match scenario.fault:
-        case KillNode(_, part) | HangNode(_, part) if part is not Part.MAIN:
-            return None
         case Partition() if not scenario.mends:
             return None
         case Partition():

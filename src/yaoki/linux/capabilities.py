@@ -11,10 +11,15 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from yaoki.linux.realtime import kernel_tick
+
 TRY_LIMIT_S = 10.0
+FINE_TICK_MS = 4.0
+"""The longest tick of a kernel that can keep the gate of a VIP advertised every 10 ms (yaoki.vrrp.dead_man)."""
 _VRRP = 112
 _CAP_NET_ADMIN, _CAP_NET_RAW = 12, 13
 
@@ -125,7 +130,7 @@ def _ingress() -> Capability:
 
 def _egress() -> Capability:
     ability, evidence = _nft(_EGRESS)
-    return Capability("nft-egress", ability, evidence, "a node cannot silence its own answers for a VIP that it lost")
+    return Capability("nft-egress", ability, evidence, "no dead-man gate: a dead or hung speaker leaves two owners")
 
 
 def _library() -> Capability:
@@ -171,9 +176,19 @@ def _realtime() -> Capability:
             "real-time",
             Ability.NO,
             f"SCHED_FIFO: {error.strerror}",
-            "on a busy machine advertisements may be late; choose intervals of 300 ms and more",
+            "on a busy machine advertisements may be late; intervals shorter than 50 ms are raised to that",
         )
     return Capability("real-time", Ability.YES, "SCHED_FIFO is granted", "")
+
+
+def _tick() -> Capability:
+    tick_ms = kernel_tick() / timedelta(milliseconds=1)
+    return Capability(
+        "kernel-tick",
+        Ability.YES if tick_ms <= FINE_TICK_MS else Ability.NO,
+        f"time-outs are counted in {tick_ms:g} ms",
+        "advertisement intervals shorter than 20 ms are raised to that: the dead-man gate could not keep them",
+    )
 
 
 def _marks() -> Capability:
@@ -222,6 +237,7 @@ _TRIALS: Iterable[Callable[[], Capability]] = (
     _packets,
     _marks,
     _realtime,
+    _tick,
     _forwarding,
     _tracking,
     _library,

@@ -1,9 +1,9 @@
 """What our kernel objects are called, and where they hook in.
 
-Everything of ours is in three tables: `inet yaoki-nat` (address translation), `netdev yaoki` (direct return) and
-`inet yaoki` (refusal). The first is there only if it is needed, because it brings connection tracking with it. A
-service's objects begin with the service's name in the kernel, "tcp/192.0.2.50/80"; in IPv6 addresses "." stands for
-":", because nft's identifiers know no colon.
+The balancer plane is in three tables: `inet yaoki-nat` (address translation), `netdev yaoki` (direct return) and
+`inet yaoki` (refusal); the speaker's dead-man gate is in one of its own, `netdev yaoki-gate`. The first is there only
+if it is needed, because it brings connection tracking with it. A service's objects begin with the service's name in the
+kernel, "tcp/192.0.2.50/80"; in IPv6 addresses "." stands for ":", because nft's identifiers know no colon.
 """
 
 from yaoki.core.address import Family, IPAddress, parse_address
@@ -12,13 +12,14 @@ from yaoki.lb.service import Protocol, RealServer, ServiceKey
 TRANSLATION = "inet yaoki-nat"
 DIRECT = "netdev yaoki"
 REFUSAL = "inet yaoki"
+GATE = "netdev yaoki-gate"
 TABLES = (REFUSAL, TRANSLATION, DIRECT)
 
 ADDRESS_TYPE = {Family.IPV4: "ipv4_addr", Family.IPV6: "ipv6_addr"}
 IP = {Family.IPV4: "ip", Family.IPV6: "ip6"}
 
-# Netdev ingress and prerouting hooks run in ascending order of priority. Whatever may have to silence a VIP (a dead-man
-# gate) hooks in at GATE_PRIORITY and so comes before everything here.
+# Netdev ingress and prerouting hooks run in ascending order of priority. The dead-man gate, which silences a VIP,
+# hooks in at GATE_PRIORITY and so comes before everything here.
 GATE_PRIORITY = -500
 PASSING_PRIORITY = -300
 """The kernel's own for what is said about packets before connection tracking sees them."""

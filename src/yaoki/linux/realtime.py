@@ -6,11 +6,22 @@ Each step may be refused (a container, a missing capability); what was refused i
 import ctypes
 import gc
 import os
+import time
+from datetime import timedelta
 
+_CLOCK_MONOTONIC_COARSE = 6
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
+
+SCHEDULER = "SCHED_FIFO"
+"""What a refusal of the real-time scheduler begins with."""
 
 # Above ordinary real-time work, below the kernel's own threads (interrupts are at 50 with threadirqs, watchdogs at 99).
 FIFO_PRIORITY = 40
+
+
+def kernel_tick() -> timedelta:
+    """How long the kernel's tick is, in which it counts time-outs: 1 to 10 ms (CONFIG_HZ)."""
+    return timedelta(seconds=time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 
 
 def stop_collecting() -> None:
@@ -29,7 +40,7 @@ def make_punctual() -> tuple[str, ...]:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(FIFO_PRIORITY))
     except OSError as error:
-        refused.append(f"SCHED_FIFO: {error.strerror}")
+        refused.append(f"{SCHEDULER}: {error.strerror}")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
         refused.append(f"mlockall: {os.strerror(ctypes.get_errno())}")

@@ -27,7 +27,7 @@ IFF_UP, IFF_RUNNING = 0x1, 0x40
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _F_REQUEST, _F_ACK, _F_DUMP = 0x1, 0x4, 0x300
-_F_EXCL, _F_CREATE = 0x200, 0x400
+_F_REPLACE, _F_EXCL, _F_CREATE = 0x100, 0x200, 0x400
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 6, 8, 11
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_CARRIER_CHANGES = 1, 3, 35
 _IFADDRMSG = struct.Struct("=BBBBI")
@@ -122,11 +122,13 @@ def add_address(index: int, address: IPInterface) -> bytes:
     IPv6 without duplicate detection, which would keep it tentative for more than a second, and deprecated, so that
     the kernel does not take it as the source of what this node sends by itself.
     """
-    body = _address_body(index, address, IFA_F_NODAD if address.version == 6 else 0)
-    body += attribute(_IFA_ADDRESS, address.ip.packed) + attribute(_IFA_PROTO, bytes((PROTO_YAOKI,)))
-    if address.version == 6:
-        body += attribute(_IFA_CACHEINFO, _CACHEINFO.pack(0, _FOREVER, 0, 0))
-    return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_CREATE | _F_EXCL, 0, body)
+    return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_CREATE | _F_EXCL, 0, _vip_body(index, address, _FOREVER))
+
+
+def limit_address(index: int, address: IPInterface, lifetime_s: int | None) -> bytes:
+    """The request that lets an address of ours last for so long from now; None: for ever."""
+    body = _vip_body(index, address, _FOREVER if lifetime_s is None else lifetime_s)
+    return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_REPLACE, 0, body)
 
 
 def delete_address(index: int, address: IPInterface) -> bytes:
@@ -175,6 +177,13 @@ def _parse_address(body: bytes, *, gone: bool) -> Address | None:
     if _IFA_FLAGS in found:
         flags = struct.unpack("=I", found[_IFA_FLAGS])[0]
     return Address(index, address, flags, found.get(_IFA_PROTO) == bytes((PROTO_YAOKI,)), gone)
+
+
+def _vip_body(index: int, address: IPInterface, valid_s: int) -> bytes:
+    body = _address_body(index, address, IFA_F_NODAD if address.version == 6 else 0)
+    body += attribute(_IFA_ADDRESS, address.ip.packed) + attribute(_IFA_PROTO, bytes((PROTO_YAOKI,)))
+    preferred_s = 0 if address.version == 6 else valid_s
+    return body + attribute(_IFA_CACHEINFO, _CACHEINFO.pack(preferred_s, valid_s, 0, 0))
 
 
 def _address_body(index: int, address: IPInterface, flags: int) -> bytes:

@@ -6,6 +6,7 @@ no mark: there only what this process itself has put somewhere is taken away.
 
 import errno
 from collections.abc import Iterable
+from datetime import timedelta
 
 from yaoki.core.address import IPInterface
 from yaoki.core.error import ActuatorError
@@ -51,6 +52,14 @@ class VipAddresses:
                 raise
             return False
         return True
+
+    def limit(self, index: int, address: IPInterface, lifetime: timedelta | None, *, marked: bool) -> None:
+        """Let an address that is `marked` or was put there by us last for so long, None for ever. Raises
+        ActuatorError."""
+        if not marked and (index, address) not in self._put:
+            return
+        seconds = None if lifetime is None else -(-lifetime // timedelta(seconds=1))
+        self._requests.request(rtnetlink.limit_address(index, address, seconds), f"limit {address}")
 
     def put(self, index: int, address: IPInterface) -> bool:
         """Whether this process has put the address there."""

@@ -7,6 +7,7 @@ VerdictChanged for every check): all of these are idempotent.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
@@ -122,7 +123,43 @@ class HeartbeatArrived:
     received: Instant
 
 
-SpeakerInput = SpeakerOrder | PacketArrived | HeartbeatArrived | InterfaceFound | TimerFired
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AbilitiesFound:
+    """What the machine grants the speaker, told once at start: whether the kernel has gates, whether the scheduler is a
+    real-time one, and how long a tick of the kernel is."""
+
+    gate: bool = False
+    punctual: bool = True
+    tick: timedelta = _MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedAddress:
+    """An address that an earlier life of the speaker armed the gate for; zero if the gate is shut by now."""
+
+    address: IPAddress
+    open_for: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class GateFound:
+    """The gate as an earlier life of the speaker left it, told once at start, before any order."""
+
+    armed: tuple[ArmedAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateShut:
+    """The kernel refused RefreshGate: the gate had shut already."""
+
+    router: RouterKey
+
+
+GateInput = AbilitiesFound | GateFound | GateShut
+SpeakerInput = SpeakerOrder | PacketArrived | HeartbeatArrived | InterfaceFound | GateInput | TimerFired
 
 # --- what the speaker wants done -------------------------------------------------------------------------------------
 
@@ -170,6 +207,41 @@ class AnnounceAddress:
 
     interface: str
     address: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ArmGate:
+    """Have the kernel silence these addresses of `interface` (ARP, neighbour discovery and IP, both ways) when the gate
+    is not opened again within `limit`. It is open now."""
+
+    interface: str
+    addresses: tuple[IPAddress, ...]
+    limit: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshGate:
+    """Keep an armed gate open for another `limit`; one that has shut meanwhile stays shut, and GateShut is given."""
+
+    router: RouterKey
+    addresses: tuple[IPAddress, ...]
+    limit: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class DisarmGate:
+    """Silence these addresses no more; no error if they are not armed."""
+
+    addresses: tuple[IPAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitAddress:
+    """Let a VIP that is on an interface last for `lifetime` from now, None for ever; no error if it is not there."""
+
+    interface: str
+    address: IPInterface
+    lifetime: timedelta | None
 
 
 class RouterState(StrEnum):
@@ -232,7 +304,9 @@ class Published:
 
 
 SpeakerReport = RouterStatus | PeerStatus | Published
-SpeakerEffect = SendAdvertisement | SendHeartbeat | ClaimAddress | ReleaseAddress | AnnounceAddress | SpeakerReport
+GateEffect = ArmGate | RefreshGate | DisarmGate | LimitAddress
+AddressEffect = ClaimAddress | ReleaseAddress | AnnounceAddress
+SpeakerEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect | SpeakerReport
 
 # --- to and from the check worker ------------------------------------------------------------------------------------
 

@@ -207,6 +207,30 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{peer} の設定世代は {theirs}、このノードは {ours}",
     ),
     s.GenerationAgrees: ("{peer} runs configuration {ours} as this node does", "{peer} の設定世代が一致 ({ours})"),
+    s.GateArmed: (
+        "{vip} is silenced here if its speaker is still for {limit} ({router})",
+        "{vip} のデッドマンゲートを設定、限度 {limit} ({router})",
+    ),
+    s.GateDisarmed: (
+        "no peer of {vip} is heard: this node keeps it whatever happens to its speaker ({router})",
+        "{vip} のピアの応答なし、デッドマンゲートを解除 ({router})",
+    ),
+    s.GateUnavailable: (
+        "the kernel has no dead-man gate: a dead or hung speaker leaves two owners ({why})",
+        "デッドマンゲートを使えないため、スピーカー停止時に所有者が二つになりうる ({why})",
+    ),
+    s.GateRebuilt: (
+        "somebody removed the dead-man gate of {router}; it was made anew",
+        "{router} のデッドマンゲートが削除されたため再作成",
+    ),
+    s.IntervalRaised: (
+        "{vip} is advertised every {raised_to} and not every {configured}, which is not safe here ({router})",
+        "{vip} の広告間隔を {configured} から安全な {raised_to} に引き上げ ({router})",
+    ),
+    s.Overslept: (
+        "the speaker stood still for longer than its dead-man limit: {vip} is given up first ({router}) ({asleep})",
+        "スピーカーがデッドマン限度を超えて停止、まず {vip} を解放 ({router}) ({asleep})",
+    ),
     s.HeartbeatRejected: (
         "heartbeat from {source} on {interface} discarded: {reason} ({count} so far)",
         "{interface} で {source} からのハートビートを破棄: {reason} (累計 {count})",

@@ -13,17 +13,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from yaoki.core.address import Family, IPAddress, IPInterface
+from yaoki.core.address import IPInterface
 from yaoki.core.agenda import Agenda
 from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
 from yaoki.core.instant import Deadline, Instant
 from yaoki.core.machine import TimerFired
 from yaoki.node.messages import (
+    AbilitiesFound,
     AdmitRouter,
     AnnounceAddress,
     AnnounceRouter,
     ClaimAddress,
     ConfigureRouters,
+    GateFound,
+    GateShut,
     HeartbeatArrived,
     InterfaceFound,
     MoveRouter,
@@ -38,31 +41,22 @@ from yaoki.node.messages import (
     SpeakerInput,
     SpeakerOrder,
 )
-from yaoki.node.speaker_events import PeerHeard, PeerOwnsNoMore, PeerRestarted
+from yaoki.node.speaker_events import Overslept, PeerHeard, PeerOwnsNoMore, PeerRestarted
+from yaoki.node.speaker_gates import GateOutcome, SpeakerGates
 from yaoki.node.speaker_peering import SpeakerPeering
-from yaoki.node.speaker_router import SpeakerRouter, advertised_addresses
-from yaoki.packet.malformed import Malformed
+from yaoki.node.speaker_reception import SpeakerReception
+from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.vrrp import router_state as vr
-from yaoki.vrrp.advertisement import Advertisement, Rejection, decode
-from yaoki.vrrp.events import (
-    AddressListMismatch,
-    AddressLost,
-    ChecksumFormLearnt,
-    ForeignRouterHeard,
-    InterfaceCameUp,
-    InterfaceWentDown,
-    PacketRejected,
-    Reason,
-)
+from yaoki.vrrp.events import AddressLost, InterfaceCameUp, InterfaceWentDown, Reason
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.standing import OWNER_PRIORITY
 
-# One PacketRejected for each interface and reason in this time, however many packets are hurled at us.
-REJECTION_QUIET = timedelta(seconds=10)
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
 STATUS_REFRESH = timedelta(seconds=10)
 # On the agenda, beside the numbers of the routers, which begin with 1.
 _PEERING = 0
+
+Effects = list[SpeakerEffect]
 
 
 class SpeakerBrain:
@@ -72,6 +66,7 @@ class SpeakerBrain:
     def __init__(self, source: str, *, boot: int = 0) -> None:
         self._releasing = False
         self.peering = SpeakerPeering(boot)
+        self._gates = SpeakerGates(self.peering.peers)
         self._peers_to_tell = False
         self._gone: list[SpeakerRouter] = []
         self._numbering = EventNumbering(source)
@@ -83,12 +78,11 @@ class SpeakerBrain:
         self._interfaces: dict[str, InterfaceFound] = {}
         self._held: dict[str, dict[IPInterface, None]] = {}
         self._configured = False
-        self._rejected: dict[tuple[str, Rejection], tuple[int, Instant]] = {}
-        self._foreign: dict[tuple[str, Family, int], None] = {}
+        self._reception = SpeakerReception()
 
     def handle(self, now: Instant, input_: SpeakerInput, /) -> list[SpeakerEffect]:
         """See yaoki.core.machine.Machine."""
-        out: list[SpeakerEffect] = []
+        out: Effects = []
         self._take(out, now, input_)
         if self._peers_to_tell or self.peering.due(now):
             machines = [router.machine for router in (*self._routers.values(), *self._gone)]
@@ -98,19 +92,24 @@ class SpeakerBrain:
         self._agenda.set(_PEERING, self.peering.deadline())
         return out
 
-    def _take(self, out: list[SpeakerEffect], now: Instant, input_: SpeakerInput) -> None:
+    def _take(self, out: Effects, now: Instant, input_: SpeakerInput) -> None:
         match input_:
             case TimerFired():
-                for number in list(self._agenda.due(now)):
-                    if number != _PEERING:
-                        self._run(out, now, self._by_number[number], input_)
-                self._tell_of_peers(out, now, self.peering.peers.pass_time(now))
+                self._timer_fired(out, now, input_)
             case PacketArrived():
                 self._packet_arrived(out, now, input_)
             case HeartbeatArrived():
                 self._tell_of_peers(out, now, self.peering.hear(now, input_))
             case InterfaceFound():
                 self._interface_found(out, now, input_)
+            case AbilitiesFound():
+                self._gates.able(input_)
+            case GateFound():
+                self._gates.found(now, input_)
+            case GateShut(key):
+                router = self._routers.get(key)
+                if router is not None and self._gates.limit(router.number) is not None:
+                    self._step_down(out, now, router, None)
             case (
                 ConfigureRouters() | SetPriority() | AdmitRouter() | MoveRouter() | AnnounceRouter() | ReleaseRouters()
             ):
@@ -118,13 +117,27 @@ class SpeakerBrain:
             case _:
                 assert_never(input_)
 
-    def _take_order(self, out: list[SpeakerEffect], now: Instant, order: SpeakerOrder) -> None:
+    def _timer_fired(self, out: Effects, now: Instant, fired: TimerFired) -> None:
+        due = list(self._agenda.due(now))
+        for number in due:
+            if number > _PEERING:
+                self._run(out, now, self._by_number[number], fired)
+        self._tell_of_peers(out, now, self.peering.peers.pass_time(now))
+        for number in due:
+            router = self._by_number.get(-number) if number < _PEERING else None
+            if router is not None:
+                self._tend_gate(out, now, router)
+
+    def _take_order(self, out: Effects, now: Instant, order: SpeakerOrder) -> None:
         match order:
             case ConfigureRouters(routers, because, heartbeat):
+                peers_change = not self._releasing and heartbeat != self.peering.peers.params
+                news = self.peering.configure(now, heartbeat) if peers_change else []
                 self._configure(out, now, routers, because)
-                if not self._releasing and heartbeat != self.peering.peers.params:
-                    self._publish_all(out, now, self.peering.configure(now, heartbeat), because)
+                if peers_change:
+                    self._publish_all(out, now, news, because)
                     out.extend(self.peering.statuses())
+                    self._review_gates(out, now)
             case SetPriority():
                 self._set_priority(out, now, order)
             case AdmitRouter(key, because):
@@ -159,9 +172,7 @@ class SpeakerBrain:
 
     # --- orders
 
-    def _configure(
-        self, out: list[SpeakerEffect], now: Instant, wanted: tuple[RouterParams, ...], because: EventId | None
-    ) -> None:
+    def _configure(self, out: Effects, now: Instant, wanted: tuple[RouterParams, ...], because: EventId | None) -> None:
         if self._releasing:
             return
         self._configured = True
@@ -169,7 +180,7 @@ class SpeakerBrain:
         for params in wanted:
             router = self._routers.get(params.key)
             if router is None:
-                router = self._add(params, now, because)
+                router = self._add(out, params, now, because)
                 self._rank(out, now, router, because)
                 self._report(out, now, router)
                 self._place(out, now, router, because)
@@ -183,18 +194,20 @@ class SpeakerBrain:
             self._dismiss(out, now, key, Reason.REMOVED, because)
         for interface in self._held:
             self._mend(out, now, interface)
+        waiting = [r.machine.params for r in self._routers.values() if isinstance(r.machine.state, vr.Initialize)]
+        out.extend(self._gates.forget_found(keep={a.ip for params in waiting for a in params.addresses}))
 
-    def _add(self, params: RouterParams, now: Instant, because: EventId | None) -> SpeakerRouter:
+    def _add(self, out: Effects, params: RouterParams, now: Instant, because: EventId | None) -> SpeakerRouter:
         self._numbers += 1
         router = SpeakerRouter(params, self._numbers, now=now, because=because)
+        router.machine.params, news = self._gates.safe(params)
+        self._publish_all(out, now, news)
         key = params.key
         self._routers[key] = self._by_number[router.number] = router
         self._by_wire[key.interface, key.family.value, key.vrid] = router
         return router
 
-    def _dismiss(
-        self, out: list[SpeakerEffect], now: Instant, key: RouterKey, reason: Reason, because: EventId | None
-    ) -> None:
+    def _dismiss(self, out: Effects, now: Instant, key: RouterKey, reason: Reason, because: EventId | None) -> None:
         """Have a router leave; one that owns nothing is gone at once."""
         router = self._routers[key]
         if not router.going:
@@ -202,31 +215,28 @@ class SpeakerBrain:
             self._run(out, now, router, vr.Shutdown(reason), because)
 
     def _reconfigure(
-        self,
-        out: list[SpeakerEffect],
-        now: Instant,
-        router: SpeakerRouter,
-        params: RouterParams,
-        because: EventId | None,
+        self, out: Effects, now: Instant, router: SpeakerRouter, params: RouterParams, because: EventId | None
     ) -> None:
         held = router.machine.params
         if params.priority != router.configured.priority:
             router.ordered, router.barred = params.priority, False
         router.configured = params
         source = params.source if params.source is not None else held.source
-        after = router.ranked(replace(params, source=source), self._is_up)
+        safe, news = self._gates.safe(params)
+        self._publish_all(out, now, news, because)
+        after = router.ranked(replace(safe, source=source), self._is_up)
         self._run(out, now, router, vr.Reconfigure(after), because)
         self._place(out, now, router, because)
         self._report(out, now, router)
         self._peers_to_tell = True
 
-    def _set_priority(self, out: list[SpeakerEffect], now: Instant, order: SetPriority) -> None:
+    def _set_priority(self, out: Effects, now: Instant, order: SetPriority) -> None:
         # A router may have been removed while the order was under way.
         if (router := self._routers.get(order.router)) is not None:
             router.ordered, router.barred = order.priority, order.barred
             self._rank(out, now, router, order.because)
 
-    def _rank(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, because: EventId | None) -> None:
+    def _rank(self, out: Effects, now: Instant, router: SpeakerRouter, because: EventId | None) -> None:
         """Give a router the priority that its orders and the interfaces it tracks leave it."""
         params = router.machine.params
         after = router.ranked(params, self._is_up)
@@ -237,7 +247,7 @@ class SpeakerBrain:
         found = self._interfaces.get(interface)
         return found is not None and found.up
 
-    def _release(self, out: list[SpeakerEffect], now: Instant, because: EventId | None) -> None:
+    def _release(self, out: Effects, now: Instant, because: EventId | None) -> None:
         self._releasing = self._configured = True
         for key in list(self._routers):
             self._dismiss(out, now, key, Reason.STOPPED, because)
@@ -246,13 +256,16 @@ class SpeakerBrain:
 
     # --- interfaces
 
-    def _interface_found(self, out: list[SpeakerEffect], now: Instant, found: InterfaceFound) -> None:
+    def _interface_found(self, out: Effects, now: Instant, found: InterfaceFound) -> None:
         before = self._interfaces.get(found.interface)
         self._interfaces[found.interface] = found
         if found.held is not None:
             self._held[found.interface] = dict.fromkeys(found.held)
         here = [router for router in self._routers.values() if router.configured.key.interface == found.interface]
         tracking = [router for router in self._routers.values() if router.tracks(found.interface)]
+        for router in here:
+            # Before what is missing is put back: the kernel may have taken it from a sleeper.
+            self._wake(out, now, router)
         because: EventId | None = None
         if (here or tracking) and before is not None and before.up != found.up:
             body = InterfaceCameUp(found.interface) if found.up else InterfaceWentDown(found.interface)
@@ -269,14 +282,12 @@ class SpeakerBrain:
                 self._run(out, now, router, vr.LinkRenewed())
         self._mend(out, now, found.interface)
 
-    def _place(
-        self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, because: EventId | None = None
-    ) -> None:
+    def _place(self, out: Effects, now: Instant, router: SpeakerRouter, because: EventId | None = None) -> None:
         """Start or stop a router as its interface allows, and give it the address to send from."""
         found = self._interfaces.get(router.configured.key.interface)
         if found is None:
             return
-        source = _source(router.configured, found)
+        source = router.source_in(found)
         initialized = isinstance(router.machine.state, vr.Initialize)
         if not found.up or source is None:
             reason = Reason.NO_SOURCE_ADDRESS if found.up else Reason.INTERFACE_DOWN
@@ -291,9 +302,12 @@ class SpeakerBrain:
         if initialized and not router.going:
             ours = self._held.get(found.interface, {})
             held = any(address in ours for address in params.addresses)
+            if held and self._gates.left_shut(now, params.addresses):
+                # An earlier life was silenced, so somebody else may own them by now.
+                held = False
             self._run(out, now, router, vr.Startup(held), because)
 
-    def _mend(self, out: list[SpeakerEffect], now: Instant, interface: str) -> None:
+    def _mend(self, out: Effects, now: Instant, interface: str) -> None:
         """Bring the kernel's addresses to what the states say: put back what somebody took away, remove leftovers."""
         found = self._interfaces.get(interface)
         held = self._held.get(interface)
@@ -326,13 +340,16 @@ class SpeakerBrain:
 
     # --- packets
 
-    def _packet_arrived(self, out: list[SpeakerEffect], now: Instant, packet: PacketArrived) -> None:
+    def _packet_arrived(self, out: Effects, now: Instant, packet: PacketArrived) -> None:
         vrid = packet.payload[1] if len(packet.payload) > 1 else 0
         router = self._by_wire.get((packet.interface, packet.source.version, vrid))
         if router is None:
-            self._foreign_packet(out, now, packet)
+            self._publish_all(out, now, self._reception.foreign(now, packet))
             return
-        advertisement = router.known(packet) or self._accept(out, now, router, packet)
+        advertisement = router.known(packet)
+        if advertisement is None:
+            advertisement, news_of_it = self._reception.accept(now, router, packet)
+            self._publish_all(out, now, news_of_it)
         if advertisement is None:
             return
         source = packet.source
@@ -342,49 +359,9 @@ class SpeakerBrain:
         if not changed and (news or now - router.reported_at >= STATUS_REFRESH):
             self._report(out, now, router)
 
-    def _accept(
-        self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, packet: PacketArrived
-    ) -> Advertisement | None:
-        """The advertisement in a packet that is not the last one again, and what it tells besides."""
-        advertisement = router.accept(packet)
-        if isinstance(advertisement, Malformed):
-            self._reject(out, now, packet, advertisement)
-            return None
-        key, source = router.configured.key, packet.source
-        if router.learns_form(advertisement.checksum):
-            self._publish(out, now, ChecksumFormLearnt(key, source, advertisement.checksum))
-        if router.new_mismatch(source, advertisement.addresses):
-            ours = advertised_addresses(router.machine.params)
-            self._publish(out, now, AddressListMismatch(key, source, advertisement.addresses, ours))
-        return advertisement
-
-    def _foreign_packet(self, out: list[SpeakerEffect], now: Instant, packet: PacketArrived) -> None:
-        advertisement = decode(
-            packet.payload, source=packet.source, destination=packet.destination, hop_limit=packet.hop_limit
-        )
-        if isinstance(advertisement, Malformed):
-            self._reject(out, now, packet, advertisement)
-            return
-        seen = (packet.interface, packet.family, advertisement.vrid)
-        if seen not in self._foreign:
-            self._foreign[seen] = None
-            self._publish(out, now, ForeignRouterHeard(*seen, packet.source))
-
-    def _reject(
-        self, out: list[SpeakerEffect], now: Instant, packet: PacketArrived, malformed: Malformed[Rejection]
-    ) -> None:
-        seen = (packet.interface, malformed.reason)
-        count, said_at = self._rejected.get(seen, (0, None))
-        count += 1
-        if said_at is None or now - said_at >= REJECTION_QUIET:
-            said_at = now
-            body = PacketRejected(packet.interface, packet.source, malformed.reason, malformed.offset, count)
-            self._publish(out, now, body)
-        self._rejected[seen] = (count, said_at)
-
     # --- peers
 
-    def _tell_of_peers(self, out: list[SpeakerEffect], now: Instant, news: list[EventBody]) -> None:
+    def _tell_of_peers(self, out: Effects, now: Instant, news: list[EventBody]) -> None:
         """Events and statuses; a peer that is new to us shall not have to wait for our next heartbeat."""
         for body in news:
             event = self._publish(out, now, body)
@@ -392,10 +369,11 @@ class SpeakerBrain:
                 self._owner_gone(out, now, body, event)
         if news:
             out.extend(self.peering.statuses())
+            self._review_gates(out, now)
         if any(isinstance(body, PeerHeard | PeerRestarted) for body in news):
             self._peers_to_tell = True
 
-    def _owner_gone(self, out: list[SpeakerEffect], now: Instant, gone: PeerOwnsNoMore, because: EventId) -> None:
+    def _owner_gone(self, out: Effects, now: Instant, gone: PeerOwnsNoMore, because: EventId) -> None:
         """The owner lost its interface and could not say so there: another network has brought the news."""
         peers = self.peering.peers
         for router in list(self._routers.values()):
@@ -409,17 +387,13 @@ class SpeakerBrain:
     # --- effects
 
     def _run(
-        self,
-        out: list[SpeakerEffect],
-        now: Instant,
-        router: SpeakerRouter,
-        input_: vr.Input,
-        because: EventId | None = None,
+        self, out: Effects, now: Instant, router: SpeakerRouter, input_: vr.Input, because: EventId | None = None
     ) -> bool:
         """Give a router an input, turn its effects into the speaker's, and note its next deadline.
 
         Answers whether its status changed, and was reported.
         """
+        self._wake(out, now, router)
         machine, before = router.machine, router.state
         effects = machine.handle(now, input_)
         key = machine.params.key
@@ -429,16 +403,16 @@ class SpeakerBrain:
         for effect in effects:
             match effect:
                 case vr.Advertise(priority):
+                    out.extend(self._gates.advertise(now, router.number, machine.params))
                     out.extend(router.advertisements(priority))
                 case vr.AnnounceAddresses(addresses):
                     out.extend(AnnounceAddress(key.interface, address.ip) for address in addresses)
                 case vr.ClaimAddresses(addresses):
+                    self._guard(out, now, router, self._gates.claim(now, router.number, machine.params, addresses))
                     for address in addresses:
                         self._claim(out, key.interface, address)
                 case vr.ReleaseAddresses(addresses):
-                    for address in addresses:
-                        if not self._wanted(key.interface, address):
-                            self._let_go(out, key.interface, address)
+                    self._release_all(out, router, addresses)
                 case Emit(body, cause):
                     changed = self._say(out, now, router, Emit(body, cause or because)) or changed
                 case _:
@@ -453,6 +427,7 @@ class SpeakerBrain:
     def _wait(self, router: SpeakerRouter) -> None:
         """For its next deadline; a router that has left is forgotten."""
         self._agenda.set(router.number, router.machine.deadline())
+        self._agenda.set(-router.number, self._gates.deadline(router.number))
         if router.going and isinstance(router.machine.state, vr.Initialize):
             key = router.configured.key
             del self._routers[key], self._by_number[router.number]
@@ -460,7 +435,7 @@ class SpeakerBrain:
             self._gone.append(router)
             self._peers_to_tell = True
 
-    def _say(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter, emit: Emit) -> bool:
+    def _say(self, out: Effects, now: Instant, router: SpeakerRouter, emit: Emit) -> bool:
         """Publish what a router tells, and what follows from it; whether its status changed by that."""
         body = emit.body
         event = self._publish(out, now, body, emit.because or router.cause_of(body))
@@ -468,34 +443,60 @@ class SpeakerBrain:
             self._publish(out, now, deaf, event)
         return router.note_event(body, event, now)
 
-    def _claim(self, out: list[SpeakerEffect], interface: str, address: IPInterface) -> None:
+    # --- dead-man gates
+
+    def _wake(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
+        if (asleep := self._gates.asleep(now, router.number)) is not None:
+            self._step_down(out, now, router, asleep)
+
+    def _step_down(self, out: Effects, now: Instant, router: SpeakerRouter, asleep: timedelta | None) -> None:
+        """Give the addresses up without a word, for the others have gone on without us, and join anew."""
+        params = router.machine.params
+        because = self._publish(out, now, Overslept(params.key, params.vip, asleep))
+        self._gates.give_up(router.number)
+        self._run(out, now, router, vr.InterfaceLost(Reason.OVERSLEPT), because)
+        self._place(out, now, router, because)
+
+    def _tend_gate(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
+        """No advertisement has opened the gate in time, as the router waits to leave: it is opened all the same."""
+        self._wake(out, now, router)
+        self._guard(out, now, router, self._gates.tend(now, router.number, router.machine.params))
+
+    def _review_gates(self, out: Effects, now: Instant) -> None:
+        """Peers have come or gone."""
+        for router in self._routers.values():
+            self._guard(out, now, router, self._gates.review(now, router.number, router.machine.params))
+
+    def _guard(self, out: Effects, now: Instant, router: SpeakerRouter, outcome: GateOutcome) -> None:
+        effects, news = outcome
+        out.extend(effects)
+        self._publish_all(out, now, news)
+        self._agenda.set(-router.number, self._gates.deadline(router.number))
+
+    def _release_all(self, out: Effects, router: SpeakerRouter, addresses: tuple[IPInterface, ...]) -> None:
+        interface = router.machine.params.key.interface
+        gone = [address for address in addresses if not self._wanted(interface, address)]
+        for address in gone:
+            self._let_go(out, interface, address)
+        out.extend(self._gates.release(router.number, addresses, disarm=gone))
+
+    def _claim(self, out: Effects, interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {})[address] = None
         out.append(ClaimAddress(interface, address))
 
-    def _let_go(self, out: list[SpeakerEffect], interface: str, address: IPInterface) -> None:
+    def _let_go(self, out: Effects, interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {}).pop(address, None)
         out.append(ReleaseAddress(interface, address))
 
-    def _report(self, out: list[SpeakerEffect], now: Instant, router: SpeakerRouter) -> None:
+    def _report(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
         router.reported_at = now
         out.append(router.status())
 
-    def _publish_all(
-        self, out: list[SpeakerEffect], now: Instant, news: list[EventBody], because: EventId | None = None
-    ) -> None:
+    def _publish_all(self, out: Effects, now: Instant, news: list[EventBody], because: EventId | None = None) -> None:
         for body in news:
             self._publish(out, now, body, because)
 
-    def _publish(
-        self, out: list[SpeakerEffect], now: Instant, body: EventBody, because: EventId | None = None
-    ) -> EventId:
+    def _publish(self, out: Effects, now: Instant, body: EventBody, because: EventId | None = None) -> EventId:
         event = self._numbering.event(now, Emit(body, because))
         out.append(Published(event))
         return event.id
-
-
-def _source(params: RouterParams, found: InterfaceFound) -> IPAddress | None:
-    if params.source is not None:
-        # The kernel drops global IPv6 addresses when an interface is set down, and does not bring them back.
-        return params.source if params.key.family is Family.IPV4 or params.source in found.ipv6 else None
-    return found.ipv4 if params.key.family is Family.IPV4 else found.ipv6_link_local

@@ -1,11 +1,13 @@
 """What the speaker's process reports of itself and of the kernel, besides what its routers report."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar
 
 from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.event import EventBody, Severity
 from yaoki.vrrp.heartbeat import HeartbeatFlaw
+from yaoki.vrrp.params import RouterKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +151,62 @@ class HeartbeatRejected(EventBody):
     source: IPAddress
     reason: HeartbeatFlaw
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateArmed(EventBody):
+    """A peer is heard: from now on the kernel silences the VIP if this speaker dies or stands still for `limit`."""
+
+    router: RouterKey
+    vip: str
+    limit: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class GateDisarmed(EventBody):
+    """No peer is heard any more: this node keeps the VIP whatever becomes of its speaker."""
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateUnavailable(EventBody):
+    """The kernel has no gate here: if this speaker dies or hangs, the VIP has two owners."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateRebuilt(EventBody):
+    """Somebody has removed the dead-man gate, as by flushing the whole ruleset; it was made anew."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalRaised(EventBody):
+    """The configured interval is shorter than what is safe on this machine, and was raised to that."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+    configured: timedelta
+    raised_to: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Overslept(EventBody):
+    """This speaker stood still for longer than its dead-man limit: the VIP is silenced here and may be owned elsewhere,
+    so it is given up first. `asleep` is None if the kernel said so."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+    asleep: timedelta | None

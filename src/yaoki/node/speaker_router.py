@@ -11,7 +11,7 @@ from ipaddress import IPv6Interface
 from yaoki.core.address import Family, IPAddress
 from yaoki.core.event import EventBody, EventId
 from yaoki.core.instant import Instant
-from yaoki.node.messages import PacketArrived, RouterState, RouterStatus, SendAdvertisement
+from yaoki.node.messages import InterfaceFound, PacketArrived, RouterState, RouterStatus, SendAdvertisement
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp.advertisement import GROUP_IPV4, GROUP_IPV6, Advertisement, Rejection, decode
 from yaoki.vrrp.events import (
@@ -79,6 +79,15 @@ class SpeakerRouter:
         left = standing(configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred)
         lowered = max(0, configured.priority - left.priority)
         return replace(params, priority=left.priority, barred=left.barred, lowered=lowered)
+
+    def source_in(self, found: InterfaceFound) -> IPAddress | None:
+        """The address to send from on its interface as that is found."""
+        configured = self.configured
+        if configured.source is not None:
+            # The kernel drops global IPv6 addresses when an interface is set down, and does not bring them back.
+            there = configured.key.family is Family.IPV4 or configured.source in found.ipv6
+            return configured.source if there else None
+        return found.ipv4 if configured.key.family is Family.IPV4 else found.ipv6_link_local
 
     # --- sending
 

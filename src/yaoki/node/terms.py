@@ -94,6 +94,7 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "keeps what it may not own, for nobody better takes it",
             "引き継ぐ健全なルータがないため保持",
         ),
+        vrrp_events.Reason.OVERSLEPT: ("the speaker had stood still for too long", "スピーカーが長く停止していた"),
         vrrp_events.Reason.INTERFACE_DOWN: ("interface down", "インタフェース断"),
         vrrp_events.Reason.NO_SOURCE_ADDRESS: (
             "interface has no address to send from",

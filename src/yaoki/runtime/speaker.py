@@ -26,8 +26,9 @@ from yaoki.core.codec import Codec, Undecodable
 from yaoki.core.event import Emit, EventBody, EventNumbering
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
-from yaoki.linux.realtime import make_punctual, stop_collecting
+from yaoki.linux.realtime import SCHEDULER, kernel_tick, make_punctual, stop_collecting
 from yaoki.node.messages import (
+    AbilitiesFound,
     ConfigureRouters,
     Published,
     ReleaseRouters,
@@ -80,6 +81,8 @@ class Speaker:
         refused = make_punctual()
         if refused:
             self._tell(PunctualityRefused(refused))
+        punctual = not any(why.startswith(SCHEDULER) for why in refused)
+        self._give(AbilitiesFound(self._kernel.find_gate(), punctual, kernel_tick()))
         self._kernel.look_again()
         self._link.listen()
         with _readable_on(signal.SIGTERM, signal.SIGINT) as signals:
@@ -90,6 +93,7 @@ class Speaker:
             self._loop.detach(signals.fileno())
         self._tell(SpeakerEnded(os.getpid()))
         self._report()
+        self._kernel.remove_gate()
         self._link.close()
         self._kernel.close()
 
@@ -120,6 +124,9 @@ class Speaker:
                 self._reports.append(effect)
             else:
                 self._kernel.perform(effect)
+        shut, self._kernel.shut = self._kernel.shut, []
+        for input_again in shut:
+            self._give(input_again)
 
     # --- the node process ---------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ interfaces anew, after pauses that double from FIRST_PAUSE to LONGEST_PAUSE.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 
@@ -14,20 +14,30 @@ from yaoki.core.error import ActuatorError
 from yaoki.core.event import EventBody
 from yaoki.core.instant import Instant
 from yaoki.linux.announce import Announcer
+from yaoki.linux.dead_man_gate import DeadManGate
 from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
 from yaoki.linux.vip_addresses import VipAddresses
 from yaoki.linux.vrrp_socket import Datagram, VrrpSocket
 from yaoki.node.messages import (
+    AddressEffect,
     AnnounceAddress,
+    ArmedAddress,
+    ArmGate,
     ClaimAddress,
+    DisarmGate,
+    GateEffect,
+    GateFound,
+    GateShut,
     InterfaceFound,
+    LimitAddress,
     PacketArrived,
+    RefreshGate,
     ReleaseAddress,
     SendAdvertisement,
     SendHeartbeat,
     SpeakerInput,
 )
-from yaoki.node.speaker_events import AddressNotOurs, KernelRefused
+from yaoki.node.speaker_events import AddressNotOurs, GateRebuilt, GateUnavailable, KernelRefused
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
 from yaoki.runtime.speaker_heartbeats import SpeakerHeartbeats
 from yaoki.vrrp.params import RouterKey
@@ -39,7 +49,7 @@ REFUSAL_QUIET = timedelta(seconds=10)
 STRAYS_EVERY = timedelta(seconds=1)
 """How often packets that the filter stopped are looked at, so that they are counted."""
 
-KernelEffect = SendAdvertisement | SendHeartbeat | ClaimAddress | ReleaseAddress | AnnounceAddress
+KernelEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect
 Place = tuple[str, Family]
 
 
@@ -53,6 +63,10 @@ class SpeakerKernel:
         self._give = give
         self._tell = tell
         self._watch = InterfaceWatch()
+        self._gate: DeadManGate | None = None
+        self._hooked: dict[str, int] = {}
+        self.shut: list[GateShut] = []
+        """What has become of effects, to be given to the brain once all of them are carried out."""
         self._addresses = VipAddresses()
         self._announcer = Announcer()
         self.heartbeats = SpeakerHeartbeats(loop, give)
@@ -71,8 +85,28 @@ class SpeakerKernel:
         self._addresses.close()
         self._announcer.close()
         self.heartbeats.close()
+        if self._gate is not None:
+            self._gate.close()
         for place in list(self._sockets):
             self._close_socket(place)
+
+    def find_gate(self) -> bool:
+        """Make the dead-man gate, or find the one of an earlier life and tell of it; whether there is one."""
+        try:
+            self._gate = DeadManGate()
+            armed = self._gate.armed()
+        except ActuatorError as error:
+            self._tell(GateUnavailable(str(error)))
+            return False
+        if armed:
+            self._give(GateFound(tuple(ArmedAddress(each.address, each.open_for) for each in armed)))
+        return True
+
+    def remove_gate(self) -> None:
+        """Nothing is held any more: leave no trace of the gate."""
+        if self._gate is not None:
+            with suppress(ActuatorError):
+                self._gate.remove()
 
     # --- what the brain wants
 
@@ -94,8 +128,46 @@ class SpeakerKernel:
                     self._claim(effect)
                 case ReleaseAddress():
                     self._release(effect)
+                case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress():
+                    self._guard(effect)
         except ActuatorError as error:
-            self._refused(effect.interface, error)
+            self._refused(_place_of(effect), error)
+
+    def _guard(self, effect: GateEffect) -> None:
+        match effect:
+            case LimitAddress():
+                state = self._watch.state(effect.interface)
+                if state is not None:
+                    marked = effect.address in state.ours
+                    self._addresses.limit(state.index, effect.address, effect.lifetime, marked=marked)
+            case _ if self._gate is None:
+                return
+            case ArmGate():
+                self._hook(effect.interface)
+                self._gate.arm(effect.addresses, effect.limit)
+            case RefreshGate():
+                if not self._gate.refresh(effect.addresses, effect.limit):
+                    self._not_refreshed(self._gate, effect)
+            case DisarmGate():
+                self._gate.disarm(effect.addresses)
+
+    def _not_refreshed(self, gate: DeadManGate, effect: RefreshGate) -> None:
+        """It has shut; or somebody has flushed the ruleset, and then nothing was silenced and the gate is made anew."""
+        if gate.guards(effect.addresses):
+            self.shut.append(GateShut(effect.router))
+            return
+        self._tell(GateRebuilt(effect.router))
+        gate.make()
+        self._hooked.clear()
+        self._hook(effect.router.interface)
+        gate.arm(effect.addresses, effect.limit)
+
+    def _hook(self, interface: str) -> None:
+        """Have the gate watch over an interface, if it does not yet."""
+        state = self._watch.state(interface)
+        if self._gate is not None and state is not None and self._hooked.get(interface) != state.index:
+            self._gate.hook(interface, state.index)
+            self._hooked[interface] = state.index
 
     def _claim(self, effect: ClaimAddress) -> None:
         state = self._watch.state(effect.interface)
@@ -193,7 +265,15 @@ class SpeakerKernel:
                 self._refused(place[0], error)
                 continue
             self._sockets[place] = sock
+            self._hook_early(place[0])
             self._loop.attach(sock.fileno(), READABLE, partial(self._hear_ready, sock))
+
+    def _hook_early(self, interface: str) -> None:
+        """Before a takeover, which has no time for it."""
+        try:
+            self._hook(interface)
+        except ActuatorError as error:
+            self._refused(interface, error)
 
     def _close_socket(self, place: Place) -> None:
         sock = self._sockets.pop(place)
@@ -215,6 +295,17 @@ class SpeakerKernel:
         if self._again_at is None:
             self._again_at = now + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _place_of(effect: KernelEffect) -> str:
+    """Where an effect was to take place."""
+    match effect:
+        case RefreshGate():
+            return effect.router.interface
+        case DisarmGate():
+            return ", ".join(map(str, effect.addresses))
+        case _:
+            return effect.interface
 
 
 def _packet(sock: VrrpSocket, datagram: Datagram) -> PacketArrived:

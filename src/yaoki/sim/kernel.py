@@ -1,20 +1,26 @@
-"""The kernel of a simulated node: its interfaces with carrier and addresses, and the balancer plane's tables.
+"""The kernel of a simulated node: interfaces with carrier and addresses, the dead-man gate, the balancer's tables.
 
 It outlives every process of the node and dies with the node's power.
 
 Invariant: it does what it is told and tells what it has; claiming twice or releasing what is gone changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 
 from yaoki.core.address import IPAddress, IPInterface
 from yaoki.core.error import LocalError
 from yaoki.lb.service import Desired
-from yaoki.node.messages import InterfaceFound
+from yaoki.node.messages import ArmedAddress, GateFound, InterfaceFound
+from yaoki.sim.timeline import MILLISECOND, SECOND, Timeline
 from yaoki.sim.topology import Attachment
 
 MAX_ADDRESSES = 10_000
+TICK_US = 4 * MILLISECOND
+"""In which the kernel counts the gate's time-outs (HZ=250), from the tick before."""
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -27,12 +33,26 @@ class _Interface:
     held: dict[IPInterface, None] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Gate:
+    """Of one armed address, open until `shut_at`."""
+
+    interface: str
+    shut_at: int
+
+
 class Kernel:
     """The kernel of one node. `changed` is told the name of each interface whose addresses or carrier changed, and
     whether its speaker did that itself."""
 
-    def __init__(self, attachments: tuple[Attachment, ...], changed: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self, attachments: tuple[Attachment, ...], timeline: Timeline, changed: Callable[[str, bool], None]
+    ) -> None:
         self.table = Desired()
+        self._timeline = timeline
+        self._gates: dict[IPAddress, _Gate] = {}
+        self._lifetimes: dict[tuple[str, IPInterface], int] = {}
+        self._frozen_at: int | None = None
         self._interfaces = {attachment.interface: _Interface(attachment) for attachment in attachments}
         self._changed = changed
 
@@ -50,7 +70,101 @@ class Kernel:
         """`ip address del`."""
         if address in self._interfaces[interface].held:
             del self._interfaces[interface].held[address]
+            self._lifetimes.pop((interface, address), None)
             self._changed(interface, by_speaker)
+
+    def limit(self, interface: str, address: IPInterface, lifetime: timedelta | None) -> None:
+        """`ip address change ... valid_lft`: without renewal the address is gone within a second after its lifetime."""
+        if address not in self._interfaces[interface].held:
+            return
+        if lifetime is None:
+            self._lifetimes.pop((interface, address), None)
+            return
+        ends_at = self._timeline.now + lifetime // _MICROSECOND + SECOND
+        known = (interface, address) in self._lifetimes
+        self._lifetimes[interface, address] = ends_at
+        if not known:
+            self._timeline.at(ends_at, partial(self._outlived, interface, address))
+
+    def _outlived(self, interface: str, address: IPInterface) -> None:
+        ends_at = self._lifetimes.get((interface, address))
+        if ends_at is None or self._frozen_at is not None:
+            return
+        if ends_at > self._timeline.now:
+            self._timeline.at(ends_at, partial(self._outlived, interface, address))
+        else:
+            self.release(interface, address, by_speaker=False)
+
+    # --- the dead-man gate
+
+    def arm(self, interface: str, addresses: Iterable[IPAddress], limit: timedelta) -> None:
+        """Silence these addresses unless they are opened; they are open now."""
+        for address in addresses:
+            gate = self._gates[address] = _Gate(interface, 0)
+            self._open(gate, limit)
+            self._timeline.at(gate.shut_at, partial(self._timed_out, address, gate))
+            self._changed(interface, True)
+
+    def refresh(self, addresses: tuple[IPAddress, ...], limit: timedelta) -> bool:
+        """Keep them open; whether all of them still were, else nothing changes."""
+        if not all(address in self._gates and not self.silences(address) for address in addresses):
+            return False
+        for address in addresses:
+            self._open(self._gates[address], limit)
+        return True
+
+    def disarm(self, addresses: Iterable[IPAddress]) -> None:
+        """Silence them no more."""
+        for address in addresses:
+            gate = self._gates.pop(address, None)
+            if gate is not None:
+                self._changed(gate.interface, True)
+
+    def silences(self, address: IPAddress) -> bool:
+        """Whether nothing passes from or to an address."""
+        gate = self._gates.get(address)
+        return gate is not None and gate.shut_at <= self._timeline.now
+
+    def is_armed(self, address: IPAddress) -> bool:
+        """Whether the gate would silence an address in time."""
+        return address in self._gates
+
+    def gate_found(self) -> GateFound:
+        """What a dump of the gate shows."""
+        now = self._timeline.now
+        return GateFound(
+            tuple(
+                ArmedAddress(address, max(gate.shut_at - now, 0) * _MICROSECOND)
+                for address, gate in self._gates.items()
+            )
+        )
+
+    def freeze(self) -> None:
+        """The machine stands still, and its time-outs with it."""
+        self._frozen_at = self._timeline.now
+
+    def thaw(self) -> None:
+        """By its own clock nothing has happened."""
+        assert self._frozen_at is not None, "only what was frozen thaws"
+        lasted, self._frozen_at = self._timeline.now - self._frozen_at, None
+        for address, gate in self._gates.items():
+            gate.shut_at += lasted
+            self._timeline.at(gate.shut_at, partial(self._timed_out, address, gate))
+        for place in self._lifetimes:
+            self._lifetimes[place] += lasted
+            self._timeline.at(self._lifetimes[place], partial(self._outlived, *place))
+
+    def _open(self, gate: _Gate, limit: timedelta) -> None:
+        gate.shut_at = self._timeline.now // TICK_US * TICK_US + limit // _MICROSECOND
+
+    def _timed_out(self, address: IPAddress, gate: _Gate) -> None:
+        """The time-out that was set has passed; it may have been put off since then, or stand still."""
+        if self._gates.get(address) is not gate or self._frozen_at is not None:
+            return
+        if gate.shut_at > self._timeline.now:
+            self._timeline.at(gate.shut_at, partial(self._timed_out, address, gate))
+        else:
+            self._changed(gate.interface, True)
 
     def holds(self, interface: str, address: IPInterface) -> bool:
         """Whether the address is there, carrier or not."""
@@ -58,7 +172,7 @@ class Kernel:
 
     def answers(self, interface: str, address: IPAddress) -> bool:
         """Whether a question for this address is answered."""
-        return any(held.ip == address for held in self._interfaces[interface].held)
+        return any(held.ip == address for held in self._interfaces[interface].held) and not self.silences(address)
 
     def has_carrier(self, interface: str) -> bool:
         """Whether frames can pass."""
@@ -99,6 +213,8 @@ class Kernel:
     def lose_power(self) -> None:
         """Everything that was only in memory is gone."""
         self.table = Desired()
+        self._gates.clear()
+        self._lifetimes.clear()
         for name, interface in self._interfaces.items():
             interface.held.clear()
             self._changed(name, False)

@@ -359,4 +359,6 @@ class Ledger:
         """Whether the node's MAC would be the answer to an ARP request for the VIP."""
         here, params = self.world.nodes[node], virtual.params(node)
         interface = params.key.interface
-        return here.ports[interface].live and all(here.kernel.holds(interface, each) for each in params.addresses)
+        return here.ports[interface].live and all(
+            here.kernel.holds(interface, each) and not here.kernel.silences(each.ip) for each in params.addresses
+        )

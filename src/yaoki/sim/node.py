@@ -75,7 +75,7 @@ class Node:
     ) -> None:
         self.name = name
         self.attachments = topology.of_node(name)
-        self.kernel = Kernel(self.attachments, self._kernel_changed)
+        self.kernel = Kernel(self.attachments, timeline, self._kernel_changed)
         drift = chance.between(-DRIFT_PPM, DRIFT_PPM)
         self.clock = NodeClock(started_at=timeline.now, zero=chance.between(SECOND, LATEST_ZERO_US), drift_ppm=drift)
         self._timeline = timeline
@@ -179,6 +179,7 @@ class Node:
         """The machine stands still, and does not know it afterwards."""
         if self._freezes == 0:
             self.clock.freeze(self._timeline.now)
+            self.kernel.freeze()
         self._freezes += 1
         self.processes.pause(Part.ALL)
         self._set_ports()
@@ -188,6 +189,7 @@ class Node:
         self._freezes -= 1
         if self._freezes == 0:
             self.clock.thaw(self._timeline.now)
+            self.kernel.thaw()
             self._come_to()
         self._set_ports()
         self.processes.resume(Part.ALL)
@@ -306,6 +308,8 @@ class Node:
             network.send(port, heartbeat, NODES, only=peer)
 
     def _announce(self, effect: AnnounceAddress) -> None:
+        if self.kernel.silences(effect.address):
+            return
         port, network = self._plugs[effect.interface]
         announcement = Announcement(self.name, effect.address)
         missed = partial(self._missed, network.name, announcement)

@@ -6,17 +6,25 @@ read when the process runs, so an old notification never brings old news.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import assert_never
 
 from yaoki.core.instant import Instant
 from yaoki.node.messages import (
+    AbilitiesFound,
     AnnounceAddress,
+    ArmGate,
     ClaimAddress,
+    DisarmGate,
+    GateEffect,
+    GateShut,
     HeartbeatArrived,
+    LimitAddress,
     PacketArrived,
     PeerStatus,
     Published,
+    RefreshGate,
     ReleaseAddress,
     RouterStatus,
     SendAdvertisement,
@@ -26,6 +34,7 @@ from yaoki.node.messages import (
     SpeakerOrder,
 )
 from yaoki.node.speaker_brain import SpeakerBrain
+from yaoki.sim.kernel import TICK_US
 from yaoki.sim.process import Process
 from yaoki.sim.surroundings import Surroundings
 from yaoki.vrrp.advertisement import HOP_LIMIT
@@ -33,6 +42,7 @@ from yaoki.vrrp.advertisement import HOP_LIMIT
 NOTIFY_US = (20, 150)
 # What the packet sockets of a stopped speaker hold; later packets are lost, as the kernel loses them.
 MAX_UNREAD = 256
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,10 @@ class Speaker:
         self._unread.clear()
         self._brain = SpeakerBrain(f"{self.process.name}.{self._incarnation}", boot=self._incarnation)
         self.process.start(self._brain)
+        self.process.give(AbilitiesFound(gate=True, tick=TICK_US * _MICROSECOND))
+        found = self._around.kernel.gate_found()
+        if found.armed:
+            self.process.give(found)
         for interface in self._around.kernel.interfaces:
             self.process.give(self._around.kernel.found(interface))
 
@@ -190,6 +204,8 @@ class Speaker:
                 self._beat(effect)
             case AnnounceAddress():
                 self._announce(effect)
+            case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress():
+                self._guard(effect)
             case PeerStatus():
                 self._report(effect)
             case RouterStatus():
@@ -199,5 +215,21 @@ class Speaker:
             case Published():
                 around.witness.published(around.node, effect.event)
                 self._report(effect)
+            case _:
+                assert_never(effect)
+
+    def _guard(self, effect: GateEffect) -> None:
+        kernel = self._around.kernel
+        match effect:
+            case ArmGate():
+                kernel.arm(effect.interface, effect.addresses, effect.limit)
+            case RefreshGate():
+                if not kernel.refresh(effect.addresses, effect.limit):
+                    # Given after all that is being done now.
+                    self._around.timeline.after(0, partial(self.process.give, GateShut(effect.router)))
+            case DisarmGate():
+                kernel.disarm(effect.addresses)
+            case LimitAddress():
+                kernel.limit(effect.interface, effect.address, effect.lifetime)
             case _:
                 assert_never(effect)

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     HELD_OUT = "returned, waiting to be admitted"
     BARRED = "may not own while what it tracks has failed"
     KEPT = "keeps what it may not own, for nobody better takes it"
+    OVERSLEPT = "the speaker had stood still for too long"
     INTERFACE_DOWN = "interface down"
     NO_SOURCE_ADDRESS = "interface has no address to send from"
     STOPPED = "stopped"
@@ -266,7 +267,7 @@ class PacketRejected(EventBody):
     """Packets were discarded; `count` of them for this reason on this interface since the speaker started.
 
     `source` and `offset` belong to the one that made the event. At most one event per interface and reason in each
-    speaker_brain.REJECTION_QUIET; the count misses none.
+    speaker_reception.REJECTION_QUIET; the count misses none.
     """
 
     SEVERITY: ClassVar[Severity] = Severity.WARNING

@@ -2,6 +2,7 @@
 
 from yaoki.sim.invariants.claims import AlarmsTrue, ClaimsTold
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
+from yaoki.sim.invariants.gates import ArmedWithPeers, SilencedFirst
 from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.moves import PlannedMoves
@@ -26,6 +27,8 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     PlannedMoves,
     OwnerlessBounded,
     TwoOwnersBounded,
+    SilencedFirst,
+    ArmedWithPeers,
     NeighboursFollow,
     ClaimsTold,
     AlarmsTrue,

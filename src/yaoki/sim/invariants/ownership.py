@@ -10,6 +10,7 @@ from yaoki.sim.ledger import Ledger
 from yaoki.sim.neighbours import INTRUDER
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
+from yaoki.vrrp.dead_man import INTERVALS
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import Failback
 from yaoki.vrrp.standing import standing
@@ -181,7 +182,10 @@ class TwoOwnersBounded(Invariant):
     """See `holds`."""
 
     name = "two owners"
-    holds = "two nodes that hear each other answer for one VIP together for at most one advertisement interval"
+    holds = (
+        "two nodes that hear each other answer for one VIP together for at most one advertisement interval, or three "
+        "if the speaker of one that had heard a peer has died or stands still"
+    )
 
     def owners_changed(self, virtual: Virtual, /) -> None:
         self._consider(virtual)
@@ -190,8 +194,9 @@ class TwoOwnersBounded(Invariant):
         self._consider(virtual)
 
     def _consider(self, virtual: Virtual) -> None:
-        longest, limits = self._longest(virtual), list[int]()
+        limits: list[int] = []
         for first, second in combinations(self.ledger.holders[virtual], 2):
+            longest = self._longest(virtual, first, second)
             since = self._since(virtual, first, second)
             # The network may become whole while nothing else changes: then it is looked at again in time.
             limits.append((self.ledger.now if since is None else since) + longest)
@@ -202,18 +207,29 @@ class TwoOwnersBounded(Invariant):
             self.look_again(virtual, min(limits), partial(self._consider, virtual))
 
     def _since(self, virtual: Virtual, first: str, second: str) -> int | None:
-        """Since when both have answered, been able to, and heard each other."""
+        """Since when both have answered, been able to or gated, and heard each other."""
         times = (
             self.ledger.holders_since[virtual],
-            self.ledger.fit_since(virtual, first),
-            self.ledger.fit_since(virtual, second),
+            self._answerable_since(virtual, first),
+            self._answerable_since(virtual, second),
             self.ledger.clean_since(virtual, first, second),
             self.ledger.clean_since(virtual, second, first),
         )
         return None if None in times else max(time for time in times if time is not None)
 
-    def _longest(self, virtual: Virtual) -> int:
-        return int(virtual.interval.total_seconds() * 1_000_000) + SLACK_US + LATE_FRAMES_US
+    def _answerable_since(self, virtual: Virtual, node: str) -> int | None:
+        """Since when a node has had to give way: its speaker runs, or its kernel was told to silence it without one."""
+        fit = self.ledger.fit_since(virtual, node)
+        if fit is not None:
+            return fit
+        here = self.ledger.world.nodes[node]
+        gated = all(here.kernel.is_armed(address.ip) for address in virtual.params(node).addresses)
+        return here.port_changed_at if gated and not here.speaking() else None
+
+    def _longest(self, virtual: Virtual, first: str, second: str) -> int:
+        both = all(self.ledger.fit_since(virtual, node) is not None for node in (first, second))
+        intervals = 1 if both else INTERVALS
+        return int(intervals * virtual.interval.total_seconds() * 1_000_000) + SLACK_US + LATE_FRAMES_US
 
 
 class NeighboursFollow(Invariant):
