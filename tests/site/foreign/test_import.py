@@ -1,7 +1,7 @@
 """What becomes of keepalived's statements: exact sites and exact remarks."""
 
 from datetime import timedelta
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,18 @@ from tests.site.foreign.shelf import Shelf, examined, imported, problems, said_o
 from yaoki.checks.check import HttpParams, IcmpParams, Schedule, ScriptParams, TcpParams, UdpParams
 from yaoki.lb.service import Forward, Protocol, Scheduler
 from yaoki.site.foreign.keepalived import Original, Outcome, import_keepalived
-from yaoki.site.model import CheckDefinition, Hook, Persistence, Server, Site, Vip, VipMember
+from yaoki.site.model import (
+    CheckDefinition,
+    Hook,
+    Persistence,
+    Server,
+    Site,
+    Track,
+    TrackedCheck,
+    TrackedInterface,
+    Vip,
+    VipMember,
+)
 from yaoki.vrrp.params import Failback, Transport
 
 pytestmark = pytest.mark.req("B-26", "Z-08")
@@ -233,6 +244,62 @@ def test_notify_scripts_become_hooks_of_their_vip_and_nodes(tmp_path: Path) -> N
         vips=("vi-1",),
         nodes=("lb1",),
     )
+
+
+TRACKS = """
+    vrrp_script chk {
+        script "pidof haproxy"
+        interval 2
+        timeout 1
+        weight -4
+        fall 2
+        rise 3
+        user root
+    }
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "track"),
+    [
+        ("eth1", Track(TrackedInterface("eth1"), None)),
+        ("eth1 weight -20", Track(TrackedInterface("eth1"), -20)),
+        ("eth1 weight 20", Track(TrackedInterface("eth1"), 20, reverse=True)),
+        ("eth1 weight 20 reverse", Track(TrackedInterface("eth1"), -20, reverse=True)),
+        ("eth1 weight -20 reverse", Track(TrackedInterface("eth1"), 20)),
+    ],
+)
+def test_a_weight_counts_while_keepalived_would_count_it(said: str, track: Track, tmp_path: Path) -> None:
+    site = pair("track_interface {", said, "}", folder=tmp_path)
+    assert only_vip(site).track == (track,)
+    assert [[each.name for each in node.interfaces] for node in site.nodes] == [["eth0", "eth1"]] * 2
+
+
+def test_of_two_tracks_on_one_line_the_first_is_taken_and_that_is_said() -> None:
+    made = imported(lb1=instance(150, "", "track_interface { eth1 eth2", "}"))
+    assert said_of(made, "eth1 eth2") == [
+        (Outcome.CHANGED, "eth1 alone; keepalived reads one on a line, and no eth2 here")
+    ]
+
+
+def test_scripts_that_are_tracked_become_script_checks(tmp_path: Path) -> None:
+    first = TRACKS + instance(150, "192.0.2.11", "track_script {", "chk", "other", "}")
+    second = TRACKS + instance(100, "192.0.2.12", "track_script {", "chk weight -9", "}")
+    made = imported(lb1=first, lb2=second)
+    site = site_of(made, tmp_path)
+    assert only_vip(site).track == (Track(TrackedCheck("chk", ip_address("127.0.0.1")), -4),)
+    schedule = Schedule(interval=2 * SECOND, timeout=SECOND, fall=2, rise=3)
+    assert site.checks == (CheckDefinition("chk", ScriptParams(("pidof", "haproxy"), "root"), schedule),)
+    assert said_of(made, "chk weight -9") == [(Outcome.CHANGED, "track: with the weight that lb1 gives it")]
+    why = "the file of lb2 does not track it, and a VIP's tracks are for every member"
+    assert said_of(made, "other") == [(Outcome.NOT_TAKEN, why)]
+
+
+def test_the_vips_own_interface_need_not_be_tracked_and_what_a_group_tracks_all_its_vips_track(tmp_path: Path) -> None:
+    group = "vrrp_sync_group g {\ngroup {\nVI_1\n}\ntrack_script {\nchk\n}\n}\n"
+    made = imported(lb1=TRACKS + group + instance(150, "192.0.2.11", "track_interface {", "eth0", "}"))
+    assert [str(track.tracked) for track in only_vip(site_of(made, tmp_path)).track] == ["chk on 127.0.0.1"]
+    assert (Outcome.NOT_NEEDED, "a node without its interface does not own") in said_of(made, "eth0")
 
 
 SERVICE = """

@@ -13,7 +13,7 @@ from yaoki.core.address import IPAddress, IPNetwork
 from yaoki.site.units import duration_text
 
 _WIDTH = 116
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*|[0-9]+(?:us|ms|s|m|h|d)|[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*|[0-9]+(?:us|ms|s|m|h|d)|[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 _FIRST_ODD = "\ud800"
 """From here on characters are written as their codes: surrogates, private ones, marks of byte order."""
 _NOT_PLAIN = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}

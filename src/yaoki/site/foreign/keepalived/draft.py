@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from yaoki.checks.check import (
     HttpParams,
@@ -23,11 +24,13 @@ from yaoki.site.foreign.keepalived.hooks import JoinedHook
 from yaoki.site.foreign.keepalived.networks import Lan, Networks
 from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.services import JoinedHost, JoinedService
+from yaoki.site.foreign.keepalived.tracks import JoinedTrack
 from yaoki.site.foreign.keepalived.vips import JoinedVip
 from yaoki.site.foreign.writing import Block, Entry, Section, Value, site_text
 
 GAP = "GAP:"
 """How a comment begins that says what was assumed."""
+_ITSELF = ip_address("127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Joined:
     hosts: Sequence[JoinedHost]
     checks: dict[str, Check]
     hooks: Sequence[JoinedHook]
+    tracks: dict[str, tuple[JoinedTrack, ...]]
 
 
 class Draft:
@@ -80,7 +84,10 @@ class Draft:
 
     def _network(self, lan: Lan) -> Entry:
         comments = []
-        if lan.assumed:
+        if lan.watched:
+            comments.append(f"{GAP} no file says what is on it but that it is tracked; the prefix is made up")
+            self._gap(lan.name, "no file says what is on it but that it is tracked; the prefix is made up")
+        elif lan.assumed:
             assumed = ", ".join(map(str, lan.assumed))
             comments.append(f"{GAP} no file says how long the prefix is; {assumed} is assumed")
             self._gap(lan.name, f"no file says how long its prefix is; {assumed} is assumed")
@@ -144,6 +151,8 @@ class Draft:
             ("members", Block(members)),
             ("failback", "sticky" if vip.sticky else "prefer"),
         ]
+        if self._joined.tracks[vip.name]:
+            keys.append(("track", tuple(map(_track, self._joined.tracks[vip.name]))))
         if vip.unicast:
             keys += [("transport", "unicast"), ("peers", tuple(vip.peers))]
         comments = []
@@ -193,6 +202,20 @@ class Draft:
 
     def _gap(self, subject: str, what: str) -> None:
         self._report.gap(Location(self._joined.configurations[0].file, 1, 1), subject, what)
+
+
+def _track(track: JoinedTrack) -> Block:
+    keys: list[tuple[str, Value]] = []
+    if track.interface is not None:
+        keys.append(("interface", track.interface))
+    if track.check is not None:
+        # A script judges what it likes; the target is only what it is told.
+        keys += [("check", track.check), ("target", _ITSELF)]
+    if track.weight is not None:
+        keys.append(("weight", track.weight))
+    if track.reverse:
+        keys.append(("reverse", True))
+    return Block(tuple(keys))
 
 
 def _serves(host: JoinedHost, services: Sequence[JoinedService]) -> bool:

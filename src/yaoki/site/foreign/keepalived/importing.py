@@ -11,11 +11,13 @@ from yaoki.site.foreign.keepalived.configuration import Configuration, Instance
 from yaoki.site.foreign.keepalived.draft import Draft, Joined
 from yaoki.site.foreign.keepalived.hooks import HookJoiner
 from yaoki.site.foreign.keepalived.library import Library
+from yaoki.site.foreign.keepalived.named_checks import NamedChecks
 from yaoki.site.foreign.keepalived.naming import Names
 from yaoki.site.foreign.keepalived.networks import Networks, Own, Plug
 from yaoki.site.foreign.keepalived.reading import read_configuration
 from yaoki.site.foreign.keepalived.report import Outcome, Remark, Report
 from yaoki.site.foreign.keepalived.services import ServiceJoiner
+from yaoki.site.foreign.keepalived.tracks import TrackJoiner
 from yaoki.site.foreign.keepalived.vips import JoinedVip, VipJoiner, name_peers
 
 MAX_NODES = 64
@@ -73,11 +75,15 @@ def import_keepalived(
     own_addresses = _own_addresses(vips, networks, report)
     for vip in vips:
         name_peers(vip, vips, own_addresses, report)
-    joiner = ServiceJoiner(vips, networks, names, report)
+    checks = NamedChecks()
+    tracks = TrackJoiner(configurations, networks, checks, report).join(vips)
+    joiner = ServiceJoiner(vips, networks, names, checks, report)
     services = joiner.join(configurations, own_addresses)
     hooks = HookJoiner(vips, report).join(configurations)
     _not_yet(configurations, report)
-    joined = Joined(configurations, networks, vips, services, tuple(joiner.hosts.values()), joiner.checks, hooks)
+    joined = Joined(
+        configurations, networks, vips, services, tuple(joiner.hosts.values()), checks.by_name, hooks, tracks
+    )
     text = Draft(joined, report).text(site)
     for node in configurations:
         for statement in every(node.statements):
@@ -146,13 +152,9 @@ def _not_yet(configurations: tuple[Configuration, ...], report: Report) -> None:
     """A remark on what a site cannot say in this release."""
     later = "it is not in this release"
     for node in configurations:
-        for script in node.scripts:
-            report.whole_not_taken(script.source, f"a check that no service uses: {later}")
         for group in node.groups:
             report.whole_not_taken(group.source, f"VIPs that move together: {later}")
         for instance in node.instances:
-            for tracked in (*instance.interfaces, *instance.scripts):
-                report.not_taken(tracked.source, later)
             for source in (instance.refuses, instance.preempt_delay and instance.preempt_delay[1]):
                 if source is not None:
                     report.not_taken(source, later)

@@ -86,6 +86,7 @@ _STATES = {
 _ONCE = {"interface", "virtual_router_id", "priority", "advert_int", "version"}
 _ONCE |= {"virtual_ipaddress", "virtual_ipaddress_excluded"}
 """What `_instance` reads; of several, the last."""
+_TRACK_WORDS = {"weight", "reverse", "noreverse", "no_reverse"}
 _NOTIFY = ("notify", "notify_stop", *_STATES)
 _GROUP_NOT_NEEDED = {
     "global_tracking": "what a group tracks, all its VIPs track",
@@ -334,6 +335,8 @@ class InstanceReader:
             if "weight" in words and value is None:
                 self._report.not_taken(item, "its weight is no whole number -253..253")
                 continue
+            if (extra := [word for word in words if word not in _TRACK_WORDS and weight(word) is None]) != []:
+                self._report.changed(item, f"{name} alone; keepalived reads one on a line, and no {extra[0]} here")
             found.append(Tracked(name, value, "reverse" in words, item))
         return tuple(found)
 

@@ -49,13 +49,20 @@ class Lan:
     told: list[IPNetwork] = field(default_factory=list)
     loose: list[IPAddress] = field(default_factory=list)
     """Addresses that must be within, with nothing said of the prefix."""
+    watched: bool = False
+    """No more is known of it than that interfaces into it are tracked."""
+
+    _known: tuple[int, int, tuple[IPNetwork, ...]] = (0, 0, ())
+    """The prefixes, as long as so much was told and so much is loose: both only grow."""
 
     @property
     def prefixes(self) -> tuple[IPNetwork, ...]:
         """The prefixes that hold all its addresses, none of them within another."""
-        told = _outermost(self.told)
-        assumed = [assumed_prefix(one) for one in self.loose if not any(one in prefix for prefix in told)]
-        return _outermost([*told, *assumed])
+        if self._known[:2] != (len(self.told), len(self.loose)):
+            told = _outermost(self.told)
+            assumed = [assumed_prefix(one) for one in self.loose if not any(one in prefix for prefix in told)]
+            self._known = (len(self.told), len(self.loose), _outermost([*told, *assumed]))
+        return self._known[2]
 
     @property
     def assumed(self) -> tuple[IPNetwork, ...]:
@@ -111,6 +118,18 @@ class Networks:
     def of(self, plug: Plug) -> Lan:
         """The network of an interface that some instance is on."""
         return self._by_plug[plug]
+
+    def plug_in(self, plug: Plug) -> None:
+        """An interface of which no more is known than that it is watched; those of one name are one network."""
+        if plug in self._by_plug:
+            return
+        lan = next((one for one in self._lans if one.watched and one.plugs[0].interface == plug.interface), None)
+        if lan is None:
+            lan = Lan(self._names.give(plug.interface, "network"), watched=True)
+            self._lans.append(lan)
+            self._placeholder(lan)
+        lan.plugs.append(plug)
+        self._by_plug[plug] = lan
 
     def first(self, plug: Plug) -> Plug:
         """The interface that stands for a node on a network: the first of those that it has there."""

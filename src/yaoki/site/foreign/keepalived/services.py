@@ -11,6 +11,7 @@ from yaoki.core.address import IPAddress
 from yaoki.lb.service import Forward, Protocol
 from yaoki.lb.validity import mixture
 from yaoki.site.foreign.keepalived.configuration import Check, Configuration, RealServer, VirtualServer
+from yaoki.site.foreign.keepalived.named_checks import NamedChecks
 from yaoki.site.foreign.keepalived.naming import Names, name_of
 from yaoki.site.foreign.keepalived.networks import Networks
 from yaoki.site.foreign.keepalived.report import Report
@@ -50,16 +51,17 @@ class JoinedService:
 class ServiceJoiner:
     """Makes services, hosts and checks."""
 
-    def __init__(self, vips: tuple[JoinedVip, ...], networks: Networks, names: Names, report: Report) -> None:
+    def __init__(
+        self, vips: tuple[JoinedVip, ...], networks: Networks, names: Names, checks: NamedChecks, report: Report
+    ) -> None:
         self._vips = vips
         self._networks = networks
         self._names = names
         self._report = report
         self._own_names = Names()
-        self._check_names = Names()
+        self._checks = checks
         self._nodes_own: dict[IPAddress, str] = {}
         self.hosts: dict[IPAddress, JoinedHost] = {}
-        self.checks: dict[str, Check] = {}
         self._services: dict[tuple[str, Protocol, int], JoinedService] = {}
 
     def join(self, configurations: tuple[Configuration, ...], own: dict[IPAddress, str]) -> tuple[JoinedService, ...]:
@@ -160,13 +162,7 @@ class ServiceJoiner:
         return tuple(dict.fromkeys(self._check_name(check, first) for check in first.checks))
 
     def _check_name(self, check: Check, server: RealServer) -> str:
-        check = _of_any_server(check, server)
-        for name, known in self.checks.items():
-            if (known.params, known.schedule) == (check.params, check.schedule):
-                return name
-        name = self._check_names.give(check.source.keyword.lower().removesuffix("_check"), "check")
-        self.checks[name] = check
-        return name
+        return self._checks.name(_of_any_server(check, server), check.source.keyword.lower().removesuffix("_check"))
 
 
 def _of_any_server(check: Check, server: RealServer) -> Check:

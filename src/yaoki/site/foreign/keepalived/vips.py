@@ -42,6 +42,11 @@ class JoinedVip:
         return max(self.instances.values(), key=lambda instance: instance.priority)
 
     @property
+    def leading_node(self) -> str:
+        """The node of the highest priority."""
+        return next(node for node, instance in self.instances.items() if instance is self.leading)
+
+    @property
     def families(self) -> tuple[Family, ...]:
         found = {Family.of(address) for address in self.addresses}
         return tuple(family for family in Family if family in found)
