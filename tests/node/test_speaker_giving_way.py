@@ -122,7 +122,9 @@ def test_every_move_is_to_one_that_lost_less_or_may_own(
         pair.run(pause)
         for loser, winner in pair.moves[before[1] :]:
             losses = pair.lost(loser), before[0][loser]
-            assert min(pair.lost(winner), before[0][winner]) < max(losses)
+            lost_less = min(pair.lost(winner), before[0][winner]) < max(losses)
+            # A loss beyond the least priority does not show in what is left: 30 of 150 is more than 1 of 100.
+            assert lost_less or pair.standing[winner] > pair.standing[loser]
     pair.run(1000)
     moves = len(pair.moves)
     pair.run(1500)

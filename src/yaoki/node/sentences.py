@@ -76,6 +76,14 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{vip} stays here until a router that is well takes it ({router})",
         "{vip} は健全なルータが引き継ぐまでここで保持 ({router})",
     ),
+    v.OutOfStepWithOwner: (
+        "this node runs another configuration than the owner of {vip} and takes it over last ({router})",
+        "{vip} の所有者と設定世代が異なるため、引き継ぎは最後 ({router})",
+    ),
+    v.InStepWithOwner: (
+        "{vip} counts with its own priority here again ({router})",
+        "{vip} は再び本来の優先度で数えられる ({router})",
+    ),
     v.Unbarred: (
         "{vip} may be owned here again, with priority {priority} ({router})",
         "{vip} は優先度 {priority} で再び所有可能 ({router})",

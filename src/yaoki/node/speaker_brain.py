@@ -100,6 +100,7 @@ class SpeakerBrain:
                 self._packet_arrived(out, now, input_)
             case HeartbeatArrived():
                 self._tell_of_peers(out, now, self.peering.hear(now, input_))
+                self._rank_spares(out, now)
             case InterfaceFound():
                 self._interface_found(out, now, input_)
             case AbilitiesFound():
@@ -123,6 +124,7 @@ class SpeakerBrain:
             if number > _PEERING:
                 self._run(out, now, self._by_number[number], fired)
         self._tell_of_peers(out, now, self.peering.peers.pass_time(now))
+        self._rank_spares(out, now)
         for number in due:
             router = self._by_number.get(-number) if number < _PEERING else None
             if router is not None:
@@ -136,6 +138,7 @@ class SpeakerBrain:
                 self._configure(out, now, routers, because)
                 if peers_change:
                     self._publish_all(out, now, news, because)
+                    self._rank_spares(out, now)
                     out.extend(self.peering.statuses())
                     self._review_gates(out, now)
             case SetPriority():
@@ -224,7 +227,7 @@ class SpeakerBrain:
         source = params.source if params.source is not None else held.source
         safe, news = self._gates.safe(params)
         self._publish_all(out, now, news, because)
-        after = router.ranked(replace(safe, source=source), self._is_up)
+        after = router.ranked(replace(safe, source=source), self._is_up, self.peering.peers)
         self._run(out, now, router, vr.Reconfigure(after), because)
         self._place(out, now, router, because)
         self._report(out, now, router)
@@ -239,9 +242,14 @@ class SpeakerBrain:
     def _rank(self, out: Effects, now: Instant, router: SpeakerRouter, because: EventId | None) -> None:
         """Give a router the priority that its orders and the interfaces it tracks leave it."""
         params = router.machine.params
-        after = router.ranked(params, self._is_up)
+        after = router.ranked(params, self._is_up, self.peering.peers)
         if after != params:
             self._run(out, now, router, vr.Reconfigure(after), because)
+
+    def _rank_spares(self, out: list[SpeakerEffect], now: Instant) -> None:
+        for router in self._routers.values():
+            if (news := router.news_of_step(self.peering.peers)) is not None:
+                self._rank(out, now, router, self._publish(out, now, news))
 
     def _is_up(self, interface: str) -> bool:
         found = self._interfaces.get(interface)

@@ -80,6 +80,7 @@ class SpeakerPeers:
         self.params = NO_PEERS
         self._peers: dict[str, _Peer] = {}
         self._by_address: dict[WireAddress, tuple[_Peer, _Path]] = {}
+        self._owner_generations: dict[RouterKeyOnWire, str] = {}
 
     def configure(self, now: Instant, params: HeartbeatParams) -> list[EventBody]:
         """Take other peers, or other paths to them; what is known of those that stay is kept."""
@@ -96,6 +97,9 @@ class SpeakerPeers:
             for path in paths:
                 self._by_address[path.params.interface, path.params.peer] = peer, path
             events += self._compare(now, peer)
+        shared_by_any = frozenset(key for peer in self._peers.values() for key in peer.shared)
+        for key in [key for key in self._owner_generations if key not in shared_by_any]:
+            del self._owner_generations[key]
         return events
 
     # --- what is heard
@@ -131,6 +135,8 @@ class SpeakerPeers:
                 if newest is not None and newest[1].role is Role.ACTIVE and word.role is Role.INITIALIZE:
                     events += self._owns_no_more(peer, word.key)
                 peer.words[word.key] = beat.sequence, word
+                if word.role is Role.ACTIVE:
+                    self._owner_generations[word.key] = beat.generation
         if beat.sequence > peer.sequence:
             peer.sequence = beat.sequence
             peer.generation = beat.generation
@@ -205,6 +211,12 @@ class SpeakerPeers:
         """Whether a peer says that it holds the addresses."""
         words = self._words(vip, family)
         return any(word is not None and word.role in (Role.ACTIVE, Role.LEAVING) for word in words)
+
+    def out_of_step(self, vip: str, family: Family) -> bool:
+        """Whether the owner of a virtual router runs another generation than this node; of one that is silent, what it
+        ran when it was heard last."""
+        owners = self._owner_generations.get(RouterKeyOnWire.of(vip, family))
+        return owners is not None and owners != self.params.generation
 
     def next_in_line(self, vip: str, family: Family, priority: int) -> bool:
         """Whether nobody would take over before us if the present owner left: we are the only other member, or every

@@ -12,6 +12,7 @@ from yaoki.core.address import Family, IPAddress
 from yaoki.core.event import EventBody, EventId
 from yaoki.core.instant import Instant
 from yaoki.node.messages import InterfaceFound, PacketArrived, RouterState, RouterStatus, SendAdvertisement
+from yaoki.node.speaker_peers import SpeakerPeers
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp.advertisement import GROUP_IPV4, GROUP_IPV6, Advertisement, Rejection, decode
 from yaoki.vrrp.events import (
@@ -20,6 +21,8 @@ from yaoki.vrrp.events import (
     BecameBackup,
     HandOverBegun,
     HeldOut,
+    InStepWithOwner,
+    OutOfStepWithOwner,
     PeerMayBeDeaf,
     PeerReleased,
     PriorityChanged,
@@ -28,9 +31,9 @@ from yaoki.vrrp.events import (
     SecondOwnerSuspected,
     Unbarred,
 )
-from yaoki.vrrp.params import ChecksumForm, RouterParams
+from yaoki.vrrp.params import ChecksumForm, OutOfStep, RouterParams
 from yaoki.vrrp.router_state import Active, Backup, Initialize, Leaving, Yielding
-from yaoki.vrrp.standing import Standing, standing
+from yaoki.vrrp.standing import GREATEST_PRIORITY, Standing, standing
 from yaoki.vrrp.virtual_router import VirtualRouter
 
 _Wire = tuple[bytes, IPAddress, int, IPAddress]
@@ -47,6 +50,8 @@ class SpeakerRouter:
         self.configured = configured
         self.ordered = configured.priority
         self.barred = False
+        self._last = False
+        """Whether it was said that it takes over last."""
         self.number = number
         self.machine = VirtualRouter(configured)
         self.peer: IPAddress | None = None
@@ -72,10 +77,26 @@ class SpeakerRouter:
         """Whether the state of an interface changes the priority."""
         return any(track.interface == interface for track in self.configured.tracks)
 
-    def ranked(self, params: RouterParams, is_up: Callable[[str], bool]) -> RouterParams:
-        """The parameters with what the Brain's orders and the interfaces as they are leave of the priority."""
+    def news_of_step(self, peers: SpeakerPeers) -> EventBody | None:
+        """Whether it has begun, or ended, to be a spare that takes over after those that run what the owner runs."""
+        last = self._comes_last(peers)
+        if last == self._last:
+            return None
+        self._last = last
+        body = OutOfStepWithOwner if last else InStepWithOwner
+        return body(self.configured.key, self.configured.vip)
+
+    def _comes_last(self, peers: SpeakerPeers) -> bool:
+        asked = self.configured.out_of_step is OutOfStep.LAST and isinstance(self.machine.state, Initialize | Backup)
+        return asked and peers.out_of_step(self.configured.vip, self.configured.key.family)
+
+    def ranked(self, params: RouterParams, is_up: Callable[[str], bool], peers: SpeakerPeers) -> RouterParams:
+        """The parameters with what the Brain's orders, the interfaces as they are and the owner's generation leave of
+        the priority."""
         configured = self.configured
         lost = [track.weight for track in configured.tracks if is_up(track.interface) == track.reverse]
+        if self._comes_last(peers):
+            lost.append(-GREATEST_PRIORITY)
         left = standing(configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred)
         lowered = max(0, configured.priority - left.priority)
         return replace(params, priority=left.priority, barred=left.barred, lowered=lowered)

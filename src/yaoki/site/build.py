@@ -41,6 +41,7 @@ from yaoki.site.model import (
     Vip,
     VipMember,
 )
+from yaoki.site.placement import Placement, spread
 from yaoki.site.reading import Value
 from yaoki.site.source_map import Path, SourceMap
 from yaoki.site.units import duration_text
@@ -61,12 +62,18 @@ class SiteBuilder:
         self._map = source_map
         self._problems = problems
         self._prefixes: dict[str, tuple[IPNetwork, ...]] = {}
+        self._placed: dict[str, dict[str, int]] = {}
 
     def build(self, values: _Values) -> Site:
         """The model of what `vocabulary.SITE` read."""
         networks = self._each("networks", values, _network)
         self._prefixes = {network.name: network.prefixes for network in networks}
         self._refuse_shared_names(values)
+        self._placed = spread(
+            (name, tuple(vip["members"]))
+            for name, vip in values.get("vips", {}).items()
+            if vip.get("placement") is Placement.SPREAD
+        )
         return Site(
             name=values.get("site", ""),
             networks=networks,
@@ -145,18 +152,39 @@ class SiteBuilder:
         if not self._fits_version(name, values):
             return None
         tracks = self._tracks(name, values.get("track", ()))
-        if tracks is None:
+        members = self._members(name, values)
+        if tracks is None or members is None:
             return None
         network = values["network"]
         return Vip(
             name=name,
             network=network,
             addresses=tuple(self._within(network, address) or _lone(address) for address in values["addresses"]),
-            members=tuple(VipMember(node, member["priority"]) for node, member in values["members"].items()),
+            members=members,
             vrid=values["vrid"],
             track=tracks,
             **_given(values, "advertise", "version", "election", "failback", "checksum", "stateful"),
-            **_given(values, "transport", "peers", "failback-delay", "startup-delay"),
+            **_given(values, "transport", "peers", "failback-delay", "startup-delay", "out-of-step"),
+        )
+
+    def _members(self, vip: str, values: _Values) -> tuple[VipMember, ...] | None:
+        """The members with the priorities that they were given, or that the placement gives them."""
+        written = values["members"]
+        placed = self._placed.get(vip)
+        wrong = [node for node, member in written.items() if ("priority" in member) is (placed is not None)]
+        for node in wrong:
+            place: Path = ("vips", vip, "members", node)
+            if placed is None:
+                cure = "add priority: a whole number 1..255, or write placement: spread at the VIP"
+                self._refuse("missing-key", place, f'{node}: a member needs the key "priority"', cure)
+            else:
+                what = f"{node} has a priority, but the placement spread makes those of {vip}"
+                other = ("vips", vip, "placement")
+                self._refuse("wrong-value", (*place, "priority"), what, "remove one of the two", other=other)
+        if wrong:
+            return None
+        return tuple(
+            VipMember(node, member["priority"] if placed is None else placed[node]) for node, member in written.items()
         )
 
     def _tracks(self, vip: str, written: tuple[_Values, ...]) -> tuple[Track, ...] | None:

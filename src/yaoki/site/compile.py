@@ -158,6 +158,7 @@ class _NodeCompiler:
                     failback=vip.failback,
                     failback_delay=vip.failback_delay,
                     startup_delay=vip.startup_delay,
+                    out_of_step=vip.out_of_step,
                     # To the group, IPv6 adverts come from the link-local address, which only the kernel knows.
                     source=interface.address(family) if family is Family.IPV4 or unicast else None,
                     checksum=vip.checksum,

@@ -10,7 +10,7 @@ from datetime import timedelta
 from yaoki.checks.check import KindParams, Schedule
 from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
 from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
-from yaoki.vrrp.params import ChecksumForm, Failback, Transport
+from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,7 @@ class Vip:
     election: str = "vrrp"
     failback: Failback = Failback.PREFER
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
+    out_of_step: OutOfStep = OutOfStep.AS_EVER
     transport: Transport = Transport.MULTICAST
     peers: tuple[IPAddress, ...] = ()
     failback_delay: timedelta = timedelta(0)

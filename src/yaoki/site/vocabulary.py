@@ -27,8 +27,9 @@ from yaoki.site.kinds import (
     Text,
     Word,
 )
+from yaoki.site.placement import Placement
 from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, Tagged, WordOr
-from yaoki.vrrp.params import ChecksumForm, Failback, Transport
+from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Transport
 
 _MS = timedelta(milliseconds=1)
 _S = timedelta(seconds=1)
@@ -203,11 +204,23 @@ VIP = Record(
             "members",
             MapOf(
                 _NODE,
-                Record("a member", (Key("priority", Integer(1, 255), "its VRRP priority", required=True),)),
+                Record("a member", (Key("priority", Integer(1, 255), "its VRRP priority", "that of the placement"),)),
                 least=1,
             ),
             "the nodes that may own it",
             required=True,
+        ),
+        Key(
+            "placement",
+            Word(
+                {
+                    "priority": "as the members' priorities say",
+                    "spread": "evenly over the members, whoever of them has failed; they need no priorities",
+                },
+                Placement,
+            ),
+            "who owns it, and who comes next",
+            "priority",
         ),
         Key(
             "failback",
@@ -260,6 +273,18 @@ VIP = Record(
             "multicast",
         ),
         Key("peers", ListOf(ADDRESS), "routers that do not run Yaoki, such as a keepalived, for unicast", "[]"),
+        Key(
+            "out-of-step",
+            Word(
+                {
+                    "as-ever": "it takes over as its priority says",
+                    "last": "it takes over after every member that runs the owner's",
+                },
+                OutOfStep,
+            ),
+            "a spare that runs another generation of the site than the owner",
+            "as-ever",
+        ),
         Key("stateful", Boolean(), "whether what listens on it loses data by moving", "false"),
         Key(
             "track",

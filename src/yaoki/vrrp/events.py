@@ -287,3 +287,21 @@ class ForeignRouterHeard(EventBody):
     family: Family
     vrid: int
     source: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfStepWithOwner(EventBody):
+    """This spare runs another generation of the site than the VIP's owner, and so takes over last."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class InStepWithOwner(EventBody):
+    """This router counts with its own priority again: it runs what the VIP's owner runs, or owns the VIP itself."""
+
+    router: RouterKey
+    vip: str

@@ -25,6 +25,14 @@ class ChecksumForm(StrEnum):
     AS_HEARD = "as-heard"
 
 
+class OutOfStep(StrEnum):
+    """Whether a spare that runs another generation of the site than the VIP's owner takes over as its priority says, or
+    after all that run the owner's."""
+
+    AS_EVER = "as-ever"
+    LAST = "last"
+
+
 class Transport(StrEnum):
     """Where advertisements go: to the VRRP group, which every router of the link hears (RFC 9568 5.1.1.2, 5.1.2.2), or
     to each peer's own address, for networks that carry no multicast (keepalived's unicast_peer; not in the RFC)."""
@@ -82,6 +90,7 @@ class RouterParams:
     peers: tuple[IPAddress, ...] | None = None
     others: tuple[int, ...] | None = None
     tracks: tuple[InterfaceTrack, ...] = ()
+    out_of_step: OutOfStep = OutOfStep.AS_EVER
     barred: bool = False
     lowered: int = 0
     failback_delay: timedelta = timedelta(0)
