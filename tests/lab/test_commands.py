@@ -91,6 +91,7 @@ def test_a_lab_goes_up_is_entered_and_comes_down(file: Path) -> None:
     inside = yaoki("lab", "exec", NAME, "web1", "ip", "-br", "addr", "show", "dev", "eth0")
     assert "192.0.2.21/24" in inside.stdout
     assert yaoki("lab", "exec", str(file), "web1", "sh", "-c", "exit 7").returncode == 7
+    assert "usage: yaoki" in yaoki("lab", "exec", NAME, "web1", "yaoki", "--help").stdout
     mistyped = yaoki("lab", "exec", NAME, "web7", "true")
     assert mistyped.returncode == 2
     assert 'did you mean "web' in mistyped.stderr

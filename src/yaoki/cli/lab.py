@@ -19,6 +19,7 @@ examples:
 import argparse
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -124,7 +125,9 @@ def _exec(args: argparse.Namespace) -> int:
     machine = expand(args.machine, machines, what="machine")
     command = args.command or [os.environ.get("SHELL", "/bin/sh")]
     own = BASE / site / "machines" / machine / "run"
-    environment = dict(os.environ) | ({RUN_DIR: str(own)} if own.is_dir() else {})
+    # This installation's `yaoki` is found, whether its directory is on the PATH or not.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    environment = {**os.environ, "PATH": path, **({RUN_DIR: str(own)} if own.is_dir() else {})}
     return subprocess.run(inside(prefix + machine, command), env=environment, check=False).returncode
 
 

@@ -9,9 +9,12 @@ from datetime import timedelta
 from enum import Enum
 from typing import TextIO
 
+from yaoki.core.address import MacAddress
+
 
 def print_json(value: object) -> None:
-    """Print one JSON value on stdout. Dataclasses become objects, durations seconds, anything else its text."""
+    """Print one JSON value on stdout. Dataclasses become objects, durations seconds, anything else (an address)
+    its text."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=_plain)
     sys.stdout.write("\n")
 
@@ -47,6 +50,8 @@ class Paint:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, MacAddress):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, timedelta):

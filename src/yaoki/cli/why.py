@@ -7,7 +7,7 @@ examples:
   yaoki why 198.51.100.9:51000 192.0.2.50:80       a flow that may be there already
   yaoki why 198.51.100.9 192.0.2.50:80             a new one
   yaoki why [2001:db8:2::9]:4711 [2001:db8:1::50]:7/udp
-  yaoki why vip web-vip                            with the events that led there
+  yaoki why web-vip                                with the events that led there
 """
 
 import argparse
@@ -37,16 +37,16 @@ _LONGEST_CHAIN = 50
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("subject", help='the client, ADDRESS[:PORT], or the word "vip"')
-    parser.add_argument("object", help="the service, VIP:PORT[/udp], or the VIP's name")
+    parser.add_argument("subject", help="the client, ADDRESS[:PORT], or the name of a VIP")
+    parser.add_argument("object", nargs="?", help="the service, VIP:PORT[/udp]")
     add_node_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Explain a flow or a VIP."""
     with connect(args) as client:
-        if args.subject == "vip":
-            return _vip(client, args)
+        if args.object is None or args.subject == "vip":
+            return _vip(client, args.object or args.subject, args)
         return _flow(client, args)
 
 
@@ -154,9 +154,9 @@ def _plain(question: WhyFlow) -> dict[str, object]:
 # --- VIPs -------------------------------------------------------------------------------------------------------------
 
 
-def _vip(client: NodeClient, args: argparse.Namespace) -> int:
+def _vip(client: NodeClient, wanted: str, args: argparse.Namespace) -> int:
     node: NodeView = client.ask_for(NodeView, "status", counted=False)
-    name = expand(args.object, dict.fromkeys(router.vip for router in node.routers), what="VIP")
+    name = expand(wanted, dict.fromkeys(router.vip for router in node.routers), what="VIP")
     routers = [router for router in node.routers if router.vip == name]
     events: list[LoggedEvent] = list(client.stream(LoggedEvent, "events", last=KEPT))
     chains = {router: chain(router, events) for router in routers}
