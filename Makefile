@@ -24,7 +24,7 @@ check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 m
 test: check ## check, then the tests in network namespaces with real peers and the lab
 	@$(BIN)/pytest -q -p no:randomly -m "(netns or peers or lab) and not long"
 
-test-long: setup ## a negative control for every row of the rehearsal
+test-long: setup ## rows of the rehearsal that a busy machine does not carry
 	@$(BIN)/pytest -q -p no:randomly -m long
 
 sim: setup  ## the simulated world: make sim SEEDS=1000

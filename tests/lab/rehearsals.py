@@ -30,10 +30,14 @@ from yaoki.lab.row import Row
 from yaoki.lab.run import rehearse
 from yaoki.lab.site_variant import plain_site, write
 from yaoki.lab.software import NodeSoftware, Part
+from yaoki.lab.software_yaoki import Yaoki
 from yaoki.site.load import load_site
 
-PATIENCE = timedelta(seconds=1)
-"""Rows that are meant to fail are not watched for long."""
+PATIENCE = timedelta(0)
+"""Rows that are meant to fail are watched no longer than they must be."""
+
+RETRIES = 10
+"""A machine with other work makes rows void; that says nothing about them."""
 
 _SILENCE = "table netdev silence { chain c { type filter hook ingress device eth0 priority -500; policy drop; }; }"
 
@@ -57,7 +61,13 @@ class Notes:
 
 
 def rehearsed(
-    file: Path, scenarios: tuple[Scenario, ...], breaking: type["Breaking"], *, patience: timedelta = PATIENCE
+    file: Path,
+    scenarios: tuple[Scenario, ...],
+    breaking: type["Breaking"],
+    *,
+    patience: timedelta = PATIENCE,
+    software: Callable[[Lab], NodeSoftware] = Yaoki,
+    retries: int = RETRIES,
 ) -> dict[str, Row]:
     """The rows of these scenarios with another injector, by name."""
     notes = Notes()
@@ -65,9 +75,11 @@ def rehearsed(
         load_site(file).site,
         file,
         scenarios,
+        software=software,
         watcher=notes,
         injector=lambda lab, nodes: breaking(lab, nodes, notes),
         patience=patience,
+        retries=retries,
     )
     return notes.rows
 

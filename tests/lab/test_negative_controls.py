@@ -29,7 +29,7 @@ from yaoki.lab.fault import (
 from yaoki.lab.probes.targets import targets_of
 from yaoki.lab.row import Row, expectation
 
-pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.long, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(600)]
 
 NODE_FAULTS = (StopNode, KillNode, HangNode, RestartNode, PowerOff, CutLink, BlackholeLink, FlapLink)
 

@@ -49,7 +49,7 @@ def test_a_client_beside_the_servers_gets_no_answer_by_nat_but_one_by_fullnat(na
     nat.balance(trio(family=family))
     assert nat.names(family, "tcp", times=1, by="near", timeout=1.5) == ["timeout"]
     nat.balance(trio(Forward.FULLNAT, family=family))
-    # A packet may be lost on the way: the second one more is sent after three seconds.
+    # Long enough for a lost packet to be sent again twice, after one and after three seconds.
     assert sorted(nat.names(family, "tcp", times=3, by="near", timeout=8.0)) == ["s1", "s2", "s3"]
 
 

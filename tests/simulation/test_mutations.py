@@ -1,12 +1,9 @@
 """The simulator finds what it is there to find: each patch of tests/mutations breaks a shipped engine in one place, and
 a world that the unpatched engines live through then breaks an invariant.
-
-A patch that does not apply any more has to be made anew: copy src, make the same mistake by hand, `diff -ru src copy`.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,12 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests import mutated
 from tests.simulation.shapes import SITES, shape
 from yaoki.sim.campaign import run_seed
 from yaoki.sim.timeline import SECOND
-
-ROOT = Path(__file__).parents[2]
-PATCHES = ROOT / "tests" / "mutations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +32,7 @@ class Mutation:
 SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180}
 
 MUTATIONS = (
+    Mutation("announcements-forgotten", "two-nodes", 0, "neighbours follow"),
     Mutation("addresses-not-released", "two-nodes", 2, "held is active"),
     Mutation("down-timer-not-restarted", "two-nodes", 15, "nothing moves"),
     Mutation("drain-ignored", "two-nodes", 97, "tables true"),
@@ -77,12 +73,7 @@ def world(mutation: Mutation) -> list[str]:
 
 def patched(mutation: Mutation, target: Path) -> Path:
     """A copy of src with the mutation."""
-    shutil.copytree(ROOT / "src", target / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    command = ["patch", "-p1", "--batch", "--fuzz=2", "-d", str(target), "-i", str(PATCHES / f"{mutation.patch}.patch")]
-    applied = subprocess.run(command, capture_output=True, text=True, check=False)
-    if applied.returncode != 0:
-        pytest.fail(f"tests/mutations/{mutation.patch}.patch does not apply any more; make it anew\n{applied.stdout}")
-    return target / "src"
+    return mutated.patched(mutation.patch, target)
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.patch)
@@ -110,4 +101,4 @@ def test_a_failing_campaign_names_fewer_faults_and_the_command_that_replays_them
 
 
 def test_every_patch_is_tried() -> None:
-    assert {path.stem for path in PATCHES.glob("*.patch")} == {mutation.patch for mutation in MUTATIONS}
+    assert {path.stem for path in mutated.PATCHES.glob("*.patch")} == {mutation.patch for mutation in MUTATIONS}

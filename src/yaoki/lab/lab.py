@@ -7,7 +7,7 @@ Deliberately absent: Yaoki's own processes; they are the business of a NodeSoftw
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from yaoki.core.error import UsageError
@@ -17,6 +17,9 @@ from yaoki.lab.plays.roles import EchoServer, Role, WebServer, nginx_configurati
 from yaoki.lab.state import BASE, LabState, claim, forget, recall, started_at
 from yaoki.lab.topology import LabPlan, plan_lab
 from yaoki.site.model import Site
+
+END_LIMIT_S = 5.0
+"""How long a killed process of ours may take to be gone."""
 
 _SERVER_PRIORITY = 2
 
@@ -52,8 +55,13 @@ class Lab:
 
     def down(self) -> None:
         """End every process of the lab and remove its namespaces and files."""
+        # Ours first: one that was started just now may not be in its namespace yet.
+        for process in self._started:
+            process.kill()
         namespaces.remove(self.plan.all_namespaces)
-        self.reap()
+        for process in self._started:
+            process.wait(END_LIMIT_S)
+        self._started = []
         forget(self.site.name, base=self.base)
 
     def start_roles(self, machine: str) -> None:
@@ -68,9 +76,13 @@ class Lab:
         """The namespace of a machine."""
         return self.plan.namespace(machine).name
 
-    def start_process(self, machine: str, command: Sequence[str], *, log: str) -> subprocess.Popen[bytes]:
-        """Start a process on a machine, its output in the file `log` of the machine's directory."""
-        process = namespaces.start(self.namespace(machine), command, log=self.machine_directory(machine) / log)
+    def start_process(
+        self, machine: str, command: Sequence[str], *, log: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process on a machine, its output in the file `log` of the machine's directory. `environment` is put
+        on top of our own."""
+        directory = self.machine_directory(machine)
+        process = namespaces.start(self.namespace(machine), command, log=directory / log, environment=environment)
         self._started.append(process)
         return process
 

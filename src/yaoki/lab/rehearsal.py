@@ -2,7 +2,7 @@
 
 A row: the probes run; the lab has settled (everything answers, every server is seen, every VIP has its one owner); the
 fault; observation until nothing fails any more; the end of the probes; the mending. A row whose control probe lost
-something, whose probes failed before the fault, or were late themselves, is void and repeated at most RETRIES times.
+something, whose probes failed before the fault, or were late themselves, is void and repeated at most `retries` times.
 All waits are bounded by named limits.
 """
 
@@ -102,8 +102,10 @@ class Rehearsal:
         injector: Injector | None = None,
         patience: timedelta = RECOVERY_LIMIT,
         phase: Phase | None = None,
+        retries: int = RETRIES,
     ) -> None:
         self._phase = phase
+        self._retries = retries
         self._lab = lab
         self._site = lab.site
         self._software = software
@@ -120,7 +122,7 @@ class Rehearsal:
             expected = expectation(self._site, scenario, self._targets)
             watcher.begins(number, len(scenarios), expected)
             row = self._attempt(expected)
-            while row.void is not None and row.quality.attempts <= RETRIES:
+            while row.void is not None and row.quality.attempts <= self._retries:
                 watcher.void(row)
                 again = self._attempt(expected)
                 row = replace(again, quality=replace(again.quality, attempts=row.quality.attempts + 1))

@@ -13,7 +13,7 @@ from yaoki.lab.crew import Crew
 from yaoki.lab.injector import Injector
 from yaoki.lab.janitor import Janitor
 from yaoki.lab.lab import Lab
-from yaoki.lab.rehearsal import RECOVERY_LIMIT, Phase, Rehearsal, Watcher
+from yaoki.lab.rehearsal import RECOVERY_LIMIT, RETRIES, Phase, Rehearsal, Watcher
 from yaoki.lab.row import Row
 from yaoki.lab.software import NodeSoftware
 from yaoki.lab.software_yaoki import Yaoki
@@ -42,11 +42,12 @@ def rehearse(
     injector: Callable[[Lab, NodeSoftware], Injector] = Injector,
     patience: timedelta = RECOVERY_LIMIT,
     phase: Phase | None = None,
+    retries: int = RETRIES,
     base: Path = BASE,
 ) -> tuple[Row, ...]:
     """The rows of these scenarios. `prepare` is called when the lab is built, before its nodes start; `injector`
     breaks and mends; `patience` is how long a survivable outage is watched until it ends; `phase` is that of the fault
-    within the advertisement interval."""
+    within the advertisement interval; a void row is repeated at most `retries` times."""
     lab = Lab(site, file, base=base)
     janitor = Janitor(base=base, site=site.name)
     try:
@@ -58,7 +59,10 @@ def rehearse(
                 nodes.start(node.name)
             crew = Crew(lab)
             try:
-                rehearsal = Rehearsal(lab, nodes, crew, injector=injector(lab, nodes), patience=patience, phase=phase)
+                breaking = injector(lab, nodes)
+                rehearsal = Rehearsal(
+                    lab, nodes, crew, injector=breaking, patience=patience, phase=phase, retries=retries
+                )
                 return rehearsal.run(scenarios, watcher or Unwatched())
             finally:
                 crew.close()

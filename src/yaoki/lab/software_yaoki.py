@@ -4,7 +4,7 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,20 @@ _LATEST_EVENTS = 2000
 
 
 class Yaoki:
-    """Runs `yaoki node` on the nodes of a lab."""
+    """Runs `yaoki node` on the nodes of a lab; `environment` is put on top of our own."""
 
     name = "yaoki"
     reconfigures = True
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, environment: Mapping[str, str] | None = None) -> None:
         self._lab = lab
+        self._environment = environment
         self._codec = Codec(EVENT_KINDS)
 
     def start(self, node: str) -> None:
         command = [sys.executable, "-m", "yaoki.cli", "node", "--site", str(self._lab.file), "--node", node]
         command += ["--run-dir", str(self.run_directory(node)), "--state-dir", str(self._state_directory(node))]
-        self._lab.start_process(node, command, log="node.log")
+        self._lab.start_process(node, command, log="node.log", environment=self._environment)
 
     def stop(self, node: str) -> None:
         namespaces.send_signal(self.processes(node, Part.MAIN), signal.SIGTERM)
