@@ -5,12 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from tests.node.scene import ROUTER, Scene, check, plan
+from tests.node.scene import ROUTER, VIP, Scene, check, plan
+from tests.node.wire_scene import HERS, INTRUDER, WireScene, claim
 from yaoki.checks.check import Finding, Outcome
 from yaoki.core.event import Event, EventId
 from yaoki.core.instant import Instant
 from yaoki.node.messages import CheckStatus, RouterState, RouterStatus
 from yaoki.node.snapshot import Count, view, with_counts
+from yaoki.node.wire_messages import FramesDropped
+from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
 from yaoki.runtime.metrics import MetricsServer, Picture, Tally, exposition
 from yaoki.vrrp.events import BecameActive, Reason
@@ -62,6 +65,20 @@ def test_the_names_of_the_metrics_and_their_labels() -> None:
     assert server_lines["yaoki_lb_server_up", "web2"] == "0.0"
     assert server_lines["yaoki_lb_server_weight", "web2"] == "0.0"
     assert server_lines["yaoki_lb_server_flows", "web1"] == "3.0"
+
+
+@pytest.mark.req("B-09")
+def test_what_the_wire_shows_is_counted() -> None:
+    scene = WireScene()
+    scene.give(claim(VIP, INTRUDER, Form.ANNOUNCEMENT), FramesDropped("eth0", 7))
+    scene.wait(timedelta(seconds=2), answers=(HERS,))
+    found = lines(exposition(Picture(view(scene.brain, scene.now)), Tally(), "")[0])
+    for line in (
+        'yaoki_vip_owners_seen{family="ipv4",node="lb1",vip="web-vip"} 2.0',
+        'yaoki_vip_foreign_claims_total{family="ipv4",node="lb1",vip="web-vip"} 1.0',
+        'yaoki_wire_dropped_total{interface="eth0"} 7.0',
+    ):
+        assert line in found
 
 
 def test_openmetrics_is_given_to_those_who_accept_it() -> None:

@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.netns, pytest.mark.timeout(300)]
 
 CLAIMANT = Path(__file__).with_name("claimant.py")
 VIP4, VIP6 = "192.0.2.50", "2001:db8:1::50"
-INTRUDER = "02:00:00:00:66:66"
+# One MAC for each test that claims: of one that was told of, nothing is told for a while.
+INTRUDER, FLOODER = "02:00:00:00:66:66", "02:00:00:00:66:67"
 SITE = """
 version: 1
 site: wire
@@ -57,9 +58,9 @@ class Scene:
         status = json.loads(self.nodes[node].ask("-j", "show", "vip").stdout)
         return {seen["address"]: seen["member"] for router in status for seen in router["seen"]}
 
-    def claim(self, *addresses: str, times: int = 3, pause: float = 0.2) -> int:
+    def claim(self, *addresses: str, mac: str = INTRUDER, times: int = 3, pause: float = 0.2) -> int:
         """The intruder claims addresses; when it began, in microseconds of CLOCK_MONOTONIC."""
-        words = (sys.executable, str(CLAIMANT), INTRUDER, str(times), str(pause), *addresses)
+        words = (sys.executable, str(CLAIMANT), mac, str(times), str(pause), *addresses)
         return int(self.net.run("intruder", *words).stdout)
 
     def visit(self) -> None:
@@ -99,7 +100,7 @@ def test_a_foreign_claim_is_told_within_a_second_and_contradicted(scene: Scene) 
         eventually(lambda address=address: scene.believed(address) == owner, what="the client looks at the owner again")  # type: ignore[misc]
     for node in ("lb1", "lb2"):
         eventually(lambda node=node: len(scene.told(node, "ForeignClaim", began)) >= 2, what=scene.nodes[node].text)  # type: ignore[misc]
-        told = scene.told(node, "ForeignClaim", began)
+        told = [claim for claim in scene.told(node, "ForeignClaim", began) if claim["mac"] == INTRUDER]
         assert {claim["address"] for claim in told} == {VIP4, VIP6}
         assert {(claim["mac"], claim["interface"]) for claim in told} == {(INTRUDER, "eth0")}
         assert all(claim["at"] - began < 1_000_000 for claim in told), told
@@ -137,6 +138,19 @@ def test_two_nodes_that_answer_are_told_of_by_the_owner(scene: Scene) -> None:
     eventually(lambda: bool(scene.told("lb1", "OneAnswers", began)), what=scene.nodes["lb1"].text)
 
 
+def test_a_member_with_another_card_is_no_intruder(scene: Scene) -> None:
+    began, before = now_us(), scene.mac("lb2")
+    another = "02:00:00:00:12:12"
+    for mac in (another, before):
+        since = now_us()
+        scene.net.run("lb2", "ip", "link", "set", "dev", "eth0", "address", mac)
+        eventually(lambda since=since: bool(scene.told("lb1", "MemberMacChanged", since)), what=scene.nodes["lb1"].text)  # type: ignore[misc]
+        assert {(e["member"], e["mac"]) for e in scene.told("lb1", "MemberMacChanged", since)} == {("lb2", mac)}
+    foreign = [claim for node in ("lb1", "lb2") for claim in scene.told(node, "ForeignClaim", began)]
+    assert not [claim for claim in foreign if claim["mac"] not in (INTRUDER, FLOODER)]
+    eventually(lambda: scene.seen("lb2") == {VIP4: "lb1", VIP6: "lb1"}, what=lambda: str(scene.seen("lb2")))
+
+
 @pytest.mark.req("B-08")
 def test_a_node_shows_what_it_believes_and_how_long_a_stale_entry_may_last(scene: Scene) -> None:
     shown = scene.nodes["lb2"].ask("show", "neighbour").stdout
@@ -148,7 +162,7 @@ def test_a_node_shows_what_it_believes_and_how_long_a_stale_entry_may_last(scene
 @pytest.mark.req("B-09")
 def test_a_flood_of_claims_is_one_event_and_costs_little(scene: Scene) -> None:
     before = cpu_seconds(scene.nodes["lb1"].part("yaoki.cli"))
-    began = scene.claim(VIP4, VIP6, times=20_000, pause=0.0)
+    began = scene.claim(VIP4, VIP6, mac=FLOODER, times=20_000, pause=0.0)
     took = (now_us() - began) / 1_000_000
     eventually(lambda: bool(scene.told("lb1", "WireFlooded", began)), what=scene.nodes["lb1"].text)
     spent = cpu_seconds(scene.nodes["lb1"].part("yaoki.cli")) - before

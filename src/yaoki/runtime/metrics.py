@@ -119,7 +119,7 @@ class NodeCollector(Collector):
         for router in self._node.routers:
             values = (router.vip, self._node.node, f"ipv{router.family.value}")
             if router.seen:
-                owning = router.state is RouterState.ACTIVE
+                owning = router.state is not None and router.state.owns
                 owners.add_metric(values, max(seen.answers for seen in router.seen) + owning)
             claims.add_metric(values, router.foreign_claims)
         yield from (owners, claims)
