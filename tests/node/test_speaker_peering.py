@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from tests.node.speaker_scene import ETH0, KEY, OWN, PARAMS, PARAMS_6, PEER, Speaker, at, bodies
+from tests.node.speaker_scene import ETH0, KEY, OWN, PARAMS, PARAMS_6, PEER, VIP, Speaker, at, bodies, sent
 from yaoki.core.address import Family
 from yaoki.core.event import EventBody
 from yaoki.node.messages import (
@@ -55,9 +55,9 @@ def words(effects: list[SpeakerEffect]) -> list[list[tuple[Role, int]]]:
 
 
 def arrived(
-    scene: Speaker, *, boot: int = 5, sequence: int = 1, node: str = "lb2", hop_limit: int = 255
+    scene: Speaker, *, boot: int = 5, sequence: int = 1, node: str = "lb2", hop_limit: int = 255, priority: int = 90
 ) -> HeartbeatArrived:
-    word = RouterWord(RouterKeyOnWire.of("web-vip", Family.IPV4), Role.BACKUP, 90)
+    word = RouterWord(RouterKeyOnWire.of("web-vip", Family.IPV4), Role.BACKUP, priority)
     payload = Heartbeat(node, "g1", boot, sequence, timedelta(milliseconds=100), (word,)).encode()
     return HeartbeatArrived("eth0", PEER, hop_limit, payload, scene.now)
 
@@ -206,3 +206,48 @@ def test_more_routers_than_one_heartbeat_holds_go_in_several() -> None:
 def test_only_the_routers_that_a_peer_shares_are_told_to_it() -> None:
     scene = speaker(heartbeat=replace(HEARTBEAT, peers=(replace(LB2, vips=("mail-vip",)),)))
     assert words(scene.run_to(500))[-1] == []
+
+
+def barred_owner() -> Speaker:
+    scene = speaker()
+    scene.run_to(400)
+    scene.tell(SetPriority(KEY, 100, barred=True))
+    return scene
+
+
+@pytest.mark.req("B-24")
+def test_an_owner_that_may_not_own_steps_aside_as_soon_as_a_peer_says_that_it_may() -> None:
+    scene = barred_owner()
+    scene.tell(arrived(scene, priority=0))
+    assert scene.state() is RouterState.ACTIVE
+    assert sent(scene.tell(arrived(scene, sequence=2, priority=90))) == [0]
+    assert scene.state() is RouterState.LEAVING
+    assert scene.addresses >= {("eth0", str(VIP))}, "until somebody else serves"
+    scene.hear(90)
+    scene.run_to(scene.now.us / 1000 + 100)
+    assert scene.state() is RouterState.BACKUP
+
+
+@pytest.mark.req("B-24")
+def test_it_steps_aside_at_once_if_it_knows_already() -> None:
+    scene = speaker()
+    scene.run_to(350)
+    scene.tell(arrived(scene))
+    scene.run_to(400)
+    assert scene.state() is RouterState.ACTIVE
+    assert 0 in sent(scene.tell(SetPriority(KEY, 100, barred=True)))
+
+
+def test_it_asks_only_once_for_the_same_and_keeps_if_nobody_comes() -> None:
+    scene = barred_owner()
+    zeros = []
+    for sequence in range(1, 100):
+        zeros += [priority for priority in sent(scene.tell(arrived(scene, sequence=sequence))) if priority == 0]
+        scene.run_to(scene.now.us / 1000 + 100)
+    assert zeros == [0]
+    assert scene.state() is RouterState.ACTIVE
+
+
+def test_a_heartbeat_tells_that_an_owner_may_not_own() -> None:
+    scene = barred_owner()
+    assert (Role.ACTIVE, 0) in words(scene.said)[-1]

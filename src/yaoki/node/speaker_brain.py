@@ -101,6 +101,8 @@ class SpeakerBrain:
             case HeartbeatArrived():
                 self._tell_of_peers(out, now, self.peering.hear(now, input_))
                 self._rank_spares(out, now)
+                for barred in [router for router in self._routers.values() if router.machine.params.barred]:
+                    self._relieve(out, now, barred)
             case InterfaceFound():
                 self._interface_found(out, now, input_)
             case AbilitiesFound():
@@ -245,6 +247,15 @@ class SpeakerBrain:
         after = router.ranked(params, self._is_up, self.peering.peers)
         if after != params:
             self._run(out, now, router, vr.Reconfigure(after), because)
+            self._relieve(out, now, router)
+
+    def _relieve(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
+        """An owner that may not own steps aside when it learns that a peer may: it need not wait until that peer has
+        heard its low priority for long enough. If nobody takes over it keeps, and does not ask again for the same."""
+        params, before = router.machine.params, router.relief
+        router.relief = params.barred and bool(self.peering.peers.best_other(params.vip, params.key.family))
+        if router.relief and not before and isinstance(router.machine.state, vr.Active):
+            self._run(out, now, router, vr.StepAside(Reason.BARRED))
 
     def _rank_spares(self, out: list[SpeakerEffect], now: Instant) -> None:
         for router in self._routers.values():

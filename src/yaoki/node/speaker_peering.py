@@ -116,7 +116,7 @@ def _standing(machine: VirtualRouter) -> tuple[Role, int]:
         case Backup(held_out=held_out):
             return Role.BACKUP, 0 if held_out or machine.params.barred else machine.params.priority
         case Active():
-            return Role.ACTIVE, machine.params.priority
+            return Role.ACTIVE, 0 if machine.params.barred else machine.params.priority
         case Leaving(stays=False) | Yielding(then=Initialize()):
             return Role.LEAVING, 0
         case Leaving() | Yielding():

@@ -41,7 +41,8 @@ _Wire = tuple[bytes, IPAddress, int, IPAddress]
 
 class SpeakerRouter:
     """See the module. `configured` is what was ordered; `machine.params` has its effective priority and source.
-    `ordered` and `barred` are what the Brain's tracks leave of the priority, before the interfaces' weights.
+    `ordered` and `barred` are what the Brain's tracks leave of the priority, before the interfaces' weights. `relief`:
+    it may not own, and a peer may.
 
     `number` is its name on the agenda, because a RouterKey is slow to hash.
     """
@@ -52,6 +53,7 @@ class SpeakerRouter:
         self.barred = False
         self._last = False
         """Whether it was said that it takes over last."""
+        self.relief = False
         self.number = number
         self.machine = VirtualRouter(configured)
         self.peer: IPAddress | None = None
