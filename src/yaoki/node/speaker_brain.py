@@ -49,7 +49,6 @@ from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import AddressLost, InterfaceCameUp, InterfaceWentDown, Reason
 from yaoki.vrrp.params import RouterKey, RouterParams
-from yaoki.vrrp.standing import OWNER_PRIORITY
 
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
 STATUS_REFRESH = timedelta(seconds=10)
@@ -110,8 +109,7 @@ class SpeakerBrain:
             case GateFound():
                 self._gates.found(now, input_)
             case GateShut(key):
-                router = self._routers.get(key)
-                if router is not None and self._gates.limit(router.number) is not None:
+                if (router := self._routers.get(key)) is not None and self._gates.limit(router.number) is not None:
                     self._step_down(out, now, router, None)
             case (
                 ConfigureRouters() | SetPriority() | AdmitRouter() | MoveRouter() | AnnounceRouter() | ReleaseRouters()
@@ -130,7 +128,9 @@ class SpeakerBrain:
         for number in due:
             router = self._by_number.get(-number) if number < _PEERING else None
             if router is not None:
-                self._tend_gate(out, now, router)
+                # No advertisement has opened its gate in time, as a router waits to leave: it is opened all the same.
+                self._wake(out, now, router)
+                self._guard(out, now, router, self._gates.tend(now, router.number, router.machine.params))
 
     def _take_order(self, out: Effects, now: Instant, order: SpeakerOrder) -> None:
         match order:
@@ -257,7 +257,7 @@ class SpeakerBrain:
         if router.relief and not before and isinstance(router.machine.state, vr.Active):
             self._run(out, now, router, vr.StepAside(Reason.BARRED))
 
-    def _rank_spares(self, out: list[SpeakerEffect], now: Instant) -> None:
+    def _rank_spares(self, out: Effects, now: Instant) -> None:
         for router in self._routers.values():
             if (news := router.news_of_step(self.peering.peers)) is not None:
                 self._rank(out, now, router, self._publish(out, now, news))
@@ -320,10 +320,9 @@ class SpeakerBrain:
             self._run(out, now, router, vr.Reconfigure(replace(params, source=source)), because)
         if initialized and not router.going:
             ours = self._held.get(found.interface, {})
+            # If an earlier life was silenced, somebody else may own them by now.
             held = any(address in ours for address in params.addresses)
-            if held and self._gates.left_shut(now, params.addresses):
-                # An earlier life was silenced, so somebody else may own them by now.
-                held = False
+            held = held and not self._gates.left_shut(now, params.addresses)
             self._run(out, now, router, vr.Startup(held), because)
 
     def _mend(self, out: Effects, now: Instant, interface: str) -> None:
@@ -333,29 +332,17 @@ class SpeakerBrain:
         if not self._configured or held is None or found is None:
             return
         for router in self._routers.values():
-            params = router.machine.params
-            if params.key.interface != interface or not isinstance(router.machine.state, vr.Owning):
-                continue
-            # The owner's addresses are the interface's own, which the kernel does not mark as VIPs.
-            if params.priority == OWNER_PRIORITY:
-                continue
-            missing = tuple(address for address in params.addresses if address not in held)
+            params, missing = router.machine.params, router.missing(interface, held)
+            for address in missing:
+                self._claim(out, interface, address)
             if missing:
-                for address in missing:
-                    self._claim(out, interface, address)
                 out.extend(AnnounceAddress(interface, address.ip) for address in missing)
-                lost = AddressLost(params.key, params.vip, tuple(address.ip for address in missing))
-                self._publish(out, now, lost)
+                self._publish(out, now, AddressLost(params.key, params.vip, tuple(each.ip for each in missing)))
         for address in [address for address in held if not self._wanted(interface, address)]:
             self._let_go(out, interface, address)
 
     def _wanted(self, interface: str, address: IPInterface) -> bool:
-        return any(
-            router.configured.key.interface == interface
-            and isinstance(router.machine.state, vr.Owning)
-            and address in router.machine.params.addresses
-            for router in self._routers.values()
-        )
+        return any(address in router.owned_at(interface) for router in self._routers.values())
 
     # --- packets
 
@@ -365,14 +352,11 @@ class SpeakerBrain:
         if router is None:
             self._publish_all(out, now, self._reception.foreign(now, packet))
             return
-        advertisement = router.known(packet)
-        if advertisement is None:
-            advertisement, news_of_it = self._reception.accept(now, router, packet)
-            self._publish_all(out, now, news_of_it)
+        advertisement, told = self._reception.accept(now, router, packet)
+        self._publish_all(out, now, told)
         if advertisement is None:
             return
-        source = packet.source
-        at = packet.received if packet.received <= now else now
+        source, at = packet.source, packet.received if packet.received <= now else now
         news = router.note_peer(source, advertisement.priority, at)
         changed = self._run(out, now, router, vr.Heard(advertisement, source, at, router.peer_peak))
         if not changed and (news or now - router.reported_at >= STATUS_REFRESH):
@@ -462,7 +446,7 @@ class SpeakerBrain:
             self._publish(out, now, deaf, event)
         return router.note_event(body, event, now)
 
-    # --- dead-man gates
+    # --- gates
 
     def _wake(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
         if (asleep := self._gates.asleep(now, router.number)) is not None:
@@ -475,11 +459,6 @@ class SpeakerBrain:
         self._gates.give_up(router.number)
         self._run(out, now, router, vr.InterfaceLost(Reason.OVERSLEPT), because)
         self._place(out, now, router, because)
-
-    def _tend_gate(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
-        """No advertisement has opened the gate in time, as the router waits to leave: it is opened all the same."""
-        self._wake(out, now, router)
-        self._guard(out, now, router, self._gates.tend(now, router.number, router.machine.params))
 
     def _review_gates(self, out: Effects, now: Instant) -> None:
         """Peers have come or gone."""

@@ -28,7 +28,9 @@ class SpeakerReception:
     def accept(
         self, now: Instant, router: SpeakerRouter, packet: PacketArrived
     ) -> tuple[Advertisement | None, list[EventBody]]:
-        """The advertisement in a packet that is not the last one again, and what it tells besides."""
+        """The advertisement in a packet, and what it tells besides if it is not the last one again."""
+        if (known := router.known(packet)) is not None:
+            return known, []
         advertisement = router.accept(packet)
         if isinstance(advertisement, Malformed):
             return None, self._reject(now, packet, advertisement)

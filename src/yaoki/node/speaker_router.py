@@ -4,11 +4,11 @@ Invariants: an advertisement is encoded once for each (priority, form, parameter
 packet of the peer; `status` is what RouterStatus reports.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from ipaddress import IPv6Interface
 
-from yaoki.core.address import Family, IPAddress
+from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.event import EventBody, EventId
 from yaoki.core.instant import Instant
 from yaoki.node.messages import InterfaceFound, PacketArrived, RouterState, RouterStatus, SendAdvertisement
@@ -32,8 +32,8 @@ from yaoki.vrrp.events import (
     Unbarred,
 )
 from yaoki.vrrp.params import ChecksumForm, OutOfStep, RouterParams
-from yaoki.vrrp.router_state import Active, Backup, Initialize, Leaving, Yielding
-from yaoki.vrrp.standing import GREATEST_PRIORITY, Standing, standing
+from yaoki.vrrp.router_state import Active, Backup, Initialize, Leaving, Owning, Yielding
+from yaoki.vrrp.standing import GREATEST_PRIORITY, OWNER_PRIORITY, Standing, standing
 from yaoki.vrrp.virtual_router import VirtualRouter
 
 _Wire = tuple[bytes, IPAddress, int, IPAddress]
@@ -102,6 +102,19 @@ class SpeakerRouter:
         left = standing(configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred)
         lowered = max(0, configured.priority - left.priority)
         return replace(params, priority=left.priority, barred=left.barred, lowered=lowered)
+
+    def owned_at(self, interface: str) -> tuple[IPInterface, ...]:
+        """The addresses that an interface shall hold for it now."""
+        params = self.machine.params
+        owning = params.key.interface == interface and isinstance(self.machine.state, Owning)
+        return params.addresses if owning else ()
+
+    def missing(self, interface: str, held: Container[IPInterface]) -> tuple[IPInterface, ...]:
+        """Those of `owned_at` that are not held, and would be marked as VIPs if they were."""
+        # The owner's addresses are the interface's own, which the kernel does not mark.
+        if self.machine.params.priority == OWNER_PRIORITY:
+            return ()
+        return tuple(address for address in self.owned_at(interface) if address not in held)
 
     def source_in(self, found: InterfaceFound) -> IPAddress | None:
         """The address to send from on its interface as that is found."""
