@@ -138,14 +138,19 @@ def test_two_nodes_that_answer_are_told_of_by_the_owner(scene: Scene) -> None:
     eventually(lambda: bool(scene.told("lb1", "OneAnswers", began)), what=scene.nodes["lb1"].text)
 
 
+def changes(scene: Scene, since_us: int) -> set[tuple[str, str, str]]:
+    """The members whose MAC has changed, as lb1 told it."""
+    return {(e["member"], e["address"], e["mac"]) for e in scene.told("lb1", "MemberMacChanged", since_us)}
+
+
 def test_a_member_with_another_card_is_no_intruder(scene: Scene) -> None:
     began, before = now_us(), scene.mac("lb2")
     another = "02:00:00:00:12:12"
     for mac in (another, before):
-        since = now_us()
         scene.net.run("lb2", "ip", "link", "set", "dev", "eth0", "address", mac)
-        eventually(lambda since=since: bool(scene.told("lb1", "MemberMacChanged", since)), what=scene.nodes["lb1"].text)  # type: ignore[misc]
-        assert {(e["member"], e["mac"]) for e in scene.told("lb1", "MemberMacChanged", since)} == {("lb2", mac)}
+        # Of its IPv6 address, which it does not speak from unasked, it is noticed later.
+        news = ("lb2", "192.0.2.12", mac)
+        eventually(lambda news=news: news in changes(scene, began), what=scene.nodes["lb1"].text)  # type: ignore[misc]
     foreign = [claim for node in ("lb1", "lb2") for claim in scene.told(node, "ForeignClaim", began)]
     assert not [claim for claim in foreign if claim["mac"] not in (INTRUDER, FLOODER)]
     eventually(lambda: scene.seen("lb2") == {VIP4: "lb1", VIP6: "lb1"}, what=lambda: str(scene.seen("lb2")))
