@@ -171,6 +171,11 @@ def test_of_a_statement_given_twice_the_last_is_in_force(tmp_path: Path) -> None
     assert said_of(made, "priority 150") == [(Outcome.NOT_TAKEN, "another of its kind, further down, is in force")]
 
 
+def test_a_delay_before_preemption_is_a_delay_before_failback(tmp_path: Path) -> None:
+    assert only_vip(pair("preempt_delay 4.5", folder=tmp_path)).failback_delay == SECOND * 4.5
+    assert only_vip(pair("preempt_delay 300", "nopreempt", folder=tmp_path)).failback_delay == timedelta(0)
+
+
 def test_global_defaults_reach_the_instances(tmp_path: Path) -> None:
     text = "global_defs {\n vrrp_version 3\n}\n" + instance(150, "192.0.2.11")
     assert only_vip(site_of(imported(lb1=text), tmp_path)).version == 3

@@ -151,6 +151,8 @@ class Draft:
             ("members", Block(members)),
             ("failback", "sticky" if vip.sticky else "prefer"),
         ]
+        if lead.preempt_delay is not None and not vip.sticky:
+            keys.append(("failback-delay", lead.preempt_delay[0]))
         if self._joined.tracks[vip.name]:
             keys.append(("track", tuple(map(_track, self._joined.tracks[vip.name]))))
         if vip.unicast:

@@ -155,6 +155,7 @@ def _not_yet(configurations: tuple[Configuration, ...], report: Report) -> None:
         for group in node.groups:
             report.whole_not_taken(group.source, f"VIPs that move together: {later}")
         for instance in node.instances:
-            for source in (instance.refuses, instance.preempt_delay and instance.preempt_delay[1]):
-                if source is not None:
-                    report.not_taken(source, later)
+            if instance.refuses is not None:
+                report.not_taken(instance.refuses, later)
+            if instance.preempt_delay is not None and instance.nopreempt is not None:
+                report.not_needed(instance.preempt_delay[1], "nothing is retaken under nopreempt")

@@ -28,6 +28,7 @@ _T = TypeVar("_T")
 _SECOND = timedelta(seconds=1)
 _CENTISECOND = timedelta(milliseconds=10)
 _PRIORITY = 100
+_LONGEST_DELAY = timedelta(seconds=1000)
 _MAIL = "Yaoki sends no mail: run a hook on the events that matter"
 _ANNOUNCING = "Yaoki announces at takeover, again afterwards and on every sign of doubt, by its own schedule"
 _MAC = "the addresses stand on the interface itself, and announcements move them"
@@ -233,9 +234,10 @@ class InstanceReader:
 
     def _preempt_delay(self, made: Instance, item: Statement) -> Instance:
         delay = seconds(item.first())
-        if delay is None:
-            self._report.not_taken(item, "its value is no time in seconds")
+        if delay is None or delay > _LONGEST_DELAY:
+            self._report.not_taken(item, "its value is no time of 0 to 1000 seconds")
             return made
+        self._report.taken(item, "failback-delay")
         return replace(made, preempt_delay=(delay, item))
 
     @staticmethod

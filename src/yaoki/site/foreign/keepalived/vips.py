@@ -141,6 +141,12 @@ class VipJoiner:
                 what = f"members of {lead.name} differ: {keyword} is {_shown(mine)} here and {_shown(theirs)} there"
                 taken = "sticky, the more careful, is taken" if keyword == "nopreempt" else f"{_shown(theirs)} is taken"
                 self._report.changed(instance.statement(keyword), f"{what}; {taken}")
+        if instance.preempt_delay is not None:
+            delay, statement = instance.preempt_delay
+            if lead.preempt_delay is None or lead.preempt_delay[0] != delay:
+                self._report.not_taken(
+                    statement, f"the delay is that of the leading {lead.name}, which retakes the VIP"
+                )
 
 
 def name_peers(vip: JoinedVip, vips: Sequence[JoinedVip], own: Mapping[IPAddress, str], report: Report) -> None:
