@@ -12,7 +12,7 @@ from yaoki.core.event import Severity
 from yaoki.site.kinds import Kind, Word
 from yaoki.site.lint import RULES
 from yaoki.site.shapes import Key, ListOf, MapOf, Record, Tagged, WordOr
-from yaoki.site.vocabulary import CHECK, HOOK, HOST, INTERFACE, NETWORK, NODE, SERVER, SERVICE, SITE, VIP
+from yaoki.site.vocabulary import CHECK, HOOK, HOST, INTERFACE, NETWORK, NODE, SERVER, SERVICE, SITE, STORE, VIP
 
 PAGE = Path(__file__).parents[1] / "docs" / "site-file.md"
 _PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -23,6 +23,7 @@ _RECORDS = {
     "host": HOST,
     "interface": INTERFACE,
     "vip": VIP,
+    "store": STORE.records["etcd"],
     "service": SERVICE,
     "server": SERVER,
     "hook": HOOK,

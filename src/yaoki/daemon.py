@@ -63,6 +63,7 @@ def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:
         kernel,
         speaker=(*python, "yaoki.runtime.speaker", *where),
         worker=(*python, "yaoki.runtime.check_worker", *where),
+        keeper=(*python, "yaoki.runtime.lease_keeper", *where),
     )
     requests = Requests(node)
     servers: list[Server] = [

@@ -81,7 +81,8 @@ def test_two_files_are_compared_node_by_node(tmp_path: Path, capsys: pytest.Capt
         "      priority 150 -> 90",
     ]
     assert main(["plan", "--from", str(EXAMPLE), new, "--node", "lb2"]) == 0
-    assert capsys.readouterr().out == "lb2: no change\n"
+    out = capsys.readouterr().out
+    assert out.startswith("lb2: no change\nVIP web-vip (192.0.2.50, 2001:db8:1::50), owned by VRRP priority:\n")
 
 
 def test_an_unsafe_plan_says_so_in_its_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

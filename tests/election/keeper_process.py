@@ -15,17 +15,20 @@ from yaoki.election.lease_holder import LeaseHolder
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import StoreSpec
 from yaoki.node.events import EVENT_KINDS
-from yaoki.node.lease_messages import (
-    ConfigureLeases,
+from yaoki.node.holder_messages import (
     HolderReport,
     HoldLeases,
-    KeeperOrder,
-    KeeperReport,
     LeaseOver,
-    LeaseState,
-    LeaseStatus,
+    LeaseSeen,
     LeaseValid,
     LeaseWish,
+)
+from yaoki.node.lease_messages import (
+    ConfigureLeases,
+    KeeperOrder,
+    KeeperReport,
+    LeaseState,
+    LeaseStatus,
 )
 from yaoki.node.messages import Published
 from yaoki.runtime.driver import monotonic_now
@@ -153,6 +156,8 @@ class KeeperNode:
                 self.holder.granted(claim=report.claim, epoch=report.epoch, valid_until=report.valid_until)
             case LeaseOver():
                 self.holder.over()
+            case LeaseSeen():
+                pass
         answering = [node.name for node in (self, *self.others) if node.answers]
         if len(answering) > 1:
             self.conflicts.append(f"{' and '.join(answering)} answer at {monotonic_now()}")

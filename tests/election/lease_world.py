@@ -18,18 +18,21 @@ from yaoki.election.lease_params import LeaseParams
 from yaoki.election.lease_record import Claimant
 from yaoki.election.memory_store import MemoryStore
 from yaoki.election.store import LocalStore, StoreFailed, StoreRequest, StoreResult, Swapped
+from yaoki.node.holder_messages import (
+    HolderReport,
+    HoldLeases,
+    LeaseOver,
+    LeaseSeen,
+    LeaseValid,
+    LeaseWish,
+)
 from yaoki.node.lease_keeper import LeaseKeeper
 from yaoki.node.lease_messages import (
     AskStore,
     ConfigureLeases,
     HolderBack,
-    HolderReport,
-    HoldLeases,
     KeeperInput,
     KeySeen,
-    LeaseOver,
-    LeaseValid,
-    LeaseWish,
     StoreSaid,
 )
 from yaoki.sim.chance import Chance
@@ -233,6 +236,8 @@ class World:
                 node.holder.granted(claim=report.claim, epoch=report.epoch, valid_until=report.valid_until)
             case LeaseOver():
                 node.holder.over()
+            case LeaseSeen():
+                pass
         node.gate_until = node.holder.answers_until or CLOSED
         answering = self.answering()
         if len(answering) > 1:

@@ -14,25 +14,27 @@ from yaoki.election.lease_params import LeaseParams
 from yaoki.election.lease_record import Claimant, Released, write_record
 from yaoki.election.memory_store import MemoryStore
 from yaoki.election.store import Endpoint, EtcdStore, LocalStore, ReadKey, StoreFailed
+from yaoki.node.holder_messages import (
+    HolderOrder,
+    HolderReport,
+    HoldLeases,
+    LeaseOver,
+    LeaseValid,
+    LeaseWish,
+)
 from yaoki.node.lease_keeper import FAILURES_TO_TELL, LeaseKeeper
 from yaoki.node.lease_messages import (
     AskStore,
     ConfigureLeases,
     EndLeases,
     HolderBack,
-    HolderOrder,
-    HolderReport,
-    HoldLeases,
     KeeperEffect,
     KeeperInput,
     KeeperOrder,
     KeeperReport,
     KeySeen,
-    LeaseOver,
     LeaseState,
     LeaseStatus,
-    LeaseValid,
-    LeaseWish,
     OpenStore,
     RepeatLeaseStatus,
     StoreSaid,
@@ -139,6 +141,7 @@ def test_what_is_said_of_a_lease_names_the_event_that_caused_it() -> None:
     told = hands.give(hold(A))
     [taken] = [effect.event for effect in told if isinstance(effect, Published)]
     [valid] = holder_hears(told)
+    assert isinstance(valid, LeaseValid)
     assert valid.because == taken.id
     [status] = [effect for effect in told if isinstance(effect, LeaseStatus) and effect.state is LeaseState.HELD]
     assert (status.because, status.owner, status.epoch) == (taken.id, "lb1", 3)

@@ -19,7 +19,16 @@ from yaoki.core.instant import Instant
 from yaoki.election.events import LossReason
 from yaoki.election.lease_params import LeaseParams, wait_out
 from yaoki.election.store import LocalStore, StoreSpec
-from yaoki.node.lease_messages import EndLeases, LeaseOver, LeaseState, LeaseValid, RepeatLeaseStatus
+from yaoki.node.holder_messages import (
+    HolderReport,
+    LeaseOver,
+    LeaseValid,
+)
+from yaoki.node.lease_messages import (
+    EndLeases,
+    LeaseState,
+    RepeatLeaseStatus,
+)
 from yaoki.node.messages import Published
 from yaoki.node.speaker_events import OrderUnreadable
 from yaoki.runtime.driver import monotonic_now
@@ -58,7 +67,7 @@ def run(tmp_path: Path, store: StoreSpec, play: Play, *, duration: timedelta = D
     asyncio.run(whole())
 
 
-def told(node: KeeperNode, since: Instant) -> list[LeaseValid | LeaseOver]:
+def told(node: KeeperNode, since: Instant) -> list[HolderReport]:
     return [report for at, report in node.heard if at >= since]
 
 

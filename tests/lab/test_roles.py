@@ -1,6 +1,7 @@
 """What machines play."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,20 @@ import pytest
 
 from tests.lab.sites import pair, site_with
 from yaoki.core.error import UsageError
-from yaoki.lab.plays.roles import EchoServer, WebServer, nginx_configuration, roles_of
+from yaoki.lab.plays.roles import (
+    EchoServer,
+    Role,
+    StoreServer,
+    WebServer,
+    etcd_command,
+    nginx_configuration,
+    roles_of,
+)
+from yaoki.site.load import load_site
 from yaoki.site.model import Site
 
 
-def play(site: Site, machine: str) -> tuple[WebServer | EchoServer, ...]:
+def play(site: Site, machine: str) -> tuple[Role, ...]:
     return roles_of(site, site.machine(machine))
 
 
@@ -55,3 +65,32 @@ def test_nginx_answers_with_its_machines_name_on_both_families() -> None:
     assert "listen [::]:8080 ipv6only=on" in text
     assert 'return 200 "web1\\n"' in text
     assert 'if (-f /run/lab/web1/broken) { return 500 "web1\\n"; }' in text
+
+
+LEASE_PAIR = load_site(Path(__file__).parents[2] / "examples/lease-pair/site.yaml").site
+
+
+def test_a_member_of_the_store_is_etcd_with_the_pace_of_the_site_file(tmp_path: Path) -> None:
+    (role,) = play(LEASE_PAIR, "etcd2")
+    assert isinstance(role, StoreServer)
+    assert (role.port, role.election_timeout) == (2379, timedelta(milliseconds=500))
+    assert [(name, str(address)) for name, address in role.cluster] == [
+        ("etcd1", "192.0.2.31"),
+        ("etcd2", "192.0.2.32"),
+        ("etcd3", "192.0.2.33"),
+    ]
+    words = etcd_command(role, tmp_path)
+    wanted = {
+        "--name": "etcd2",
+        "--advertise-client-urls": "http://192.0.2.32:2379",
+        "--initial-cluster": "etcd1=http://192.0.2.31:2380,etcd2=http://192.0.2.32:2380,etcd3=http://192.0.2.33:2380",
+        "--heartbeat-interval": "50",
+        "--election-timeout": "500",
+    }
+    assert {key: words[words.index(key) + 1] for key in wanted} == wanted
+
+
+def test_who_plays_etcd_must_be_an_endpoint_of_the_store() -> None:
+    stranger = replace(LEASE_PAIR.machine("alice"), plays=("etcd",))
+    with pytest.raises(UsageError, match="alice plays etcd, but is no endpoint"):
+        roles_of(LEASE_PAIR, stranger)

@@ -29,11 +29,12 @@ class Mutation:
 
 
 # How long a world of each site lives here: a few episodes of faults.
-SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180}
+SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180, "leased": 240}
 
 MUTATIONS = (
     Mutation("announcements-forgotten", "two-nodes", 0, "neighbours follow"),
     Mutation("addresses-not-released", "two-nodes", 2, "held is active"),
+    Mutation("bid-not-heeded", "leased", 1, "right owner"),
     Mutation("down-timer-not-restarted", "two-nodes", 15, "nothing moves"),
     Mutation("drain-ignored", "two-nodes", 97, "tables true"),
     Mutation("failing-owner-let-be", "unicast", 5, "sick owner relieved"),
@@ -43,6 +44,7 @@ MUTATIONS = (
     Mutation("held-addresses-forgotten", "fast", 37, "kept until taken"),
     Mutation("kernel-not-adopted", "two-nodes", 60, "tables kept"),
     Mutation("last-advertisement-forgotten", "fast", 39, "neighbours follow"),
+    Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
     Mutation("priorities-compared-in-reverse", "two-nodes", 2, "right owner"),
     Mutation("priority-zero-ignored", "fast", 3, "planned moves"),
     Mutation("released-before-relieved", "fast", 3, "planned moves"),

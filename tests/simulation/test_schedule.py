@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.simulation.shapes import shape
 from yaoki.packet.malformed import Malformed
 from yaoki.sim.chance import Chance
-from yaoki.sim.faults import Fault
+from yaoki.sim.faults import Between, Fault, LinkStalled, StoreAway, StoreSlow
 from yaoki.sim.hostile import hostile_packet
 from yaoki.sim.schedule import MAX_FAULTS_IN_EPISODE, MIXES, SHORTEST_FAULT_US, Episode, episodes, mix_of
 from yaoki.sim.settling import settling_us
@@ -19,13 +19,17 @@ SETTLE = 10 * SECOND
 UNTIL = 3600 * SECOND
 
 
-def schedule(seed: int) -> list[Episode]:
-    found = episodes(seed, shape("three-nodes"), begins=SETTLE, until=UNTIL, settle=SETTLE, every=2 * SETTLE)
+def schedule(seed: int, site: str = "three-nodes") -> list[Episode]:
+    found = episodes(seed, shape(site), begins=SETTLE, until=UNTIL, settle=SETTLE, every=2 * SETTLE)
     return list(found)
 
 
 def test_neighbouring_seeds_meet_every_mix() -> None:
-    assert {mix_of(seed, shape("three-nodes")).name for seed in range(len(MIXES))} == {mix.name for mix in MIXES}
+    assert {mix_of(seed, shape("three-nodes")).name for seed in range(len(MIXES))} == {
+        mix.name for mix in MIXES if not mix.needs_store
+    }
+    assert "leases" not in {mix_of(seed, shape("fast")).name for seed in range(50)}
+    assert "leases" in {mix_of(seed, shape("leased")).name for seed in range(50)}
     assert "servers" not in {mix_of(seed, shape("fast")).name for seed in range(50)}
 
 
@@ -46,7 +50,12 @@ def test_episodes_follow_one_another_with_time_to_settle(seed: int) -> None:
 
 def test_every_kind_of_fault_is_met_by_some_seed() -> None:
     met = {type(fault.fault) for seed in range(len(MIXES)) for episode in schedule(seed) for fault in episode.faults}
-    assert met == set(get_args(Fault))
+    assert met == set(get_args(Fault)) - {StoreAway, StoreSlow}
+    leased = [
+        fault.fault for seed in range(len(MIXES)) for episode in schedule(seed, "leased") for fault in episode.faults
+    ]
+    assert {type(fault) for fault in leased} >= {StoreAway, StoreSlow}
+    assert any(isinstance(fault, LinkStalled) and fault.between is Between.HOLDER for fault in leased)
 
 
 def test_a_schedule_is_the_seeds_alone() -> None:

@@ -1,4 +1,4 @@
-"""Show what a new site file would change, what users would feel of it, and whether it is safe.
+"""Show what a new site file would change, what users would feel of it, whether it is safe, and what its VIPs survive.
 
 Without --from it is compared with what the node on this machine runs. Nothing is changed. Exit status 0: the change is
 safe (or there is none); 1: it is unsafe, or a file is refused, or with --if something is left without an owner or a
@@ -20,12 +20,14 @@ from pathlib import Path
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json, talk
 from yaoki.cli.prefix import expand
+from yaoki.cli.stand import print_stand, why_nobody
 from yaoki.core.error import UsageError
 from yaoki.pool.plan import Action, Plan
 from yaoki.runtime.requests import Life, PlanAnswer
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff_sites
 from yaoki.site.examine import accept_site
+from yaoki.site.survival import survival
 from yaoki.site.what_if import what_if
 
 _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
@@ -50,12 +52,15 @@ def run(args: argparse.Namespace) -> int:
     if args.file is None:
         raise UsageError("--from needs the new file, too: yaoki plan --from OLD NEW")
     old = compile_site(accept_site(args.old).site)
-    new = compile_site(accept_site(args.file).site)
+    site = accept_site(args.file).site
+    new = compile_site(site)
     plans = diff_sites(old, new)
     if args.node is not None:
         name = expand(args.node, plans, what="node")
         plans = {name: plans[name]}
     print_plans(plans, as_json=args.json)
+    if not args.json:
+        print_stand(site)
     return int(any(plan.unsafe for plan in plans.values()))
 
 
@@ -68,22 +73,25 @@ def _what_if(args: argparse.Namespace) -> int:
     lost = [vip.vip for vip in outcome.vips if vip.after is None]
     lost += [service.service for service in outcome.services if service.growth is None]
     if args.json:
-        print_json({"failed": failed, "lost": lost, "vips": outcome.vips, "services": outcome.services})
+        stand = [survival(site, vip) for vip in site.vips]
+        print_json({"failed": failed, "lost": lost, "vips": outcome.vips, "services": outcome.services, "stand": stand})
         return int(bool(lost))
     paint = Paint(sys.stdout)
     for vip in outcome.vips:
-        print(f"VIP {vip.vip}: {vip.before or 'nobody'} -> {vip.after or paint.red('nobody')}")
+        after = vip.after or paint.red("nobody") + why_nobody(site.vip(vip.vip), failed)
+        print(f"VIP {vip.vip}: {vip.before or 'nobody'} -> {after}")
     for service in outcome.services:
         shares = ", ".join(f"{s.host} {float(s.before):.0%} -> {float(s.after):.0%}" for s in service.shares)
         growth = service.growth
         load = paint.red("nobody serves") if growth is None else f"at most {float(growth):.2g} times the load"
         print(f"service {service.service}: {shares}; {load}")
+    print_stand(site)
     return int(bool(lost))
 
 
 def _against_node(args: argparse.Namespace) -> int:
-    if args.file is not None:
-        accept_site(args.file)  # its errors are drawn here, with carets, as `yaoki check` does
+    # A file's errors are drawn here, with carets, as `yaoki check` does.
+    site = None if args.file is None else accept_site(args.file).site
     with connect(args) as node:
         file = None if args.file is None else str(args.file.resolve())
         answer: PlanAnswer = node.ask_for(PlanAnswer, "plan", file=file)
@@ -92,6 +100,8 @@ def _against_node(args: argparse.Namespace) -> int:
         talk(problem)
     if not answer.problems:
         print_plans({name: plan_of(answer)}, as_json=args.json)
+        if site is not None and not args.json:
+            print_stand(site)
     return int(bool(answer.problems or answer.unsafe))
 
 

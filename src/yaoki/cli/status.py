@@ -16,8 +16,9 @@ from datetime import timedelta
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
+from yaoki.node.lease_messages import LeaseState
 from yaoki.node.messages import RouterState
-from yaoki.node.snapshot import NodeView, PartView, PeerView, RouterView, ServerView, ServiceView
+from yaoki.node.snapshot import LeaseView, NodeView, PartView, PeerView, RouterView, ServerView, ServiceView
 from yaoki.node.wire_view import Evidence
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Duty, Health
@@ -58,6 +59,10 @@ def print_node(node: NodeView, wrong: Iterable[str], paint: Paint) -> None:
         print(paint.bold("peers"))
     for line in table([_peer_row(peer, node.generation, paint) for peer in node.peers]):
         print(f"  {line}")
+    if node.leases:
+        print(paint.bold("leases"))
+    for line in table([_lease_row(lease, paint) for lease in node.leases]):
+        print(f"  {line}")
     for service in node.services:
         print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}")
         for line in table([_server_row(server, paint) for server in service.servers]):
@@ -79,6 +84,9 @@ def _wrong(node: NodeView) -> Iterable[str]:
             yield f"the {word(part.part, ENGLISH)} is out of reach for {age(part.age)}: {part.why}"
     for router in node.routers:
         yield from _wrong_on_the_wire(router)
+    for lease in node.leases:
+        if lease.state in (None, LeaseState.UNKNOWN):
+            yield f"the store has not been read: nothing is known of the lease of {lease.vip}"
     for service in node.services:
         if service.enabled and service.outlook in (Outlook.NOBODY, Outlook.NOWHERE_BETTER, Outlook.CHECKER_SUSPECTED):
             yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
@@ -135,6 +143,19 @@ def _peer_row(peer: PeerView, generation: str, paint: Paint) -> tuple[str, ...]:
 
 def _heard_or_not(peer: PeerView) -> str:
     return "heard" if peer.alive else "silent"
+
+
+def _lease_row(lease: LeaseView, paint: Paint) -> tuple[str, ...]:
+    state = "unknown" if lease.state is None else lease.state.value
+    colour = {LeaseState.HELD: paint.green, None: paint.yellow, LeaseState.UNKNOWN: paint.yellow}.get(lease.state, str)
+    return (
+        lease.vip,
+        paint.faint(f"{state} (stale)") if lease.stale else colour(state),
+        f"for {age(lease.age)}",
+        f"owner {lease.owner or '-'}",
+        f"epoch {lease.epoch or '-'}",
+        f"lasts {duration(lease.duration)}" + ("" if lease.left is None else f", {duration(lease.left)} of it left"),
+    )
 
 
 def _service_state(service: ServiceView, paint: Paint) -> str:

@@ -1,6 +1,7 @@
 """Bring a running node to the version of Yaoki that is installed now: its processes are replaced, what they hold stays.
 
-The node process and the check worker are replaced without anybody noticing. The speaker is replaced only with
+The node process, the check worker and the lease keeper are replaced without anybody noticing, unless a lease lasts less
+than half a second. The speaker is replaced only with
 --speaker: its VIPs stay on their interfaces, but it advertises nothing for about half a second, so where the interval
 is shorter than 200 ms a peer takes over and gives back.
 
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, and wait until the new process answers."""
-    parts = (Part.CHECKS, Part.SPEAKER) if args.speaker else (Part.CHECKS,)
+    parts = (Part.CHECKS, Part.LEASES, *((Part.SPEAKER,) if args.speaker else ()))
     took = renew(run_dir_of(args), parts=parts)
     if args.json:
         print_json({"upgraded": ["node", *(part.value for part in parts)], "took": took})

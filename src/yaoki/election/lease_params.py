@@ -16,6 +16,8 @@ MAX_CLOCK_ERROR_PERCENT = 1
 
 SHORTEST_DURATION = timedelta(milliseconds=100)
 LONGEST_DURATION = timedelta(seconds=60)
+DEFAULT_DURATION = timedelta(milliseconds=1500)
+"""`least_duration` of a store that elects within half a second."""
 
 # Implementation. A request that a store without a leader took waits in vain even when there is one again, so it is
 # given up soon: a tenth of the duration, but well above what a busy machine takes (9 ms at the 99th percentile).
@@ -26,6 +28,7 @@ _REQUESTS_PER_DURATION = 10
 _FEWEST_REQUESTS_PER_DURATION = 5
 _FIRST_RETRIES_PER_DURATION = 64
 _RETRY_DOUBLINGS = 4
+_PATIENCES_PER_DURATION = 25
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -69,6 +72,18 @@ def wait_out(duration: timedelta) -> timedelta:
     the owner's clock may be slow while the challenger's is fast."""
     slow, fast = 100 - MAX_CLOCK_ERROR_PERCENT, 100 + MAX_CLOCK_ERROR_PERCENT
     return timedelta(microseconds=-(-(duration // _MICROSECOND) * fast // slow))
+
+
+def patience(duration: timedelta, priority: int) -> timedelta:
+    """How long a node of this priority (1..255) lets better ones go first: up to a 25th of the duration, as VRRP's
+    Skew_Time (RFC 9568 6.1) does it."""
+    return duration * (256 - priority) / (256 * _PATIENCES_PER_DURATION)
+
+
+def longest_takeover(duration: timedelta) -> timedelta:
+    """From the death of an owner to its successor's taking over, at worst, while the store answers: 1.1 times the
+    duration, that is the waiting, the longest patience, and what remains for the store, the network and the kernel."""
+    return duration * 11 / 10
 
 
 def least_duration(store_election_timeout: timedelta) -> timedelta:

@@ -73,6 +73,9 @@ StoreResult = KeyRead | Swapped | NotSwapped | StoreFailed
 
 # --- which store ------------------------------------------------------------------------------------------------------
 
+ETCD_PORT = 2379
+"""Where etcd serves its clients unless told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -109,8 +112,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class EtcdStore:
-    """An etcd cluster. Every key begins with `prefix`. The paths name PEM files: who signed the members' certificates,
-    and this node's own certificate and key; empty where the cluster asks for none."""
+    """An etcd cluster. Every key begins with `prefix`. The paths name PEM files, in the directory of secrets unless
+    they are absolute: who signed the members' certificates, and this node's own certificate and key; empty where the
+    cluster asks for none."""
 
     endpoints: tuple[Endpoint, ...]
     prefix: str

@@ -24,6 +24,7 @@ from yaoki.lab.fault import (
     NetworkDown,
     Partition,
     PowerOff,
+    PowerOffTogether,
     Reconfigure,
     RemoveServer,
     RestartNode,
@@ -31,7 +32,7 @@ from yaoki.lab.fault import (
     StopNode,
     Trouble,
 )
-from yaoki.lab.plays.roles import serves_http
+from yaoki.lab.plays.roles import serves_http, store_members
 from yaoki.lab.software import Part
 from yaoki.lab.survival import owner_of
 from yaoki.lb.service import Protocol
@@ -66,6 +67,7 @@ def catalogue(site: Site) -> tuple[Scenario, ...]:
     rows += _networks(site)
     rows += _servers(site)
     rows += _hosts(site)
+    rows += _store(site)
     rows += [Scenario(f"{node}-restart", RestartNode(node), Promise.NOTHING_LOST) for node in sorted(owners)]
     if site.services:
         rows.append(Scenario("reconfigure", Reconfigure(), Promise.NOTHING_LOST))
@@ -153,6 +155,16 @@ def _hosts(site: Site) -> Iterator[Scenario]:
         else:
             yield Scenario(f"{host.name}-power-off", PowerOff(host.name), covers=(element.host(host.name),))
             yield from _links(host, Promise.OUTAGE)
+
+
+def _store(site: Site) -> Iterator[Scenario]:
+    """The loss of one member is a row of its own as that of any host; here the majority goes, and comes back."""
+    played = tuple(name for name in store_members(site) if "etcd" in site.machine(name).plays)
+    if site.store is None or not site.leased_vips or len(played) < site.store.majority:
+        return
+    majority = PowerOffTogether(played[: site.store.majority])
+    yield Scenario("store-majority-off", majority)
+    yield Scenario("store-back", majority, mends=True)
 
 
 def _links(machine: Machine, promise: Promise, *, also: tuple[Element, ...] = ()) -> Iterator[Scenario]:

@@ -54,6 +54,13 @@ class PowerOff:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerOffTogether:
+    """As PowerOff, several machines at once."""
+
+    machines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CutLink:
     """The switch port goes down: the machine's interface loses its carrier."""
 
@@ -130,6 +137,7 @@ Fault = (
     | RestartNode
     | Reconfigure
     | PowerOff
+    | PowerOffTogether
     | CutLink
     | BlackholeLink
     | FlapLink

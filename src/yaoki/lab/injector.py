@@ -21,6 +21,7 @@ from yaoki.lab.fault import (
     NetworkDown,
     Partition,
     PowerOff,
+    PowerOffTogether,
     Reconfigure,
     RemoveServer,
     RestartNode,
@@ -57,8 +58,9 @@ class Injector:
             case RestartNode(node):
                 self._software.restart(node)
             case PowerOff(machine):
-                self._ports(self._lab.plan.namespace(machine).ports, "down")
-                namespaces.send_signal(self._programs(machine), signal.SIGKILL)
+                self._power_off((machine,))
+            case PowerOffTogether(machines):
+                self._power_off(machines)
             case CutLink() | FlapLink() | BlackholeLink() | Partition() | NetworkDown():
                 self._cabling(fault, broken=True)
             case ServerTrouble(host, trouble):
@@ -84,6 +86,9 @@ class Injector:
                 self._lab.reap()
             case PowerOff(machine):
                 self._power_on(machine)
+            case PowerOffTogether(machines):
+                for machine in machines:
+                    self._power_on(machine)
             case CutLink() | FlapLink() | BlackholeLink() | Partition() | NetworkDown():
                 self._cabling(fault, broken=False)
             case ServerTrouble(host, trouble):
@@ -143,6 +148,11 @@ class Injector:
         """What runs on a machine, except the probes, which are not part of it."""
         found = namespaces.processes([self._lab.namespace(machine)])
         return tuple(pid for pid in found if not any("yaoki.lab.probes" in a for a in namespaces.command_line(pid)))
+
+    def _power_off(self, machines: tuple[str, ...]) -> None:
+        self._ports(tuple(port for machine in machines for port in self._lab.plan.namespace(machine).ports), "down")
+        for machine in machines:
+            namespaces.send_signal(self._programs(machine), signal.SIGKILL)
 
     def _power_on(self, machine: str) -> None:
         namespace = self._lab.plan.namespace(machine)

@@ -13,7 +13,15 @@ from pathlib import Path
 from yaoki.core.error import UsageError
 from yaoki.lab import namespaces
 from yaoki.lab.build import build
-from yaoki.lab.plays.roles import EchoServer, Role, WebServer, nginx_configuration, roles_of
+from yaoki.lab.plays.roles import (
+    EchoServer,
+    Role,
+    StoreServer,
+    WebServer,
+    etcd_command,
+    nginx_configuration,
+    roles_of,
+)
 from yaoki.lab.state import BASE, LabState, claim, forget, recall, started_at
 from yaoki.lab.topology import LabPlan, plan_lab
 from yaoki.site.model import Site
@@ -97,6 +105,10 @@ class Lab:
                     self._start_nginx(role)
                 case EchoServer():
                     self._start_echo(role)
+                case StoreServer():
+                    # On its disk, which outlives a loss of power.
+                    command = etcd_command(role, self.machine_directory(role.machine) / "etcd")
+                    self.start_process(role.machine, [*real_time(_SERVER_PRIORITY), *command], log="etcd.log")
 
     def _start_nginx(self, role: WebServer) -> None:
         directory = self.machine_directory(role.machine)

@@ -25,7 +25,9 @@ def observation(site: Site, scenario: Scenario) -> timedelta:
             return max(SHORTEST, _verdict(site, host) + AFTERWARDS)
         case _:
             slowest = max((vip.advertise for vip in site.vips), default=timedelta(0))
-            election = ADVERTISEMENTS * slowest + AFTERWARDS
+            # A lease may be renewed once more for an owner that hangs.
+            leased = max((2 * vip.lease_duration for vip in site.leased_vips), default=timedelta(0))
+            election = max(ADVERTISEMENTS * slowest, leased) + AFTERWARDS
             if scenario.promise is Promise.SERVER_OUTAGE:
                 machine = getattr(scenario.fault, "machine", "")
                 return max(SHORTEST, _verdict(site, machine) + AFTERWARDS)

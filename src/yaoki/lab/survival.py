@@ -32,6 +32,7 @@ from yaoki.lab.fault import (
     NetworkDown,
     Partition,
     PowerOff,
+    PowerOffTogether,
     Reconfigure,
     RemoveServer,
     RestartNode,
@@ -39,13 +40,14 @@ from yaoki.lab.fault import (
     StopNode,
     Trouble,
 )
-from yaoki.lab.plays.roles import serves_http
+from yaoki.lab.plays.roles import serves_http, store_members
 from yaoki.lab.probes.targets import Target
 from yaoki.lab.software import Part
 from yaoki.lab.topology import next_hop
 from yaoki.lb.service import Protocol
 from yaoki.site.compile import default_checks
-from yaoki.site.model import CheckDefinition, Machine, Service, Site, Vip, VipMember
+from yaoki.site.model import CheckDefinition, Election, Machine, Service, Site, Vip, VipMember
+from yaoki.site.survival import store_answers
 
 _MOST_HOPS = 16
 
@@ -59,12 +61,14 @@ class Reason(StrEnum):
     OTHER_SERVERS = "other-servers"
     HEALS_ITSELF = "heals-itself"
     PLANNED = "planned"
+    HANDED_OVER = "handed-over"
     RECONCILES = "reconciles"
     NO_OTHER_MEMBER = "no-other-member"
     NO_OTHER_SERVER = "no-other-server"
     NO_CHECK_NOTICES = "no-check-notices"
     NO_OTHER_WAY = "no-other-way"
     NEEDS_LEASE = "needs-lease"
+    NO_MAJORITY = "no-majority"
 
 
 SURVIVED = frozenset(
@@ -75,6 +79,7 @@ SURVIVED = frozenset(
         Reason.OTHER_SERVERS,
         Reason.HEALS_ITSELF,
         Reason.PLANNED,
+        Reason.HANDED_OVER,
         Reason.RECONCILES,
     }
 )
@@ -96,7 +101,9 @@ def survival(site: Site, fault: Fault, target: Target, *, mended: bool = False) 
     """Whether what `target` probes survives `fault`, or the mending of it."""
     vip = site.vip(target.vip)
     if mended:
-        return Survival(Reason.RECONCILES if isinstance(fault, Partition) else Reason.PLANNED)
+        if isinstance(fault, Partition) and vip.election is Election.VRRP:
+            return Survival(Reason.RECONCILES)
+        return Survival(Reason.PLANNED if vip.election is Election.VRRP else Reason.HANDED_OVER)
     dead = dead_elements(site, fault)
     blocked = sorted(str(part) for part in dead & way(site, site.machine(target.client), vip.network))
     if blocked:
@@ -112,9 +119,9 @@ def dead_elements(site: Site, fault: Fault) -> frozenset[Element]:
     """The parts that carry nothing while the fault lasts."""
     match fault:
         case PowerOff(name):
-            machine = site.machine(name)
-            links = {element.link(name, interface.name) for interface in machine.interfaces}
-            return frozenset(links | {_machine(machine)})
+            return _without_power(site, name)
+        case PowerOffTogether(names):
+            return frozenset().union(*(_without_power(site, name) for name in names))
         case CutLink(name, interface) | BlackholeLink(name, interface) | FlapLink(name, interface):
             return frozenset({element.link(name, interface)})
         case NetworkDown(name):
@@ -173,13 +180,35 @@ def owner_of(vip: Vip) -> VipMember:
     return max(vip.members, key=lambda member: member.priority)
 
 
+def _without_power(site: Site, name: str) -> frozenset[Element]:
+    machine = site.machine(name)
+    links = {element.link(name, interface.name) for interface in machine.interfaces}
+    return frozenset(links | {_machine(machine)})
+
+
+def _silent_members(site: Site, dead: frozenset[Element]) -> tuple[str, ...]:
+    """The members of the store that nobody reaches."""
+    return tuple(
+        name
+        for name in store_members(site)
+        if _machine(site.machine(name)) in dead
+        or all(
+            element.link(name, interface.name) in dead or element.network(interface.network) in dead
+            for interface in site.machine(name).interfaces
+        )
+    )
+
+
 def _of_vip(site: Site, fault: Fault, vip: Vip, dead: frozenset[Element]) -> Survival:
     owner = owner_of(vip).node
+    silent = _silent_members(site, dead)
+    if vip.election is Election.LEASE and silent and not store_answers(site.store, silent):
+        return Survival(Reason.NO_MAJORITY, silent)
     others = tuple(m.node for m in vip.members if m.node != owner and _alive(site, m.node, vip, dead))
     match fault:
         case Partition(network, nodes):
             apart = sum(member.node in nodes for member in vip.members) > 1 and vip.network == network
-            return Survival(Reason.NEEDS_LEASE if apart and vip.election != "lease" else Reason.UNTOUCHED)
+            return Survival(Reason.NEEDS_LEASE if apart and vip.election is Election.VRRP else Reason.UNTOUCHED)
         case StopNode(node) if node == owner:
             return Survival(Reason.TAKEOVER, others) if others else Survival(Reason.NO_OTHER_MEMBER)
         case KillNode(node, part) | HangNode(node, part) if node == owner:

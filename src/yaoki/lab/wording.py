@@ -11,11 +11,16 @@ _REASONS: dict[Reason, tuple[str, str]] = {
     Reason.OTHER_SERVERS: ("{names} serves on", "{names} が応答を続ける"),
     Reason.HEALS_ITSELF: ("over before long", "すぐに回復する"),
     Reason.PLANNED: ("planned, made before broken", "計画作業、切れ目なく移す"),
+    Reason.HANDED_OVER: ("a lease is given up before it is taken", "リースは手放してから引き継ぐ"),
     Reason.RECONCILES: ("the lower priority gives way", "優先度の低い側が譲る"),
     Reason.NO_OTHER_MEMBER: ("no other node may own the VIP", "VIPを引き継ぐノードがない"),
     Reason.NO_OTHER_SERVER: ("no other real server", "他の実サーバがない"),
     Reason.NO_CHECK_NOTICES: ("no check notices ({names})", "ヘルスチェックで検知できない ({names})"),
     Reason.NO_OTHER_WAY: ("no way around {names}", "迂回路がない ({names})"),
+    Reason.NO_MAJORITY: (
+        "without {names} the store has no majority, so nobody may own the VIP",
+        "{names} なしではストアが過半数を失い、誰もVIPを所有できない",
+    ),
     Reason.NEEDS_LEASE: (
         "both sides own the VIP; only a lease could prevent it",
         "双方がVIPを持つ。防げるのはリースのみ",

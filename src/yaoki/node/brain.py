@@ -39,6 +39,8 @@ from yaoki.node.brain_messages import (
     BrainEffect,
     BrainInput,
     KeepDecisions,
+    KeeperLost,
+    KeeperReached,
     NeighbourFound,
     NewPlan,
     Note,
@@ -54,6 +56,8 @@ from yaoki.node.brain_messages import (
 from yaoki.node.decisions import AdmitVip, Decisions, MoveVip, OperatorCommand, Pause, Refused, Resume, decide
 from yaoki.node.events import KIND_NAMES
 from yaoki.node.hook_environment import hook_environment, runs_on
+from yaoki.node.lease_messages import LeaseStatus
+from yaoki.node.lease_wish import LeaseWish
 from yaoki.node.messages import (
     AdmitRouter,
     ConfigureChecks,
@@ -79,6 +83,19 @@ from yaoki.site.model import TrackedService
 from yaoki.site.node_plan import NodePlan, Tracked
 from yaoki.vrrp.params import RouterKey
 
+_PartInput = (
+    SpeakerBack
+    | SpeakerLost
+    | WorkerBack
+    | WorkerLost
+    | KeeperReached
+    | KeeperLost
+    | LeaseStatus
+    | RouterStatus
+    | PeerStatus
+    | Published
+)
+
 
 class Brain:
     """The machine of `yaoki node`. `source` names it in events; `decisions` are those of the journal."""
@@ -99,6 +116,7 @@ class Brain:
         self.routers = RouterWish(decisions.moved)
         self.wire = WireObserver(self._event, self._server_at)
         self.tracks = TrackHealth()
+        self.leases = LeaseWish()
         self._found: Desired | None = None
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
@@ -134,6 +152,9 @@ class Brain:
                 | SpeakerLost()
                 | WorkerBack()
                 | WorkerLost()
+                | KeeperReached()
+                | KeeperLost()
+                | LeaseStatus()
                 | RouterStatus()
                 | PeerStatus()
                 | Published()
@@ -165,13 +186,11 @@ class Brain:
     def _take_from_part(
         self,
         now: Instant,
-        input_: SpeakerBack | SpeakerLost | WorkerBack | WorkerLost | RouterStatus | PeerStatus | Published,
+        input_: _PartInput,
     ) -> list[BrainEffect]:
         match input_:
             case RouterStatus():
-                self.statuses[input_.router] = input_
-                self.wire.status(input_)
-                return []
+                return self._router_status(input_)
             case PeerStatus():
                 self.peers[input_.node] = input_
                 return []
@@ -186,8 +205,21 @@ class Brain:
                 return [self._part(now, Part.CHECKS, None), *self._configure_checks(None), RepeatVerdicts()]
             case WorkerLost():
                 return [self._part(now, Part.CHECKS, input_.why)]
+            case KeeperReached():
+                return [self._part(now, Part.LEASES, None), *self.leases.repeat()]
+            case KeeperLost():
+                return [self._part(now, Part.LEASES, input_.why)]
+            case LeaseStatus():
+                self.leases.note(input_)
+                return []
             case _:
                 assert_never(input_)
+
+    def _router_status(self, status: RouterStatus) -> list[BrainEffect]:
+        self.statuses[status.router] = status
+        self.wire.status(status)
+        epoch = self.leases.new_epoch(status.vip, self.statuses.values())
+        return [] if epoch is None else [epoch]
 
     def _balancer_found(self, found: BalancerFound) -> list[BrainEffect]:
         self._found = found.found
@@ -201,8 +233,7 @@ class Brain:
             case Published() | Note():
                 return self._with_hooks(self._take(now, input_))
             case RouterStatus():
-                self.statuses[input_.router] = input_
-                return []
+                return self._router_status(input_)
             case PeerStatus():
                 self.peers[input_.node] = input_
                 return []
@@ -400,7 +431,7 @@ class Brain:
     def _apply(self, now: Instant) -> list[BrainEffect]:
         if self.plan is None or self.decisions.paused or self.stopping:
             return []
-        effects: list[BrainEffect] = [*self.balancer.apply(now, self.desired())]
+        effects: list[BrainEffect] = [*self.leases.apply(self.plan), *self.balancer.apply(now, self.desired())]
         spoken = not self._unspoken and self.tracks.spoken
         effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=spoken)
         return effects

@@ -73,6 +73,7 @@ class Part(StrEnum):
 
     SPEAKER = "speaker"
     CHECKS = "checks"
+    LEASES = "leases"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from yaoki.core.event import Emit, EventId
 from yaoki.core.machine import TimerFired
 from yaoki.lb.service import Desired
 from yaoki.node.decisions import Decisions, OperatorCommand
+from yaoki.node.lease_messages import KeeperOrder, LeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
     AnnounceRouter,
@@ -81,6 +82,18 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class KeeperReached:
+    """The link to the lease keeper is up: repeat the whole wish."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperLost:
+    """The link to the lease keeper is down; it and the speaker go on with what they were told."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeighbourFound:
     """The kernel's neighbour table changed; `mac` None: the address does not answer."""
 
@@ -127,6 +140,9 @@ BrainInput = (
     | SpeakerLost
     | WorkerBack
     | WorkerLost
+    | KeeperReached
+    | KeeperLost
+    | LeaseStatus
     | RouterStatus
     | PeerStatus
     | VerdictChanged
@@ -166,6 +182,14 @@ class KeepDecisions:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepEpoch:
+    """Write the epoch under which this node owns a VIP for its application to read; None: it does not own it."""
+
+    vip: str
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunHook:
     """Start a hook; `environment` is all that it is told."""
 
@@ -192,10 +216,12 @@ BrainEffect = (
     | ReleaseRouters
     | ConfigureChecks
     | RepeatVerdicts
+    | KeeperOrder
     | ApplyBalancer
     | WatchNeighbours
     | WireOrder
     | KeepDecisions
+    | KeepEpoch
     | RunHook
     | Answer
     | Published

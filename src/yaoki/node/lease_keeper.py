@@ -27,6 +27,7 @@ from yaoki.election.lease_state import (
     NotWant,
     Releasing,
     RevisionSeen,
+    Seen,
     StoreAnswered,
     Taking,
     Unread,
@@ -34,19 +35,23 @@ from yaoki.election.lease_state import (
     Watching,
 )
 from yaoki.election.store import ReadKey, StoreFailed, StoreSpec, SwapKey
+from yaoki.node.holder_messages import (
+    HoldLeases,
+    LeaseOver,
+    LeaseSeen,
+    LeaseValid,
+)
 from yaoki.node.lease_messages import (
     AskStore,
     ConfigureLeases,
     EndLeases,
     HolderBack,
-    HoldLeases,
+    HolderGone,
     KeeperEffect,
     KeeperInput,
     KeySeen,
-    LeaseOver,
     LeaseState,
     LeaseStatus,
-    LeaseValid,
     OpenStore,
     RepeatLeaseStatus,
     StoreSaid,
@@ -95,6 +100,8 @@ class LeaseKeeper:
                 effects += self._hold(now, input_)
             case HolderBack():
                 self._holder_is_new = True
+            case HolderGone():
+                effects += self._holder_gone(now)
             case ConfigureLeases():
                 effects += self._configure(now, input_)
             case RepeatLeaseStatus():
@@ -171,6 +178,15 @@ class LeaseKeeper:
         self._holder_is_new = False
         return effects
 
+    def _holder_gone(self, now: Instant) -> list[KeeperEffect]:
+        """Its wishes end now. What is held is not given up: its kernel may answer until the lease has run out."""
+        effects: list[KeeperEffect] = []
+        for key, lease in list(self._leases.items()):
+            wish = lease.memory.wish
+            if wish is not None:
+                effects += self._give(now, key, Want(now, wish.patience, wish.claim))
+        return effects
+
     # --- the store ----------------------------------------------------------------------------------------------------
 
     def _store_said(self, now: Instant, said: StoreSaid) -> list[KeeperEffect]:
@@ -197,6 +213,7 @@ class LeaseKeeper:
         cause = next((event.event.id for event in events.values()), None)
         out = [self._translated(lease, effect, events, cause) for effect in effects]
         self._agenda.set(key, lease.deadline())
+        out += self._seen_elsewhere(now, lease)
         out += self._changed_status(now, key, lease, cause)
         if key not in self._listed and not _is_bound(lease):
             self._drop(key)
@@ -217,6 +234,14 @@ class LeaseKeeper:
                 return events[effect]
             case _:
                 assert_never(effect)
+
+    def _seen_elsewhere(self, now: Instant, lease: Lease) -> list[KeeperEffect]:
+        """A holder that waits is told of every renewal by another: it knows then that the store is there for it."""
+        match lease.memory.phase:
+            case Watching(seen=Seen(record=Held(owner=owner), since=since)) if since == now and owner != self._claimant:
+                return [LeaseSeen(lease.params.key, owner.node)] if lease.memory.wish is not None else []
+            case _:
+                return []
 
     def _changed_status(self, now: Instant, key: str, lease: Lease, cause: EventId | None) -> list[KeeperEffect]:
         owner, epoch = _owner(lease, self._claimant)

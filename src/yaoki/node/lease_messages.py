@@ -1,8 +1,8 @@
-"""What the LeaseKeeper, the Brain and the holder of leases (the speaker) say to each other.
+"""What the LeaseKeeper and the Brain say to each other, and what the keeper's driver does for it.
 
 The keeper has two links, so that the Brain's death costs no lease. To the Brain: told what leases there are, it reports
-their states and its events. To the holder: told what is wanted, it says what may be relied on. As everywhere, a side
-that has just (re)connected is brought up to date by a repetition of everything.
+their states and its events. To the holder (yaoki.node.holder_messages): told what is wanted, it says what may be relied
+on. As everywhere, a side that has just (re)connected is brought up to date by a repetition of everything.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from enum import StrEnum
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
-from yaoki.election.events import LossReason
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import KeyState, StoreRequest, StoreResult, StoreSpec
+from yaoki.node.holder_messages import HolderOrder, HolderReport
 from yaoki.node.messages import Published
 
 # --- from the Brain ---------------------------------------------------------------------------------------------------
@@ -43,29 +43,6 @@ class EndLeases:
 
 KeeperOrder = ConfigureLeases | RepeatLeaseStatus | EndLeases
 
-# --- from the holder --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseWish:
-    """One lease that is wanted; `claim` and `patience` as in yaoki.election.lease_state.Want."""
-
-    key: str
-    claim: int
-    patience: timedelta = timedelta(0)
-
-
-@dataclass(frozen=True, slots=True)
-class HoldLeases:
-    """The complete list of what the holder wants, good until `until`; to be repeated well before. For a lease that is
-    not listed the holder is silent already, so it is released."""
-
-    wishes: tuple[LeaseWish, ...]
-    until: Instant
-
-
-HolderOrder = HoldLeases
-
 # --- from the driver --------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +67,13 @@ class HolderBack:
     """The link to the holder is up: it knows nothing of what it holds."""
 
 
-KeeperInput = KeeperOrder | HolderOrder | StoreSaid | KeySeen | HolderBack | TimerFired
+@dataclass(frozen=True, slots=True)
+class HolderGone:
+    """The link to the holder is down, which it is at once when the holder's process dies: its wishes are over, and what
+    it holds runs out, unless it is back before that."""
+
+
+KeeperInput = KeeperOrder | HolderOrder | StoreSaid | KeySeen | HolderBack | HolderGone | TimerFired
 
 # --- what the keeper wants done ---------------------------------------------------------------------------------------
 
@@ -117,31 +100,6 @@ class AskStore:
 
     request: StoreRequest
     limit: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseValid:
-    """To the holder: the lease is held, under this fencing token, and may be relied on until `valid_until`. Comes with
-    every renewal. To be heeded only if `claim` is that of the present wish (yaoki.election.lease_holder)."""
-
-    key: str
-    claim: int
-    epoch: int
-    valid_until: Instant
-    because: EventId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseOver:
-    """To the holder: be silent at once, whatever was valid until when."""
-
-    key: str
-    epoch: int
-    reason: LossReason
-    because: EventId | None = None
-
-
-HolderReport = LeaseValid | LeaseOver
 
 
 class LeaseState(StrEnum):

@@ -15,6 +15,7 @@ from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.event import Event, EventId
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
+from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack
 from yaoki.pool.member import Health
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
@@ -159,7 +160,8 @@ class GateShut:
 
 
 GateInput = AbilitiesFound | GateFound | GateShut
-SpeakerInput = SpeakerOrder | PacketArrived | HeartbeatArrived | InterfaceFound | GateInput | TimerFired
+KeeperInput = KeeperBack | HolderReport
+SpeakerInput = SpeakerOrder | PacketArrived | HeartbeatArrived | InterfaceFound | GateInput | KeeperInput | TimerFired
 
 # --- what the speaker wants done -------------------------------------------------------------------------------------
 
@@ -261,7 +263,8 @@ class RouterState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class RouterStatus:
     """State of one virtual router, sent on each change. `priority` 0: it may not own. `peer` is the Active router last
-    heard and its priority."""
+    heard and its priority. `epoch` is the fencing token of the lease that it owns by, and `lease_until` when that would
+    run out."""
 
     router: RouterKey
     vip: str
@@ -273,6 +276,8 @@ class RouterStatus:
     peer_priority: int | None = None
     peer_heard: Instant | None = None
     because: EventId | None = None
+    epoch: int | None = None
+    lease_until: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +311,7 @@ class Published:
 SpeakerReport = RouterStatus | PeerStatus | Published
 GateEffect = ArmGate | RefreshGate | DisarmGate | LimitAddress
 AddressEffect = ClaimAddress | ReleaseAddress | AnnounceAddress
-SpeakerEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect | SpeakerReport
+SpeakerEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect | HolderOrder | SpeakerReport
 
 # --- to and from the check worker ------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from yaoki.vrrp import wire_events as w
 SENTENCES: dict[type[EventBody], tuple[str, str]] = {
     # --- virtual routers
     v.BecameActive: (
-        "{vip} is owned here ({router}, priority {priority}): {reason}",
-        "{vip} をこのノードが所有 ({router}、優先度 {priority}): {reason}",
+        "{vip} is owned here ({router}, priority {priority}): {reason} (epoch {epoch})",
+        "{vip} をこのノードが所有 ({router}、優先度 {priority}): {reason} (エポック {epoch})",
     ),
     v.BecameBackup: (
         "{vip} is on standby here ({router}): {reason} ({peer})",
@@ -42,6 +42,14 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
     v.NobodyOwns: (
         "nobody owns {vip} ({router}): it is held out here until it is admitted",
         "{vip} の所有者なし ({router}): 承認待ち",
+    ),
+    v.BidMade: (
+        "{vip}: asking its owner, of lower priority than {priority} here, for its lease ({router})",
+        "{vip}: 優先度がここの {priority} より低い所有者にリースの引き渡しを要求 ({router})",
+    ),
+    v.BidInVain: (
+        "{vip}: its owner, of lower priority, keeps its lease though it was asked for it ({router})",
+        "{vip}: 優先度の低い所有者が要求に応じずリースを保持 ({router})",
     ),
     v.Admitted: ("{vip} may be owned here again ({router})", "{vip} の所有を承認 ({router})"),
     v.SecondOwnerSuspected: (

@@ -12,10 +12,12 @@ from datetime import timedelta
 from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
+from yaoki.election.lease_params import LeaseParams
 from yaoki.lb.service import Duty, Forward, Protocol, Scheduler, ServiceKey, SourcePersistence
 from yaoki.node.brain import Brain
 from yaoki.node.brain_events import Part
 from yaoki.node.decisions import Decisions
+from yaoki.node.lease_messages import LeaseState
 from yaoki.node.messages import RouterState
 from yaoki.node.service_pool import ServicePool
 from yaoki.node.wire_view import SeenView, WireView, seen, wires
@@ -60,6 +62,7 @@ class RouterView:
     seen: tuple[SeenView, ...] = ()
     foreign_claims: int = 0
     moved: bool = False
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,22 @@ class PeerView:
     alive: bool | None = None
     age: timedelta | None = None
     generation: str | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """A lease as this node's keeper sees it. `owner` is the node that holds it by the store's word, empty for none or
+    unknown; `left` how long this node may rely on it, None where it does not hold it. `state` is None before the
+    keeper's first word."""
+
+    vip: str
+    duration: timedelta
+    state: LeaseState | None = None
+    age: timedelta | None = None
+    owner: str = ""
+    epoch: int = 0
+    left: timedelta | None = None
     stale: bool = False
 
 
@@ -159,6 +178,7 @@ class NodeView:
     balancer: BalancerView
     wires: tuple[WireView, ...] = ()
     peers: tuple[PeerView, ...] = ()
+    leases: tuple[LeaseView, ...] = ()
 
 
 def view(brain: Brain, now: Instant) -> NodeView:
@@ -174,7 +194,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
         brain.decisions.paused,
         brain.stopping,
         brain.decisions,
-        parts=tuple(_part(brain, part, now) for part in Part),
+        parts=tuple(_part(brain, part, now) for part in Part if part is not Part.LEASES or plan.leases),
         routers=tuple(_router(brain, params, now) for params in plan.routers),
         services=tuple(_service(brain, pool, now) for pool in brain.pools),
         balancer=BalancerView(
@@ -182,6 +202,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
         ),
         wires=wires(brain.wire),
         peers=tuple(_peer(brain, params, now) for params in plan.heartbeat.peers),
+        leases=tuple(_lease(brain, lease, now) for lease in plan.leases),
     )
 
 
@@ -243,6 +264,25 @@ def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
         peer_priority=status.peer_priority,
         peer_heard=_age(now, status.peer_heard),
         because=status.because,
+        epoch=status.epoch,
+    )
+
+
+def _lease(brain: Brain, lease: LeaseParams, now: Instant) -> LeaseView:
+    seen = LeaseView(lease.key, lease.duration, stale=not _reached(brain, Part.LEASES))
+    status = brain.leases.statuses.get(lease.key)
+    if status is None:
+        return seen
+    # The speaker is told of every renewal, and its statuses come each second: newer than the keeper's last word.
+    told = [s.lease_until for s in brain.statuses.values() if s.vip == lease.key and s.lease_until is not None]
+    until = max((*told, *([status.valid_until] if status.valid_until else [])), key=lambda at: at.us, default=None)
+    return replace(
+        seen,
+        state=status.state,
+        age=now - status.since,
+        owner=status.owner,
+        epoch=status.epoch,
+        left=max(until - now, timedelta(0)) if status.state is LeaseState.HELD and until is not None else None,
     )
 
 

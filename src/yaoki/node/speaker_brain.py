@@ -13,27 +13,25 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from yaoki.core.address import IPInterface
-from yaoki.core.agenda import Agenda
-from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
-from yaoki.core.instant import Deadline, Instant
+from yaoki.core.event import EventBody, EventId
+from yaoki.core.instant import Deadline, Instant, earliest
 from yaoki.core.machine import TimerFired
+from yaoki.node.holder_messages import KeeperBack, LeaseOver, LeaseSeen, LeaseValid
 from yaoki.node.messages import (
     AbilitiesFound,
     AdmitRouter,
     AnnounceAddress,
     AnnounceRouter,
-    ClaimAddress,
     ConfigureRouters,
     GateFound,
+    GateInput,
     GateShut,
     HeartbeatArrived,
     InterfaceFound,
+    KeeperInput,
     MoveRouter,
     PacketArrived,
     PeerStatus,
-    Published,
-    ReleaseAddress,
     ReleaseRouters,
     RouterStatus,
     SetPriority,
@@ -41,11 +39,10 @@ from yaoki.node.messages import (
     SpeakerInput,
     SpeakerOrder,
 )
-from yaoki.node.speaker_events import Overslept, PeerHeard, PeerOwnsNoMore, PeerRestarted
-from yaoki.node.speaker_gates import GateOutcome, SpeakerGates
-from yaoki.node.speaker_peering import SpeakerPeering
-from yaoki.node.speaker_reception import SpeakerReception
+from yaoki.node.speaker_events import PeerHeard, PeerOwnsNoMore, PeerRestarted
+from yaoki.node.speaker_leases import lease_key
 from yaoki.node.speaker_router import SpeakerRouter
+from yaoki.node.speaker_works import Effects, SpeakerWorks
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import AddressLost, InterfaceCameUp, InterfaceWentDown, Reason
 from yaoki.vrrp.params import RouterKey, RouterParams
@@ -55,34 +52,21 @@ STATUS_REFRESH = timedelta(seconds=10)
 # On the agenda, beside the numbers of the routers, which begin with 1.
 _PEERING = 0
 
-Effects = list[SpeakerEffect]
 
-
-class SpeakerBrain:
+class SpeakerBrain(SpeakerWorks):
     """The Machine over SpeakerInput and SpeakerEffect. `source` names it in events, such as "lb1/speaker"; `boot` tells
     its peers this life of it from its others."""
-
-    def __init__(self, source: str, *, boot: int = 0) -> None:
-        self._releasing = False
-        self.peering = SpeakerPeering(boot)
-        self._gates = SpeakerGates(self.peering.peers)
-        self._peers_to_tell = False
-        self._gone: list[SpeakerRouter] = []
-        self._numbering = EventNumbering(source)
-        self._routers: dict[RouterKey, SpeakerRouter] = {}
-        self._by_wire: dict[tuple[str, int, int], SpeakerRouter] = {}
-        self._by_number: dict[int, SpeakerRouter] = {}
-        self._numbers = 0
-        self._agenda: Agenda[int] = Agenda()
-        self._interfaces: dict[str, InterfaceFound] = {}
-        self._held: dict[str, dict[IPInterface, None]] = {}
-        self._configured = False
-        self._reception = SpeakerReception()
 
     def handle(self, now: Instant, input_: SpeakerInput, /) -> list[SpeakerEffect]:
         """See yaoki.core.machine.Machine."""
         out: Effects = []
+        for key, told in self.leases.ran_out(now, input_):
+            self._lease_says(out, now, key, told)
         self._take(out, now, input_)
+        # Last of all: whatever is not wanted any more is silent by now. Without a gate nothing may own by lease.
+        if self._wish_changed or self.leases.is_due(now):
+            self._wish_changed = False
+            out += self.leases.wish(now, self._routers.values() if self._gates.works else ())
         if self._peers_to_tell or self.peering.due(now):
             machines = [router.machine for router in (*self._routers.values(), *self._gone)]
             self._peers_to_tell = False
@@ -104,19 +88,38 @@ class SpeakerBrain:
                     self._relieve(out, now, barred)
             case InterfaceFound():
                 self._interface_found(out, now, input_)
-            case AbilitiesFound():
-                self._gates.able(input_)
-            case GateFound():
-                self._gates.found(now, input_)
-            case GateShut(key):
-                if (router := self._routers.get(key)) is not None and self._gates.limit(router.number) is not None:
-                    self._step_down(out, now, router, None)
+            case AbilitiesFound() | GateFound() | GateShut():
+                self._gate_says(out, now, input_)
             case (
                 ConfigureRouters() | SetPriority() | AdmitRouter() | MoveRouter() | AnnounceRouter() | ReleaseRouters()
             ):
                 self._take_order(out, now, input_)
+            case KeeperBack() | LeaseValid() | LeaseOver() | LeaseSeen():
+                self._keeper_says(out, now, input_)
             case _:
                 assert_never(input_)
+
+    def _gate_says(self, out: Effects, now: Instant, said: GateInput) -> None:
+        match said:
+            case AbilitiesFound():
+                self._gates.able(said)
+                self._wish_changed = True
+            case GateFound():
+                self._gates.found(now, said)
+            case GateShut(key):
+                router = self._routers.get(key)
+                if router is not None and self._gates.limit(router.number) is not None:
+                    self._step_down(out, now, router, None)
+            case _:
+                assert_never(said)
+
+    def _keeper_says(self, out: Effects, now: Instant, said: KeeperInput) -> None:
+        if isinstance(said, KeeperBack):
+            out.append(self.leases.repeated(now))
+            return
+        because = None if isinstance(said, LeaseSeen) else said.because
+        for lease, told in self.leases.told(now, said):
+            self._lease_says(out, now, lease, told, because)
 
     def _timer_fired(self, out: Effects, now: Instant, fired: TimerFired) -> None:
         due = list(self._agenda.due(now))
@@ -160,7 +163,11 @@ class SpeakerBrain:
                 assert_never(order)
 
     def deadline(self) -> Deadline | None:
-        return self._agenda.next()
+        return earliest(self._agenda.next(), self.leases.deadline())
+
+    def needs_keeper(self) -> bool:
+        """Whether any VIP is owned by lease, so that a keeper must be reached."""
+        return any(router.lease_key is not None for router in self._routers.values())
 
     @property
     def released(self) -> bool:
@@ -169,7 +176,7 @@ class SpeakerBrain:
 
     def statuses(self) -> list[RouterStatus]:
         """The state of every router, for a receiver that has just connected."""
-        return [router.status() for router in self._routers.values()]
+        return [self.leases.completed(router) for router in self._routers.values()]
 
     def peer_statuses(self) -> list[PeerStatus]:
         """What is known of every peer, for a receiver that has just connected."""
@@ -184,7 +191,11 @@ class SpeakerBrain:
         keys = {params.key for params in wanted}
         for params in wanted:
             router = self._routers.get(params.key)
-            if router is None:
+            if router is None or router.lease_key != lease_key(params):
+                if router is not None:
+                    # Its election changes: nobody owns meanwhile.
+                    router.going = True
+                    self._run(out, now, router, vr.InterfaceLost(Reason.REMOVED), because)
                 router = self._add(out, params, now, because)
                 self._rank(out, now, router, because)
                 self._report(out, now, router)
@@ -301,30 +312,6 @@ class SpeakerBrain:
                 self._run(out, now, router, vr.LinkRenewed())
         self._mend(out, now, found.interface)
 
-    def _place(self, out: Effects, now: Instant, router: SpeakerRouter, because: EventId | None = None) -> None:
-        """Start or stop a router as its interface allows, and give it the address to send from."""
-        found = self._interfaces.get(router.configured.key.interface)
-        if found is None:
-            return
-        source = router.source_in(found)
-        initialized = isinstance(router.machine.state, vr.Initialize)
-        if not found.up or source is None:
-            reason = Reason.NO_SOURCE_ADDRESS if found.up else Reason.INTERFACE_DOWN
-            if not initialized:
-                self._run(out, now, router, vr.InterfaceLost(reason), because)
-            elif router.note_waiting(reason, because):
-                self._report(out, now, router)
-            return
-        params = router.machine.params
-        if params.source != source:
-            self._run(out, now, router, vr.Reconfigure(replace(params, source=source)), because)
-        if initialized and not router.going:
-            ours = self._held.get(found.interface, {})
-            # If an earlier life was silenced, somebody else may own them by now.
-            held = any(address in ours for address in params.addresses)
-            held = held and not self._gates.left_shut(now, params.addresses)
-            self._run(out, now, router, vr.Startup(held), because)
-
     def _mend(self, out: Effects, now: Instant, interface: str) -> None:
         """Bring the kernel's addresses to what the states say: put back what somebody took away, remove leftovers."""
         found = self._interfaces.get(interface)
@@ -340,9 +327,6 @@ class SpeakerBrain:
                 self._publish(out, now, AddressLost(params.key, params.vip, tuple(each.ip for each in missing)))
         for address in [address for address in held if not self._wanted(interface, address)]:
             self._let_go(out, interface, address)
-
-    def _wanted(self, interface: str, address: IPInterface) -> bool:
-        return any(address in router.owned_at(interface) for router in self._routers.values())
 
     # --- packets
 
@@ -386,115 +370,3 @@ class SpeakerBrain:
             next_in_line = peers.next_in_line(gone.vip, gone.family, params.priority)
             router.note_cause(Reason.ACTIVE_RELEASED, because)
             self._run(out, now, router, vr.ActiveGone(now, next_in_line), because)
-
-    # --- effects
-
-    def _run(
-        self, out: Effects, now: Instant, router: SpeakerRouter, input_: vr.Input, because: EventId | None = None
-    ) -> bool:
-        """Give a router an input, turn its effects into the speaker's, and note its next deadline.
-
-        Answers whether its status changed, and was reported.
-        """
-        self._wake(out, now, router)
-        machine, before = router.machine, router.state
-        effects = machine.handle(now, input_)
-        key = machine.params.key
-        if isinstance(input_, vr.Reconfigure):
-            router.params_changed()
-        changed = False
-        for effect in effects:
-            match effect:
-                case vr.Advertise(priority):
-                    out.extend(self._gates.advertise(now, router.number, machine.params))
-                    out.extend(router.advertisements(priority))
-                case vr.AnnounceAddresses(addresses):
-                    out.extend(AnnounceAddress(key.interface, address.ip) for address in addresses)
-                case vr.ClaimAddresses(addresses):
-                    self._guard(out, now, router, self._gates.claim(now, router.number, machine.params, addresses))
-                    for address in addresses:
-                        self._claim(out, key.interface, address)
-                case vr.ReleaseAddresses(addresses):
-                    self._release_all(out, router, addresses)
-                case Emit(body, cause):
-                    changed = self._say(out, now, router, Emit(body, cause or because)) or changed
-                case _:
-                    assert_never(effect)
-        changed = changed or router.state is not before
-        if changed:
-            self._peers_to_tell = True
-            self._report(out, now, router)
-        self._wait(router)
-        return changed
-
-    def _wait(self, router: SpeakerRouter) -> None:
-        """For its next deadline; a router that has left is forgotten."""
-        self._agenda.set(router.number, router.machine.deadline())
-        self._agenda.set(-router.number, self._gates.deadline(router.number))
-        if router.going and isinstance(router.machine.state, vr.Initialize):
-            key = router.configured.key
-            del self._routers[key], self._by_number[router.number]
-            del self._by_wire[key.interface, key.family.value, key.vrid]
-            self._gone.append(router)
-            self._peers_to_tell = True
-
-    def _say(self, out: Effects, now: Instant, router: SpeakerRouter, emit: Emit) -> bool:
-        """Publish what a router tells, and what follows from it; whether its status changed by that."""
-        body = emit.body
-        event = self._publish(out, now, body, emit.because or router.cause_of(body))
-        if (deaf := router.suspects_deafness(body)) is not None:
-            self._publish(out, now, deaf, event)
-        return router.note_event(body, event, now)
-
-    # --- gates
-
-    def _wake(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
-        if (asleep := self._gates.asleep(now, router.number)) is not None:
-            self._step_down(out, now, router, asleep)
-
-    def _step_down(self, out: Effects, now: Instant, router: SpeakerRouter, asleep: timedelta | None) -> None:
-        """Give the addresses up without a word, for the others have gone on without us, and join anew."""
-        params = router.machine.params
-        because = self._publish(out, now, Overslept(params.key, params.vip, asleep))
-        self._gates.give_up(router.number)
-        self._run(out, now, router, vr.InterfaceLost(Reason.OVERSLEPT), because)
-        self._place(out, now, router, because)
-
-    def _review_gates(self, out: Effects, now: Instant) -> None:
-        """Peers have come or gone."""
-        for router in self._routers.values():
-            self._guard(out, now, router, self._gates.review(now, router.number, router.machine.params))
-
-    def _guard(self, out: Effects, now: Instant, router: SpeakerRouter, outcome: GateOutcome) -> None:
-        effects, news = outcome
-        out.extend(effects)
-        self._publish_all(out, now, news)
-        self._agenda.set(-router.number, self._gates.deadline(router.number))
-
-    def _release_all(self, out: Effects, router: SpeakerRouter, addresses: tuple[IPInterface, ...]) -> None:
-        interface = router.machine.params.key.interface
-        gone = [address for address in addresses if not self._wanted(interface, address)]
-        for address in gone:
-            self._let_go(out, interface, address)
-        out.extend(self._gates.release(router.number, addresses, disarm=gone))
-
-    def _claim(self, out: Effects, interface: str, address: IPInterface) -> None:
-        self._held.setdefault(interface, {})[address] = None
-        out.append(ClaimAddress(interface, address))
-
-    def _let_go(self, out: Effects, interface: str, address: IPInterface) -> None:
-        self._held.setdefault(interface, {}).pop(address, None)
-        out.append(ReleaseAddress(interface, address))
-
-    def _report(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
-        router.reported_at = now
-        out.append(router.status())
-
-    def _publish_all(self, out: Effects, now: Instant, news: list[EventBody], because: EventId | None = None) -> None:
-        for body in news:
-            self._publish(out, now, body, because)
-
-    def _publish(self, out: Effects, now: Instant, body: EventBody, because: EventId | None = None) -> EventId:
-        event = self._numbering.event(now, Emit(body, because))
-        out.append(Published(event))
-        return event.id

@@ -65,6 +65,16 @@ class SpeakerGates:
 
     # --- what the machine can do, and what an earlier life has left
 
+    @property
+    def tick(self) -> timedelta:
+        """In which the kernel counts the gate's time-outs."""
+        return self._abilities.tick
+
+    @property
+    def works(self) -> bool:
+        """Whether the kernel has gates: without them nothing may own by lease."""
+        return self._abilities.gate
+
     def able(self, abilities: AbilitiesFound) -> None:
         self._abilities = abilities
 

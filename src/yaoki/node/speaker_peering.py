@@ -17,6 +17,8 @@ from yaoki.node.speaker_events import HeartbeatRejected
 from yaoki.node.speaker_peers import SpeakerPeers
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp.heartbeat import MAX_ROUTERS, Heartbeat, HeartbeatFlaw, Role, RouterKeyOnWire, RouterWord, decode
+from yaoki.vrrp.leased_router import LeasedRouter
+from yaoki.vrrp.leased_state import Bidding, Standby
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams
 from yaoki.vrrp.router_state import Active, Backup, Initialize, Leaving, Yielding
 from yaoki.vrrp.virtual_router import VirtualRouter
@@ -39,7 +41,7 @@ class SpeakerPeering:
         self._due = now if params.peers else None
         return self.peers.configure(now, params)
 
-    def send(self, now: Instant, routers: Iterable[VirtualRouter]) -> list[SendHeartbeat]:
+    def send(self, now: Instant, routers: Iterable[VirtualRouter | LeasedRouter]) -> list[SendHeartbeat]:
         """A heartbeat to every peer, telling of these routers."""
         params = self.peers.params
         if not params.peers:
@@ -98,7 +100,7 @@ class SpeakerPeering:
         return news
 
 
-def _words(routers: Iterable[VirtualRouter]) -> dict[str, list[RouterWord]]:
+def _words(routers: Iterable[VirtualRouter | LeasedRouter]) -> dict[str, list[RouterWord]]:
     words: dict[str, list[RouterWord]] = {}
     for machine in routers:
         params = machine.params
@@ -108,13 +110,15 @@ def _words(routers: Iterable[VirtualRouter]) -> dict[str, list[RouterWord]]:
     return words
 
 
-def _standing(machine: VirtualRouter) -> tuple[Role, int]:
+def _standing(machine: VirtualRouter | LeasedRouter) -> tuple[Role, int]:
     """The role of a router, and the priority with which it could own now."""
     match machine.state:
         case Initialize():
             return Role.INITIALIZE, 0
-        case Backup(held_out=held_out):
+        case Backup(held_out=held_out) | Standby(held_out=held_out):
             return Role.BACKUP, 0 if held_out or machine.params.barred else machine.params.priority
+        case Bidding():
+            return Role.BACKUP, machine.params.priority
         case Active():
             return Role.ACTIVE, 0 if machine.params.barred else machine.params.priority
         case Leaving(stays=False) | Yielding(then=Initialize()):

@@ -16,9 +16,11 @@ from yaoki.node.speaker_peers import SpeakerPeers
 from yaoki.packet.malformed import Malformed
 from yaoki.vrrp.advertisement import GROUP_IPV4, GROUP_IPV6, Advertisement, Rejection, decode
 from yaoki.vrrp.events import (
+    AddressListMismatch,
     Barred,
     BecameActive,
     BecameBackup,
+    ChecksumFormLearnt,
     HandOverBegun,
     HeldOut,
     InStepWithOwner,
@@ -31,8 +33,10 @@ from yaoki.vrrp.events import (
     SecondOwnerSuspected,
     Unbarred,
 )
+from yaoki.vrrp.leased_router import LeasedRouter, Wanted
+from yaoki.vrrp.leased_state import Bidding, GiveWay, LeasedInput, LeaseElsewhere, LeaseGone, LeaseHeld, Standby
 from yaoki.vrrp.params import ChecksumForm, OutOfStep, RouterParams
-from yaoki.vrrp.router_state import Active, Backup, Initialize, Leaving, Owning, Yielding
+from yaoki.vrrp.router_state import Active, Backup, Effect, Initialize, Leaving, Owning, Yielding
 from yaoki.vrrp.standing import GREATEST_PRIORITY, OWNER_PRIORITY, Standing, standing
 from yaoki.vrrp.virtual_router import VirtualRouter
 
@@ -55,7 +59,7 @@ class SpeakerRouter:
         """Whether it was said that it takes over last."""
         self.relief = False
         self.number = number
-        self.machine = VirtualRouter(configured)
+        self.machine = VirtualRouter(configured) if configured.lease is None else LeasedRouter(configured)
         self.peer: IPAddress | None = None
         self.peer_priority: int | None = None
         self.peer_heard: Instant | None = None
@@ -63,6 +67,7 @@ class SpeakerRouter:
         self.reported_at = now
         self.going = False
         """Not wanted any more: it leaves, and is forgotten when it has."""
+        self._wish: Wanted | None = None
         self._since = now
         self._reason = Reason.CONFIGURED
         self._because = because
@@ -125,6 +130,29 @@ class SpeakerRouter:
             return configured.source if there else None
         return found.ipv4 if configured.key.family is Family.IPV4 else found.ipv6_link_local
 
+    # --- its lease
+
+    def handle(self, now: Instant, input_: LeasedInput) -> list[Effect]:
+        """Give the machine its input; what concerns a lease is nothing to a router without one."""
+        if isinstance(self.machine, LeasedRouter):
+            return self.machine.handle(now, input_)
+        assert not isinstance(input_, LeaseHeld | LeaseGone | LeaseElsewhere | GiveWay), "it has no lease"
+        return self.machine.handle(now, input_)
+
+    def wish(self, now: Instant) -> Wanted | None:
+        """The lease that it wants, if any."""
+        return self.machine.wish(now) if isinstance(self.machine, LeasedRouter) else None
+
+    @property
+    def lease_key(self) -> str | None:
+        """The lease that its owner must hold, if it must hold one."""
+        return None if self.configured.lease is None else self.configured.lease.key
+
+    def wish_changed(self, now: Instant) -> bool:
+        """Whether it wants another lease, or another patience, than when this was last asked."""
+        before, self._wish = self._wish, self.wish(now)
+        return self._wish != before
+
     # --- sending
 
     def advertisements(self, priority: int) -> tuple[SendAdvertisement, ...]:
@@ -184,6 +212,16 @@ class SpeakerRouter:
             return Malformed(Rejection.NOT_A_PEER, 0)
         self._last_wire, self._last_advertisement = _wire(packet), advertisement
         return advertisement
+
+    def learns(self, source: IPAddress, advertisement: Advertisement) -> list[EventBody]:
+        """What an advertisement that is not the last one again tells besides."""
+        key, news = self.configured.key, list[EventBody]()
+        if self.learns_form(advertisement.checksum):
+            news.append(ChecksumFormLearnt(key, source, advertisement.checksum))
+        if self.new_mismatch(source, advertisement.addresses):
+            ours = advertised_addresses(self.machine.params)
+            news.append(AddressListMismatch(key, source, advertisement.addresses, ours))
+        return news
 
     def learns_form(self, form: ChecksumForm) -> bool:
         """Whether `form`, just heard, is to be sent from now on instead of another."""
@@ -285,7 +323,7 @@ class SpeakerRouter:
         match self.machine.state:
             case Initialize():
                 return RouterState.INITIALIZE
-            case Backup():
+            case Backup() | Standby() | Bidding():
                 return RouterState.BACKUP
             case Active():
                 return RouterState.ACTIVE
@@ -309,7 +347,7 @@ class SpeakerRouter:
 
     def _why(self) -> Reason:
         """Why the router is in its state; that it is barred comes before how it came there."""
-        if self.machine.params.barred and isinstance(self.machine.state, Backup):
+        if self.machine.params.barred and isinstance(self.machine.state, Backup | Standby | Bidding):
             return Reason.BARRED
         if self.machine.params.barred and isinstance(self.machine.state, Active):
             return Reason.KEPT
@@ -333,6 +371,14 @@ def advertised_addresses(params: RouterParams) -> tuple[IPAddress, ...]:
     """In the order of the parameters; RFC 9568 5.2.9: the first IPv6 address MUST be link-local, if there is one."""
     first = tuple(a.ip for a in params.addresses if isinstance(a, IPv6Interface) and a.is_link_local)
     return first + tuple(a.ip for a in params.addresses if a.ip not in first)
+
+
+def source_of(params: RouterParams, found: InterfaceFound) -> IPAddress | None:
+    """The address that a router sends from on an interface as it was found; None: there is none."""
+    if params.source is not None:
+        # The kernel drops global IPv6 addresses when an interface is set down, and does not bring them back.
+        return params.source if params.key.family is Family.IPV4 or params.source in found.ipv6 else None
+    return found.ipv4 if params.key.family is Family.IPV4 else found.ipv6_link_local
 
 
 def _initial_form(params: RouterParams) -> ChecksumForm:

@@ -31,6 +31,7 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
     Part: {
         Part.SPEAKER: ("speaker", "スピーカー"),
         Part.CHECKS: ("check worker", "チェックワーカー"),
+        Part.LEASES: ("lease keeper", "リースキーパー"),
     },
     LossReason: {
         LossReason.GIVEN_UP: ("given up", "放棄"),
@@ -95,6 +96,10 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "引き継ぐ健全なルータがないため保持",
         ),
         vrrp_events.Reason.OVERSLEPT: ("the speaker had stood still for too long", "スピーカーが長く停止していた"),
+        vrrp_events.Reason.LEASE_GRANTED: ("the lease was granted", "リースを取得"),
+        vrrp_events.Reason.LEASE_RAN_OUT: ("the lease ran out", "リースの期限切れ"),
+        vrrp_events.Reason.LEASE_TAKEN: ("another node holds the lease", "他のノードがリースを保持"),
+        vrrp_events.Reason.OTHER_FAMILY: ("the other family gave way", "もう一方のアドレスファミリが譲った"),
         vrrp_events.Reason.INTERFACE_DOWN: ("interface down", "インタフェース断"),
         vrrp_events.Reason.NO_SOURCE_ADDRESS: (
             "interface has no address to send from",

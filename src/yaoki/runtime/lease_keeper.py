@@ -25,19 +25,23 @@ from yaoki.core.event import Emit, EventNumbering
 from yaoki.core.machine import TimerFired
 from yaoki.election.lease_record import Claimant
 from yaoki.election.store import KeyState, StoreRequest, StoreResult, StoreSpec
+from yaoki.node.holder_messages import (
+    HolderOrder,
+    LeaseOver,
+    LeaseSeen,
+    LeaseValid,
+)
 from yaoki.node.lease_keeper import LeaseKeeper
 from yaoki.node.lease_messages import (
     AskStore,
     EndLeases,
     HolderBack,
-    HolderOrder,
+    HolderGone,
     KeeperEffect,
     KeeperInput,
     KeeperOrder,
     KeySeen,
-    LeaseOver,
     LeaseStatus,
-    LeaseValid,
     OpenStore,
     RepeatLeaseStatus,
     StoreSaid,
@@ -84,7 +88,7 @@ class LeaseKeeperProcess:
             poller,
             on_message=lambda message: self._told(message, HolderOrder),
             on_up=self._holder_reached,
-            on_down=lambda _: self._left(),
+            on_down=lambda _: self._holder_left(),
         )
         self._store: StoreDriver | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -114,7 +118,7 @@ class LeaseKeeperProcess:
 
     def _perform(self, effect: KeeperEffect) -> None:
         match effect:
-            case LeaseValid() | LeaseOver():
+            case LeaseValid() | LeaseOver() | LeaseSeen():
                 self._holder.send(self._codec.encode(effect))
             case AskStore():
                 assert self._store is not None, "leases come after their store"
@@ -175,6 +179,10 @@ class LeaseKeeperProcess:
     def _holder_reached(self) -> None:
         self._stay()
         self._give(HolderBack())
+
+    def _holder_left(self) -> None:
+        self._left()
+        self._give(HolderGone())
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ from yaoki.node.brain_messages import (
     BrainEffect,
     BrainInput,
     KeepDecisions,
+    KeepEpoch,
     NewPlan,
     Note,
     Operate,
@@ -48,6 +49,7 @@ from yaoki.node.brain_messages import (
 )
 from yaoki.node.decisions import OperatorCommand
 from yaoki.node.events import EVENT_KINDS
+from yaoki.node.lease_messages import ConfigureLeases, EndLeases, RepeatLeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
     AnnounceRouter,
@@ -63,12 +65,13 @@ from yaoki.node.snapshot import summary
 from yaoki.node.wire_messages import AskWire, WatchWire
 from yaoki.runtime.balancer import BalancerActuator, BalancerReader
 from yaoki.runtime.driver import Driver, monotonic_now
+from yaoki.runtime.epochs import Epochs
 from yaoki.runtime.event_log import EventLog, LogForm
 from yaoki.runtime.hooks import HookRunner
 from yaoki.runtime.journal_keeper import JournalKeeper
 from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
 from yaoki.runtime.metrics import Tally
-from yaoki.runtime.parts import Parts
+from yaoki.runtime.parts import SOCKETS, Parts
 from yaoki.runtime.plan_source import Offer, PlanSource
 from yaoki.runtime.run_dir import take_run_dir
 from yaoki.runtime.sd_notify import Notifier
@@ -109,9 +112,17 @@ class NodeOptions:
 
 
 class Node:
-    """One node process. `speaker` and `worker` are the command lines of its parts."""
+    """One node process. `speaker`, `worker` and `keeper` are the command lines of its parts."""
 
-    def __init__(self, options: NodeOptions, kernel: Kernel, *, speaker: Sequence[str], worker: Sequence[str]) -> None:
+    def __init__(
+        self,
+        options: NodeOptions,
+        kernel: Kernel,
+        *,
+        speaker: Sequence[str],
+        worker: Sequence[str],
+        keeper: Sequence[str],
+    ) -> None:
         self.options = options
         self.codec = Codec(EVENT_KINDS)
         self.source = PlanSource(options.site, options.node)
@@ -129,13 +140,14 @@ class Node:
         self.parts = Parts(
             options.run_dir,
             self.codec,
-            {Part.SPEAKER: speaker, Part.CHECKS: worker},
+            {Part.SPEAKER: speaker, Part.CHECKS: worker, Part.LEASES: keeper},
             give=self.driver.give,
             note=self.note,
         )
         self._neighbours: NeighbourWatch | None = None
         self._wire: WireWatch | None = None
         self._hooks = HookRunner(self.note)
+        self._epochs = Epochs(options.run_dir / "epochs")
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._requests = 0
         self._ending: asyncio.Future[Ending] | None = None
@@ -270,8 +282,9 @@ class Node:
         await self.balancer.cleanup()
         self.kernel.cleanup()
         self.journal.remove()
-        for name in ("speaker.sock", "checks.sock", "control.sock", "lock"):
+        for name in (*SOCKETS.values(), "lease-holder.sock", "lease.lock", "control.sock", "lock"):
             (self.options.run_dir / name).unlink(missing_ok=True)
+        self._epochs.remove()
         with suppress(OSError):
             self.options.run_dir.rmdir()
 
@@ -345,8 +358,12 @@ class Node:
             case WatchWire() | AskWire():
                 assert self._wire is not None, "the watch is there before the plan"
                 self._wire.perform(effect)
+            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases():
+                self.parts.tell_keeper(effect)
             case KeepDecisions():
                 self.journal.keep(effect.decisions)
+            case KeepEpoch():
+                self._epochs.keep(effect.vip, effect.epoch)
             case RunHook():
                 self._run_hook(effect)
             case Answer():

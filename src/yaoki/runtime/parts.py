@@ -1,4 +1,7 @@
-"""The processes beside the node process: the speaker and the check worker, their links, and what comes over them."""
+"""The processes beside the node process: speaker, check worker and lease keeper, their links, what comes over them.
+
+The lease keeper is started when a lease is first asked for: most nodes have none.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -8,7 +11,16 @@ from typing import Any
 from yaoki.core.codec import Codec, Undecodable
 from yaoki.core.event import EventBody
 from yaoki.node.brain_events import Part, PartUnfit
-from yaoki.node.brain_messages import BrainInput, SpeakerBack, SpeakerLost, WorkerBack, WorkerLost
+from yaoki.node.brain_messages import (
+    BrainInput,
+    KeeperLost,
+    KeeperReached,
+    SpeakerBack,
+    SpeakerLost,
+    WorkerBack,
+    WorkerLost,
+)
+from yaoki.node.lease_messages import KeeperOrder, KeeperReport
 from yaoki.node.messages import CheckStatusReport, ShardOrder, ShardReport, SpeakerOrder, SpeakerReport
 from yaoki.runtime.check_reports import CheckReports
 from yaoki.runtime.part_keeper import PartKeeper
@@ -16,15 +28,25 @@ from yaoki.runtime.part_keeper import PartKeeper
 SPEAKER_GRACE = timedelta(seconds=2)
 """How much longer than its routers a speaker may take to leave before it is ended."""
 WORKER_GRACE = timedelta(seconds=2)
+KEEPER_GRACE = timedelta(seconds=6)
+"""How long a lease keeper may take to tell the store of what is released."""
 
-_REPORTS: dict[Part, Any] = {Part.SPEAKER: SpeakerReport, Part.CHECKS: ShardReport}
-_BACK: dict[Part, type[SpeakerBack] | type[WorkerBack]] = {Part.SPEAKER: SpeakerBack, Part.CHECKS: WorkerBack}
-_LOST: dict[Part, type[SpeakerLost] | type[WorkerLost]] = {Part.SPEAKER: SpeakerLost, Part.CHECKS: WorkerLost}
-_SOCKETS = {Part.SPEAKER: "speaker.sock", Part.CHECKS: "checks.sock"}
+_REPORTS: dict[Part, Any] = {Part.SPEAKER: SpeakerReport, Part.CHECKS: ShardReport, Part.LEASES: KeeperReport}
+_BACK: dict[Part, type[SpeakerBack] | type[WorkerBack] | type[KeeperReached]] = {
+    Part.SPEAKER: SpeakerBack,
+    Part.CHECKS: WorkerBack,
+    Part.LEASES: KeeperReached,
+}
+_LOST: dict[Part, type[SpeakerLost] | type[WorkerLost] | type[KeeperLost]] = {
+    Part.SPEAKER: SpeakerLost,
+    Part.CHECKS: WorkerLost,
+    Part.LEASES: KeeperLost,
+}
+SOCKETS = {Part.SPEAKER: "speaker.sock", Part.CHECKS: "checks.sock", Part.LEASES: "lease.sock"}
 
 
 class Parts:
-    """Both of them. `commands` start them; `give` takes what they say, `note` what befell them."""
+    """All of them. `commands` start them; `give` takes what they say, `note` what befell them."""
 
     def __init__(
         self,
@@ -39,13 +61,16 @@ class Parts:
         self._give = give
         self._note = note
         self._unfit: set[Part] = set()
-        self._keepers = {part: self._keeper(part, commands[part], run_dir / _SOCKETS[part]) for part in Part}
+        self._keepers = {part: self._keeper(part, commands[part], run_dir / SOCKETS[part]) for part in Part}
+        self._leases_from_before = (run_dir / SOCKETS[Part.LEASES]).exists()
+        self._started: set[Part] = set()
         self.checks = CheckReports(self.tell_worker)
 
     def start(self) -> None:
         """Adopt those that live, start the others."""
-        for keeper in self._keepers.values():
-            keeper.start()
+        for part in Part:
+            if part is not Part.LEASES or self._leases_from_before:
+                self._start(part)
 
     def tell_speaker(self, order: SpeakerOrder) -> None:
         """Send it if the speaker is reached; the whole wish is repeated when it is."""
@@ -54,6 +79,16 @@ class Parts:
     def tell_worker(self, order: ShardOrder) -> None:
         """As tell_speaker, for the check worker."""
         self._keepers[Part.CHECKS].send(self._codec.encode(order))
+
+    def tell_keeper(self, order: KeeperOrder) -> None:
+        """As tell_speaker, for the lease keeper, which is started by its first order."""
+        self._start(Part.LEASES)
+        self._keepers[Part.LEASES].send(self._codec.encode(order))
+
+    def _start(self, part: Part) -> None:
+        if part not in self._started:
+            self._started.add(part)
+            self._keepers[part].start()
 
     async def give_up(self) -> None:
         """The node cannot start: parts of an earlier life go on with what they have, new ones end."""
@@ -75,6 +110,8 @@ class Parts:
         """The node stops; the speaker has been told to release, for which its routers take up to `leaving`."""
         speaker = self._keepers[Part.SPEAKER]
         await speaker.end(SPEAKER_GRACE + leaving, asked=speaker.is_up)
+        # After the speaker, which has fallen silent first.
+        await self._keepers[Part.LEASES].end(KEEPER_GRACE, asked=False)
         await self._keepers[Part.CHECKS].end(WORKER_GRACE, asked=False)
 
     def _keeper(self, part: Part, command: Sequence[str], path: Path) -> PartKeeper:
@@ -94,7 +131,7 @@ class Parts:
 
     def _heard(self, part: Part, message: bytes) -> None:
         try:
-            report: SpeakerReport | ShardReport = self._codec.decode(message, _REPORTS[part])
+            report: SpeakerReport | ShardReport | KeeperReport = self._codec.decode(message, _REPORTS[part])
         except Undecodable as error:
             # Told once for each connection: a part of another version says everything in its own way.
             if part not in self._unfit:

@@ -23,9 +23,14 @@ class SecretUnavailable(Exception):
     """The secret cannot be used; the text says why, and nothing of the value."""
 
 
+def secret_path(name: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """The file of a secret; an absolute path stays as it is."""
+    return Path(environment.get(DIRECTORY_VARIABLE) or DIRECTORY) / name
+
+
 def read_secret(secret: SecretRef, environment: Mapping[str, str] = os.environ) -> str:
     """The value: what the file holds without the line break at its end. Raises SecretUnavailable."""
-    path = Path(environment.get(DIRECTORY_VARIABLE) or DIRECTORY) / secret.name
+    path = secret_path(secret.name, environment)
     try:
         # Not blocking: a pipe of that name must not hold up the worker's other checks.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

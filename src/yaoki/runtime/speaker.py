@@ -3,8 +3,9 @@
     python -m yaoki.runtime.speaker --node N --run-dir D
 
 It listens on D/speaker.sock for the node process, goes on without it, and ends only when told to release or by SIGTERM,
-which releases. Look before you leap: before a timer is acted on, everything that has arrived is heard, so that a stall
-of ours is never taken for a silence of the peer.
+which releases. Where a VIP is owned by lease it connects to its keeper, at D/lease-holder.sock. Look before you leap:
+before a timer is acted on, everything that has arrived is heard, so that a stall of ours is never taken for a silence
+of the peer.
 
 Deliberately absent: threads, subprocesses, blocking writes, garbage collection.
 """
@@ -27,6 +28,7 @@ from yaoki.core.event import Emit, EventBody, EventNumbering
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.linux.realtime import SCHEDULER, kernel_tick, make_punctual, stop_collecting
+from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack
 from yaoki.node.messages import (
     AbilitiesFound,
     ConfigureRouters,
@@ -38,11 +40,12 @@ from yaoki.node.messages import (
 )
 from yaoki.node.speaker_brain import SpeakerBrain
 from yaoki.node.speaker_events import OrderUnreadable, PunctualityRefused, SpeakerEnded, SpeakerStarted
-from yaoki.runtime.polled_link import PolledLinkServer
+from yaoki.runtime.polled_link import PolledLinkClient, PolledLinkServer
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
 from yaoki.runtime.speaker_kernel import SpeakerKernel
 
 SOCKET_NAME = "speaker.sock"
+KEEPER_SOCKET_NAME = "lease-holder.sock"
 MAX_KEPT_EVENTS = 1000
 """Events kept for a node process that is away; the oldest give way."""
 REFRESH = timedelta(seconds=1)
@@ -71,6 +74,13 @@ class Speaker:
             on_up=self._reached,
             on_down=lambda _: None,
         )
+        self._keeper = PolledLinkClient(
+            run_dir / KEEPER_SOCKET_NAME,
+            self._loop,
+            on_message=self._keeper_says,
+            on_up=lambda: self._give(KeeperBack()),
+            on_down=lambda _: None,
+        )
         self._reports: list[SpeakerReport] = []
         self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
         self._refresh_at = monotonic_now()
@@ -95,6 +105,7 @@ class Speaker:
         self._report()
         self._kernel.remove_gate()
         self._link.close()
+        self._keeper.close()
         self._kernel.close()
 
     def _turn(self) -> None:
@@ -107,6 +118,8 @@ class Speaker:
             if deadline is not None and deadline.at <= now:
                 self._give(TimerFired())
         self._kernel.tend(now)
+        if self._brain.needs_keeper():
+            self._keeper.tend(now)
         if self._link.is_up and self._refresh_at <= now:
             self._refresh(now)
         self._report()
@@ -114,7 +127,9 @@ class Speaker:
     def _patience(self) -> float | None:
         deadline = self._brain.deadline()
         refresh_at = self._refresh_at if self._link.is_up else None
-        wanted = [at for at in (deadline.at if deadline else None, self._kernel.tend_at, refresh_at) if at is not None]
+        keeper_at = self._keeper.tend_at if self._brain.needs_keeper() else None
+        times = (deadline.at if deadline else None, self._kernel.tend_at, refresh_at, keeper_at)
+        wanted = [at for at in times if at is not None]
         return max(0, min(at.us for at in wanted) - monotonic_now().us) / 1_000_000 if wanted else None
 
     def _give(self, input_: SpeakerInput) -> None:
@@ -122,6 +137,8 @@ class Speaker:
         for effect in self._brain.handle(monotonic_now(), input_):
             if isinstance(effect, SpeakerReport):
                 self._reports.append(effect)
+            elif isinstance(effect, HolderOrder):
+                self._keeper.send(self._codec.encode(effect))
             else:
                 self._kernel.perform(effect)
         shut, self._kernel.shut = self._kernel.shut, []
@@ -142,6 +159,14 @@ class Speaker:
             self._kernel.heartbeats.keep(order.heartbeat)
         else:
             self._give(order)
+
+    def _keeper_says(self, message: bytes) -> None:
+        try:
+            report: HolderReport = self._codec.decode(message, HolderReport)
+        except Undecodable as error:
+            self._tell(OrderUnreadable(str(error)))
+            return
+        self._give(report)
 
     def _reached(self) -> None:
         while self._kept and self._link.is_up:

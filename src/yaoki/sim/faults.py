@@ -12,19 +12,22 @@ from yaoki.sim.servers import Condition
 
 
 class Part(StrEnum):
-    """A process of a node; `all` for the three of them."""
+    """A process of a node; `all` for all of them. A node without leases has no keeper."""
 
     MAIN = "main"
     SPEAKER = "speaker"
     WORKER = "worker"
     ALL = "all"
+    KEEPER = "keeper"
 
 
 class Between(StrEnum):
-    """The two links of a node, both made by its main process."""
+    """The links of a node, made by its main process, and that of its speaker to its lease keeper."""
 
     SPEAKER = "main-speaker"
     WORKER = "main-worker"
+    KEEPER = "main-keeper"
+    HOLDER = "speaker-keeper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,21 @@ class ServerFault:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreAway:
+    """The store of leases is not reached by a node; None: by nobody."""
+
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSlow:
+    """The store takes up to `by_us` longer for a node, each way."""
+
+    node: str
+    by_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlaneRefuses:
     """The kernel refuses every change of the balancer plane's tables."""
 
@@ -226,6 +244,8 @@ Fault = (
     | LinkStalled
     | LinkBroken
     | ServerFault
+    | StoreAway
+    | StoreSlow
     | PlaneRefuses
     | AddressRemoved
     | HostilePackets

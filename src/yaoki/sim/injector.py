@@ -37,8 +37,11 @@ from yaoki.sim.faults import (
     ServerFault,
     Slowed,
     Stopped,
+    StoreAway,
+    StoreSlow,
 )
 from yaoki.sim.hostile import hostile_packet
+from yaoki.sim.lease_store import LeaseStore
 from yaoki.sim.neighbours import NEIGHBOURS
 from yaoki.sim.network import Network
 from yaoki.sim.node import NODES, Frame, Node
@@ -76,6 +79,7 @@ class Afflicted(Protocol):
     nodes: dict[str, Node]
     networks: dict[str, Network[Frame]]
     servers: Servers
+    lease_store: LeaseStore
 
     def servers_changed(self, host: str, /) -> None: ...
 
@@ -122,6 +126,8 @@ class Injector:
                     self._from_strangers(fault, lasts)
             case ServerFault() | Drained():
                 self._to_servers(fault, begins)
+            case StoreAway() | StoreSlow():
+                self._to_store(fault, begins)
             case _:
                 self._to_node(fault, lasts, begins)
 
@@ -176,6 +182,19 @@ class Injector:
                     self._decide(node, fault.host)
             case _:
                 assert_never(fault)
+
+    def _to_store(self, fault: StoreAway | StoreSlow, begins: bool) -> None:
+        store = self._world.lease_store
+        match fault:
+            case StoreAway():
+                (store.cut if begins else store.mend)(fault.node)
+            case StoreSlow():
+                (store.slow if begins else store.quicken)(fault.node, fault.by_us)
+            case _:
+                assert_never(fault)
+        for name, node in self._world.nodes.items():
+            if fault.node in (None, name):
+                node.store_changed()
 
     def _to_node(self, fault: _NodeFault, lasts: int, begins: bool) -> None:
         node = self._world.nodes[fault.node]

@@ -43,7 +43,7 @@ class _Gate:
 
 class Kernel:
     """The kernel of one node. `changed` is told the name of each interface whose addresses or carrier changed, and
-    whether its speaker did that itself."""
+    whether its speaker did that itself; `now` is the node's monotonic clock."""
 
     def __init__(
         self, attachments: tuple[Attachment, ...], timeline: Timeline, changed: Callable[[str, bool], None]

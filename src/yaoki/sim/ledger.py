@@ -121,6 +121,7 @@ class Ledger:
         self.owner_changes = 0
         self._fit_since: dict[tuple[Virtual, str], int] = {}
         self._minding_since: dict[str, int] = {}
+        self._keeping_since: dict[str, int] = {}
         self._power_cycles: dict[str, int] = {}
         self._minded: dict[str, deque[tuple[int, int]]] = {}
         self._left_at: dict[tuple[Virtual, str], int] = {}
@@ -170,6 +171,10 @@ class Ledger:
     def minding_since(self, node: str) -> int | None:
         """Since when the checks, decisions and tables of a node have worked; None: they do not."""
         return self._minding_since.get(node)
+
+    def keeping_since(self, node: str) -> int | None:
+        """Since when a node could take a lease: its keeper and its store work. None: it could not."""
+        return self._keeping_since.get(node)
 
     def minded_for(self, node: str, us: int, *, after: int) -> bool:
         """Whether checks, decisions and tables of a node have worked for so long at a stretch since `after`, and since
@@ -253,6 +258,10 @@ class Ledger:
         elif node in self._minding_since:
             minded = self._minded.setdefault(node, deque(maxlen=TIMES_REMEMBERED))
             minded.append((self._minding_since.pop(node), self.now))
+        if here.keeping():
+            self._keeping_since.setdefault(node, self.now)
+        else:
+            self._keeping_since.pop(node, None)
         for interface in here.kernel.interfaces:
             self._touch(node, interface)
 

@@ -18,6 +18,7 @@ from yaoki.node.brain_messages import (
     BrainEffect,
     BrainInput,
     KeepDecisions,
+    KeepEpoch,
     NeighbourFound,
     NewPlan,
     Operate,
@@ -26,6 +27,7 @@ from yaoki.node.brain_messages import (
     WatchNeighbours,
 )
 from yaoki.node.decisions import Decisions, OperatorCommand
+from yaoki.node.lease_messages import ConfigureLeases, EndLeases, RepeatLeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
     AnnounceRouter,
@@ -59,6 +61,10 @@ class Outside(Protocol):
     def power_cycles(self) -> int: ...
 
     def to_speaker(self, message: object, /) -> None: ...
+
+    def to_keeper(self, message: object, /) -> None:
+        """To the lease keeper, if it is reached; it is started by the first."""
+        ...
 
     def to_worker(self, message: object, /) -> None: ...
 
@@ -162,7 +168,9 @@ class MainProcess:
                     self.notify(interface)
             case AskWire():
                 self._outside.ask(effect.interface, effect.address)
-            case RunHook() | Answer():
+            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases():
+                self._outside.to_keeper(effect)
+            case RunHook() | Answer() | KeepEpoch():
                 pass
             case _:
                 assert_never(effect)

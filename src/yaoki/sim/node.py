@@ -1,4 +1,4 @@
-"""A simulated node: a kernel, clocks, three processes with the links between them, and what can be done to it all.
+"""A simulated node: a kernel, clocks, its processes with the links between them, and what can be done to it all.
 
 Its rules are those of an operating system only: what dies with what, who starts whom, what waits and what is lost.
 
@@ -20,16 +20,19 @@ from yaoki.packet.claim import Claim
 from yaoki.sim.chance import Chance
 from yaoki.sim.clock import NodeClock
 from yaoki.sim.faults import Between, Part
+from yaoki.sim.keeper import Keeper
 from yaoki.sim.kernel import Kernel
+from yaoki.sim.lease_store import LeaseStore
 from yaoki.sim.main_process import MainProcess
 from yaoki.sim.neighbours import NEIGHBOURS, Announcement, Neighbours
 from yaoki.sim.network import Network, Port, Way
+from yaoki.sim.process import LATENESS_US
 from yaoki.sim.processes import BOOT_US, Handle, Processes
 from yaoki.sim.resolution import Question, Resolution
 from yaoki.sim.servers import Servers, silence
 from yaoki.sim.speaker import Speaker
 from yaoki.sim.surroundings import Surroundings, Witness
-from yaoki.sim.timeline import SECOND, Timeline
+from yaoki.sim.timeline import MILLISECOND, SECOND, Timeline
 from yaoki.sim.topology import Topology
 from yaoki.sim.wiring import wire
 from yaoki.sim.worker import Worker
@@ -70,6 +73,7 @@ class Node:
         networks: dict[str, Network[Frame]],
         neighbours: dict[str, Neighbours],
         servers: Servers,
+        lease_store: LeaseStore,
         witness: Witness,
         carry: Callable[[object], object],
     ) -> None:
@@ -89,6 +93,8 @@ class Node:
         self.port_changed_at = 0
         self._power_faults = 0
         self._freezes = 0
+        self.thawed_at: int | None = None
+        self._lease_store = lease_store
         # By identity of the spec, which lives as long as its entry: hashing an address costs more than a probe.
         self._paths: dict[int, tuple[CheckSpec, _Path]] = {}
         self.ports: dict[str, Port[Frame]] = {}
@@ -110,13 +116,27 @@ class Node:
             announce=self._announce,
             beat=self._beat,
             report=self._from_speaker,
-            ended=partial(self._end, Part.SPEAKER),
+            ended=self._speaker_ended,
+            hold=self._hold,
+        )
+        self.keeper = (
+            Keeper(
+                around,
+                lease_store,
+                report=self._from_keeper,
+                changed=self._processes_changed,
+                tell=self._to_holder,
+                ended=partial(self._end, Part.KEEPER),
+            )
+            if topology.plan(name).leases
+            else None
         )
         self.processes = Processes(self._handles(), timeline, chance, self._processes_changed)
         self.links = wire(
             self.main,
             self.speaker,
             self.worker,
+            self.keeper,
             timeline=timeline,
             chance=chance,
             carry=carry,
@@ -149,6 +169,22 @@ class Node:
             and self.links[Between.WORKER].flowing
             and not self.main.plane_faults
         )
+
+    def keeping(self) -> bool:
+        """Whether its lease keeper works, with its speaker and the store: everything that a lease takes."""
+        return (
+            self.powered
+            and self.keeper is not None
+            and self.keeper.knows_leases
+            and self.processes.running(Part.KEEPER)
+            and self.keeper.process.lateness_us <= LATENESS_US
+            and self.links[Between.HOLDER].flowing
+            and self._lease_store.reached(self.name)
+        )
+
+    def store_changed(self) -> None:
+        """The store of leases is reached again, or no longer."""
+        self._processes_changed()
 
     def releases_on_stop(self) -> bool:
         """Whether an order to release would reach a running speaker."""
@@ -188,6 +224,7 @@ class Node:
         """Take one freeze back."""
         self._freezes -= 1
         if self._freezes == 0:
+            self.thawed_at = self._timeline.now
             self.clock.thaw(self._timeline.now)
             self.kernel.thaw()
             self._come_to()
@@ -243,6 +280,10 @@ class Node:
 
     def to_worker(self, message: object, /) -> None:
         self.links[Between.WORKER].send_to_server(message)
+
+    def to_keeper(self, message: object, /) -> None:
+        self.processes.start_soon(Part.KEEPER)
+        self.links[Between.KEEPER].send_to_server(message)
 
     def neighbour(self, address: IPAddress, /) -> MacAddress | None:
         host = self._servers.host(address)
@@ -325,6 +366,16 @@ class Node:
     def _from_worker(self, message: object) -> None:
         self.links[Between.WORKER].send_to_client(message)
 
+    def _from_keeper(self, message: object) -> None:
+        self.links[Between.KEEPER].send_to_client(message)
+
+    def _hold(self, message: object) -> None:
+        if self.keeper is not None:
+            self.links[Between.HOLDER].send_to_server(message)
+
+    def _to_holder(self, message: object) -> None:
+        self.links[Between.HOLDER].send_to_client(message)
+
     def _set_ports(self) -> None:
         self.port_changed_at = self._timeline.now
         for interface, port in self.ports.items():
@@ -351,13 +402,26 @@ class Node:
     def _end(self, part: Part) -> None:
         self.processes.end(part)
 
+    def _speaker_ended(self) -> None:
+        """It has released everything: the main process ends the keeper next."""
+        if self.keeper is None:
+            self._end(Part.SPEAKER)
+        else:
+            # What a process has sent before it ends arrives all the same.
+            self._timeline.after(MILLISECOND, self._end_with_keeper)
+
+    def _end_with_keeper(self) -> None:
+        if self.keeper is not None and self.speaker.released:
+            self._end(Part.SPEAKER)
+            self.keeper.end()
+
     def _handles(self) -> dict[Part, Handle]:
         main, speaker, worker = self.main.process, self.speaker.process, self.worker.process
-        return {
+        handles = {
             Part.MAIN: Handle(
                 alive=lambda: main.machine is not None,
                 start=self._start_main,
-                kill=partial(self._kill, main.kill, (Between.SPEAKER, Between.WORKER)),
+                kill=partial(self._kill, main.kill, (Between.SPEAKER, Between.WORKER, Between.KEEPER)),
                 pause=main.pause,
                 resume=main.resume,
                 slow=main.slow,
@@ -365,8 +429,8 @@ class Node:
             ),
             Part.SPEAKER: Handle(
                 alive=lambda: speaker.machine is not None,
-                start=self.speaker.start,
-                kill=partial(self._kill, speaker.kill, (Between.SPEAKER,)),
+                start=self._start_speaker,
+                kill=partial(self._kill, speaker.kill, (Between.SPEAKER, Between.HOLDER)),
                 pause=self.speaker.pause,
                 resume=self.speaker.resume,
                 slow=speaker.slow,
@@ -382,18 +446,41 @@ class Node:
                 quicken=worker.quicken,
             ),
         }
+        if self.keeper is not None:
+            keeper = self.keeper.process
+            handles[Part.KEEPER] = Handle(
+                alive=lambda: keeper.machine is not None,
+                start=self._start_keeper,
+                kill=partial(self._kill, keeper.kill, (Between.KEEPER, Between.HOLDER)),
+                pause=keeper.pause,
+                resume=keeper.resume,
+                slow=keeper.slow,
+                quicken=keeper.quicken,
+            )
+        return handles
 
     def _start_main(self) -> None:
         self.main.start()
         for part in (Part.SPEAKER, Part.WORKER):
             self.processes.start_soon(part)
-        for link in self.links.values():
-            link.connect()
+        for between, link in self.links.items():
+            if between is not Between.HOLDER:
+                link.connect()
+
+    def _start_speaker(self) -> None:
+        self.speaker.start()
+        if self.keeper is not None:
+            self.links[Between.HOLDER].connect()
+
+    def _start_keeper(self) -> None:
+        if self.keeper is not None:
+            self.keeper.start(self._power_cycles)
 
     def _kill(self, kill: Callable[[], None], links: tuple[Between, ...]) -> None:
         kill()
         for between in links:
-            self.links[between].break_off()
+            if between in self.links:
+                self.links[between].break_off()
 
     def _worker_alone(self) -> None:
         self.processes.end(Part.WORKER)

@@ -1,7 +1,7 @@
 """Who may run on a node, and who starts whom.
 
 What holds a process is counted, because faults overlap: it runs again when the last of them has ended. The main process
-starts the other two and starts them again when they have died; the main process itself is started by the system.
+starts the others and starts them again when they have died; the main process itself is started by the system.
 
 Invariants: a process runs only while nothing holds it; only a running main process starts another.
 """
@@ -13,8 +13,6 @@ from functools import partial
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import Part
 from yaoki.sim.timeline import MILLISECOND, SECOND, Timeline
-
-PARTS = (Part.MAIN, Part.SPEAKER, Part.WORKER)
 
 START_US = (150 * MILLISECOND, 400 * MILLISECOND)
 BOOT_US = (1 * SECOND, 4 * SECOND)
@@ -45,9 +43,9 @@ class Processes:
         self._timeline = timeline
         self._chance = chance
         self._changed = changed
-        self._pauses = dict.fromkeys(PARTS, 0)
-        self._kills = dict.fromkeys(PARTS, 0)
-        self._starting = dict.fromkeys(PARTS, False)
+        self._pauses = dict.fromkeys(handles, 0)
+        self._kills = dict.fromkeys(handles, 0)
+        self._starting = dict.fromkeys(handles, False)
 
     def running(self, part: Part) -> bool:
         """Alive and given the processor."""
@@ -55,14 +53,14 @@ class Processes:
 
     def pause(self, part: Part) -> None:
         """Hold with SIGSTOP; a process started meanwhile is held, too."""
-        for each in parts_of(part):
+        for each in self._parts_of(part):
             self._pauses[each] += 1
             self._handles[each].pause()
         self._changed()
 
     def resume(self, part: Part) -> None:
         """Take one hold back."""
-        for each in parts_of(part):
+        for each in self._parts_of(part):
             self._pauses[each] -= 1
             if self._pauses[each] == 0:
                 self._handles[each].resume()
@@ -70,26 +68,26 @@ class Processes:
 
     def kill(self, part: Part) -> None:
         """Kill and keep dead until as many revivals."""
-        for each in parts_of(part):
+        for each in self._parts_of(part):
             self._kills[each] += 1
             self._handles[each].kill()
         self._changed()
 
     def revive(self, part: Part, after_us: int = 0) -> None:
         """Take one kill back; whoever starts the process does so a while after `after_us`."""
-        for each in parts_of(part):
+        for each in self._parts_of(part):
             self._kills[each] -= 1
             self.start_soon(each, after_us)
 
     def slow(self, part: Part, lateness_us: int) -> None:
         """Timers of a process fire up to so late from now on."""
-        for each in parts_of(part):
+        for each in self._parts_of(part):
             self._handles[each].slow(lateness_us)
         self._changed()
 
     def quicken(self, part: Part, lateness_us: int) -> None:
         """Take one slowness back."""
-        for each in parts_of(part):
+        for each in self._parts_of(part):
             self._handles[each].quicken(lateness_us)
         self._changed()
 
@@ -105,6 +103,10 @@ class Processes:
         self._starting[part] = True
         self._timeline.after(after_us + self._chance.between(*START_US), partial(self._start, part))
 
+    def _parts_of(self, part: Part) -> tuple[Part, ...]:
+        """The processes that a fault's part names, the starter first."""
+        return tuple(self._handles) if part is Part.ALL else (part,)
+
     def _start(self, part: Part) -> None:
         if self._kills[part] or self._handles[part].alive():
             self._starting[part] = False
@@ -117,8 +119,3 @@ class Processes:
         if self._pauses[part]:
             self._handles[part].pause()
         self._changed()
-
-
-def parts_of(part: Part) -> tuple[Part, ...]:
-    """The processes that a fault's part names, the starter first."""
-    return PARTS if part is Part.ALL else (part,)

@@ -38,6 +38,8 @@ from yaoki.sim.faults import (
     ServerFault,
     Slowed,
     Stopped,
+    StoreAway,
+    StoreSlow,
 )
 from yaoki.sim.network import Conditions
 from yaoki.sim.servers import Condition
@@ -75,6 +77,17 @@ class Draw:
     def on(self, network: str) -> tuple[str, ...]:
         """The nodes of a network."""
         return tuple(a.node for a in self.topology.attachments if a.network == network)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The processes that every node has."""
+        return tuple(part for part in Part if part is not Part.KEEPER or self.topology.leases)
+
+    @property
+    def links_of_main(self) -> tuple[Between, ...]:
+        """The links whose death costs nobody anything."""
+        kept = (Between.SPEAKER, Between.WORKER)
+        return (*kept, Between.KEEPER) if self.topology.leases else kept
 
     def duration(self, longest: int) -> int:
         """From SHORTEST_FAULT_US to `longest`: half of them evenly, so that others happen meanwhile, half evenly over
@@ -121,15 +134,15 @@ def _spoofed(draw: Draw) -> Fault:
 
 
 def _paused(draw: Draw) -> Fault:
-    return Paused(draw.node, draw.chance.pick(tuple(Part)))
+    return Paused(draw.node, draw.chance.pick(draw.parts))
 
 
 def _killed(draw: Draw) -> Fault:
-    return Killed(draw.node, draw.chance.pick(tuple(Part)))
+    return Killed(draw.node, draw.chance.pick(draw.parts))
 
 
 def _slowed(draw: Draw) -> Fault:
-    part = draw.chance.pick((Part.MAIN, Part.SPEAKER, Part.WORKER))
+    part = draw.chance.pick(tuple(part for part in draw.parts if part is not Part.ALL))
     return Slowed(draw.node, part, draw.chance.pick((2, 20, 200)) * MILLISECOND)
 
 
@@ -159,6 +172,7 @@ class Mix:
     kinds: tuple[tuple[Kind, int], ...]
     forwarding_untouched: bool = False
     needs_servers: bool = field(default=False)
+    needs_store: bool = field(default=False)
 
 
 _NETWORK: tuple[tuple[Kind, int], ...] = (
@@ -173,8 +187,8 @@ _CONTROL: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Paused(draw.node, _part_control(draw)), 2),
     (lambda draw: Killed(draw.node, _part_control(draw)), 4),
     (lambda draw: Slowed(draw.node, _part_control(draw), 100 * MILLISECOND), 1),
-    (lambda draw: LinkStalled(draw.node, draw.chance.pick(tuple(Between))), 2),
-    (lambda draw: LinkBroken(draw.node, draw.chance.pick(tuple(Between))), 2),
+    (lambda draw: LinkStalled(draw.node, draw.chance.pick(draw.links_of_main)), 2),
+    (lambda draw: LinkBroken(draw.node, draw.chance.pick(draw.links_of_main)), 2),
     (_stepped, 1),
     (lambda draw: Reloaded(draw.node), 1),
     (lambda draw: Reconfigured(draw.node, draw.chance.pick(tuple(Alteration))), 2),
@@ -193,6 +207,16 @@ _SERVERS: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Drained(draw.chance.pick(draw.topology.hosts)), 1),
 )
 
+_LEASES: tuple[tuple[Kind, int], ...] = (
+    (lambda draw: StoreAway(draw.chance.pick((None, *draw.topology.nodes))), 4),
+    (lambda draw: StoreSlow(draw.node, draw.chance.pick((5, 100, 2_000)) * MILLISECOND), 2),
+    (lambda draw: Paused(draw.node, draw.chance.pick((Part.KEEPER, Part.SPEAKER))), 3),
+    (lambda draw: Killed(draw.node, draw.chance.pick((Part.KEEPER, Part.SPEAKER))), 3),
+    (lambda draw: Slowed(draw.node, Part.KEEPER, draw.chance.pick((2, 20, 200)) * MILLISECOND), 1),
+    (lambda draw: LinkStalled(draw.node, Between.HOLDER), 2),
+    (lambda draw: LinkBroken(draw.node, Between.HOLDER), 2),
+)
+
 MIXES: tuple[Mix, ...] = (
     Mix("network", _NETWORK),
     Mix("control", _CONTROL, forwarding_untouched=True),
@@ -201,12 +225,16 @@ MIXES: tuple[Mix, ...] = (
     Mix("servers", (*_SERVERS, *_CONTROL), needs_servers=True),
     Mix("everything", (*_NETWORK, *_CONTROL, *_PROCESSES, *_MACHINES)),
     Mix("everything, servers too", (*_NETWORK, *_PROCESSES, *_MACHINES, *_SERVERS, *_SERVERS), needs_servers=True),
+    Mix("leases", _LEASES, needs_store=True),
+    Mix("everything, leases too", (*_NETWORK, *_CONTROL, *_PROCESSES, *_MACHINES, *_LEASES), needs_store=True),
 )
 
 
 def mix_of(seed: int, topology: Topology) -> Mix:
     """The mix of a seed: each in turn, so that a handful of neighbouring seeds meets all of them."""
-    fitting = tuple(mix for mix in MIXES if topology.hosts or not mix.needs_servers)
+    fitting = tuple(
+        mix for mix in MIXES if (topology.hosts or not mix.needs_servers) and (topology.leases or not mix.needs_store)
+    )
     return fitting[seed % len(fitting)]
 
 

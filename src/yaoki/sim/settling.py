@@ -1,16 +1,18 @@
 """How long a site needs to settle once nothing is wrong any more: arithmetic on the parameters in force.
 
 boot, start, hold of the VIPs at a cold start, a command typed again, one detection (fall or rise) that changes a
-priority, and two Active_Down_Intervals one after the other
+priority, and two Active_Down_Intervals one after the other; with leases, two takeovers and a bid that had to wait
 """
 
 from datetime import timedelta
 
+from yaoki.election.lease_params import longest_takeover
 from yaoki.node.router_wish import STARTUP_HOLD
 from yaoki.sim.injector import TYPE_AGAIN_US
 from yaoki.sim.processes import BOOT_US, START_US
 from yaoki.sim.timeline import SECOND
 from yaoki.sim.topology import Topology
+from yaoki.vrrp.leased_router import BID_PAUSE
 
 MARGIN_US = SECOND
 
@@ -26,7 +28,13 @@ def settling_us(topology: Topology) -> int:
             verdict = max(verdict, schedule.longest_detection, rise)
     waits = topology.stop_grace_us + BOOT_US[1] + 2 * START_US[1] + TYPE_AGAIN_US + MARGIN_US
     delay = max((v.startup_delay + v.failback_delay for v in topology.virtuals), default=timedelta(0))
-    return waits + _us(STARTUP_HOLD) + _us(verdict) + 2 * _us(down) + _us(delay)
+    return waits + _us(STARTUP_HOLD) + _us(verdict) + 2 * _us(down) + _us(delay) + _us(_of_leases(topology))
+
+
+def _of_leases(topology: Topology) -> timedelta:
+    """A takeover, bids that are paused by the bidder and not heeded by the owner, and one more takeover."""
+    longest = max((lease.duration for lease in topology.leases), default=None)
+    return timedelta(0) if longest is None else 2 * BID_PAUSE + 2 * longest_takeover(longest) + longest
 
 
 def _us(duration: timedelta) -> int:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import assert_never
 
 from yaoki.core.instant import Instant
+from yaoki.node.holder_messages import HoldLeases
 from yaoki.node.messages import (
     AbilitiesFound,
     AnnounceAddress,
@@ -55,8 +56,8 @@ class _Unread:
 
 
 class Speaker:
-    """The speaker of one node. `send`, `beat` and `announce` go to the network, `report` to the main process; `ended`
-    is called when it has released everything and leaves."""
+    """The speaker of one node. `send`, `beat` and `announce` go to the network, `report` to the main process, `hold` to
+    the lease keeper; `ended` is called when it has released everything and leaves."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Speaker:
         beat: Callable[[SendHeartbeat], None],
         report: Callable[[object], None],
         ended: Callable[[], None],
+        hold: Callable[[HoldLeases], None],
     ) -> None:
         self._around = around
         self._send = send
@@ -74,6 +76,7 @@ class Speaker:
         self._beat = beat
         self._report = report
         self._ended = ended
+        self._hold = hold
         self._brain: SpeakerBrain | None = None
         self._incarnation = 0
         self._notified: dict[str, None] = {}
@@ -87,6 +90,11 @@ class Speaker:
             sink=self._perform,
             observer=around.witness,
         )
+
+    @property
+    def released(self) -> bool:
+        """Whether it lives and has released everything."""
+        return self.process.machine is not None and self._brain is not None and self._brain.released
 
     def start(self) -> None:
         """Begin with a new machine, which is told of every interface."""
@@ -182,7 +190,7 @@ class Speaker:
             self._around.timeline.at(self._around.timeline.now, self._end_if_released)
 
     def _end_if_released(self) -> None:
-        if self.process.machine is not None and self._brain is not None and self._brain.released:
+        if self.released:
             self._ended()
 
     def _notify(self, interface: str) -> None:
@@ -208,6 +216,8 @@ class Speaker:
                 self._guard(effect)
             case PeerStatus():
                 self._report(effect)
+            case HoldLeases():
+                self._hold(effect)
             case RouterStatus():
                 around.witness.reported(around.node, effect)
                 self._report(effect)

@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 
 from yaoki.core.address import Family, IPAddress, IPNetwork, MacAddress
 from yaoki.core.error import LocalError
+from yaoki.election.lease_params import LeaseParams
 from yaoki.sim.timeline import SECOND
 from yaoki.site.model import Machine, Site
 from yaoki.site.node_plan import NodePlan
@@ -76,6 +77,11 @@ class Virtual:
         return self.members[0][1].failback_delay
 
     @property
+    def lease(self) -> LeaseParams | None:
+        """The lease that its owner must hold, if it must; equal on all nodes."""
+        return self.members[0][1].lease
+
+    @property
     def longest_active_down(self) -> timedelta:
         """RFC 9568 6.1: three intervals and the skew; that of priority 1 bounds every other."""
         return 3 * self.interval + self.interval * 255 / 256
@@ -117,6 +123,11 @@ class Topology:
             for params in plan.routers
         ]
         return STOP_GRACE_US + int(max(limits, default=timedelta(0)).total_seconds() * SECOND)
+
+    @property
+    def leases(self) -> tuple[LeaseParams, ...]:
+        """The leases of all VIPs that are owned by one."""
+        return tuple(dict.fromkeys(virtual.lease for virtual in self.virtuals if virtual.lease is not None))
 
     def plan(self, node: str) -> NodePlan:
         return next(plan for plan in self.plans if plan.node == node)

@@ -8,11 +8,14 @@ from functools import cache, partial
 from yaoki.core.address import BROADCAST, IPAddress, MacAddress
 from yaoki.core.codec import Codec
 from yaoki.node.events import EVENT_KINDS
+from yaoki.node.holder_messages import HolderOrder, HolderReport
+from yaoki.node.lease_messages import KeeperOrder, KeeperReport
 from yaoki.node.messages import ShardOrder, ShardReport, SpeakerOrder, SpeakerReport
 from yaoki.packet.claim import Claim, Form
 from yaoki.sim.chance import Chance
 from yaoki.sim.injector import Injector
 from yaoki.sim.invariants import INVARIANTS
+from yaoki.sim.lease_store import LeaseStore
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.neighbours import INTRUDER, NEIGHBOURS, Announcement, Neighbours
 from yaoki.sim.network import Network, Port
@@ -23,7 +26,9 @@ from yaoki.sim.timeline import SECOND, Timeline
 from yaoki.sim.topology import Topology
 from yaoki.sim.trace import Trace
 
-_Message = SpeakerOrder | SpeakerReport | ShardOrder | ShardReport
+_Message = (
+    SpeakerOrder | SpeakerReport | ShardOrder | ShardReport | KeeperOrder | KeeperReport | HolderOrder | HolderReport
+)
 
 # Nodes are switched on one after another, in any order, within this time.
 POWER_ON_US = 3 * SECOND
@@ -55,6 +60,7 @@ class World:
         self.servers = Servers(topology.servers)
         chance = Chance(seed, f"world {throw}" if throw else "world")
         self._carrier = _Carrier()
+        self.lease_store = LeaseStore(self.timeline, chance.stream(f"{chance.name} store of leases"))
         self.networks: dict[str, Network[Frame]] = {}
         self.neighbours: dict[str, Neighbours] = {}
         for network, _ in topology.networks:
@@ -97,6 +103,7 @@ class World:
             networks=self.networks,
             neighbours=self.neighbours,
             servers=self.servers,
+            lease_store=self.lease_store,
             witness=self.ledger,
             carry=self._carrier.carry,
         )

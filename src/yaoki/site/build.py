@@ -33,6 +33,9 @@ from yaoki.site.model import (
     Service,
     Site,
     Slo,
+    Store,
+    StoreKind,
+    StoreMember,
     Track,
     TrackedCheck,
     TrackedInterface,
@@ -82,6 +85,7 @@ class SiteBuilder:
             vips=self._each("vips", values, self._vip),
             services=self._each("services", values, self._service),
             hooks=self._each("hooks", values, _hook),
+            store=self._store(values.get("store")),
         )
 
     def _each(self, section: str, values: _Values, make: Callable[[str, _Values], _T | None]) -> tuple[_T, ...]:
@@ -102,6 +106,28 @@ class SiteBuilder:
                     other = (held[name], name)
                     self._refuse("duplicate-name", (section, name), what, "rename one of them", other=other)
                 held.setdefault(name, section)
+
+    def _store(self, values: _Values | None) -> Store | None:
+        if values is None:
+            return None
+        for key, needed in (("certificate", "key"), ("key", "certificate"), ("certificate", "ca")):
+            if key in values and needed not in values:
+                self._refuse(
+                    "missing-key", ("store", key), f"store: {key} is of no use without {needed}", f"add {needed}"
+                )
+                return None
+        members = tuple(StoreMember(*member) for member in values.get("endpoints", ()))
+        for index, member in enumerate(members):
+            first = members.index(member)
+            if first < index:
+                place, other = ("store", "endpoints", index), ("store", "endpoints", first)
+                self._refuse(
+                    "duplicate-name", place, "store: one endpoint stands here twice", "remove one", other=other
+                )
+                return None
+        return Store(
+            StoreKind(values["kind"]), members, **_given(values, "election-timeout", "ca", "certificate", "key")
+        )
 
     def _node(self, name: str, values: _Values) -> Machine | None:
         return self._machine("nodes", name, values)
@@ -163,8 +189,17 @@ class SiteBuilder:
             members=members,
             vrid=values["vrid"],
             track=tracks,
-            **_given(values, "advertise", "version", "election", "failback", "checksum", "stateful"),
-            **_given(values, "transport", "peers", "failback-delay", "startup-delay", "out-of-step"),
+            **_given(values, "advertise", "version", "failback", "checksum", "stateful"),
+            **_given(
+                values,
+                "election",
+                "lease-duration",
+                "transport",
+                "peers",
+                "failback-delay",
+                "startup-delay",
+                "out-of-step",
+            ),
         )
 
     def _members(self, vip: str, values: _Values) -> tuple[VipMember, ...] | None:

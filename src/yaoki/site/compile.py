@@ -29,16 +29,21 @@ from yaoki.checks.check import (
 )
 from yaoki.checks.route import first_host
 from yaoki.core.address import Family, IPAddress
+from yaoki.election.lease_params import LeaseParams
+from yaoki.election.store import Endpoint, EtcdStore, LocalStore, StoreSpec
 from yaoki.lb.service import Forward, Protocol, ServiceKey, SourcePersistence
 from yaoki.site.allocation import collector_paused
 from yaoki.site.model import (
     CheckDefinition,
+    Election,
     Interface,
     Machine,
     Persistence,
     Server,
     Service,
     Site,
+    StoreKind,
+    StoreMember,
     TrackedCheck,
     TrackedInterface,
     TrackedRoute,
@@ -74,6 +79,16 @@ def server_address(site: Site, vip: str, host: str, family: Family) -> IPAddress
     candidates = (near, *machine.interfaces) if near is not None else machine.interfaces
     found = (interface.address(family) for interface in candidates)
     return next((address for address in found if address is not None), None)
+
+
+def endpoint_address(site: Site, node: Machine, member: StoreMember) -> IPAddress | None:
+    """The address under which a node reaches a member of the store: on a network that both are on if there is such."""
+    if member.machine is None:
+        return member.address
+    machine = site.machine(member.machine)
+    shared = [interface for interface in machine.interfaces if node.on_network(interface.network) is not None]
+    addresses = (address.ip for interface in (*shared, *machine.interfaces) for address in interface.addresses)
+    return next(addresses, None)
 
 
 def default_checks(service: Service) -> tuple[CheckDefinition, ...]:
@@ -139,6 +154,7 @@ class _NodeCompiler:
             hooks=tuple(hook for hook in site.hooks if not hook.nodes or node.name in hook.nodes),
             wires=wires_of(site, routers, node.name),
             heartbeat=heartbeat_params(site, node, generation),
+            store=self._store() if any(router.lease is not None for router in routers) else None,
         )
 
     def _routers(self, vip: Vip, interface: Interface) -> Iterable[RouterParams]:
@@ -170,6 +186,7 @@ class _NodeCompiler:
                     ),
                     # Of peers that are no nodes of the site no priority is known.
                     others=None if vip.peers else others,
+                    lease=_lease(vip),
                 )
 
     def _peers(self, vip: Vip, own: Interface, family: Family) -> tuple[IPAddress, ...]:
@@ -216,6 +233,19 @@ class _NodeCompiler:
         way = _Way(address, None, self._way_numbers.setdefault(told_by, len(self._way_numbers)))
         definition = CheckDefinition(str(tracked), RouteParams(tracked.prefix.prefixlen), ROUTE_SCHEDULE)
         return self._check(definition, self._node.name, 0, way)
+
+    def _store(self) -> StoreSpec | None:
+        store = self._site.store
+        if store is None:
+            return None
+        if store.kind is StoreKind.IN_PROCESS:
+            return LocalStore()
+        found = [(endpoint_address(self._site, self._node, member), member.port) for member in store.members]
+        endpoints = tuple(
+            Endpoint(str(address), port, tls=store.ca is not None) for address, port in found if address is not None
+        )
+        names = {name: secret.name for name in ("ca", "certificate", "key") if (secret := getattr(store, name))}
+        return EtcdStore(endpoints, prefix=f"yaoki/{self._site.name}/", **names)
 
     def _service(self, service: Service, interface: Interface) -> Iterable[ServicePlan]:
         definitions = tuple(self._site.check(name) for name in service.checks) or default_checks(service)
@@ -296,6 +326,11 @@ class _NodeCompiler:
         elif spec.schedule is DEFAULT_SCHEDULE and definition.schedule is not DEFAULT_SCHEDULE:
             self._checks[key] = CheckSpec(spec.id, definition.schedule, f"{definition.name} on {host}")
         return spec.id
+
+
+def _lease(vip: Vip) -> LeaseParams | None:
+    """One lease for both families of a VIP."""
+    return LeaseParams.usual(vip.name, vip.lease_duration) if vip.election is Election.LEASE else None
 
 
 def _persistence(persistence: Persistence | None, family: Family) -> SourcePersistence | None:

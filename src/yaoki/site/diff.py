@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
+from yaoki.election.store import EtcdStore, StoreSpec
 from yaoki.pool.plan import Action, Plan
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan
 from yaoki.site.units import duration_text
@@ -57,6 +58,7 @@ class _Diff:
         changes = [
             *(change for change in checks if change.action is not Action.REMOVE),
             *(change for change in services if change.action is not Action.REMOVE),
+            *self._store(),
             *self._routers(),
             *_changes(self._old.tracks, self._new.tracks, key=lambda t: (t.router, t.tracked), name=_track_name),
             *(change for change in services if change.action is Action.REMOVE),
@@ -66,6 +68,18 @@ class _Diff:
         return Plan(tuple(changes), tuple(self._costs), tuple(self._unsafe))
 
     # --- VIPs ---
+
+    def _store(self) -> Iterable[SiteChange]:
+        before, after = self._old.store, self._new.store
+        if before == after:
+            return
+        if before is None or after is None:
+            yield SiteChange(Action.ADD if before is None else Action.REMOVE, "store of leases")
+            return
+        yield SiteChange(Action.CHANGE, "store of leases", (f"{_shown(before)} -> {_shown(after)}",))
+        if not _same_store(before, after):
+            what = "leases move to another store: until every member has the change, two nodes may own a VIP"
+            self._unsafe[what] = None
 
     def _routers(self) -> Iterable[SiteChange]:
         old = {router.key: router for router in self._old.routers}
@@ -95,6 +109,9 @@ class _Diff:
         mixed = before.version != after.version or (after.version == 2 and before.interval != after.interval)
         if mixed and self._owned_elsewhere(after):
             self._costs[f"{name}: until every member has the change, members do not hear each other"] = None
+        if (before.lease is None) != (after.lease is None) and self._owned_elsewhere(after):
+            what = "its election changes: until every member has the change, two nodes may own it"
+            self._unsafe[f"{name}: {what}"] = None
         self._refuse_lost(before, kept=after)
 
     def _cost_of_leaving(self, router: RouterParams) -> None:
@@ -167,6 +184,13 @@ class _Diff:
                 self._costs[f"{name}: flows of {server.name} are cut, for it is reached in another way"] = None
         if after.enabled and _takes_flows(before) and not _takes_flows(after):
             self._unsafe[f"{name}: no server would take new flows any more"] = None
+
+
+def _same_store(before: StoreSpec, after: StoreSpec) -> bool:
+    """Whether both are one cluster, as far as the file tells: it keeps a member, and the keys their prefix."""
+    if isinstance(before, EtcdStore) and isinstance(after, EtcdStore):
+        return before.prefix == after.prefix and bool(set(before.endpoints) & set(after.endpoints))
+    return False
 
 
 def _path_of(server: ServerPlan) -> tuple[object, ...]:

@@ -88,14 +88,15 @@ def _problem(loaded: LoadedSite, rule: Rule, finding: Finding) -> Problem:
 
 def _is_acknowledged(loaded: LoadedSite, rule: Rule, finding: Finding) -> bool:
     ends: Iterable[SitePath] = (finding.subject, finding.other or ())
-    return any(rule.id in loaded.acknowledged.get(tuple(map(str, end[:2])), ()) for end in ends)
+    objects = [tuple(map(str, end[:length])) for end in ends for length in (1, 2)]
+    return any(rule.id in loaded.acknowledged.get(path, ()) for path in objects)
 
 
 def _unknown_acknowledgements(loaded: LoadedSite) -> Iterable[Problem]:
     known = {rule.id: rule for rule in RULES}
-    for (section, name), ids in loaded.acknowledged.items():
+    for path, ids in loaded.acknowledged.items():
         for index, rule in enumerate(ids):
-            where = loaded.source_map.at(section, name, "acknowledge", index)
+            where = loaded.source_map.at(*path, "acknowledge", index)
             if rule not in known:
                 what = f'acknowledge: there is no lint rule "{rule}"'
                 yield Problem("unknown-name", where, what, suggestion(rule, known))

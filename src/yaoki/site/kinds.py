@@ -13,6 +13,7 @@ from typing import Protocol
 
 from yaoki.core.address import IPAddress, IPNetwork, parse_address
 from yaoki.core.secret import SecretRef
+from yaoki.election.store import ETCD_PORT
 from yaoki.lb.service import Protocol as Transport
 from yaoki.site.document import Broken, Mapping, Node, Scalar, Sequence
 from yaoki.site.reading import INVALID, Reader, Value
@@ -21,6 +22,7 @@ from yaoki.site.units import duration_text, parse_duration, parse_share, parse_s
 
 MAX_NAME = 63
 MAX_TEXT = 4096
+MAX_PORT = 65535
 _NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _INTERFACE = r"[A-Za-z0-9_.-]{1,15}"
 
@@ -330,6 +332,37 @@ def _listen(text: str) -> tuple[Transport, int]:
 
 
 LISTEN = Text("a transport and a port", parse=_listen, example="tcp/80")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a member of the store serves its clients: a machine of the site, or an address, each with or without a
+    port; its value is (machine or None, address or None, port)."""
+
+    wanted: str = "a machine of the site or an address, such as etcd1 or 192.0.2.31:2379"
+
+    def read(self, node: Node, label: str, reader: Reader, /) -> Value:
+        text = read_text(node, label, self.wanted, reader)
+        if text is None:
+            return INVALID
+        host, port = _split_port(text)
+        try:
+            address = parse_address(host)
+        except ValueError:
+            machine = Reference(("nodes", "hosts"), "machine of the site").resolve(host, node, label, reader)
+            return INVALID if machine is INVALID else (machine, None, port)
+        return None, address, port
+
+    def json_schema(self) -> dict[str, object]:
+        return {"type": "string"}
+
+
+def _split_port(text: str) -> tuple[str, int]:
+    """The host and the port of "host", "host:port", "2001:db8::1" and "[2001:db8::1]:port"."""
+    found = re.fullmatch(r"(?:\[(?P<inner>[^]]*)\]|(?P<plain>[^:]*))(?::(?P<port>[1-9][0-9]{0,4}))?", text)
+    if found is None or int(found["port"] or 1) > MAX_PORT:
+        return text, ETCD_PORT
+    return found["inner"] or found["plain"] or "", int(found["port"] or ETCD_PORT)
 
 
 @dataclass(frozen=True, slots=True)

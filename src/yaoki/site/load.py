@@ -27,7 +27,7 @@ _SECTIONS = ("networks", "nodes", "hosts", "checks", "vips", "services", "hooks"
 class LoadedSite:
     """A site and where each part of it was written.
 
-    `acknowledged`: the lint rules that each object (section, name) accepts findings of.
+    `acknowledged`: the lint rules that each object (section and name, or the section alone) accepts findings of.
     """
 
     site: Site
@@ -90,12 +90,10 @@ def _section(root: Mapping, name: str) -> Node | None:
 
 
 def _acknowledged(values: dict[str, Value]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    return {
-        (section, name): value["acknowledge"]
-        for section in _SECTIONS
-        for name, value in values.get(section, {}).items()
-        if value.get("acknowledge")
-    }
+    objects = {(section, name): value for section in _SECTIONS for name, value in values.get(section, {}).items()} | (
+        {("store",): values["store"]} if "store" in values else {}
+    )
+    return {path: value["acknowledge"] for path, value in objects.items() if value.get("acknowledge")}
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:

@@ -6,11 +6,58 @@ cannot fail. Positions are kept beside the model (yaoki.site.source_map), not in
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
 from yaoki.checks.check import KindParams, Schedule
 from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
+from yaoki.core.secret import SecretRef
+from yaoki.election.lease_params import DEFAULT_DURATION
 from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Transport
+
+DEFAULT_ELECTION_TIMEOUT = timedelta(milliseconds=500)
+
+
+class Election(StrEnum):
+    """How a VIP's owner is found: by VRRP priority, which a cut network can answer twice, or by a lease in the store,
+    which it cannot."""
+
+    VRRP = "vrrp"
+    LEASE = "lease"
+
+
+class StoreKind(StrEnum):
+    """What keeps the leases: an etcd cluster, or the memory of the only node."""
+
+    ETCD = "etcd"
+    IN_PROCESS = "in-process"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMember:
+    """One voter of the store, as its clients reach it: a machine of the site or an address, the other is None."""
+
+    machine: str | None
+    address: IPAddress | None
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where leases are kept. `election_timeout` is the members' own; the secrets name PEM files; with `ca` it is spoken
+    to by TLS."""
+
+    kind: StoreKind
+    members: tuple[StoreMember, ...] = ()
+    election_timeout: timedelta = DEFAULT_ELECTION_TIMEOUT
+    ca: SecretRef | None = None
+    certificate: SecretRef | None = None
+    key: SecretRef | None = None
+
+    @property
+    def majority(self) -> int:
+        """How many members must live and reach each other for a lease to be taken or renewed."""
+        return len(self.members) // 2 + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +182,8 @@ class Vip:
     vrid: int
     advertise: timedelta = timedelta(seconds=1)
     version: int = 3
-    election: str = "vrrp"
+    election: Election = Election.VRRP
+    lease_duration: timedelta = DEFAULT_DURATION
     failback: Failback = Failback.PREFER
     checksum: ChecksumForm = ChecksumForm.AS_HEARD
     out_of_step: OutOfStep = OutOfStep.AS_EVER
@@ -232,12 +280,18 @@ class Site:
     vips: tuple[Vip, ...] = ()
     services: tuple[Service, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    store: Store | None = None
     _index: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for kind in ("networks", "machines", "checks", "vips", "services"):
             for item in getattr(self, kind):
                 self._index[kind, item.name] = item
+
+    @property
+    def leased_vips(self) -> tuple[Vip, ...]:
+        """The VIPs whose owner must hold a lease."""
+        return tuple(vip for vip in self.vips if vip.election is Election.LEASE)
 
     @property
     def nodes(self) -> tuple[Machine, ...]:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from yaoki.checks.check import CheckId, CheckSpec
 from yaoki.core.address import IPAddress
+from yaoki.election.lease_params import LeaseParams
+from yaoki.election.store import StoreSpec
 from yaoki.lb.service import Forward, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
 from yaoki.site.model import Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
@@ -86,3 +88,9 @@ class NodePlan:
     hooks: tuple[Hook, ...] = ()
     wires: tuple[WireParams, ...] = ()
     heartbeat: HeartbeatParams = NO_PEERS
+    store: StoreSpec | None = None
+
+    @property
+    def leases(self) -> tuple[LeaseParams, ...]:
+        """The leases of its VIPs, one for each VIP that needs one."""
+        return tuple(dict.fromkeys(router.lease for router in self.routers if router.lease is not None))

@@ -45,8 +45,12 @@ def _sweep(site: Site) -> Site:
     def known(gateway: str | None) -> str | None:
         return gateway if gateway in gateways else None
 
+    store = site.store
+    if store is not None and any(member.machine not in machines | {None} for member in store.members):
+        store = None
     return replace(
         site,
+        store=store,
         networks=tuple(replace(network, gateway=known(network.gateway)) for network in site.networks),
         machines=tuple(replace(m, gateway=known(m.gateway)) for m in site.machines if machine_holds(m)),
         vips=tuple(vip for vip in site.vips if vip_holds(vip)),

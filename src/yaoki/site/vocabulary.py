@@ -7,6 +7,7 @@ this table. To add a key: add a line here, and use its value in yaoki.site.build
 from datetime import timedelta
 
 from yaoki.checks.check import UdpParams
+from yaoki.election.lease_params import DEFAULT_DURATION, LONGEST_DURATION, SHORTEST_DURATION
 from yaoki.lb.service import Forward, Scheduler, WhenAllDown
 from yaoki.site.kinds import (
     ADDRESS,
@@ -17,6 +18,7 @@ from yaoki.site.kinds import (
     REGULAR_EXPRESSION,
     Boolean,
     Duration,
+    Endpoint,
     Integer,
     Kind,
     Reference,
@@ -27,15 +29,17 @@ from yaoki.site.kinds import (
     Text,
     Word,
 )
+from yaoki.site.model import DEFAULT_ELECTION_TIMEOUT, Election
 from yaoki.site.placement import Placement
 from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, Tagged, WordOr
+from yaoki.site.units import duration_text
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Transport
 
 _MS = timedelta(milliseconds=1)
 _S = timedelta(seconds=1)
 _PORT = Integer(1, 65535)
 
-LATER_SECTIONS = ("lines", "uplinks", "publish", "zones", "regions", "tunnels", "store", "clusters", "hubs")
+LATER_SECTIONS = ("lines", "uplinks", "publish", "zones", "regions", "tunnels", "clusters", "hubs")
 LAYER_7_KEYS = ("content-rules", "headers", "tls")
 
 _NETWORK = Reference(("networks",), "network")
@@ -85,7 +89,14 @@ HOST = Record(
         Key(
             "plays",
             ListOf(
-                Word({"nginx": "a web server", "echo": "answers with what it was sent", "client": "sends requests"})
+                Word(
+                    {
+                        "nginx": "a web server",
+                        "echo": "answers with what it was sent",
+                        "client": "sends requests",
+                        "etcd": "a member of the store of leases",
+                    }
+                )
             ),
             "what the lab starts on it",
             "[]",
@@ -196,7 +207,21 @@ VIP = Record(
     (
         Key("network", _NETWORK, "the network that the addresses belong to", required=True),
         Key("addresses", ListOf(ADDRESS, least=1), "the addresses that move together", required=True),
-        Key("election", Word({"vrrp": "by VRRP priority"}, later=("lease",)), "how the owner is found", "vrrp"),
+        Key(
+            "election",
+            Word(
+                {"vrrp": "by VRRP priority", "lease": "only while it holds a lease in the store: never two owners"},
+                Election,
+            ),
+            "how the owner is found",
+            "vrrp",
+        ),
+        Key(
+            "lease-duration",
+            Duration(SHORTEST_DURATION, LONGEST_DURATION),
+            "how long a renewed lease is good for; a takeover lasts up to 1.1 times this",
+            duration_text(DEFAULT_DURATION),
+        ),
         Key("vrid", Integer(1, 255), "the virtual router id, unique on the network", required=True),
         Key("advertise", Duration(10 * _MS, 255 * _S), "the Advertisement_Interval", "1s"),
         Key("version", Integer(2, 3), "the VRRP version; 2 is for IPv4 and whole seconds only", "3"),
@@ -312,6 +337,38 @@ VIP = Record(
         ),
         _ACKNOWLEDGE,
     ),
+)
+
+# --- the store of leases ----------------------------------------------------------------------------------------------
+
+_PEM = "a PEM file under /etc/yaoki/secrets"
+STORE = Tagged(
+    "kind",
+    {
+        "etcd": Record(
+            "an etcd store",
+            (
+                Key("kind", Text(), "an etcd cluster that all nodes reach", required=True),
+                Key(
+                    "endpoints", ListOf(Endpoint(), least=1), "its members, as their clients reach them", required=True
+                ),
+                Key(
+                    "election-timeout",
+                    Duration(50 * _MS, 50 * _S),
+                    "what its members were started with; the shortest safe lease follows from it",
+                    duration_text(DEFAULT_ELECTION_TIMEOUT),
+                ),
+                Key("ca", Secret(), f"speaks TLS, and trusts what this signed; {_PEM}"),
+                Key("certificate", Secret(), f"this node's own, for a cluster that asks for one; {_PEM}"),
+                Key("key", Secret(), f"the certificate's private key; {_PEM}"),
+                _ACKNOWLEDGE,
+            ),
+        ),
+        "in-process": Record(
+            "an in-process store",
+            (Key("kind", Text(), "the memory of the node itself: for a site of one node", required=True), _ACKNOWLEDGE),
+        ),
+    },
 )
 
 # --- services ---------------------------------------------------------------------------------------------------------
@@ -431,6 +488,7 @@ SITE = Record(
         _section("hosts", HOST, "machines that do not: real servers, routers, clients"),
         _section("checks", CHECK, "health checks"),
         _section("vips", VIP, "addresses that move between nodes"),
+        Key("store", STORE, "where leases are kept: `kind: etcd` or, on a single node, `kind: in-process`"),
         _section("services", SERVICE, "virtual services"),
         _section("hooks", HOOK, "programs run on events"),
         *(Key(name, NotYet(), "a later domain", offered=False) for name in LATER_SECTIONS),

@@ -3,8 +3,8 @@
 The same rules as the running site: the highest priority that is alive owns, a tie goes to the greater address (RFC 9568
 6.4.3), a service without servers lowers the priorities that track it, servers share by weight.
 
-Invariants: as long as one member of a VIP is alive it has exactly one owner, which is alive; shares of a service with a
-living server add up to one.
+Invariants: as long as one member of a VIP is alive, and the store's majority where it is owned by lease, it has exactly
+one owner, which is alive; shares of a service with a living server add up to one.
 """
 
 from collections.abc import Collection
@@ -14,6 +14,7 @@ from typing import assert_never
 
 from yaoki.core.address import Family
 from yaoki.site.model import (
+    Election,
     Service,
     Site,
     Track,
@@ -24,6 +25,7 @@ from yaoki.site.model import (
     Vip,
     VipMember,
 )
+from yaoki.site.survival import store_answers
 from yaoki.vrrp.standing import standing
 
 
@@ -75,9 +77,10 @@ def what_if(site: Site, failed: Collection[str]) -> Outcome:
 
 
 def owner(site: Site, vip: Vip, failed: Collection[str]) -> str | None:
-    """The node that owns a VIP once all has settled; None if every member has failed."""
+    """The node that owns a VIP once all has settled; None if every member has failed, or the store that would say who
+    may."""
     alive = [member for member in vip.members if member.node not in failed]
-    if not alive:
+    if not alive or (vip.election is Election.LEASE and not store_answers(site.store, failed)):
         return None
     return max(alive, key=lambda member: (_priority(site, vip, member, failed), _address(site, vip, member))).node
 

@@ -182,7 +182,7 @@ def _reconfigured_in_active(params: RouterParams, state: Active, now: Instant, a
     return replace(state, advertised_at=now, advertise_at=now + after.interval), effects
 
 
-def become_active(params: RouterParams, now: Instant, reason: Reason) -> Outcome:
+def become_active(params: RouterParams, now: Instant, reason: Reason, *, epoch: int | None = None) -> Outcome:
     """Own the addresses from now on, and say so."""
     state = Active(
         since=now,
@@ -192,7 +192,7 @@ def become_active(params: RouterParams, now: Instant, reason: Reason) -> Outcome
         announced_at=now,
         announcements=1,
     )
-    became = BecameActive(params.key, params.vip, reason, params.priority)
+    became = BecameActive(params.key, params.vip, reason, params.priority, epoch)
     return state, [
         ClaimAddresses(params.addresses),
         AnnounceAddresses(params.addresses),

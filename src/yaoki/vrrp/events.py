@@ -29,6 +29,10 @@ class Reason(StrEnum):
     BARRED = "may not own while what it tracks has failed"
     KEPT = "keeps what it may not own, for nobody better takes it"
     OVERSLEPT = "the speaker had stood still for too long"
+    LEASE_GRANTED = "the lease was granted"
+    LEASE_RAN_OUT = "the lease ran out"
+    LEASE_TAKEN = "another node holds the lease"
+    OTHER_FAMILY = "the other family gave way"
     INTERFACE_DOWN = "interface down"
     NO_SOURCE_ADDRESS = "interface has no address to send from"
     STOPPED = "stopped"
@@ -39,12 +43,13 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BecameActive(EventBody):
-    """This router owns the addresses from now on."""
+    """This router owns the addresses from now on. `epoch` is the fencing token of its lease, if it owns by one."""
 
     router: RouterKey
     vip: str
     reason: Reason
     priority: int
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,25 @@ class NobodyOwns(EventBody):
     it, or what it tracks works again."""
 
     SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class BidMade(EventBody):
+    """A standby of higher priority than the owner's asks it to give its lease up."""
+
+    router: RouterKey
+    vip: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class BidInVain(EventBody):
+    """The owner, of lower priority, kept its lease in spite of a bid; another one follows."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
 
     router: RouterKey
     vip: str

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress, IPInterface
+from yaoki.election.lease_params import LeaseParams
 
 
 class Failback(StrEnum):
@@ -75,7 +76,8 @@ class RouterParams:
     the other members; None: not known, () there are none. `barred`: tracking has taken from it the right to become
     Active (standing.py); `lowered`: so much of the priority. A lower owner that is well is heard for `failback_delay`
     before `prefer` retakes from it; a router that starts for the first time waits for `startup_delay` at least to hear
-    an owner. Raises ValueError for values outside these ranges.
+    an owner. `lease`: the router is Active only while this lease is held (leased_router.py); routers of one VIP name
+    the same. Raises ValueError for values outside these ranges.
     """
 
     vip: str
@@ -95,6 +97,7 @@ class RouterParams:
     lowered: int = 0
     failback_delay: timedelta = timedelta(0)
     startup_delay: timedelta = timedelta(0)
+    lease: LeaseParams | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:

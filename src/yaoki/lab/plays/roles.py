@@ -1,6 +1,7 @@
 """Which programs a machine of the lab runs, on which ports: computed from the site, nothing started here."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from yaoki.core.address import IPAddress
@@ -12,7 +13,9 @@ from yaoki.site.model import Machine, Site, Vip
 ECHO_PORT = 7
 """RFC 862; where a VIP without services is answered."""
 
-PLAYS = ("nginx", "echo", "client")
+PLAYS = ("nginx", "echo", "client", "etcd")
+ETCD_PEER_PORT = 2380
+_HEARTBEATS_PER_ELECTION = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,18 @@ class EchoServer:
     tcp_ports: tuple[int, ...]
 
 
-Role = WebServer | EchoServer
+@dataclass(frozen=True, slots=True)
+class StoreServer:
+    """A member of the store of leases, as etcd. `cluster` names every member with its address."""
+
+    machine: str
+    address: IPAddress
+    port: int
+    cluster: tuple[tuple[str, IPAddress], ...]
+    election_timeout: timedelta
+
+
+Role = WebServer | EchoServer | StoreServer
 
 
 def roles_of(site: Site, machine: Machine) -> tuple[Role, ...]:
@@ -50,6 +64,8 @@ def roles_of(site: Site, machine: Machine) -> tuple[Role, ...]:
         tcp = ()
     if "echo" in machine.plays:
         roles.append(EchoServer(machine.name, _addresses(site, machine), _ports(site, machine.name, Protocol.UDP), tcp))
+    if "etcd" in machine.plays:
+        roles.append(_store_server(site, machine))
     return tuple(roles)
 
 
@@ -62,6 +78,50 @@ def bare_vips(site: Site) -> tuple[Vip, ...]:
 def serves_http(site: Site, service: str) -> bool:
     """Whether all servers of a TCP service are played by nginx, so that a probe speaks HTTP to it."""
     return all("nginx" in site.machine(server.host).plays for server in site.service(service).servers)
+
+
+def etcd_command(role: StoreServer, directory: Path) -> list[str]:
+    """The command line of a member of the store; its data are in `directory`."""
+    at = {name: _host(address) for name, address in role.cluster}
+    own, milliseconds = at[role.machine], timedelta(milliseconds=1)
+    return [
+        "etcd",
+        *("--name", role.machine, "--data-dir", str(directory)),
+        *("--listen-client-urls", f"http://{own}:{role.port},http://127.0.0.1:{role.port}"),
+        *("--advertise-client-urls", f"http://{own}:{role.port}"),
+        *("--listen-peer-urls", f"http://{own}:{ETCD_PEER_PORT}"),
+        *("--initial-advertise-peer-urls", f"http://{own}:{ETCD_PEER_PORT}"),
+        *("--initial-cluster", ",".join(f"{name}=http://{host}:{ETCD_PEER_PORT}" for name, host in at.items())),
+        *("--initial-cluster-state", "new"),
+        *("--heartbeat-interval", str(role.election_timeout // _HEARTBEATS_PER_ELECTION // milliseconds)),
+        *("--election-timeout", str(role.election_timeout // milliseconds)),
+    ]
+
+
+def store_members(site: Site) -> tuple[str, ...]:
+    """The machines that are members of the store of leases, each once."""
+    members = () if site.store is None else site.store.members
+    return tuple(dict.fromkeys(member.machine for member in members if member.machine is not None))
+
+
+def _store_server(site: Site, machine: Machine) -> StoreServer:
+    """Raises UsageError where the site does not name the machine as a member of its store."""
+    if site.store is None or machine.name not in store_members(site):
+        raise UsageError(
+            f"{machine.name} plays etcd, but is no endpoint of the site's store; add it to store: endpoints"
+        )
+    port = next(member.port for member in site.store.members if member.machine == machine.name)
+    played = (site.machine(name) for name in store_members(site))
+    cluster = tuple((each.name, _first_address(each)) for each in played if "etcd" in each.plays)
+    return StoreServer(machine.name, _first_address(machine), port, cluster, site.store.election_timeout)
+
+
+def _first_address(machine: Machine) -> IPAddress:
+    return next(address.ip for interface in machine.interfaces for address in interface.addresses)
+
+
+def _host(address: IPAddress) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _answers_for_bare_vips(site: Site, node: Machine) -> tuple[Role, ...]:

@@ -11,7 +11,6 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import Path
 
 from yaoki.election.store import (
     Endpoint,
@@ -25,6 +24,7 @@ from yaoki.election.store import (
     SwapKey,
 )
 from yaoki.runtime.driver import monotonic_now
+from yaoki.runtime.secret_file import secret_path
 from yaoki.runtime.stores import OnAnswer, OnSeen, gateway
 from yaoki.runtime.stores.endpoints import Endpoints
 from yaoki.runtime.stores.gateway import GatewayError
@@ -185,9 +185,9 @@ def _tls(spec: EtcdStore) -> ssl.SSLContext | None:
     """Raises OSError if a file cannot be read, naming it, or is not of its kind."""
     if not any(endpoint.tls for endpoint in spec.endpoints):
         return None
-    for path in filter(None, (spec.ca, spec.certificate, spec.key)):
-        Path(path).open("rb").close()  # ssl's own errors do not say which file
-    context = ssl.create_default_context(cafile=spec.ca or None)
+    for name in filter(None, (spec.ca, spec.certificate, spec.key)):
+        secret_path(name).open("rb").close()  # ssl's own errors do not say which file
+    context = ssl.create_default_context(cafile=secret_path(spec.ca) if spec.ca else None)
     if spec.certificate:
-        context.load_cert_chain(spec.certificate, spec.key)
+        context.load_cert_chain(secret_path(spec.certificate), secret_path(spec.key))
     return context

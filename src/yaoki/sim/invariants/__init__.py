@@ -5,6 +5,7 @@ from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
 from yaoki.sim.invariants.gates import ArmedWithPeers, SilencedFirst
 from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.leases import LeaseTakenInTime, NeverTwoOwners
 from yaoki.sim.invariants.moves import PlannedMoves
 from yaoki.sim.invariants.ownership import (
     HeldIsActive,
@@ -29,6 +30,8 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     TwoOwnersBounded,
     SilencedFirst,
     ArmedWithPeers,
+    NeverTwoOwners,
+    LeaseTakenInTime,
     NeighboursFollow,
     ClaimsTold,
     AlarmsTrue,

@@ -19,7 +19,7 @@ class PlannedMoves(Invariant):
 
     name = "planned moves"
     holds = (
-        "an owner that leaves or gives way is relieved first, if anybody can relieve it, and holds the addresses "
+        "an owner without lease that leaves or gives way is relieved first, if anybody can, and holds the addresses "
         "beside the next one for at most 50 ms; whoever can relieve it does so within its Skew_Time"
     )
 
@@ -31,6 +31,8 @@ class PlannedMoves(Invariant):
     def owners_changed(self, virtual: Virtual, /) -> None:
         before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
         self._before[virtual] = holders
+        if virtual.lease is not None:
+            return  # break before make
         if not holders:
             for node in before:
                 self._left_nobody(virtual, node)

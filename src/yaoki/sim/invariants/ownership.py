@@ -116,8 +116,8 @@ class OwnerlessBounded(Invariant):
 
     name = "time without owner"
     holds = (
-        "while a member could own, nobody answers for a VIP for at most its Active_Down_Interval, or its Skew_Time "
-        "after the owner has left with priority 0, or its startup-delay"
+        "while a member could own, nobody answers for a VIP without lease for at most its Active_Down_Interval, or its "
+        "Skew_Time after the owner has left with priority 0, or its startup-delay"
     )
 
     def owners_changed(self, virtual: Virtual, /) -> None:
@@ -127,7 +127,7 @@ class OwnerlessBounded(Invariant):
         self._consider(virtual)
 
     def _consider(self, virtual: Virtual) -> None:
-        if self.ledger.holders[virtual]:
+        if self.ledger.holders[virtual] or virtual.lease is not None:
             return
         now, begun = self.ledger.now, self.ledger.holders_since[virtual]
         limits: list[int] = []
@@ -183,8 +183,8 @@ class TwoOwnersBounded(Invariant):
 
     name = "two owners"
     holds = (
-        "two nodes that hear each other answer for one VIP together for at most one advertisement interval, or three "
-        "if the speaker of one that had heard a peer has died or stands still"
+        "two nodes that hear each other answer for one VIP without lease together for at most one advertisement "
+        "interval, or three if the speaker of one that had heard a peer has died or stands still"
     )
 
     def owners_changed(self, virtual: Virtual, /) -> None:
@@ -194,6 +194,8 @@ class TwoOwnersBounded(Invariant):
         self._consider(virtual)
 
     def _consider(self, virtual: Virtual) -> None:
+        if virtual.lease is not None:
+            return
         limits: list[int] = []
         for first, second in combinations(self.ledger.holders[virtual], 2):
             longest = self._longest(virtual, first, second)
@@ -288,7 +290,10 @@ class KeptUntilTaken(Invariant):
     """See `holds`."""
 
     name = "kept until taken"
-    holds = "an owner with power and carrier gives a VIP up to another owner or with priority 0, whatever is restarted"
+    holds = (
+        "an owner with power and carrier gives a VIP without lease up to another owner or with priority 0, whatever is "
+        "restarted"
+    )
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -300,7 +305,7 @@ class KeptUntilTaken(Invariant):
         self._before[virtual] = holders
         if len(before) > 1:
             self._shared_at[virtual] = self.ledger.now
-        if not holders and len(before) == 1 and self._gave_up(virtual, before[0]):
+        if not holders and len(before) == 1 and virtual.lease is None and self._gave_up(virtual, before[0]):
             self.broken(f"{before[0]} gave {virtual} up, and nobody has it")
 
     def _gave_up(self, virtual: Virtual, node: str) -> bool:

@@ -4,7 +4,7 @@ To add a rule: write its function in the file of its group and put its Rule into
 group's file are added here. Rules see the model only; positions are looked up by yaoki.site.examine.
 """
 
-from yaoki.site.lint import addressing, checks, forwarding, peers, redundancy, timers, tracks, vips
+from yaoki.site.lint import addressing, checks, forwarding, leases, peers, redundancy, timers, tracks, vips
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
 
@@ -13,6 +13,7 @@ RULES: tuple[Rule, ...] = (
     *vips.RULES,
     *peers.RULES,
     *tracks.RULES,
+    *leases.RULES,
     *forwarding.RULES,
     *checks.RULES,
     *timers.RULES,

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from yaoki.core.event import Severity
+from yaoki.election.lease_params import longest_takeover
 from yaoki.site.compile import default_checks
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
-from yaoki.site.model import Server, Service, Vip
+from yaoki.site.model import Election, Server, Service, Vip
 from yaoki.site.source_map import Path
 from yaoki.site.units import duration_text
 from yaoki.vrrp.timing import active_down_interval
@@ -21,6 +22,8 @@ def takeover_of(vip: Vip) -> timedelta | None:
     """From the death of a VIP's owner to its takeover, at worst; None if nobody could take over."""
     if len(vip.members) < 2:
         return None
+    if vip.election is Election.LEASE:
+        return longest_takeover(vip.lease_duration)
     second = sorted(member.priority for member in vip.members)[-2]
     return active_down_interval(version=vip.version, priority=second, interval=vip.advertise)
 
@@ -38,10 +41,10 @@ def _slo_outage(view: View) -> Iterable[Finding]:
         if service.slo.outage is not None and takeover is not None and service.slo.outage < takeover:
             what = (
                 f"an outage of at most {duration_text(service.slo.outage)} cannot be kept: taking {vip.name} over lasts"
-                f" {_rounded(takeover)} (3 advertisements and the skew)"
+                f" {_rounded(takeover)} ({_made_of(vip)})"
             )
-            cure = f"advertise every {_advertise_for(vip, service.slo.outage)} or faster, or promise less"
-            yield Finding(("services", service.name, "slo", "outage"), what, cure, ("vips", vip.name, "advertise"))
+            cure = f"{_faster(vip, service.slo.outage)}, or promise less"
+            yield Finding(("services", service.name, "slo", "outage"), what, cure, _pace_of(vip))
 
 
 def _slo_server_outage(view: View) -> Iterable[Finding]:
@@ -64,6 +67,21 @@ def _schedule(view: View, service: Service) -> str:
     checks = view.checks_of(service) or default_checks(service)
     fastest = min((check.schedule for check in checks), key=lambda schedule: schedule.longest_detection)
     return f"{fastest.fall - 1} more failures"
+
+
+def _made_of(vip: Vip) -> str:
+    return "1.1 times its lease" if vip.election is Election.LEASE else "3 advertisements and the skew"
+
+
+def _pace_of(vip: Vip) -> Path:
+    """Where the file says how fast a VIP is taken over."""
+    return ("vips", vip.name, "lease-duration" if vip.election is Election.LEASE else "advertise")
+
+
+def _faster(vip: Vip, promised: timedelta) -> str:
+    if vip.election is Election.LEASE:
+        return "shorten lease-duration as far as the store allows"
+    return f"advertise every {_advertise_for(vip, promised)} or faster"
 
 
 def _advertise_for(vip: Vip, outage: timedelta) -> str:
@@ -114,8 +132,10 @@ def _check_outruns_vip(view: View) -> Iterable[Finding]:
                     f"probes of {server.host} pass {vip.name}, whose takeover lasts {_rounded(takeover)}, but the check"
                     f" may give up after {_rounded(patience)}: one failure becomes two"
                 )
-                cure = f"let the check last longer than {_rounded(takeover)}, or advertise {vip.name} faster"
-                yield Finding(server_path(service, server), what, cure, ("vips", vip.name, "advertise"))
+                pace = "shorten the lease of" if vip.election is Election.LEASE else "advertise"
+                faster = f"{pace} {vip.name}" + ("" if vip.election is Election.LEASE else " faster")
+                cure = f"let the check last longer than {_rounded(takeover)}, or {faster}"
+                yield Finding(server_path(service, server), what, cure, _pace_of(vip))
 
 
 def _patience_of(view: View, service: Service) -> timedelta:

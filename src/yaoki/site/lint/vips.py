@@ -8,7 +8,7 @@ from yaoki.core.address import Family
 from yaoki.core.event import Severity
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, families_of
-from yaoki.site.model import Vip, VipMember
+from yaoki.site.model import Election, Vip, VipMember
 from yaoki.site.source_map import Path
 from yaoki.vrrp.params import Failback
 from yaoki.vrrp.timing import active_down_interval
@@ -78,6 +78,8 @@ def _equal_priorities(view: View) -> Iterable[Finding]:
 
 def _close_priorities(view: View) -> Iterable[Finding]:
     for vip in view.site.vips:
+        if vip.election is Election.LEASE:
+            continue  # the store decides between them
         # The owner's own timer does not run; those that wait behind it are the ones that may take over together.
         waiting = sorted(vip.members, key=lambda member: -member.priority)[1:]
         for upper, lower in pairwise(waiting):

@@ -1,0 +1,233 @@
+"""What becomes of the effects of a speaker's routers: addresses, announcements, gates, events, statuses, deadlines.
+
+The half of the speaker's assembly that all its inputs have in common; which input leads where is in
+yaoki.node.speaker_brain, and so are the invariants.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+
+from yaoki.core.address import IPInterface
+from yaoki.core.agenda import Agenda
+from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
+from yaoki.core.instant import Instant
+from yaoki.node.messages import (
+    AnnounceAddress,
+    ClaimAddress,
+    DisarmGate,
+    InterfaceFound,
+    Published,
+    ReleaseAddress,
+    SpeakerEffect,
+)
+from yaoki.node.speaker_events import Overslept
+from yaoki.node.speaker_gates import GateOutcome, SpeakerGates
+from yaoki.node.speaker_leases import SpeakerLeases
+from yaoki.node.speaker_peering import SpeakerPeering
+from yaoki.node.speaker_reception import SpeakerReception
+from yaoki.node.speaker_router import SpeakerRouter
+from yaoki.vrrp import router_state as vr
+from yaoki.vrrp.events import Reason
+from yaoki.vrrp.leased_router import LeasedRouter
+from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld
+from yaoki.vrrp.params import RouterKey
+
+# A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
+STATUS_REFRESH = timedelta(seconds=10)
+# On the agenda, beside the numbers of the routers, which begin with 1.
+_PEERING = 0
+
+Effects = list[SpeakerEffect]
+
+
+class SpeakerWorks:
+    """The state of a speaker, and what its routers' effects do to it. `source` and `boot` are as for SpeakerBrain."""
+
+    def __init__(self, source: str, *, boot: int = 0) -> None:
+        self._releasing = False
+        self.peering = SpeakerPeering(boot)
+        self._gates = SpeakerGates(self.peering.peers)
+        self._peers_to_tell = False
+        self._gone: list[SpeakerRouter] = []
+        self._numbering = EventNumbering(source)
+        self._routers: dict[RouterKey, SpeakerRouter] = {}
+        self._by_wire: dict[tuple[str, int, int], SpeakerRouter] = {}
+        self._by_number: dict[int, SpeakerRouter] = {}
+        self._numbers = 0
+        self._agenda: Agenda[int] = Agenda()
+        self._interfaces: dict[str, InterfaceFound] = {}
+        self._held: dict[str, dict[IPInterface, None]] = {}
+        self._configured = False
+        self._reception = SpeakerReception()
+        self.leases = SpeakerLeases()
+        self._wish_changed = False
+
+    def _place(self, out: Effects, now: Instant, router: SpeakerRouter, because: EventId | None = None) -> None:
+        """Start or stop a router as its interface allows, and give it the address to send from."""
+        found = self._interfaces.get(router.configured.key.interface)
+        if found is None:
+            return
+        source = router.source_in(found)
+        initialized = isinstance(router.machine.state, vr.Initialize)
+        if not found.up or source is None:
+            reason = Reason.NO_SOURCE_ADDRESS if found.up else Reason.INTERFACE_DOWN
+            if not initialized:
+                self._run(out, now, router, vr.InterfaceLost(reason), because)
+            elif router.note_waiting(reason, because):
+                self._report(out, now, router)
+            return
+        params = router.machine.params
+        if params.source != source:
+            self._run(out, now, router, vr.Reconfigure(replace(params, source=source)), because)
+        if initialized and not router.going:
+            ours = self._held.get(found.interface, {})
+            # If an earlier life was silenced, somebody else may own them by now.
+            held = any(address in ours for address in params.addresses)
+            held = held and not self._gates.left_shut(now, params.addresses)
+            self._run(out, now, router, vr.Startup(held), because)
+            if (epoch := self.leases.epoch(router.lease_key)) is not None:
+                out += self.leases.gate_to_open(now, router, self._gates.tick)
+                self._run(out, now, router, LeaseHeld(epoch), because)
+
+    def _wanted(self, interface: str, address: IPInterface) -> bool:
+        return any(address in router.owned_at(interface) for router in self._routers.values())
+
+    def _run(
+        self, out: Effects, now: Instant, router: SpeakerRouter, input_: LeasedInput, because: EventId | None = None
+    ) -> bool:
+        """Give a router an input, turn its effects into the speaker's, and note its next deadline.
+
+        Answers whether its status changed, and was reported.
+        """
+        self._wake(out, now, router)
+        machine, before = router.machine, router.state
+        effects = router.handle(now, input_)
+        if isinstance(input_, vr.Reconfigure):
+            router.params_changed()
+        changed = self._perform(out, now, router, effects, because) or router.state is not before
+        if changed:
+            self._peers_to_tell = True
+            self._report(out, now, router)
+        self._wait(router)
+        self._wish_changed = router.wish_changed(now) or self._wish_changed
+        if isinstance(machine, LeasedRouter) and machine.gave_way(now) and not isinstance(input_, GiveWay):
+            self._lease_says(out, now, machine.lease.key, GiveWay(), because, without=router)
+        return changed
+
+    def _perform(
+        self, out: Effects, now: Instant, router: SpeakerRouter, effects: list[vr.Effect], because: EventId | None
+    ) -> bool:
+        """Turn a router's effects into the speaker's; whether its status has changed by them."""
+        params = router.machine.params
+        key, changed = params.key, False
+        for effect in effects:
+            match effect:
+                case vr.Advertise(priority):
+                    out.extend(self._gates.advertise(now, router.number, params))
+                    out.extend(router.advertisements(priority))
+                case vr.AnnounceAddresses(addresses):
+                    out.extend(AnnounceAddress(key.interface, address.ip) for address in addresses)
+                case vr.ClaimAddresses(addresses):
+                    if router.lease_key is None:
+                        self._guard(out, now, router, self._gates.claim(now, router.number, params, addresses))
+                    for address in addresses:
+                        self._claim(out, key.interface, address)
+                case vr.ReleaseAddresses(addresses):
+                    self._release_all(out, router, addresses)
+                case Emit(body, cause):
+                    changed = self._say(out, now, router, Emit(body, cause or because)) or changed
+                case _:
+                    assert_never(effect)
+        return changed
+
+    def _wait(self, router: SpeakerRouter) -> None:
+        """For its next deadline; a router that has left is forgotten."""
+        self._agenda.set(router.number, router.machine.deadline())
+        self._agenda.set(-router.number, self._gates.deadline(router.number))
+        if router.going and isinstance(router.machine.state, vr.Initialize):
+            key = router.configured.key
+            del self._routers[key], self._by_number[router.number]
+            del self._by_wire[key.interface, key.family.value, key.vrid]
+            self._gone.append(router)
+            self._peers_to_tell = True
+
+    def _say(self, out: Effects, now: Instant, router: SpeakerRouter, emit: Emit) -> bool:
+        """Publish what a router tells, and what follows from it; whether its status changed by that."""
+        body = emit.body
+        event = self._publish(out, now, body, emit.because or router.cause_of(body))
+        if (deaf := router.suspects_deafness(body)) is not None:
+            self._publish(out, now, deaf, event)
+        return router.note_event(body, event, now)
+
+    def _lease_says(
+        self,
+        out: Effects,
+        now: Instant,
+        key: str,
+        input_: LeasedInput,
+        because: EventId | None = None,
+        *,
+        without: SpeakerRouter | None = None,
+    ) -> None:
+        """One input to every router of a lease."""
+        for router in tuple(self._routers.values()):
+            if router.lease_key == key and router is not without:
+                if isinstance(input_, LeaseHeld):
+                    out += self.leases.gate_to_open(now, router, self._gates.tick)
+                self._run(out, now, router, input_, because)
+
+    def _wake(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
+        if (asleep := self._gates.asleep(now, router.number)) is not None:
+            self._step_down(out, now, router, asleep)
+
+    def _step_down(self, out: Effects, now: Instant, router: SpeakerRouter, asleep: timedelta | None) -> None:
+        """Give the addresses up without a word, for the others have gone on without us, and join anew."""
+        params = router.machine.params
+        because = self._publish(out, now, Overslept(params.key, params.vip, asleep))
+        self._gates.give_up(router.number)
+        self._run(out, now, router, vr.InterfaceLost(Reason.OVERSLEPT), because)
+        self._place(out, now, router, because)
+
+    def _review_gates(self, out: Effects, now: Instant) -> None:
+        """Peers have come or gone."""
+        for router in self._routers.values():
+            self._guard(out, now, router, self._gates.review(now, router.number, router.machine.params))
+
+    def _guard(self, out: Effects, now: Instant, router: SpeakerRouter, outcome: GateOutcome) -> None:
+        effects, news = outcome
+        out.extend(effects)
+        self._publish_all(out, now, news)
+        self._agenda.set(-router.number, self._gates.deadline(router.number))
+
+    def _release_all(self, out: Effects, router: SpeakerRouter, addresses: tuple[IPInterface, ...]) -> None:
+        interface = router.machine.params.key.interface
+        gone = tuple(address for address in addresses if not self._wanted(interface, address))
+        out += self.leases.gate_to_shut(router, gone, self._gates.tick)
+        for address in gone:
+            self._let_go(out, interface, address)
+        if router.lease_key is None:
+            out.extend(self._gates.release(router.number, addresses, disarm=gone))
+        elif gone:
+            out.append(DisarmGate(tuple(address.ip for address in gone)))
+
+    def _claim(self, out: Effects, interface: str, address: IPInterface) -> None:
+        self._held.setdefault(interface, {})[address] = None
+        out.append(ClaimAddress(interface, address))
+
+    def _let_go(self, out: Effects, interface: str, address: IPInterface) -> None:
+        self._held.setdefault(interface, {}).pop(address, None)
+        out.append(ReleaseAddress(interface, address))
+
+    def _report(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
+        router.reported_at = now
+        out.append(self.leases.completed(router))
+
+    def _publish_all(self, out: Effects, now: Instant, news: list[EventBody], because: EventId | None = None) -> None:
+        for body in news:
+            self._publish(out, now, body, because)
+
+    def _publish(self, out: Effects, now: Instant, body: EventBody, because: EventId | None = None) -> EventId:
+        event = self._numbering.event(now, Emit(body, because))
+        out.append(Published(event))
+        return event.id

@@ -1,0 +1,120 @@
+"""VIPs that are owned by lease, in the simulated world: who owns, how soon another does, and what costs nothing."""
+
+import pytest
+
+from tests.simulation.scene import Scene
+from yaoki.election.lease_params import longest_takeover
+from yaoki.sim.faults import (
+    Between,
+    Blackhole,
+    CarrierLost,
+    Fault,
+    Frozen,
+    Killed,
+    LinkBroken,
+    Part,
+    Partition,
+    Paused,
+    PowerLost,
+    Stopped,
+    StoreAway,
+)
+
+TAKEOVER = longest_takeover(next(lease.duration for lease in Scene("leased").world.topology.leases)).total_seconds()
+
+
+def owner(scene: Scene) -> tuple[str, ...]:
+    """Who answers for the leased VIP, in both families."""
+    both = {scene.owners()["leased/ipv4"], scene.owners()["leased/ipv6"]}
+    assert len(both) == 1
+    return both.pop()
+
+
+@pytest.mark.req("B-21")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Killed("lb1", Part.ALL),
+        Killed("lb1", Part.SPEAKER),
+        Paused("lb1", Part.ALL),
+        Paused("lb1", Part.SPEAKER),
+        PowerLost("lb1"),
+        StoreAway("lb1"),
+        LinkBroken("lb1", Between.HOLDER),
+    ],
+    ids=str,
+)
+def test_an_owner_that_fails_is_relieved_within_1_1_leases_and_returns(fault: Fault) -> None:
+    scene = Scene("leased")
+    assert owner(scene) == ("lb1",)
+    scene.fault(fault, lasts=20)
+    # A speaker that hangs is renewed for until its last wish is over.
+    late = 0.4 if isinstance(fault, Paused) and fault.part is Part.SPEAKER else 0.02
+    scene.run(TAKEOVER + late)
+    assert owner(scene) == ("lb2",)
+    scene.run(20)
+    scene.settle()
+    assert owner(scene) == ("lb1",)
+
+
+@pytest.mark.req("B-21")
+@pytest.mark.parametrize("fault", [Stopped("lb1"), CarrierLost("lb1", "eth0")], ids=str)
+def test_an_owner_that_knows_gives_its_lease_up_at_once(fault: Fault) -> None:
+    scene = Scene("leased")
+    scene.fault(fault, lasts=20)
+    scene.run(0.3)
+    assert owner(scene) == ("lb2",)
+
+
+@pytest.mark.req("B-20")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Killed("lb1", Part.MAIN),
+        Killed("lb2", Part.ALL),
+        StoreAway("lb2"),
+        LinkBroken("lb1", Between.KEEPER),
+        Partition("front", ("lb2",), False),
+        Blackhole("front", "lb2"),
+    ],
+    ids=str,
+)
+def test_what_befalls_neither_the_owner_nor_its_store_moves_nothing(fault: Fault) -> None:
+    scene = Scene("leased")
+    changes = scene.world.ledger.holders_since
+    since = {str(virtual): changes[virtual] for virtual in changes if virtual.lease is not None}
+    scene.fault(fault, lasts=20)
+    scene.run(21)
+    scene.settle()
+    assert {str(virtual): changes[virtual] for virtual in changes if virtual.lease is not None} == since
+
+
+@pytest.mark.req("B-06")
+def test_without_the_store_nobody_owns_and_with_it_again_the_owner_is_back_within_a_lease() -> None:
+    scene = Scene("leased")
+    scene.fault(StoreAway(None), lasts=10)
+    scene.run(2)
+    assert owner(scene) == ()
+    scene.run(8 + TAKEOVER)
+    assert len(owner(scene)) == 1
+    scene.settle()
+    assert owner(scene) == ("lb1",)
+
+
+@pytest.mark.req("B-21")
+def test_a_restart_of_the_lease_keeper_costs_nothing() -> None:
+    scene = Scene("leased")
+    scene.fault(Killed("lb1", Part.KEEPER), lasts=0.3)
+    scene.run(5)
+    assert owner(scene) == ("lb1",)
+
+
+@pytest.mark.req("B-21")
+def test_a_machine_that_was_frozen_gives_way_when_its_first_renewal_fails() -> None:
+    scene = Scene("leased")
+    scene.fault(Frozen("lb1"), lasts=10)
+    scene.run(9)
+    assert owner(scene) == ("lb2",)
+    # What nothing on the machine can notice: by its own clock its lease is still good.
+    scene.run(1.25)
+    assert owner(scene) == ("lb2",)

@@ -1,0 +1,189 @@
+"""VIPs that are owned by lease: compiled, compared, and what they stand."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yaoki.cli.stand import stand, why_nobody
+from yaoki.election.lease_params import LeaseParams, longest_takeover, patience, wait_out
+from yaoki.election.store import Endpoint, EtcdStore, LocalStore
+from yaoki.site.compile import compile_node, compile_site
+from yaoki.site.diff import diff_sites
+from yaoki.site.load import load_site
+from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember
+from yaoki.site.survival import loss_that_mutes, store_answers, survival
+from yaoki.site.what_if import VipOutcome, what_if
+
+LEASED = (Path(__file__).parent / "leased.yaml").read_text()
+STORE = "store: {kind: etcd, endpoints: [etcd1, etcd2, etcd3]}\n"
+
+
+def site(folder: Path, *edits: tuple[str, str]) -> Site:
+    text = LEASED
+    for before, after in edits:
+        assert before in text, before
+        text = text.replace(before, after)
+    path = folder / "site.yaml"
+    path.write_text(text)
+    return load_site(path).site
+
+
+def endpoints(folder: Path, written: str) -> tuple[str, ...]:
+    plan = compile_node(site(folder, ("[etcd1, etcd2, etcd3]", written)), "lb1")
+    assert isinstance(plan.store, EtcdStore)
+    return tuple(map(str, plan.store.endpoints))
+
+
+@pytest.mark.req("B-06")
+def test_both_families_of_a_vip_name_one_lease(tmp_path: Path) -> None:
+    plan = compile_node(site(tmp_path), "lb1")
+    lease = LeaseParams.usual("gate", timedelta(milliseconds=1500))
+    assert [router.lease for router in plan.routers] == [lease, lease]
+    assert plan.leases == (lease,)
+    addresses = tuple(Endpoint(f"192.0.2.3{number}", 2379) for number in (1, 2, 3))
+    assert plan.store == EtcdStore(addresses, prefix="yaoki/tokyo/")
+
+
+def test_a_node_without_a_leased_vip_needs_no_store(tmp_path: Path) -> None:
+    plan = compile_node(site(tmp_path, ("    election: lease\n", "")), "lb1")
+    assert (plan.store, plan.leases) == (None, ())
+
+
+def test_endpoints_are_machines_or_addresses_with_or_without_port(tmp_path: Path) -> None:
+    written = "['etcd1:12379', 192.0.2.32, '192.0.2.33:99', '2001:db8::1', '[2001:db8::2]:77']"
+    assert endpoints(tmp_path, written) == (
+        "http://192.0.2.31:12379",
+        "http://192.0.2.32:2379",
+        "http://192.0.2.33:99",
+        "http://[2001:db8::1]:2379",
+        "http://[2001:db8::2]:77",
+    )
+    secured = "[etcd1, etcd2, etcd3], ca: {secret: etcd-ca}, certificate: {secret: mine}, key: {secret: mine-key}"
+    plan = compile_node(site(tmp_path, ("[etcd1, etcd2, etcd3]", secured)), "lb1")
+    assert isinstance(plan.store, EtcdStore)
+    assert str(plan.store.endpoints[0]) == "https://192.0.2.31:2379"
+    assert (plan.store.ca, plan.store.certificate, plan.store.key) == ("etcd-ca", "mine", "mine-key")
+
+
+def test_a_member_of_the_store_is_reached_on_a_network_that_both_are_on(tmp_path: Path) -> None:
+    both = (
+        "etcd1: {interfaces: {eth0: {network: front, addresses: [192.0.2.31]}}}",
+        "etcd1: {interfaces: {eth1: {network: clients, addresses: [198.51.100.31]},"
+        " eth0: {network: front, addresses: [192.0.2.31]}}}",
+    )
+    plan = compile_node(site(tmp_path, both), "lb1")
+    assert isinstance(plan.store, EtcdStore)
+    assert plan.store.endpoints[0].host == "192.0.2.31"
+
+
+def test_a_single_node_keeps_its_leases_in_its_own_memory(tmp_path: Path) -> None:
+    alone = site(tmp_path, (", lb2: {priority: 100}", ""), (STORE, "store: {kind: in-process}\n"))
+    assert compile_node(alone, "lb1").store == LocalStore()
+    assert survival(alone, alone.vip("gate")).fatal == (("lb1",),)
+
+
+@pytest.mark.req("B-06")
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (("    election: lease\n", ""), "VIP gate: its election changes"),
+        ((STORE, "store: {kind: etcd, endpoints: [192.0.2.41, 192.0.2.42, 192.0.2.43]}\n"), "leases move to another"),
+    ],
+)
+def test_what_could_make_two_owners_on_the_way_is_unsafe(tmp_path: Path, edit: tuple[str, str], said: str) -> None:
+    old, new = compile_site(site(tmp_path)), compile_site(site(tmp_path, edit))
+    assert any(reason.startswith(said) for reason in diff_sites(old, new)["lb1"].unsafe)
+
+
+def test_a_store_that_keeps_a_member_stays_the_same_store(tmp_path: Path) -> None:
+    old, new = compile_site(site(tmp_path)), compile_site(site(tmp_path, ("etcd3]", "192.0.2.99]")))
+    plan = diff_sites(old, new)["lb1"]
+    assert plan.unsafe == ()
+    assert [change.subject for change in plan.changes] == ["store of leases"]
+
+
+@pytest.mark.req("B-20")
+def test_a_living_member_owns_only_with_a_majority_of_the_store(tmp_path: Path) -> None:
+    leased = site(tmp_path)
+    assert what_if(leased, {"lb1", "etcd1"}).vips == (VipOutcome("gate", "lb1", "lb2"),)
+    assert what_if(leased, {"etcd1", "etcd3"}).vips == (VipOutcome("gate", "lb1", None),)
+    assert why_nobody(leased.vip("gate"), ["etcd1", "etcd3"]).startswith(" (lb1 and lb2 may not")
+    assert why_nobody(leased.vip("gate"), ["lb1", "lb2"]) == ""
+
+
+@pytest.mark.req("B-20")
+def test_what_an_address_stands_is_said_in_plain_words(tmp_path: Path) -> None:
+    leased = site(tmp_path)
+    assert stand(leased, leased.vip("gate")) == (
+        "it survives the failure of any one machine.",
+        "it does not survive the failure of lb1 and lb2 together.",
+        "it does not survive the failure of etcd1 and etcd2 together: lb1 and lb2 may not own it without a majority of"
+        " the store.",
+        "it never has two owners: who cannot reach 2 of the store's 3 members falls silent within 1500ms.",
+        "where a majority is reached, another member owns it within 1650ms; where none is, nobody does.",
+    )
+    plain = site(tmp_path, ("    election: lease\n", ""))
+    assert stand(plain, plain.vip("gate")) == (
+        "it survives the failure of any one machine.",
+        "it does not survive the failure of lb1 and lb2 together.",
+        "when the network between its members is cut, it has an owner on either side until that is healed.",
+    )
+
+
+def test_the_fewest_losses_that_silence_a_living_member(tmp_path: Path) -> None:
+    for written, lost in (
+        ("[lb1, lb2, etcd3]", ("lb1", "etcd3")),
+        ("[etcd1, etcd2, etcd3]", ("etcd1", "etcd2")),
+        ("[192.0.2.90, 192.0.2.91, lb1]", None),
+        ("[lb1, 'lb1:2380', etcd3]", ("lb1",)),
+    ):
+        found = site(tmp_path, ("[etcd1, etcd2, etcd3]", written))
+        assert loss_that_mutes(found, found.vip("gate")) == lost, written
+
+
+MACHINES = ("lb1", "lb2", "etcd1", "etcd2", "etcd3")
+
+
+@given(
+    voters=st.lists(st.sampled_from([*MACHINES, None]), min_size=1, max_size=5),
+    failed=st.sets(st.sampled_from(MACHINES)),
+    leased=st.booleans(),
+)
+def test_what_is_survived_is_what_the_rules_of_failure_say(
+    tmp_path_factory: pytest.TempPathFactory, voters: list[str | None], failed: set[str], leased: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("site")
+    base = site(folder) if leased else site(folder, ("    election: lease\n", ""))
+    members = tuple(StoreMember(voter, None, 2379 + index) for index, voter in enumerate(voters))
+    found = Site(
+        base.name, base.networks, base.machines, base.checks, base.vips, base.services,
+        store=Store(StoreKind.ETCD, members),
+    )  # fmt: skip
+    vip = found.vip("gate")
+    assert vip.election is (Election.LEASE if leased else Election.VRRP)
+    stood = survival(found, vip)
+    nobody = what_if(found, failed).vips[0].after is None
+    if len(failed) <= stood.losses:
+        assert not nobody
+    for loss in stood.fatal:
+        assert what_if(found, set(loss)).vips[0].after is None
+    if nobody and leased and not {"lb1", "lb2"} <= failed:
+        assert not store_answers(found.store, failed)
+
+
+@pytest.mark.req("B-06")
+@given(st.integers(100_000, 60_000_000), st.integers(1, 255))
+def test_waiting_and_patience_leave_time_for_the_swap(duration_us: int, priority: int) -> None:
+    duration = timedelta(microseconds=duration_us)
+    waited = wait_out(duration) + patience(duration, priority)
+    assert longest_takeover(duration) - waited > duration * 3 / 100
+
+
+@pytest.mark.parametrize(
+    ("priority", "ms"), [(255, 0.234375), (254, 0.46875), (150, 24.84375), (100, 36.5625), (1, 59.765625)]
+)
+def test_the_patience_of_a_priority(priority: int, ms: float) -> None:
+    assert patience(timedelta(milliseconds=1500), priority) == timedelta(microseconds=round(ms * 1000))
