@@ -138,6 +138,11 @@ class Segment:
         words = ["ip", "netns", "exec", self.namespace(name), "sysctl", "-qw", f"{key}={value}"]
         subprocess.run(words, check=True, timeout=30)
 
+    def nft(self, name: str, rules: str) -> None:
+        """Give a machine's kernel these rules."""
+        words = ["ip", "netns", "exec", self.namespace(name), "nft", "-f", "-"]
+        subprocess.run(words, input=rules, text=True, check=True, timeout=30)
+
     def cut(self, name: str) -> None:
         ip("-n", self.namespace("net"), "link", "set", "dev", name, "down")
 
@@ -272,10 +277,11 @@ class RunningSpeaker:
         last = [status.state for status in self.statuses if status.router.family is family]
         return last[-1] if last else None
 
-    def hears(self, priority: int) -> bool:
-        """Whether a peer of this priority was reported."""
+    def hears(self, priority: int, *families: Family) -> bool:
+        """Whether a peer of this priority was reported, in one of these families if any are named."""
         self.listen()
-        return any(status.peer_priority == priority for status in self.statuses)
+        statuses = [status for status in self.statuses if not families or status.router.family in families]
+        return any(status.peer_priority == priority for status in statuses)
 
     def told(self, kind: type[EventBody]) -> list[EventBody]:
         self.listen()

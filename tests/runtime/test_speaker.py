@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -311,15 +311,16 @@ def test_form_of_the_checksum_is_learnt_from_a_peer_that_leaves_the_pseudo_heade
 
 
 def test_what_the_kernel_refuses_is_told_and_tried_again(segment: Segment, tmp_path: Path) -> None:
-    segment.sysctl("a", "net.ipv6.conf.eth0.disable_ipv6", "1")
-    a = segment.speaker("a", run_dir(tmp_path, "a"))
-    # With an address to send from it does not wait for the interface to have one.
-    a.configure(params(150), replace(params(150, family=Family.IPV6), source=IPv6Address("fe80::11")))
+    quiet = "table ip6 quiet {\nchain c {\ntype filter hook output priority 0;\nip6 nexthdr 112 drop\n}\n}\n"
+    segment.nft("a", quiet)
+    a, b = (segment.speaker(name, run_dir(tmp_path, name)) for name in "ab")
+    a.configure(params(150), params(150, family=Family.IPV6))
     eventually(lambda: a.told(KernelRefused) != [], "it was told")
     eventually(lambda: segment.holders(VIP) == ["a"], "the other family is not held up")
-    segment.sysctl("a", "net.ipv6.conf.eth0.disable_ipv6", "0")
-    ip("-n", segment.namespace("a"), "address", "add", "fe80::11/64", "dev", "eth0", "nodad")
-    eventually(lambda: segment.holders(VIP_6) == ["a"], "it works as soon as the kernel allows it", within=60)
+    segment.nft("a", "delete table ip6 quiet\n")
+    b.configure(params(100), params(100, family=Family.IPV6))
+    eventually(lambda: b.hears(150, Family.IPV6), "it works as soon as the kernel allows it")
+    assert settled(segment, "a", a=a, b=b)
 
 
 def test_speaker_that_may_not_be_punctual_says_so_and_works(segment: Segment, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class SpeakerRouter:
         configured = self.configured
         if configured.source is not None:
             # The kernel drops global IPv6 addresses when an interface is set down, and does not bring them back.
-            there = configured.key.family is Family.IPV4 or configured.source in found.ipv6
+            there = configured.key.family is Family.IPV4 or configured.source in (*found.ipv6, found.ipv6_link_local)
             return configured.source if there else None
         return found.ipv4 if configured.key.family is Family.IPV4 else found.ipv6_link_local
 
