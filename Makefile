@@ -11,8 +11,10 @@ help:       ## this list
 setup:      ## install Debian packages, .venv and Python packages (quick the second time)
 	@MAKECMDGOALS="$(MAKECMDGOALS)" scripts/setup
 
-demo: setup ## rehearse examples/web-pair: real servers, real failures, the table of outages
+demo: setup ## rehearse examples/web-pair: real servers, real failures, the table of outages; a partition under a lease
 	@$(BIN)/yaoki rehearse examples/web-pair/site.yaml
+	@echo; echo "The same partition where the VIP is owned by lease (examples/lease-pair):"
+	@$(BIN)/yaoki rehearse examples/lease-pair/site.yaml --only front-partition
 
 check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 minutes, no namespaces
 	@$(BIN)/ruff format --check -q src tests bench scripts
@@ -24,7 +26,7 @@ check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 m
 test: check ## check, then the tests in network namespaces with real peers and the lab
 	@$(BIN)/pytest -q -p no:randomly -m "(netns or peers or lab) and not long"
 
-test-long: setup ## rows of the rehearsal that a busy machine does not carry, those with three real etcd among them
+test-long: setup ## rows of the rehearsal that a busy machine does not carry
 	@$(BIN)/pytest -q -p no:randomly -m long
 
 sim: setup  ## the simulated world: make sim SEEDS=1000

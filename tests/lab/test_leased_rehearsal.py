@@ -1,7 +1,5 @@
 """A VIP that is owned by lease, rehearsed with the real daemon and three real etcd: the observer on the switch never
-sees two owners, and who dies is relieved within 1.1 times the lease. Run by make test-long: on two cores an etcd was
-seen to spin at its start and to serve nobody, and the rows were void.
-"""
+sees two owners, and who dies is relieved within 1.1 times the lease."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +13,7 @@ from yaoki.lab.rehearsal import RECOVERY_LIMIT
 from yaoki.lab.row import Row
 from yaoki.site.units import duration_text
 
-pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(300)]
 
 EXAMPLE = (Path(__file__).parents[2] / "examples/lease-pair/site.yaml").read_text()
 MS = timedelta(milliseconds=1)
@@ -51,6 +49,7 @@ def test_neither_a_partition_nor_a_killed_owner_makes_a_second_one(tmp_path: Pat
     assert outage_ms(seen["lb1-kill-all"]) <= longest_takeover(duration) / MS + BUSY_MS
 
 
+@pytest.mark.long
 @pytest.mark.req("B-21")
 @pytest.mark.parametrize("duration", [500 * MS, 250 * MS], ids=duration_text)
 def test_a_short_lease_is_taken_as_soon_where_only_the_owner_dies(tmp_path: Path, duration: timedelta) -> None:
@@ -60,6 +59,7 @@ def test_a_short_lease_is_taken_as_soon_where_only_the_owner_dies(tmp_path: Path
     assert outage_ms(seen["lb1-kill-all"]) <= longest_takeover(duration) / MS + BUSY_MS
 
 
+@pytest.mark.long
 @pytest.mark.req("B-20")
 def test_who_neither_owns_nor_leads_costs_nothing_and_without_a_majority_nobody_owns(tmp_path: Path) -> None:
     seen = rows(tmp_path, 1500 * MS, "lb2-power-off", "etcd3-power-off", "store-majority-off", "store-back")

@@ -108,7 +108,7 @@ class Lab:
                 case StoreServer():
                     # On its disk, which outlives a loss of power.
                     command = etcd_command(role, self.machine_directory(role.machine) / "etcd")
-                    self.start_process(role.machine, [*real_time(_SERVER_PRIORITY), *command], log="etcd.log")
+                    self.start_process(role.machine, command, log="etcd.log")
 
     def _start_nginx(self, role: WebServer) -> None:
         directory = self.machine_directory(role.machine)
