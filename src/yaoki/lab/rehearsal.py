@@ -17,7 +17,7 @@ from yaoki.core.address import MacAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lab.catalogue import Promise, Scenario
 from yaoki.lab.crew import Crew, Records
-from yaoki.lab.fault import FlapLink, HangNode, Partition, PowerOff, RestartNode
+from yaoki.lab.fault import FlapLink, HangNode, Partition, PowerOff, PowerOffTogether, RestartNode
 from yaoki.lab.injector import Injector
 from yaoki.lab.lab import Lab
 from yaoki.lab.measure import last_owner, lost_before, outage, since, two_owners_ms
@@ -293,7 +293,8 @@ def _void(scenario: Scenario, records: Records, fault_us: int) -> str | None:
         if late_ms > LATEST_MS:
             return f"the {name} was {late_ms:.0f} ms late itself"
     early = [(r.target, lost) for r in records.probes if (lost := lost_before(r, fault_us))]
-    if early and not (scenario.mends and isinstance(scenario.fault, Partition)):
+    # Where what is mended takes the VIP away by itself, something fails before its end.
+    if early and not (scenario.mends and isinstance(scenario.fault, Partition | PowerOffTogether)):
         target, lost = early[0]
         return f"{target} lost {lost} before the fault"
     return None
