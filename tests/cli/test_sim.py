@@ -55,7 +55,7 @@ def test_the_list_names_every_invariant(capsys: pytest.CaptureFixture[str]) -> N
         (["--seeds", "0"], "--seeds is 1 to 1000000"),
         (["--hours", "0"], "--hours is more than 0"),
         (["--faults", "3"], "--faults goes with --seed"),
-        (["--seed", "1", "--faults", "x"], '--faults takes numbers, as in "--faults 3,7", not "x"'),
+        (["--seed", "1", "--faults", "x"], '--faults takes numbers, as in "--faults 3,7:0.5", not "x"'),
     ],
 )
 def test_what_cannot_be_carried_out_is_said(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
-"""How a failing run is made smaller and named."""
+"""Runs of many seeds, and of one with some of its faults."""
 
 from tests.simulation.shapes import shape
-from yaoki.sim.campaign import Broken, Outcome, run_seed, run_seeds, shrink
+from yaoki.sim.campaign import Chosen, run_seed, run_seeds
+from yaoki.sim.schedule import DENSE, UNHURRIED
 from yaoki.sim.timeline import SECOND
 
 UNTIL_US = 150 * SECOND
@@ -21,14 +22,22 @@ def test_a_run_without_its_faults_is_an_idle_one() -> None:
     assert idle.broken is None
 
 
-def test_a_failure_that_does_not_come_again_stays_as_it_was() -> None:
-    whole = run_seed(shape("fast"), 5, until_us=UNTIL_US)
-    broken = Broken("one owner", "made up", whole.simulated_us, ())
-    failed = Outcome(5, whole.mix, UNTIL_US, 0.0, 0, (), whole.begun, broken)
-    assert shrink(shape("fast"), failed, until_us=UNTIL_US) is failed
-
-
 def test_another_throw_of_the_dice_meets_the_same_faults() -> None:
     first, second = (run_seed(shape("fast"), 5, until_us=UNTIL_US, throw=throw) for throw in (0, 1))
     assert first.begun == second.begun
     assert first.happened != second.happened
+
+
+def test_a_fault_that_is_chosen_may_be_shorter_and_never_longer() -> None:
+    whole = run_seed(shape("fast"), 5, until_us=UNTIL_US)
+    first, second = whole.begun[:2]
+    chosen = (Chosen(first.number, first.lasts // 2), Chosen(second.number, 2 * second.lasts))
+    some = run_seed(shape("fast"), 5, until_us=UNTIL_US, chosen=chosen)
+    assert [fault.lasts for fault in some.begun] == [first.lasts // 2, second.lasts]
+
+
+def test_dense_faults_are_many_more() -> None:
+    until = 4 * UNTIL_US
+    thin, dense = (run_seed(shape("one-second"), 2, until_us=until, pace=pace) for pace in (UNHURRIED, DENSE))
+    assert thin.broken is dense.broken is None
+    assert len(dense.begun) > 5 * len(thin.begun)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from tests.simulation.shapes import shape
-from yaoki.sim.campaign import run_seed
+from yaoki.sim.campaign import Chosen, run_seed
 from yaoki.sim.timeline import SECOND
 
 UNTIL_US = 200 * SECOND
@@ -51,5 +51,5 @@ def test_a_run_that_is_looked_at_is_the_same_run() -> None:
 
 def test_leaving_faults_out_changes_no_other_fault() -> None:
     whole = run_seed(shape("fast"), 0, until_us=UNTIL_US)
-    some = run_seed(shape("fast"), 0, until_us=UNTIL_US, chosen=(2, 3))
+    some = run_seed(shape("fast"), 0, until_us=UNTIL_US, chosen=(Chosen(2), Chosen(3)))
     assert [fault for fault in whole.begun if fault.number in (2, 3)] == list(some.begun)

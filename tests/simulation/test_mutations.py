@@ -91,12 +91,12 @@ def test_the_shipped_engines_live_through_the_same_world(mutation: Mutation) -> 
 
 
 def test_a_failing_campaign_names_fewer_faults_and_the_command_that_replays_them(tmp_path: Path) -> None:
-    """How few remain depends on what is left to chance once others are gone; this seed has seven."""
+    """Of seven: one cannot be enough, as the node that loses the VIP must have won it before."""
     mutation = Mutation("last-advertisement-forgotten", "fast", 0, "neighbours follow")
     source = patched(mutation, tmp_path)
     [failed] = simulate(source, "--first", str(mutation.seed), "--seeds", "1", *world(mutation))["failed"]
     assert failed["invariant"] == mutation.invariant
-    assert 1 <= len(failed["faults"]) < 7
+    assert 1 <= len(failed["faults"]) <= 3
     assert failed["trace"]
     again = simulate(source, *failed["replay"].removeprefix("yaoki sim ").split())
     assert (again["what"], again["at_s"]) == (failed["what"], failed["at_s"])

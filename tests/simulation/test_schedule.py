@@ -10,7 +10,7 @@ from yaoki.packet.malformed import Malformed
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import Between, Fault, LinkStalled, StoreAway, StoreSlow
 from yaoki.sim.hostile import hostile_packet
-from yaoki.sim.schedule import MAX_FAULTS_IN_EPISODE, MIXES, SHORTEST_FAULT_US, Episode, episodes, mix_of
+from yaoki.sim.schedule import DENSE, MIXES, SHORTEST_FAULT_US, UNHURRIED, Episode, Pace, episodes, mix_of
 from yaoki.sim.settling import settling_us
 from yaoki.sim.timeline import SECOND
 from yaoki.vrrp.advertisement import HOP_LIMIT, decode
@@ -19,8 +19,8 @@ SETTLE = 10 * SECOND
 UNTIL = 3600 * SECOND
 
 
-def schedule(seed: int, site: str = "three-nodes") -> list[Episode]:
-    found = episodes(seed, shape(site), begins=SETTLE, until=UNTIL, settle=SETTLE, every=2 * SETTLE)
+def schedule(seed: int, site: str = "three-nodes", *, pace: Pace = UNHURRIED) -> list[Episode]:
+    found = episodes(seed, shape(site), begins=SETTLE, until=UNTIL, settle=SETTLE, pace=pace)
     return list(found)
 
 
@@ -33,12 +33,13 @@ def test_neighbouring_seeds_meet_every_mix() -> None:
     assert "servers" not in {mix_of(seed, shape("fast")).name for seed in range(50)}
 
 
-@given(st.integers(0, 10_000))
-def test_episodes_follow_one_another_with_time_to_settle(seed: int) -> None:
+@given(st.integers(0, 10_000), st.sampled_from((UNHURRIED, DENSE)))
+def test_episodes_follow_one_another_with_time_to_settle(seed: int, pace: Pace) -> None:
     before = SETTLE
     numbers: list[int] = []
-    for episode in schedule(seed):
-        assert 1 <= len(episode.faults) <= MAX_FAULTS_IN_EPISODE
+    for episode in schedule(seed, pace=pace):
+        assert pace.fewest <= len(episode.faults) <= pace.most
+        assert all(fault.lasts <= pace.longest * SETTLE for fault in episode.faults)
         assert all(fault.begins >= before for fault in episode.faults)
         assert all(fault.lasts >= SHORTEST_FAULT_US for fault in episode.faults)
         assert episode.settled_at == max(fault.ends for fault in episode.faults) + SETTLE
@@ -46,6 +47,12 @@ def test_episodes_follow_one_another_with_time_to_settle(seed: int) -> None:
         before = episode.settled_at
         numbers += [fault.number for fault in episode.faults]
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+def test_dense_faults_come_every_few_seconds_and_few_at_a_time() -> None:
+    faults = [fault for seed in range(20) for episode in schedule(seed, pace=DENSE) for fault in episode.faults]
+    assert 1 <= 20 * (UNTIL - SETTLE) / SECOND / len(faults) <= 3
+    assert 1 <= sum(fault.lasts for fault in faults) / (20 * (UNTIL - SETTLE)) * (4.5 / 3) <= 2
 
 
 def test_every_kind_of_fault_is_met_by_some_seed() -> None:
@@ -64,8 +71,8 @@ def test_a_schedule_is_the_seeds_alone() -> None:
 
 
 def test_a_longer_run_begins_as_a_shorter_one() -> None:
-    short = list(episodes(3, shape("fast"), begins=SETTLE, until=UNTIL, settle=SETTLE, every=2 * SETTLE))
-    long = list(episodes(3, shape("fast"), begins=SETTLE, until=2 * UNTIL, settle=SETTLE, every=2 * SETTLE))
+    short = list(episodes(3, shape("fast"), begins=SETTLE, until=UNTIL, settle=SETTLE))
+    long = list(episodes(3, shape("fast"), begins=SETTLE, until=2 * UNTIL, settle=SETTLE))
     assert long[: len(short)] == short
 
 

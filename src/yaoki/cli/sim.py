@@ -1,14 +1,16 @@
 """Simulate a site: the shipped engines in a world of faults, from a seed, with every invariant watched.
 
 Each seed makes one world, which lives for some hours and meets loss, partitions, kills, pauses, power cuts, stalled
-links and dying servers. A world that breaks an invariant is made again with as few faults as still break it, and
-printed with its last records and the command that replays it. Exit status 0: no seed failed; 1: some did.
+links and dying servers. A world that breaks an invariant is made again with as few faults as still break it, as short
+as may be, and printed with its last records and the command that replays it. Exit status 0: no seed failed; 1: some
+did.
 
 examples:
   yaoki sim --seeds 200                     two hundred worlds of a built-in two-node site
   yaoki sim --seeds 200 --site site.yaml    of your own site
   yaoki sim --list                          what is watched, and what the faults of each mix are
-  yaoki sim --seed 17 --faults 4,5          one world again, with two of its faults only
+  yaoki sim --seed 17 --faults 4,5:0.25     one world again, with two of its faults only, the second for 0.25 s
+  yaoki sim --dense --until-faults 100000   worlds in which something fails every few seconds, until so much has failed
 """
 
 import argparse
@@ -21,14 +23,17 @@ from time import perf_counter
 
 from yaoki.cli.output import Paint, print_json, talk
 from yaoki.core.error import UsageError
-from yaoki.sim.campaign import HOUR_US, Outcome, run_seed, run_seeds, shrink
+from yaoki.sim.campaign import HOUR_US, Chosen, Outcome, run_seed, run_seeds
 from yaoki.sim.invariants import INVARIANTS
-from yaoki.sim.schedule import MIXES
+from yaoki.sim.schedule import DENSE, MIXES, UNHURRIED, Pace
+from yaoki.sim.shrinking import shrink
+from yaoki.sim.timeline import SECOND
 from yaoki.sim.topology import Topology, topology
 from yaoki.site.compile import compile_site
 from yaoki.site.load import load_site
 
 MAX_SEEDS = 1_000_000
+DEFAULT_SEEDS = 100
 PROGRESS_EVERY_S = 5.0
 WIDEST_RECORD = 240
 """Longer records are cut for people; -j prints them whole."""
@@ -39,12 +44,14 @@ MAX_FAILURES_SHRUNK = 3
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--site", type=Path, help="the site file (without: a built-in site of two nodes)")
-    parser.add_argument("--seeds", type=int, default=100, metavar="N", help="how many worlds (%(default)s)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many worlds (100)")
+    parser.add_argument("--until-faults", type=int, metavar="N", help="as many worlds as have N faults together")
+    parser.add_argument("--dense", action="store_true", help="faults every few seconds, in longer episodes")
     parser.add_argument("--first", type=int, default=0, metavar="S", help="the first seed (%(default)s)")
     parser.add_argument("--hours", type=float, default=1.0, metavar="H", help="simulated hours each (%(default)s)")
     parser.add_argument("--jobs", type=int, metavar="N", help="worlds at a time (as many as there are processors)")
     parser.add_argument("--seed", type=int, metavar="S", help="this world only")
-    parser.add_argument("--faults", metavar="N,N", help="with --seed: only these of its faults")
+    parser.add_argument("--faults", metavar="N[:S],...", help="with --seed: only these of its faults, for S s")
     parser.add_argument("--throw", type=int, default=0, metavar="N", help="with --seed: another throw of its dice")
     parser.add_argument("--fail-fast", action="store_true", help="end with the first seed that fails, as it is")
     parser.add_argument("--trace", type=int, default=0, metavar="LINES", help="with --seed: print so many last records")
@@ -55,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the worlds and print what was found."""
     if args.list:
         return _list(as_json=args.json)
-    if not 1 <= args.seeds <= MAX_SEEDS:
+    if args.seeds is not None and not 1 <= args.seeds <= MAX_SEEDS:
         raise UsageError(f"--seeds is 1 to {MAX_SEEDS}")
+    if args.until_faults is not None and (args.until_faults < 1 or args.seeds is not None):
+        raise UsageError("--until-faults is 1 or more, and takes the place of --seeds")
     if args.hours <= 0:
         raise UsageError("--hours is more than 0")
     if args.faults is not None and args.seed is None:
@@ -66,8 +75,16 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("this site has no VIPs with nodes, so there is nothing to simulate; add one under vips:")
     until_us = int(args.hours * HOUR_US)
     if args.seed is not None:
-        chosen = None if args.faults is None else _numbers(args.faults)
-        outcome = run_seed(shape, args.seed, until_us=until_us, chosen=chosen, throw=args.throw, traced=args.trace)
+        chosen = None if args.faults is None else _chosen(args.faults)
+        outcome = run_seed(
+            shape,
+            args.seed,
+            until_us=until_us,
+            pace=_pace(args),
+            chosen=chosen,
+            throw=args.throw,
+            traced=args.trace,
+        )
         return _report_one(outcome, args)
     return _campaign(shape, until_us, args)
 
@@ -81,11 +98,20 @@ def _shape(site_file: Path | None) -> Topology:
     return topology(site, tuple(compile_site(site).values()))
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def _pace(args: argparse.Namespace) -> Pace:
+    return DENSE if args.dense else UNHURRIED
+
+
+def _chosen(text: str) -> tuple[Chosen, ...]:
     try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
+        return tuple(_one_chosen(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise UsageError(f'--faults takes numbers, as in "--faults 3,7", not "{text}"') from None
+        raise UsageError(f'--faults takes numbers, as in "--faults 3,7:0.5", not "{text}"') from None
+
+
+def _one_chosen(text: str) -> Chosen:
+    number, _, seconds = text.partition(":")
+    return Chosen(int(number), round(float(seconds) * SECOND) if seconds else None)
 
 
 # --- many seeds
@@ -112,6 +138,10 @@ class _Totals:
             self.failed.append(outcome)
 
     @property
+    def faults(self) -> int:
+        return sum(self.kinds.values())
+
+    @property
     def hours(self) -> float:
         return self.simulated_us / HOUR_US
 
@@ -127,24 +157,34 @@ class _Totals:
 
 
 def _campaign(shape: Topology, until_us: int, args: argparse.Namespace) -> int:
-    jobs = min(args.jobs or os.cpu_count() or 1, args.seeds)
+    count = MAX_SEEDS if args.until_faults else args.seeds or DEFAULT_SEEDS
+    jobs = min(args.jobs or os.cpu_count() or 1, count)
     totals = _Totals(perf_counter())
     told_at = totals.began
-    for outcome in run_seeds(shape, range(args.first, args.first + args.seeds), until_us=until_us, jobs=jobs):
+    seeds = range(args.first, args.first + count)
+    for outcome in run_seeds(shape, seeds, until_us=until_us, jobs=jobs, pace=_pace(args)):
         totals.add(outcome)
         if outcome.broken is not None and args.fail_fast:
             break
         if outcome.broken is not None and len(totals.failed) <= MAX_FAILURES_SHRUNK:
             talk(f"seed {outcome.seed} failed; looking for fewer faults that fail it ...")
-            totals.failed[-1] = shrink(shape, outcome, until_us=until_us)
+            totals.failed[-1] = shrink(shape, outcome, until_us=until_us, pace=_pace(args))
         if perf_counter() - told_at >= PROGRESS_EVERY_S:
             told_at = perf_counter()
-            talk(f"{totals.seeds} of {args.seeds} seeds, {totals.hours:.0f} h, {totals.hours_per_minute:.0f} h/min")
+            talk(f"{_done(totals, args)}, {totals.hours:.0f} h, {totals.hours_per_minute:.0f} h/min")
+        if args.until_faults and totals.faults >= args.until_faults:
+            break
     if args.json:
         print_json(_as_json(totals, args))
         return int(bool(totals.failed))
     _print_campaign(totals, jobs, args)
     return int(bool(totals.failed))
+
+
+def _done(totals: _Totals, args: argparse.Namespace) -> str:
+    if args.until_faults:
+        return f"{totals.faults} of {args.until_faults} faults, {totals.seeds} seeds"
+    return f"{totals.seeds} of {args.seeds or DEFAULT_SEEDS} seeds"
 
 
 def _print_campaign(totals: _Totals, jobs: int, args: argparse.Namespace) -> None:
@@ -154,14 +194,16 @@ def _print_campaign(totals: _Totals, jobs: int, args: argparse.Namespace) -> Non
             _print_failure(outcome, args, paint)
         else:
             print(paint.red(_replay(outcome, args)))
-    faults = sum(totals.kinds.values())
     print(
-        f"{totals.seeds} seeds, {totals.hours:.1f} simulated hours, {faults} faults, {len(INVARIANTS)} invariants: "
+        f"{totals.seeds} seeds, {totals.hours:.1f} simulated hours, {totals.faults} faults, "
+        f"{len(INVARIANTS)} invariants: "
         + (paint.red(f"{len(totals.failed)} failed") if totals.failed else paint.green("none failed"))
     )
     print(f"{totals.hours_per_minute:.0f} simulated hours a minute in {jobs} processes, ", end="")
     print(f"{totals.hours_per_minute_each:.0f} in each")
     print(paint.faint(", ".join(f"{kind} {count}" for kind, count in sorted(totals.kinds.items()))))
+    if args.until_faults:
+        print(f"to go on: --first {args.first + totals.seeds}")
 
 
 def _as_json(totals: _Totals, args: argparse.Namespace) -> dict[str, object]:
@@ -222,9 +264,14 @@ def _print_failure(outcome: Outcome, args: argparse.Namespace, paint: Paint) -> 
 
 def _replay(outcome: Outcome, args: argparse.Namespace) -> str:
     site = "" if args.site is None else f" --site {args.site}"
-    faults = "" if outcome.chosen is None else f" --faults {','.join(map(str, outcome.chosen))}"
+    faults = "" if outcome.chosen is None else f" --faults {','.join(map(_word, outcome.chosen))}"
     throw = f" --throw {outcome.throw}" if outcome.throw else ""
-    return f"yaoki sim --seed {outcome.seed}{faults}{throw}{site} --hours {args.hours:.10g}"
+    dense = " --dense" if args.dense else ""
+    return f"yaoki sim --seed {outcome.seed}{faults}{throw}{dense}{site} --hours {args.hours:.10g}"
+
+
+def _word(chosen: Chosen) -> str:
+    return f"{chosen.number}" if chosen.lasts_us is None else f"{chosen.number}:{chosen.lasts_us / SECOND:.6f}"
 
 
 def _list(*, as_json: bool) -> int:

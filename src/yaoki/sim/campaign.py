@@ -1,9 +1,6 @@
 """Runs worlds: one for each seed, for so many simulated hours, with the faults of the seed's mix.
 
-A run that fails is made again with fewer and fewer of its faults, as long as it still fails the same way, and is then
-named by its seed and the numbers of the faults left.
-
-Invariant: the outcome of a seed depends on the site, the seed, the hours and the chosen faults only.
+Invariant: the outcome of a seed depends on the site, the seed, the hours, the pace and the chosen faults only.
 """
 
 import gc
@@ -11,13 +8,13 @@ import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import process_time
 
 from yaoki.sim.faults import Injection
 from yaoki.sim.ledger import InvariantBroken
-from yaoki.sim.schedule import Episode, episodes, mix_of
+from yaoki.sim.schedule import UNHURRIED, Episode, Pace, episodes, mix_of
 from yaoki.sim.settling import settling_us
 from yaoki.sim.timeline import SECOND
 from yaoki.sim.topology import Topology
@@ -25,12 +22,16 @@ from yaoki.sim.world import World
 
 HOUR_US = 3600 * SECOND
 TRACE_LINES = 120
-MAX_SHRINK_RUNS = 60
-"""A run is made again at most so often to find fewer faults that fail it."""
-THROWS = 4
-"""With fewer faults all that is left to chance falls otherwise, so several throws of the dice are tried."""
-QUIET_TIMES = 2
-"""Episodes of faults begin this many settling times apart, on average."""
+WORLDS_AHEAD = 4
+"""So many for each process are begun before the first of them is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One fault of a seed's schedule by its number, that happens; `lasts_us`, if it is to be over sooner."""
+
+    number: int
+    lasts_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one run. `chosen` are the numbers of the faults that happened, if not all of the schedule did; `begun` are
-    those that had begun when it ended; `digest` is of the whole trace and `trace` its end, if asked for."""
+    """Of one run. `chosen` are the faults that happened, if not all of the schedule did; `begun` are those that had
+    begun when it ended; `digest` is of the whole trace and `trace` its end, if asked for."""
 
     seed: int
     mix: str
@@ -56,7 +57,7 @@ class Outcome:
     kinds: tuple[tuple[str, int], ...]
     begun: tuple[Injection, ...]
     broken: Broken | None = None
-    chosen: tuple[int, ...] | None = None
+    chosen: tuple[Chosen, ...] | None = None
     throw: int = 0
     digest: str = ""
     trace: tuple[str, ...] = ()
@@ -67,12 +68,15 @@ def run_seed(
     seed: int,
     *,
     until_us: int,
-    chosen: tuple[int, ...] | None = None,
+    pace: Pace = UNHURRIED,
+    chosen: tuple[Chosen, ...] | None = None,
     throw: int = 0,
+    leave_us: int | None = None,
     digested: bool = False,
     traced: int = 0,
 ) -> Outcome:
-    """One world from its beginning to `until_us`, or to what it breaks on. `traced` lines of its trace are kept."""
+    """One world from its beginning to `until_us`, or to what it breaks on. At `leave_us` it is looked at no further;
+    `traced` lines of its trace are kept."""
     mix, settle = mix_of(seed, topology), settling_us(topology)
     began = process_time()
     world = World(topology, seed, throw=throw, forwarding_untouched=mix.forwarding_untouched, digested=digested)
@@ -81,13 +85,15 @@ def run_seed(
     with _without_collection():
         try:
             world.timeline.at(settle, world.ledger.settled)
-            every = QUIET_TIMES * settle
-            for whole in episodes(seed, topology, begins=settle, until=until_us, settle=settle, every=every):
+            leave = until_us if leave_us is None else leave_us
+            for whole in episodes(seed, topology, begins=settle, until=until_us, settle=settle, pace=pace):
+                if world.timeline.now >= leave:
+                    break
                 episode = _only(whole, chosen)
                 begun += episode.faults
                 world.put_down(episode)
-                world.run(episode.settled_at)
-            world.run(max(until_us, world.timeline.now))
+                world.run(episode.settled_at if leave_us is None else min(episode.settled_at, leave))
+            world.run(max(leave, world.timeline.now))
         except InvariantBroken as error:
             broken = Broken(error.name, error.what, world.timeline.now, tuple(world.trace.last(TRACE_LINES)))
         except Exception as error:
@@ -110,63 +116,30 @@ def run_seed(
     )
 
 
-def run_seeds(topology: Topology, seeds: Sequence[int], *, until_us: int, jobs: int) -> Iterator[Outcome]:
+def run_seeds(
+    topology: Topology, seeds: Sequence[int], *, until_us: int, jobs: int, pace: Pace = UNHURRIED
+) -> Iterator[Outcome]:
     """One run for each seed, in order, in `jobs` processes at a time."""
-    run = partial(run_seed, topology, until_us=until_us)
+    run = partial(run_seed, topology, until_us=until_us, pace=pace)
     if jobs == 1:
         yield from map(run, seeds)
         return
+    ahead = jobs * WORLDS_AHEAD
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(run, seeds)
+        for start in range(0, len(seeds), ahead):
+            yield from pool.map(run, seeds[start : start + ahead])
 
 
-def shrink(topology: Topology, failed: Outcome, *, until_us: int) -> Outcome:
-    """The same failure of a run to `until_us` with as few faults as can be found in MAX_SHRINK_RUNS runs."""
-    return _Shrinking(topology, failed, until_us).best
-
-
-class _Shrinking:
-    """First the latest faults alone, twice as many each time; then without each in turn."""
-
-    def __init__(self, topology: Topology, failed: Outcome, until_us: int) -> None:
-        self.best = failed
-        self._topology = topology
-        self._until_us = until_us
-        self._runs = 0
-        count = 1
-        while count < len(failed.begun) and not self._still_fails(self._numbers[-count:]):
-            count *= 2
-        for number in self._numbers:
-            if len(self.best.begun) > 1:
-                self._still_fails([each for each in self._numbers if each != number])
-
-    @property
-    def _numbers(self) -> list[int]:
-        return [fault.number for fault in self.best.begun]
-
-    def _still_fails(self, chosen: Sequence[int]) -> bool:
-        """Whether these faults fail the same way; then they are the best so far."""
-        for throw in range(THROWS):
-            if self._runs >= MAX_SHRINK_RUNS:
-                return False
-            self._runs += 1
-            outcome = run_seed(
-                self._topology, self.best.seed, until_us=self._until_us, chosen=tuple(chosen), throw=throw
-            )
-            if _kind(outcome) == _kind(self.best):
-                self.best = outcome
-                return True
-        return False
-
-
-def _kind(outcome: Outcome) -> str | None:
-    return None if outcome.broken is None else outcome.broken.invariant
-
-
-def _only(episode: Episode, chosen: tuple[int, ...] | None) -> Episode:
+def _only(episode: Episode, chosen: tuple[Chosen, ...] | None) -> Episode:
     if chosen is None:
         return episode
-    return Episode(tuple(fault for fault in episode.faults if fault.number in chosen), episode.settled_at)
+    lasts = {each.number: each.lasts_us for each in chosen}
+    faults = tuple(_shortened(fault, lasts[fault.number]) for fault in episode.faults if fault.number in lasts)
+    return Episode(faults, episode.settled_at)
+
+
+def _shortened(fault: Injection, lasts_us: int | None) -> Injection:
+    return fault if lasts_us is None else replace(fault, lasts=min(lasts_us, fault.lasts))
 
 
 @contextmanager

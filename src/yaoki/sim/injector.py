@@ -19,7 +19,6 @@ from yaoki.sim.faults import (
     CarrierLost,
     ClockStepped,
     Drained,
-    Fault,
     Frozen,
     HostilePackets,
     Injection,
@@ -110,20 +109,23 @@ class Injector:
         self.changed_at = self._world.timeline.now
         kind = type(injection.fault).__name__
         self.carried_out[kind] = self.carried_out.get(kind, 0) + 1
-        self._apply(injection.fault, injection.lasts, begins=True)
+        self._apply(injection, begins=True)
 
     def _end(self, injection: Injection) -> None:
         self.active -= 1
         self.changed_at = self._world.timeline.now
-        self._apply(injection.fault, injection.lasts, begins=False)
+        self._apply(injection, begins=False)
 
-    def _apply(self, fault: Fault, lasts: int, *, begins: bool) -> None:
+    def _apply(self, injection: Injection, *, begins: bool) -> None:
+        fault, lasts = injection.fault, injection.lasts
         match fault:
             case RoughNetwork() | Partition() | Blackhole():
                 self._to_network(fault, begins)
             case HostilePackets() | AddressSpoofed():
                 if begins:
-                    self._from_strangers(fault, lasts)
+                    # Of its own, so that no fault's packets depend on what other faults there are.
+                    chance = self._chance.stream(f"{self._chance.name} {injection.number}")
+                    self._from_strangers(fault, lasts, chance)
             case ServerFault() | Drained():
                 self._to_servers(fault, begins)
             case StoreAway() | StoreSlow():
@@ -154,14 +156,14 @@ class Injector:
             case _:
                 assert_never(fault)
 
-    def _from_strangers(self, fault: HostilePackets | AddressSpoofed, lasts: int) -> None:
+    def _from_strangers(self, fault: HostilePackets | AddressSpoofed, lasts: int, chance: Chance) -> None:
         timeline = self._world.timeline
         match fault:
             case HostilePackets():
                 network = self._world.networks[fault.network]
                 for _ in range(fault.count):
-                    packet = hostile_packet(self._chance)
-                    after = int(self._chance.fraction() * lasts)
+                    packet = hostile_packet(chance)
+                    after = int(chance.fraction() * lasts)
                     timeline.after(after, partial(network.flood, packet, NODES))
             case AddressSpoofed():
                 for after in range(0, lasts, fault.every_us):

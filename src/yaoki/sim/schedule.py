@@ -1,6 +1,6 @@
 """Which faults a run meets: drawn from its seed, in episodes with a quiet time after each.
 
-In an episode a few faults of the run's mix begin, overlapping as they fall. All have ended when the quiet time begins;
+In an episode some faults of the run's mix begin, overlapping as they fall. All have ended when the quiet time begins;
 it is long enough for everything to settle, and at its end the settled invariants are checked.
 
 Invariant: the schedule depends on the seed, the topology and the settings only, never on what happens in the run.
@@ -46,9 +46,25 @@ from yaoki.sim.servers import Condition
 from yaoki.sim.timeline import MILLISECOND, SECOND
 from yaoki.sim.topology import Topology
 
-MAX_FAULTS_IN_EPISODE = 4
 # Faults last from a blink to several times the longest timer.
 SHORTEST_FAULT_US = 10 * MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How thick faults come. An episode has `fewest` to `most` of them; the times are in settling times of the site:
+    within `spread` the faults of an episode begin, `longest` one lasts, and episodes are `apart` on average."""
+
+    fewest: int
+    most: int
+    spread: float
+    longest: float
+    apart: float
+
+
+UNHURRIED = Pace(1, 4, spread=1, longest=2, apart=2)
+DENSE = Pace(8, 40, spread=3, longest=0.5, apart=0)
+"""A fault every few seconds, of which one or two last at a time: more of them at once would excuse everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,18 +254,20 @@ def mix_of(seed: int, topology: Topology) -> Mix:
     return fitting[seed % len(fitting)]
 
 
-def episodes(seed: int, topology: Topology, *, begins: int, until: int, settle: int, every: int) -> Iterator[Episode]:
-    """The episodes of a run, one in about `every` microseconds; each needs `settle` to calm down."""
+def episodes(
+    seed: int, topology: Topology, *, begins: int, until: int, settle: int, pace: Pace = UNHURRIED
+) -> Iterator[Episode]:
+    """The episodes of a run in order; each needs `settle` microseconds to calm down."""
     chance = Chance(seed, "faults")
     draw, mix = Draw(chance, topology), mix_of(seed, topology)
     number, at = 0, begins
     while True:
-        at += int(every * 2 * chance.fraction())
+        at += int(settle * pace.apart * 2 * chance.fraction())
         injections: list[Injection] = []
-        longest = settle * 2
-        for _ in range(chance.between(1, MAX_FAULTS_IN_EPISODE)):
+        longest = int(settle * pace.longest)
+        for _ in range(chance.between(pace.fewest, pace.most)):
             number += 1
-            begin = at + int(chance.fraction() * settle)
+            begin = at + int(chance.fraction() * settle * pace.spread)
             injections.append(Injection(number, begin, draw.duration(longest), chance.weighted(mix.kinds)(draw)))
         at = max(injection.ends for injection in injections) + settle
         if at > until:
