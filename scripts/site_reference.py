@@ -12,7 +12,9 @@ from yaoki.core.event import Severity
 from yaoki.site.kinds import Kind, Word
 from yaoki.site.lint import RULES
 from yaoki.site.shapes import Key, ListOf, MapOf, Record, Tagged, WordOr
-from yaoki.site.vocabulary import CHECK, HOOK, HOST, INTERFACE, NETWORK, NODE, SERVER, SERVICE, SITE, STORE, VIP
+from yaoki.site.vocabulary import CHECK, HOOK, SERVER, SERVICE, SITE, VIP
+from yaoki.site.vocabulary_machines import HOST, INTERFACE, NETWORK, NODE
+from yaoki.site.vocabulary_store import STORE
 
 PAGE = Path(__file__).parents[1] / "docs" / "site-file.md"
 _PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,5 +1,6 @@
 """Where a plan comes from, and what is refused."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,9 @@ OTHER = GOOD.replace("priority: 150", "priority: 140")
 BAD = GOOD.replace("vrid: 51", "vrid: 510")
 
 
-def source(directory: Path, text: str, node: str = "lb1") -> PlanSource:
+def source(directory: Path, text: str, node: str = "lb1", *, tick_ms: int = 4) -> PlanSource:
     (directory / "site.yaml").write_text(text)
-    return PlanSource(directory / "site.yaml", node)
+    return PlanSource(directory / "site.yaml", node, timedelta(milliseconds=tick_ms))
 
 
 def no_crashes(_: str) -> int:
@@ -80,3 +81,19 @@ def test_a_change_that_is_not_safe_needs_force(tmp_path: Path) -> None:
         "VIP vip: nobody would own 192.0.2.50 any more; `yaoki apply --force` does it all the same",
     )
     assert without.again(None, running=running, force=True).plan.routers == ()
+
+
+@pytest.mark.req("B-21")
+def test_a_file_that_this_kernel_cannot_keep_is_refused(tmp_path: Path) -> None:
+    running = source(tmp_path, GOOD).first(None, no_crashes, 3).plan
+    fast = GOOD.replace("vrid: 51", "vrid: 51, advertise: 10ms")
+    assert source(tmp_path, fast, tick_ms=4).first(None, no_crashes, 3).problems == ()
+    with pytest.raises(SiteError):
+        source(tmp_path, fast, tick_ms=10).first(None, no_crashes, 3)
+    offer = source(tmp_path, fast, tick_ms=10).again(None, running=running, force=True)
+    assert offer.plan == running
+    assert [problem.partition(": ")[2] for problem in offer.problems] == [
+        "vip is advertised every 10ms, but the kernel of lb1 counts time-outs in 10 ms: no gate can silence a dead"
+        " speaker within three intervals, before vip is taken over; advertise every 20ms or slower"
+    ]
+    assert source(tmp_path, fast, tick_ms=10).first(running, no_crashes, 3).instead_of == "the file is refused"

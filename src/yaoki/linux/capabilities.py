@@ -186,8 +186,8 @@ def _tick() -> Capability:
     return Capability(
         "kernel-tick",
         Ability.YES if tick_ms <= FINE_TICK_MS else Ability.NO,
-        f"time-outs are counted in {tick_ms:g} ms",
-        "advertisement intervals shorter than 20 ms are raised to that: the dead-man gate could not keep them",
+        f"time-outs are counted in {tick_ms:.3g} ms (hz: {1000 / tick_ms:.0f})",
+        "files with advertisement intervals shorter than 20 ms are refused: the dead-man gate could not keep them",
     )
 
 

@@ -22,6 +22,7 @@ from yaoki.core.codec import Codec
 from yaoki.core.error import ActuatorError, YaokiError
 from yaoki.core.event import Emit, EventBody
 from yaoki.lb.service import Desired
+from yaoki.linux.realtime import kernel_tick
 from yaoki.node.brain import Brain
 from yaoki.node.brain_events import (
     BrainCrashed,
@@ -125,7 +126,7 @@ class Node:
     ) -> None:
         self.options = options
         self.codec = Codec(EVENT_KINDS)
-        self.source = PlanSource(options.site, options.node)
+        self.source = PlanSource(options.site, options.node, kernel_tick())
         self.events = EventLog(self.codec, sys.stderr, form=options.log)
         self.journal = JournalKeeper(options.state_dir, self.note)
         self.kernel = kernel

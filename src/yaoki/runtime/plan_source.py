@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from yaoki.core.error import SiteError, UsageError
 from yaoki.pool.plan import Plan
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff
-from yaoki.site.examine import accept_site
+from yaoki.site.examine import accept_site, refuse_tick
 from yaoki.site.node_plan import NodePlan
 
 
@@ -27,11 +28,13 @@ class Offer:
 
 
 class PlanSource:
-    """Reads the site file of one node. `path` is the file in use."""
+    """Reads the site file of one node. `path` is the file in use; `tick` that of the node's kernel, which may be too
+    long for a file."""
 
-    def __init__(self, path: Path, node: str) -> None:
+    def __init__(self, path: Path, node: str, tick: timedelta) -> None:
         self.path = path
         self._node = node
+        self._tick = tick
 
     def first(self, last_good: NodePlan | None, crashes_of: Callable[[str], int], max_crashes: int) -> Offer:
         """The plan to start with. Raises SiteError (or UsageError) if the file is bad and no good one is known."""
@@ -61,9 +64,11 @@ class PlanSource:
         return Offer(plan, change=change)
 
     def _compile(self, path: Path) -> dict[str, NodePlan]:
-        plans = compile_site(accept_site(path).site)
+        loaded = accept_site(path)
+        plans = compile_site(loaded.site)
         if self._node not in plans:
             raise UsageError(f'{path} has no node "{self._node}"; it has: {", ".join(plans)}')
+        refuse_tick(loaded, self._node, self._tick)
         return plans
 
 

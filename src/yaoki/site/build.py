@@ -150,6 +150,7 @@ class SiteBuilder:
             plays=values.get("plays", ()),
             gateway=values.get("gateway"),
             forwards=values.get("forwards", False),
+            hz=values.get("hz"),
         )
 
     def _interface(self, path: Path, name: str, values: _Values) -> Interface | None:

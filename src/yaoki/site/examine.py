@@ -6,11 +6,13 @@ that cannot work whatever one says (firm rules) are not to be acknowledged.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from yaoki.core.error import Problem, SiteError
 from yaoki.core.event import Severity
 from yaoki.site.lint import RULES, Finding, Rule, View
+from yaoki.site.lint.ticks import TICK, unheld_by
 from yaoki.site.load import LoadedSite, read_site
 from yaoki.site.reading import suggestion
 from yaoki.site.source_map import Path as SitePath
@@ -60,6 +62,14 @@ def accept_site(path: Path) -> LoadedSite:
     if examination.refused or examination.loaded is None:
         raise SiteError(tuple(problem for problem in examination.problems if problem.fatal))
     return examination.loaded
+
+
+def refuse_tick(loaded: LoadedSite, node: str, tick: timedelta) -> None:
+    """Raises SiteError if the kernel of a node counts time-outs in ticks too long for how the site is advertised. Only
+    the node itself knows its tick for certain."""
+    found = tuple(_problem(loaded, TICK, finding) for finding in unheld_by(loaded.site, node, tick))
+    if found:
+        raise SiteError(found)
 
 
 def lint(loaded: LoadedSite, *, partial: bool = False) -> Examination:

@@ -87,7 +87,7 @@ class Machine:
     """A node (runs Yaoki) or a host (does not; the lab plays it).
 
     `plays` names what the lab starts on a host ("nginx", "echo", "client"); `gateway` names a host or VIP and replaces
-    the network's; `forwards` makes it a router.
+    the network's; `forwards` makes it a router. `hz` is the CONFIG_HZ of a node's kernel; None: it is not known.
     """
 
     name: str
@@ -96,6 +96,7 @@ class Machine:
     plays: tuple[str, ...] = ()
     gateway: str | None = None
     forwards: bool = False
+    hz: int | None = None
 
     def on_network(self, network: str) -> Interface | None:
         """Its first interface in a network, or None."""

@@ -1,7 +1,8 @@
 """The vocabulary of the site file: every key with its kind, default and meaning, as one table.
 
 The validation (yaoki.site.load), the JSON Schema (`yaoki schema`) and the reference in docs/site-file.md are made of
-this table. To add a key: add a line here, and use its value in yaoki.site.build.
+this table. To add a key: add a line here, in yaoki.site.vocabulary_machines or in yaoki.site.vocabulary_store, and use
+its value in yaoki.site.build.
 """
 
 from datetime import timedelta
@@ -18,7 +19,6 @@ from yaoki.site.kinds import (
     REGULAR_EXPRESSION,
     Boolean,
     Duration,
-    Endpoint,
     Integer,
     Kind,
     Reference,
@@ -29,10 +29,12 @@ from yaoki.site.kinds import (
     Text,
     Word,
 )
-from yaoki.site.model import DEFAULT_ELECTION_TIMEOUT, Election
+from yaoki.site.model import Election
 from yaoki.site.placement import Placement
 from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, Tagged, WordOr
 from yaoki.site.units import duration_text
+from yaoki.site.vocabulary_machines import ACKNOWLEDGE, HOST, NETWORK, NETWORK_NAME, NODE
+from yaoki.site.vocabulary_store import STORE
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Transport
 
 _MS = timedelta(milliseconds=1)
@@ -42,70 +44,12 @@ _PORT = Integer(1, 65535)
 LATER_SECTIONS = ("lines", "uplinks", "publish", "zones", "regions", "tunnels", "clusters", "hubs")
 LAYER_7_KEYS = ("content-rules", "headers", "tls")
 
-_NETWORK = Reference(("networks",), "network")
 _NODE = Reference(("nodes",), "node")
 _HOST = Reference(("hosts",), "host")
 _CHECK = Reference(("checks",), "check")
 _VIP = Reference(("vips",), "VIP")
 _SERVICE = Reference(("services",), "service")
 _HOST_OR_NODE = Reference(("hosts", "nodes"), "host or node")
-_GATEWAY = Reference(("hosts", "vips", "nodes"), "host, node or VIP")
-
-_ACKNOWLEDGE = Key(
-    "acknowledge",
-    ListOf(Text("the id of a lint rule", r"[a-z0-9-]+")),
-    "lint rules whose finding here is known and accepted",
-    "[]",
-)
-
-NETWORK = Record(
-    "a network",
-    (
-        Key("prefixes", ListOf(PREFIX, least=1), "the prefixes of this broadcast domain", required=True),
-        Key("gateway", _GATEWAY, "the host, node or VIP that leads out of it"),
-        _ACKNOWLEDGE,
-    ),
-)
-
-INTERFACE = Record(
-    "an interface",
-    (
-        Key("network", _NETWORK, "the network that it is plugged into", required=True),
-        Key("addresses", ListOf(ADDRESS), "its own addresses, each within a prefix of the network", "[]"),
-    ),
-)
-
-_INTERFACES = Key(
-    "interfaces", MapOf(INTERFACE_NAME, INTERFACE, least=1), "its interfaces, by the kernel's name", required=True
-)
-_MACHINE_GATEWAY = Key("gateway", _GATEWAY, "its default gateway, in place of the network's")
-
-NODE = Record("a node", (_INTERFACES, _MACHINE_GATEWAY, _ACKNOWLEDGE))
-
-HOST = Record(
-    "a host",
-    (
-        _INTERFACES,
-        Key(
-            "plays",
-            ListOf(
-                Word(
-                    {
-                        "nginx": "a web server",
-                        "echo": "answers with what it was sent",
-                        "client": "sends requests",
-                        "etcd": "a member of the store of leases",
-                    }
-                )
-            ),
-            "what the lab starts on it",
-            "[]",
-        ),
-        _MACHINE_GATEWAY,
-        Key("forwards", Boolean(), "whether it routes between its interfaces", "false"),
-        _ACKNOWLEDGE,
-    ),
-)
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
@@ -117,7 +61,7 @@ _CHECK_SCHEDULE = (
     Key("rise", Integer(1, 100), "passes in a row that make it up again", "2"),
     Key("fast-interval", _CHECK_INTERVAL, "the interval while results contradict the verdict", "the interval"),
     Key("hold-down", Duration(0 * _S, timedelta(days=1)), "after a fall, the first rise waits at least this", "0s"),
-    _ACKNOWLEDGE,
+    ACKNOWLEDGE,
 )
 _CHECK_PORT = Key("port", _PORT, "the port to probe", "the server's port")
 
@@ -205,7 +149,7 @@ CHECK = Tagged(
 VIP = Record(
     "a VIP",
     (
-        Key("network", _NETWORK, "the network that the addresses belong to", required=True),
+        Key("network", NETWORK_NAME, "the network that the addresses belong to", required=True),
         Key("addresses", ListOf(ADDRESS, least=1), "the addresses that move together", required=True),
         Key(
             "election",
@@ -335,40 +279,8 @@ VIP = Record(
             "what else must work for a node to own it",
             "[]",
         ),
-        _ACKNOWLEDGE,
+        ACKNOWLEDGE,
     ),
-)
-
-# --- the store of leases ----------------------------------------------------------------------------------------------
-
-_PEM = "a PEM file under /etc/yaoki/secrets"
-STORE = Tagged(
-    "kind",
-    {
-        "etcd": Record(
-            "an etcd store",
-            (
-                Key("kind", Text(), "an etcd cluster that all nodes reach", required=True),
-                Key(
-                    "endpoints", ListOf(Endpoint(), least=1), "its members, as their clients reach them", required=True
-                ),
-                Key(
-                    "election-timeout",
-                    Duration(50 * _MS, 50 * _S),
-                    "what its members were started with; the shortest safe lease follows from it",
-                    duration_text(DEFAULT_ELECTION_TIMEOUT),
-                ),
-                Key("ca", Secret(), f"speaks TLS, and trusts what this signed; {_PEM}"),
-                Key("certificate", Secret(), f"this node's own, for a cluster that asks for one; {_PEM}"),
-                Key("key", Secret(), f"the certificate's private key; {_PEM}"),
-                _ACKNOWLEDGE,
-            ),
-        ),
-        "in-process": Record(
-            "an in-process store",
-            (Key("kind", Text(), "the memory of the node itself: for a site of one node", required=True), _ACKNOWLEDGE),
-        ),
-    },
 )
 
 # --- services ---------------------------------------------------------------------------------------------------------
@@ -454,7 +366,7 @@ SERVICE = Record(
             "what a rehearsal holds each scenario against",
         ),
         *(Key(name, Anything(), "a layer-7 option", offered=False) for name in LAYER_7_KEYS),
-        _ACKNOWLEDGE,
+        ACKNOWLEDGE,
     ),
 )
 

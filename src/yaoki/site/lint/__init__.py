@@ -4,7 +4,7 @@ To add a rule: write its function in the file of its group and put its Rule into
 group's file are added here. Rules see the model only; positions are looked up by yaoki.site.examine.
 """
 
-from yaoki.site.lint import addressing, checks, forwarding, leases, peers, redundancy, timers, tracks, vips
+from yaoki.site.lint import addressing, checks, forwarding, leases, peers, redundancy, ticks, timers, tracks, vips
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
 
@@ -17,6 +17,7 @@ RULES: tuple[Rule, ...] = (
     *forwarding.RULES,
     *checks.RULES,
     *timers.RULES,
+    *ticks.RULES,
     *redundancy.RULES,
 )
 

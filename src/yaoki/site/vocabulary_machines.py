@@ -1,0 +1,70 @@
+"""The part of the vocabulary for networks, nodes and hosts, and what all objects may say; see yaoki.site.vocabulary."""
+
+from yaoki.site.kinds import ADDRESS, INTERFACE_NAME, PREFIX, Boolean, Integer, Reference, Text, Word
+from yaoki.site.shapes import Key, ListOf, MapOf, Record
+
+NETWORK_NAME = Reference(("networks",), "network")
+_GATEWAY = Reference(("hosts", "vips", "nodes"), "host, node or VIP")
+
+ACKNOWLEDGE = Key(
+    "acknowledge",
+    ListOf(Text("the id of a lint rule", r"[a-z0-9-]+")),
+    "lint rules whose finding here is known and accepted",
+    "[]",
+)
+
+NETWORK = Record(
+    "a network",
+    (
+        Key("prefixes", ListOf(PREFIX, least=1), "the prefixes of this broadcast domain", required=True),
+        Key("gateway", _GATEWAY, "the host, node or VIP that leads out of it"),
+        ACKNOWLEDGE,
+    ),
+)
+
+INTERFACE = Record(
+    "an interface",
+    (
+        Key("network", NETWORK_NAME, "the network that it is plugged into", required=True),
+        Key("addresses", ListOf(ADDRESS), "its own addresses, each within a prefix of the network", "[]"),
+    ),
+)
+
+_INTERFACES = Key(
+    "interfaces", MapOf(INTERFACE_NAME, INTERFACE, least=1), "its interfaces, by the kernel's name", required=True
+)
+_MACHINE_GATEWAY = Key("gateway", _GATEWAY, "its default gateway, in place of the network's")
+
+_HZ = Key(
+    "hz",
+    Integer(100, 1000),
+    "its kernel's CONFIG_HZ: time-outs are counted in ticks of 1/hz seconds",
+    "asked of the node",
+)
+
+NODE = Record("a node", (_INTERFACES, _MACHINE_GATEWAY, _HZ, ACKNOWLEDGE))
+
+HOST = Record(
+    "a host",
+    (
+        _INTERFACES,
+        Key(
+            "plays",
+            ListOf(
+                Word(
+                    {
+                        "nginx": "a web server",
+                        "echo": "answers with what it was sent",
+                        "client": "sends requests",
+                        "etcd": "a member of the store of leases",
+                    }
+                )
+            ),
+            "what the lab starts on it",
+            "[]",
+        ),
+        _MACHINE_GATEWAY,
+        Key("forwards", Boolean(), "whether it routes between its interfaces", "false"),
+        ACKNOWLEDGE,
+    ),
+)
