@@ -10,6 +10,7 @@ import pwd
 import signal
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from yaoki.core.event import EventBody
 from yaoki.node.brain_events import HookFailed, HooksPutOff
@@ -19,6 +20,7 @@ MAX_RUNNING = 4
 MAX_WAITING = 256
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHOWN_OUTPUT = 300
+_REAP_LIMIT_S = 1.0
 
 
 class HookRunner:
@@ -87,9 +89,17 @@ class HookRunner:
             return
         finally:
             _kill_group(process.pid)
+            await _reap(process)
         if process.returncode:
             said = output[-_SHOWN_OUTPUT:].decode(errors="replace").strip()
             self._report(HookFailed(hook.name, f"exit status {process.returncode}: {said}"))
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    """Wait for a process that was killed, or has ended; not for ever, as for one that the kernel holds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_REAP_LIMIT_S):
+            await process.wait()
 
 
 def _kill_group(pid: int) -> None:
