@@ -26,6 +26,7 @@ _RECORDS = {
     "interface": INTERFACE,
     "vip": VIP,
     "store": STORE.records["etcd"],
+    "witness": STORE.records["witness"],
     "service": SERVICE,
     "server": SERVER,
     "hook": HOOK,

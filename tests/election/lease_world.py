@@ -115,6 +115,18 @@ class World:
     def answering(self) -> list[str]:
         return [node.name for node in self.nodes if self._now(node) < node.gate_until]
 
+    def lose_disk(self) -> None:
+        """The store begins anew without its keys, and with revisions above all that it gave, as a witness does."""
+        self._store = MemoryStore(revision=self._store.revision + 1000)
+
+    def copy_disk(self) -> MemoryStore:
+        """What a backup, or a snapshot of the store's machine, would hold."""
+        return MemoryStore(dict(self._store.items()), revision=self._store.revision)
+
+    def restore_disk(self, copy: MemoryStore) -> None:
+        """The store goes on with an older copy of itself."""
+        self._store = copy
+
     def inflict(self, fault: Fault, node: Node, lasts: int) -> None:
         """One fault, from now on for so long."""
         node.stopped[fault] += 1

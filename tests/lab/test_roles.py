@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from yaoki.lab.plays.roles import (
     Role,
     StoreServer,
     WebServer,
+    WitnessRole,
     etcd_command,
     nginx_configuration,
     roles_of,
+    witness_command,
 )
 from yaoki.site.load import load_site
 from yaoki.site.model import Site
@@ -88,6 +91,20 @@ def test_a_member_of_the_store_is_etcd_with_the_pace_of_the_site_file(tmp_path: 
         "--election-timeout": "500",
     }
     assert {key: words[words.index(key) + 1] for key in wanted} == wanted
+
+
+def test_a_witness_serves_where_the_site_file_says() -> None:
+    site = load_site(Path(__file__).parents[2] / "examples/witness-pair/site.yaml").site
+    (role,) = roles_of(site, site.machine("w1"))
+    assert role == WitnessRole("w1", ip_address("192.0.2.31"), 2379)
+    assert witness_command(role, Path("/x"))[2:] == [
+        *("yaoki.cli", "witness", "--listen", "192.0.2.31:2379", "--state-dir", "/x")
+    ]
+    stranger = replace(site.machine("alice"), plays=("witness",))
+    with pytest.raises(UsageError, match="alice plays witness, but is no endpoint"):
+        roles_of(site, stranger)
+    with pytest.raises(UsageError, match="etcd1 plays witness, but is no endpoint"):
+        roles_of(LEASE_PAIR, replace(LEASE_PAIR.machine("etcd1"), plays=("witness",)))
 
 
 def test_who_plays_etcd_must_be_an_endpoint_of_the_store() -> None:

@@ -110,8 +110,8 @@ def test_a_living_member_owns_only_with_a_majority_of_the_store(tmp_path: Path) 
     leased = site(tmp_path)
     assert what_if(leased, {"lb1", "etcd1"}).vips == (VipOutcome("gate", "lb1", "lb2"),)
     assert what_if(leased, {"etcd1", "etcd3"}).vips == (VipOutcome("gate", "lb1", None),)
-    assert why_nobody(leased.vip("gate"), ["etcd1", "etcd3"]).startswith(" (lb1 and lb2 may not")
-    assert why_nobody(leased.vip("gate"), ["lb1", "lb2"]) == ""
+    assert why_nobody(leased, leased.vip("gate"), ["etcd1", "etcd3"]).startswith(" (lb1 and lb2 may not")
+    assert why_nobody(leased, leased.vip("gate"), ["lb1", "lb2"]) == ""
 
 
 @pytest.mark.req("B-20")
@@ -187,3 +187,37 @@ def test_waiting_and_patience_leave_time_for_the_swap(duration_us: int, priority
 )
 def test_the_patience_of_a_priority(priority: int, ms: float) -> None:
     assert patience(timedelta(milliseconds=1500), priority) == timedelta(microseconds=round(ms * 1000))
+
+
+# --- with a witness ---------------------------------------------------------------------------------------------------
+
+WITNESS = (STORE, "store: {kind: witness, endpoint: 'etcd1:4001'}\n")
+
+
+@pytest.mark.req("N-13")
+def test_a_witness_is_a_store_of_one_member(tmp_path: Path) -> None:
+    plan = compile_node(site(tmp_path, WITNESS), "lb1")
+    assert plan.store == EtcdStore((Endpoint("192.0.2.31", 4001),), prefix="witness/tokyo/")
+
+
+@pytest.mark.req("N-13")
+@pytest.mark.req("B-20")
+def test_without_the_witness_nobody_owns_and_plan_says_so(tmp_path: Path) -> None:
+    leased = site(tmp_path, WITNESS)
+    assert what_if(leased, {"lb1"}).vips == (VipOutcome("gate", "lb1", "lb2"),)
+    assert what_if(leased, {"etcd2", "etcd3"}).vips == (VipOutcome("gate", "lb1", "lb1"),)
+    assert what_if(leased, {"etcd1"}).vips == (VipOutcome("gate", "lb1", None),)
+    assert why_nobody(leased, leased.vip("gate"), ["etcd1"]) == " (lb1 and lb2 may not: the witness is lost)"
+    assert stand(leased, leased.vip("gate")) == (
+        "it does not survive the failure of lb1 and lb2 together.",
+        "it does not survive the failure of etcd1: lb1 and lb2 may not own it without the witness.",
+        "while etcd1 lives it survives the failure of lb1 or lb2.",
+        "it never has two owners: who cannot reach the witness on etcd1 falls silent within 1500ms.",
+        "another member that reaches the witness owns it within 1650ms.",
+        "while the witness is lost nobody owns it, not even its last owner: it is dark until etcd1 is back.",
+    )
+
+
+def test_etcd_in_the_place_of_a_witness_is_another_store(tmp_path: Path) -> None:
+    old = compile_site(site(tmp_path, (STORE, "store: {kind: witness, endpoint: etcd1}\n")))
+    assert "leases move to another store" in diff_sites(old, compile_site(site(tmp_path)))["lb1"].unsafe[0]

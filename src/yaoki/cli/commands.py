@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("import", "make a site file of another product's configuration", "yaoki.cli.import_"),
     Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
     Command("node", "run a node: the daemon", "yaoki.cli.node"),
+    Command("witness", "keep the leases of a site of two nodes, on a third machine", "yaoki.cli.witness"),
     Command("status", "show how a node is, every value with its age and evidence", "yaoki.cli.status"),
     Command("show", "show VIPs, virtual services (as ipvsadm -Ln) or checks", "yaoki.cli.show"),
     Command("why", "which server a flow gets and why; why a VIP is where it is", "yaoki.cli.why"),

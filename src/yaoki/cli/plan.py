@@ -78,7 +78,7 @@ def _what_if(args: argparse.Namespace) -> int:
         return int(bool(lost))
     paint = Paint(sys.stdout)
     for vip in outcome.vips:
-        after = vip.after or paint.red("nobody") + why_nobody(site.vip(vip.vip), failed)
+        after = vip.after or paint.red("nobody") + why_nobody(site, site.vip(vip.vip), failed)
         print(f"VIP {vip.vip}: {vip.before or 'nobody'} -> {after}")
     for service in outcome.services:
         shares = ", ".join(f"{s.host} {float(s.before):.0%} -> {float(s.after):.0%}" for s in service.shares)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from yaoki.election.lease_params import longest_takeover
-from yaoki.site.model import Election, Site, Store, StoreKind, Vip
+from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember, Vip
 from yaoki.site.survival import Survival, survival
 from yaoki.site.units import duration_text
 
@@ -23,10 +23,11 @@ def stand(site: Site, vip: Vip) -> tuple[str, ...]:
     return (*_losses(site, vip, found), *_cut(site, vip, found))
 
 
-def why_nobody(vip: Vip, failed: Collection[str]) -> str:
+def why_nobody(site: Site, vip: Vip, failed: Collection[str]) -> str:
     """Why no living member may own a VIP; empty if none lives."""
     living = [member.node for member in vip.members if member.node not in failed]
-    return f" ({_joined(living)} may not: the store has no majority)" if living else ""
+    store = "the witness is lost" if _has_witness(site) else "the store has no majority"
+    return f" ({_joined(living)} may not: {store})" if living else ""
 
 
 def _election(vip: Vip) -> str:
@@ -44,7 +45,8 @@ def _losses(site: Site, vip: Vip, found: Survival) -> Iterable[str]:
     for loss in found.fatal:
         together = " together" if len(loss) > 1 else ""
         living = [node for node in members if node not in loss]
-        left = f": {_joined(living)} may not own it without a majority of the store" if living else ""
+        need = "the witness" if _has_witness(site) else "a majority of the store"
+        left = f": {_joined(living)} may not own it without {need}" if living else ""
         yield f"it does not survive the failure of {_joined(loss)}{together}{left}."
 
 
@@ -64,12 +66,32 @@ def _cut(site: Site, vip: Vip, found: Survival) -> Iterable[str]:
         yield "it never has two owners, for one node alone may own it."
         return
     silent, taken = duration_text(vip.lease_duration), _milliseconds(longest_takeover(vip.lease_duration))
+    if _has_witness(site):
+        where = _of_member(site.store.members[0])
+        yield f"while {where} lives it survives the failure of {_all_but_one(vip)}."
+        yield f"it never has two owners: who cannot reach the witness on {where} falls silent within {silent}."
+        yield f"another member that reaches the witness owns it within {taken}."
+        yield f"while the witness is lost nobody owns it, not even its last owner: it is dark until {where} is back."
+        return
     yield f"it never has two owners: who cannot reach {_majority(site.store)} falls silent within {silent}."
     yield f"where a majority is reached, another member owns it within {taken}; where none is, nobody does."
 
 
 def _majority(store: Store) -> str:
     return f"{store.majority} of the store's {len(store.members)} members"
+
+
+def _all_but_one(vip: Vip) -> str:
+    names = [member.node for member in vip.members]
+    return f"{names[0]} or {names[1]}" if len(names) == 2 else f"all but one of {_joined(names)}"
+
+
+def _has_witness(site: Site) -> bool:
+    return site.store is not None and site.store.kind is StoreKind.WITNESS
+
+
+def _of_member(member: StoreMember) -> str:
+    return str(member.address) if member.machine is None else member.machine
 
 
 def _milliseconds(duration: timedelta) -> str:

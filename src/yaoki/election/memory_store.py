@@ -3,7 +3,7 @@
 Invariant: what yaoki.election.store promises; requests take effect one after another, in the order of `carry_out`.
 """
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from types import MappingProxyType
 
 from yaoki.election.store import (
@@ -32,6 +32,10 @@ class MemoryStore:
     def state(self, key: str) -> KeyState:
         """A key as it is now."""
         return self._keys.get(key, _NOTHING)
+
+    def items(self) -> ItemsView[str, KeyState]:
+        """Every key that exists, as it is now."""
+        return self._keys.items()
 
     def carry_out(self, request: StoreRequest) -> StoreResult:
         """Do as asked, and answer."""

@@ -112,9 +112,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class EtcdStore:
-    """An etcd cluster. Every key begins with `prefix`. The paths name PEM files, in the directory of secrets unless
-    they are absolute: who signed the members' certificates, and this node's own certificate and key; empty where the
-    cluster asks for none."""
+    """An etcd cluster, or a witness, which answers as one. Every key begins with `prefix`. The paths name PEM files, in
+    the directory of secrets unless they are absolute: who signed the members' certificates, and this node's own
+    certificate and key; empty where the store asks for none."""
 
     endpoints: tuple[Endpoint, ...]
     prefix: str

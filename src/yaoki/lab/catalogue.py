@@ -32,7 +32,7 @@ from yaoki.lab.fault import (
     StopNode,
     Trouble,
 )
-from yaoki.lab.plays.roles import serves_http, store_members
+from yaoki.lab.plays.roles import STORES, serves_http, store_members
 from yaoki.lab.software import Part
 from yaoki.lab.survival import owner_of
 from yaoki.lb.service import Protocol
@@ -159,7 +159,7 @@ def _hosts(site: Site) -> Iterator[Scenario]:
 
 def _store(site: Site) -> Iterator[Scenario]:
     """The loss of one member is a row of its own as that of any host; here the majority goes, and comes back."""
-    played = tuple(name for name in store_members(site) if "etcd" in site.machine(name).plays)
+    played = tuple(name for name in store_members(site) if not set(STORES).isdisjoint(site.machine(name).plays))
     if site.store is None or not site.leased_vips or len(played) < site.store.majority:
         return
     majority = PowerOffTogether(played[: site.store.majority])

@@ -18,9 +18,11 @@ from yaoki.lab.plays.roles import (
     Role,
     StoreServer,
     WebServer,
+    WitnessRole,
     etcd_command,
     nginx_configuration,
     roles_of,
+    witness_command,
 )
 from yaoki.lab.state import BASE, LabState, claim, forget, recall, started_at
 from yaoki.lab.topology import LabPlan, plan_lab
@@ -109,6 +111,9 @@ class Lab:
                     # On its disk, which outlives a loss of power.
                     command = etcd_command(role, self.machine_directory(role.machine) / "etcd")
                     self.start_process(role.machine, command, log="etcd.log")
+                case WitnessRole():
+                    command = witness_command(role, self.machine_directory(role.machine) / "witness")
+                    self.start_process(role.machine, command, log="witness.log")
 
     def _start_nginx(self, role: WebServer) -> None:
         directory = self.machine_directory(role.machine)

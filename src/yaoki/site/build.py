@@ -116,7 +116,8 @@ class SiteBuilder:
                     "missing-key", ("store", key), f"store: {key} is of no use without {needed}", f"add {needed}"
                 )
                 return None
-        members = tuple(StoreMember(*member) for member in values.get("endpoints", ()))
+        named = (values["endpoint"],) if "endpoint" in values else values.get("endpoints", ())
+        members = tuple(StoreMember(*member) for member in named)
         for index, member in enumerate(members):
             first = members.index(member)
             if first < index:

@@ -245,7 +245,9 @@ class _NodeCompiler:
             Endpoint(str(address), port, tls=store.ca is not None) for address, port in found if address is not None
         )
         names = {name: secret.name for name in ("ca", "certificate", "key") if (secret := getattr(store, name))}
-        return EtcdStore(endpoints, prefix=f"yaoki/{self._site.name}/", **names)
+        # The keys of a witness are told from those of an etcd that takes its place at the same address.
+        keeper = "witness" if store.kind is StoreKind.WITNESS else "yaoki"
+        return EtcdStore(endpoints, prefix=f"{keeper}/{self._site.name}/", **names)
 
     def _service(self, service: Service, interface: Interface) -> Iterable[ServicePlan]:
         definitions = tuple(self._site.check(name) for name in service.checks) or default_checks(service)

@@ -27,9 +27,11 @@ class Election(StrEnum):
 
 
 class StoreKind(StrEnum):
-    """What keeps the leases: an etcd cluster, or the memory of the only node."""
+    """What keeps the leases: an etcd cluster, a witness (`yaoki witness` on one machine), or the memory of the only
+    node."""
 
     ETCD = "etcd"
+    WITNESS = "witness"
     IN_PROCESS = "in-process"
 
 

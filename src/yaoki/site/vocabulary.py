@@ -400,7 +400,11 @@ SITE = Record(
         _section("hosts", HOST, "machines that do not: real servers, routers, clients"),
         _section("checks", CHECK, "health checks"),
         _section("vips", VIP, "addresses that move between nodes"),
-        Key("store", STORE, "where leases are kept: `kind: etcd` or, on a single node, `kind: in-process`"),
+        Key(
+            "store",
+            STORE,
+            "where leases are kept: `kind: etcd`, `witness` or, on a single node, `in-process`",
+        ),
         _section("services", SERVICE, "virtual services"),
         _section("hooks", HOOK, "programs run on events"),
         *(Key(name, NotYet(), "a later domain", offered=False) for name in LATER_SECTIONS),

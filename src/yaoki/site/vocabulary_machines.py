@@ -57,6 +57,7 @@ HOST = Record(
                         "echo": "answers with what it was sent",
                         "client": "sends requests",
                         "etcd": "a member of the store of leases",
+                        "witness": "the witness that keeps the leases",
                     }
                 )
             ),

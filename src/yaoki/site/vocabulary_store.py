@@ -12,6 +12,11 @@ _MS = timedelta(milliseconds=1)
 _S = timedelta(seconds=1)
 
 _PEM = "a PEM file under /etc/yaoki/secrets"
+_TLS = (
+    Key("ca", Secret(), f"speaks TLS, and trusts what this signed; {_PEM}"),
+    Key("certificate", Secret(), f"this node's own, for a store that asks for one; {_PEM}"),
+    Key("key", Secret(), f"the certificate's private key; {_PEM}"),
+)
 STORE = Tagged(
     "kind",
     {
@@ -28,9 +33,16 @@ STORE = Tagged(
                     "what its members were started with; the shortest safe lease follows from it",
                     duration_text(DEFAULT_ELECTION_TIMEOUT),
                 ),
-                Key("ca", Secret(), f"speaks TLS, and trusts what this signed; {_PEM}"),
-                Key("certificate", Secret(), f"this node's own, for a cluster that asks for one; {_PEM}"),
-                Key("key", Secret(), f"the certificate's private key; {_PEM}"),
+                *_TLS,
+                ACKNOWLEDGE,
+            ),
+        ),
+        "witness": Record(
+            "a witness",
+            (
+                Key("kind", Text(), "`yaoki witness` on a machine that owns no leased VIP", required=True),
+                Key("endpoint", Endpoint(), "where it serves: a machine of the site or an address", required=True),
+                *_TLS,
                 ACKNOWLEDGE,
             ),
         ),

@@ -1,5 +1,6 @@
 """Which programs a machine of the lab runs, on which ports: computed from the site, nothing started here."""
 
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ from yaoki.site.model import Machine, Site, Vip
 ECHO_PORT = 7
 """RFC 862; where a VIP without services is answered."""
 
-PLAYS = ("nginx", "echo", "client", "etcd")
+PLAYS = ("nginx", "echo", "client", "etcd", "witness")
+STORES = ("etcd", "witness")
+"""What keeps leases."""
 ETCD_PEER_PORT = 2380
 _HEARTBEATS_PER_ELECTION = 10
 
@@ -47,7 +50,16 @@ class StoreServer:
     election_timeout: timedelta
 
 
-Role = WebServer | EchoServer | StoreServer
+@dataclass(frozen=True, slots=True)
+class WitnessRole:
+    """The witness that keeps the leases."""
+
+    machine: str
+    address: IPAddress
+    port: int
+
+
+Role = WebServer | EchoServer | StoreServer | WitnessRole
 
 
 def roles_of(site: Site, machine: Machine) -> tuple[Role, ...]:
@@ -66,6 +78,8 @@ def roles_of(site: Site, machine: Machine) -> tuple[Role, ...]:
         roles.append(EchoServer(machine.name, _addresses(site, machine), _ports(site, machine.name, Protocol.UDP), tcp))
     if "etcd" in machine.plays:
         roles.append(_store_server(site, machine))
+    if "witness" in machine.plays:
+        roles.append(WitnessRole(machine.name, _first_address(machine), _store_port(site, machine, "witness")))
     return tuple(roles)
 
 
@@ -98,6 +112,12 @@ def etcd_command(role: StoreServer, directory: Path) -> list[str]:
     ]
 
 
+def witness_command(role: WitnessRole, directory: Path) -> list[str]:
+    """The command line of the witness; its ledger is in `directory`."""
+    at = f"{_host(role.address)}:{role.port}"
+    return [sys.executable, "-m", "yaoki.cli", "witness", "--listen", at, "--state-dir", str(directory)]
+
+
 def store_members(site: Site) -> tuple[str, ...]:
     """The machines that are members of the store of leases, each once."""
     members = () if site.store is None else site.store.members
@@ -106,14 +126,20 @@ def store_members(site: Site) -> tuple[str, ...]:
 
 def _store_server(site: Site, machine: Machine) -> StoreServer:
     """Raises UsageError where the site does not name the machine as a member of its store."""
-    if site.store is None or machine.name not in store_members(site):
-        raise UsageError(
-            f"{machine.name} plays etcd, but is no endpoint of the site's store; add it to store: endpoints"
-        )
-    port = next(member.port for member in site.store.members if member.machine == machine.name)
+    port = _store_port(site, machine, "etcd")
+    assert site.store is not None
     played = (site.machine(name) for name in store_members(site))
     cluster = tuple((each.name, _first_address(each)) for each in played if "etcd" in each.plays)
     return StoreServer(machine.name, _first_address(machine), port, cluster, site.store.election_timeout)
+
+
+def _store_port(site: Site, machine: Machine, play: str) -> int:
+    if site.store is None or machine.name not in store_members(site) or site.store.kind.value != play:
+        key = "endpoints" if play == "etcd" else "endpoint"
+        raise UsageError(
+            f"{machine.name} plays {play}, but is no endpoint of the site's store; add it to store: {key}, kind: {play}"
+        )
+    return next(member.port for member in site.store.members if member.machine == machine.name)
 
 
 def _first_address(machine: Machine) -> IPAddress:

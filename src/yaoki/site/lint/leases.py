@@ -24,7 +24,7 @@ def _without_store(view: View) -> Iterable[Finding]:
     for vip in view.site.leased_vips:
         if view.site.store is None:
             what = f"{vip.name} is owned by lease, but the site has no store that could keep it"
-            cure = "add store: {kind: etcd, endpoints: [...]}, or use election: vrrp"
+            cure = "add store: {kind: etcd, endpoints: [...]} or {kind: witness, endpoint: ...}, or use election: vrrp"
             yield Finding(("vips", vip.name, "election"), what, cure)
 
 
@@ -35,7 +35,7 @@ def _in_process(view: View) -> Iterable[Finding]:
         if len(vip.members) > 1:
             names = " and ".join(member.node for member in vip.members)
             what = f"{names} would each keep the lease of {vip.name} in a memory of its own: both would own it"
-            yield Finding(("store", "kind"), what, "use kind: etcd", ("vips", vip.name, "members"))
+            yield Finding(("store", "kind"), what, "use kind: witness or kind: etcd", ("vips", vip.name, "members"))
 
 
 def _store_gap(view: View) -> Iterable[Finding]:
@@ -72,7 +72,8 @@ def _unreachable(view: View) -> Iterable[Finding]:
         for node in nodes:
             if endpoint_address(site, site.machine(node), member) is None:
                 what = f"{member.machine} has no address under which {node} could reach it as a member of the store"
-                place: Path = ("store", "endpoints", index)
+                witness = site.store is not None and site.store.kind is StoreKind.WITNESS
+                place: Path = ("store", "endpoint") if witness else ("store", "endpoints", index)
                 yield Finding(place, what, f"give {member.machine} one", ("nodes", node))
                 break
 
@@ -92,6 +93,22 @@ def _votes_on_members(view: View) -> Iterable[Finding]:
         cure = "let machines vote that are no members of the VIP, or keep this in mind"
         index = next(i for i, each in enumerate(store.members) if each.machine in members)
         yield Finding(("store", "endpoints", index), what, cure, ("vips", vip.name, "members"))
+
+
+def _witness_on_member(view: View) -> Iterable[Finding]:
+    store = view.site.store
+    if store is None or store.kind is not StoreKind.WITNESS:
+        return
+    machine = store.members[0].machine
+    for vip in view.site.leased_vips:
+        others = [member.node for member in vip.members if member.node != machine]
+        if others and len(others) < len(vip.members):
+            what = (
+                f"when {machine} fails, {' and '.join(others)} may not own {vip.name}: the witness is on {machine}"
+                " itself, whose failure it is to judge"
+            )
+            place: Path = ("vips", vip.name, "members", str(machine))
+            yield Finding(("store", "endpoint"), what, f"run it on a machine that is no member of {vip.name}", place)
 
 
 def _owned_address(view: View) -> Iterable[Finding]:
@@ -142,6 +159,13 @@ RULES = (
         _owned_address,
         True,
         True,
+    ),
+    Rule(
+        "witness-on-member",
+        Severity.ERROR,
+        "the witness runs on a machine whose failure it is to judge",
+        _witness_on_member,
+        partial=True,
     ),
     Rule("store-gap", Severity.ERROR, "a lease is shorter than an election of the store", _store_gap, partial=True),
     Rule("store-voters", Severity.WARNING, "a store has fewer than three members", _few_voters),
