@@ -2,7 +2,7 @@
 
 Without --from it is compared with what the node on this machine runs. Nothing is changed. Exit status 0: the change is
 safe (or there is none); 1: it is unsafe, or a file is refused, or with --if something is left without an owner or a
-server.
+server, or with --move the move would be refused.
 
 examples:
   yaoki plan new.yaml                                  against the running node
@@ -10,6 +10,8 @@ examples:
   yaoki plan --from running.yaml new.yaml              two files, every node
   yaoki plan --from running.yaml new.yaml --node lb1   one node of them
   yaoki plan site.yaml --if lb1 --if web2              who takes what when these fail together
+  yaoki plan site.yaml --move web-vip --to lb2         what `yaoki vip move` would do
+  yaoki plan site.yaml --move web-vip --if lb3         and what while a machine is down
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json, talk
+from yaoki.cli.plan_move import told
 from yaoki.cli.prefix import expand
 from yaoki.cli.stand import print_stand, why_nobody
 from yaoki.core.error import UsageError
@@ -27,6 +30,7 @@ from yaoki.runtime.requests import Life, PlanAnswer
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff_sites
 from yaoki.site.examine import accept_site
+from yaoki.site.move import move
 from yaoki.site.survival import survival
 from yaoki.site.what_if import what_if
 
@@ -40,11 +44,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--if", dest="failed", action="append", default=[], metavar="MACHINE", help="show who takes what if it fails"
     )
+    parser.add_argument("--move", dest="moved", metavar="VIP", help="show what moving it away from its owner would do")
+    parser.add_argument("--to", metavar="NODE", help="with --move: the node that shall take over")
     add_node_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare two files, or a file with what runs."""
+    if args.to is not None and args.moved is None:
+        raise UsageError("--to goes with --move, and only with it")
+    if args.moved is not None:
+        return _move(args)
     if args.failed:
         return _what_if(args)
     if args.old is None:
@@ -87,6 +97,22 @@ def _what_if(args: argparse.Namespace) -> int:
         print(f"service {service.service}: {shares}; {load}")
     print_stand(site)
     return int(bool(lost))
+
+
+def _move(args: argparse.Namespace) -> int:
+    if args.file is None:
+        raise UsageError("--move needs the site file: yaoki plan FILE --move VIP")
+    site = accept_site(args.file).site
+    vip = site.vip(expand(args.moved, [vip.name for vip in site.vips], what="VIP"))
+    failed = [expand(name, [machine.name for machine in site.machines], what="machine") for name in args.failed]
+    to = None if args.to is None else expand(args.to, [member.node for member in vip.members], what="member")
+    found = move(site, vip, to, failed)
+    if args.json:
+        print_json({"failed": failed, "to": to, "move": found})
+    else:
+        for line in told(vip, found, to):
+            print(line)
+    return int(found.refused is not None)
 
 
 def _against_node(args: argparse.Namespace) -> int:

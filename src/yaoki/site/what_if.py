@@ -76,10 +76,10 @@ def what_if(site: Site, failed: Collection[str]) -> Outcome:
     )
 
 
-def owner(site: Site, vip: Vip, failed: Collection[str]) -> str | None:
+def owner(site: Site, vip: Vip, failed: Collection[str], *, away: str | None = None) -> str | None:
     """The node that owns a VIP once all has settled; None if every member has failed, or the store that would say who
-    may."""
-    alive = [member for member in vip.members if member.node not in failed]
+    may. `away` lives, but is left out."""
+    alive = [member for member in vip.members if member.node not in failed and member.node != away]
     if not alive or (vip.election is Election.LEASE and not store_answers(site.store, failed)):
         return None
     return max(alive, key=lambda member: (_priority(site, vip, member, failed), _address(site, vip, member))).node
