@@ -144,3 +144,44 @@ def test_addresses_come_and_go_as_marked_and_iproute2_agrees(namespace: str) -> 
 def test_a_link_without_a_mac_or_a_name_is_still_a_link() -> None:
     found = parse(rtnetlink.RTM_NEWLINK, bytes.fromhex("00000100 09000000 41000000 00000000"))
     assert found == Link(9, "", True, None, 0)
+
+
+PREFIX_ROUTE = """
+import json, socket, time
+from datetime import timedelta
+from ipaddress import ip_interface
+from yaoki.linux.vip_addresses import VipAddresses
+
+index, addresses = socket.if_nametoindex("eth0"), VipAddresses()
+for vip in map(ip_interface, ("2001:db8:1::50/64", "2001:db8:2::50/64")):
+    addresses.claim(index, vip)
+    addresses.limit(index, vip, timedelta(seconds=2), marked=True)
+    addresses.limit(index, vip, timedelta(seconds=2), marked=True)
+print("held", flush=True)
+input()
+for vip in map(ip_interface, ("2001:db8:1::50/64", "2001:db8:2::50/64")):
+    addresses.release(index, vip, marked=True)
+"""
+
+
+@pytest.mark.netns
+@pytest.mark.req("B-06")
+def test_the_lifetime_of_a_vip_leaves_the_route_of_the_node_s_own_prefix_alone(namespace: str) -> None:
+    def routes() -> dict[str, bool]:
+        found = json.loads(ip("-j", "-n", namespace, "-6", "route", "show", "dev", "eth0"))
+        return {route["dst"]: "expires" in route for route in found if route["dst"].startswith("2001:")}
+
+    ip("-n", namespace, "address", "add", "2001:db8:1::11/64", "dev", "eth0", "nodad")
+    program = subprocess.Popen(
+        ["ip", "netns", "exec", namespace, sys.executable, "-c", PREFIX_ROUTE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+    assert program.stdout.readline() == "held\n"
+    assert routes() == {"2001:db8:1::/64": False, "2001:db8:2::/64": True}, "the second prefix is the VIP's alone"
+    program.communicate("\n", timeout=30)
+    assert program.returncode == 0
+    assert routes()["2001:db8:1::/64"] is False

@@ -22,7 +22,7 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_OPTIMISTIC, IFA_F_DADFAILED = 0x01, 0x02, 0x04, 0x08
-IFA_F_TENTATIVE = 0x40
+IFA_F_TENTATIVE, IFA_F_NOPREFIXROUTE = 0x40, 0x200
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
@@ -116,18 +116,22 @@ def monitor() -> socket.socket:
     return sock
 
 
-def add_address(index: int, address: IPInterface) -> bytes:
+def add_address(index: int, address: IPInterface, *, shares_prefix: bool = False) -> bytes:
     """The request that puts an address on an interface, with our mark.
 
     IPv6 without duplicate detection, which would keep it tentative for more than a second, and deprecated, so that
-    the kernel does not take it as the source of what this node sends by itself.
+    the kernel does not take it as the source of what this node sends by itself. `shares_prefix`: the interface has an
+    address of its own in the prefix, whose route is then none of ours.
     """
-    return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_CREATE | _F_EXCL, 0, _vip_body(index, address, _FOREVER))
+    body = _vip_body(index, address, _FOREVER, shares_prefix=shares_prefix)
+    return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_CREATE | _F_EXCL, 0, body)
 
 
-def limit_address(index: int, address: IPInterface, lifetime_s: int | None) -> bytes:
-    """The request that lets an address of ours last for so long from now; None: for ever."""
-    body = _vip_body(index, address, _FOREVER if lifetime_s is None else lifetime_s)
+def limit_address(index: int, address: IPInterface, lifetime_s: int | None, *, shares_prefix: bool = False) -> bytes:
+    """The request that lets an address of ours last for so long from now; None: for ever. `shares_prefix` is as it was
+    when the address was put there: else Linux gives the lifetime to the prefix's route, and lets that expire."""
+    valid_s = _FOREVER if lifetime_s is None else lifetime_s
+    body = _vip_body(index, address, valid_s, shares_prefix=shares_prefix)
     return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_REPLACE, 0, body)
 
 
@@ -179,8 +183,10 @@ def _parse_address(body: bytes, *, gone: bool) -> Address | None:
     return Address(index, address, flags, found.get(_IFA_PROTO) == bytes((PROTO_YAOKI,)), gone)
 
 
-def _vip_body(index: int, address: IPInterface, valid_s: int) -> bytes:
+def _vip_body(index: int, address: IPInterface, valid_s: int, *, shares_prefix: bool) -> bytes:
     body = _address_body(index, address, IFA_F_NODAD if address.version == 6 else 0)
+    if shares_prefix:  # these flags take the place of the octet in the header, which is too small for this one
+        body += attribute(_IFA_FLAGS, struct.pack("=I", IFA_F_NODAD | IFA_F_NOPREFIXROUTE))
     body += attribute(_IFA_ADDRESS, address.ip.packed) + attribute(_IFA_PROTO, bytes((PROTO_YAOKI,)))
     preferred_s = 0 if address.version == 6 else valid_s
     return body + attribute(_IFA_CACHEINFO, _CACHEINFO.pack(preferred_s, valid_s, 0, 0))

@@ -22,6 +22,7 @@ class VipAddresses:
     def __init__(self) -> None:
         self._requests = Rtnetlink()
         self._messages: dict[tuple[int, IPInterface], tuple[bytes, bytes]] = {}
+        self._sharing: dict[tuple[int, IPInterface], bool] = {}
         self._put: set[tuple[int, IPInterface]] = set()
 
     def close(self) -> None:
@@ -59,7 +60,9 @@ class VipAddresses:
         if not marked and (index, address) not in self._put:
             return
         seconds = None if lifetime is None else -(-lifetime // timedelta(seconds=1))
-        self._requests.request(rtnetlink.limit_address(index, address, seconds), f"limit {address}")
+        shares = self._shares_prefix(index, address)
+        request = rtnetlink.limit_address(index, address, seconds, shares_prefix=shares)
+        self._requests.request(request, f"limit {address}")
 
     def put(self, index: int, address: IPInterface) -> bool:
         """Whether this process has put the address there."""
@@ -68,14 +71,34 @@ class VipAddresses:
     def forget(self, index: int) -> None:
         """The interface is gone: its number may be given to another."""
         self._messages = {key: value for key, value in self._messages.items() if key[0] != index}
+        self._sharing = {key: value for key, value in self._sharing.items() if key[0] != index}
         self._put = {key for key in self._put if key[0] != index}
 
     def _prepared(self, index: int, address: IPInterface) -> tuple[bytes, bytes]:
         ready = self._messages.get((index, address))
         if ready is None:
-            ready = (rtnetlink.add_address(index, address), rtnetlink.delete_address(index, address))
+            add = rtnetlink.add_address(index, address, shares_prefix=self._shares_prefix(index, address))
+            ready = (add, rtnetlink.delete_address(index, address))
             self._messages[index, address] = ready
         return ready
+
+    def _shares_prefix(self, index: int, address: IPInterface) -> bool:
+        """Whether an IPv6 address lies in a prefix that an address of the interface's own has brought already. Asked of
+        the kernel once."""
+        if address.version == 4:
+            return False  # the kernel keeps routes of IPv4 and lifetimes of addresses apart
+        known = self._sharing.get((index, address))
+        if known is None:
+            others = (found for found in self._requests.dump(rtnetlink.RTM_GETADDR) if isinstance(found, Address))
+            known = any(
+                found.index == index and found.address.network == address.network and not self._is_vip(found, address)
+                for found in list(others)
+            )
+            self._sharing[index, address] = known
+        return known
+
+    def _is_vip(self, found: Address, address: IPInterface) -> bool:
+        return found.ours or found.address == address or (found.index, found.address) in self._put
 
 
 def release_marked(interfaces: Iterable[str]) -> list[tuple[str, IPInterface]]:
