@@ -1,5 +1,6 @@
 """VIPs that are owned by lease: compiled, compared, and what they stand."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from yaoki.election.store import Endpoint, EtcdStore, LocalStore
 from yaoki.site.compile import compile_node, compile_site
 from yaoki.site.diff import diff_sites
 from yaoki.site.load import load_site
-from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember
-from yaoki.site.survival import loss_that_mutes, store_answers, survival
+from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember, TrackedCheck
+from yaoki.site.survival import gateways, loss_that_mutes, store_answers, survival
 from yaoki.site.what_if import VipOutcome, what_if
 
 LEASED = (Path(__file__).parent / "leased.yaml").read_text()
@@ -221,3 +222,41 @@ def test_without_the_witness_nobody_owns_and_plan_says_so(tmp_path: Path) -> Non
 def test_etcd_in_the_place_of_a_witness_is_another_store(tmp_path: Path) -> None:
     old = compile_site(site(tmp_path, (STORE, "store: {kind: witness, endpoint: etcd1}\n")))
     assert "leases move to another store" in diff_sites(old, compile_site(site(tmp_path)))["lb1"].unsafe[0]
+
+
+# --- with a gateway ---------------------------------------------------------------------------------------------------
+
+GATEWAY = load_site(Path(__file__).parents[1] / "simulation/sites/gateway.yaml").site
+
+
+@pytest.mark.req("N-13")
+def test_a_gateway_that_is_checked_in_time_hinders_who_is_cut_off_from_it() -> None:
+    assert stand(GATEWAY, GATEWAY.vip("vip")) == (
+        "it survives the failure of any one machine.",
+        "it does not survive the failure of lb1 and lb2 together.",
+        "when the network between its members is cut, a member that does not reach router may not take it over.",
+        "an owner that does not reach router keeps it until it hears another.",
+        "where two sides reach router and not each other, it has an owner on either until that is healed.",
+    )
+
+
+@pytest.mark.req("N-13")
+def test_a_gateway_that_is_checked_too_slowly_is_said_to_hinder_nothing() -> None:
+    vip = replace(GATEWAY.vip("vip"), advertise=timedelta(milliseconds=100))
+    assert stand(GATEWAY, vip)[2:] == (
+        "when the network between its members is cut, it has an owner on either side until that is healed.",
+        "the check ping of router hinders no second owner: it needs up to 800ms, and a member takes over after 261ms.",
+    )
+
+
+def test_only_a_check_of_another_machine_that_bars_makes_a_gateway() -> None:
+    vip = GATEWAY.vip("vip")
+    (track,) = vip.track
+    for other in (
+        replace(track, weight=-10),
+        replace(track, reverse=True),
+        replace(track, tracked=TrackedCheck("ping", "lb2")),
+    ):
+        assert gateways(GATEWAY, replace(vip, track=(other,))) == ()
+    assert gateways(GATEWAY, replace(vip, members=vip.members[:1])) == ()
+    assert [(each.target, each.in_time) for each in gateways(GATEWAY, vip)] == [("router", True)]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from yaoki.election.lease_params import longest_takeover
 from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember, Vip
-from yaoki.site.survival import Survival, survival
+from yaoki.site.survival import Gateway, Survival, gateways, survival
 from yaoki.site.units import duration_text
 
 
@@ -59,7 +59,7 @@ def _machines(site: Site, vip: Vip) -> list[str]:
 def _cut(site: Site, vip: Vip, found: Survival) -> Iterable[str]:
     """What a network that is cut in two does."""
     if found.two_owners:
-        yield "when the network between its members is cut, it has an owner on either side until that is healed."
+        yield from _cut_without_lease(gateways(site, vip))
     if vip.election is not Election.LEASE or site.store is None:
         return
     if site.store.kind is StoreKind.IN_PROCESS:
@@ -84,6 +84,23 @@ def _majority(store: Store) -> str:
 def _all_but_one(vip: Vip) -> str:
     names = [member.node for member in vip.members]
     return f"{names[0]} or {names[1]}" if len(names) == 2 else f"all but one of {_joined(names)}"
+
+
+def _cut_without_lease(barring: tuple[Gateway, ...]) -> Iterable[str]:
+    """A VIP that is elected by VRRP: what keeps a member that is cut off from taking over, and what that is worth."""
+    names = _joined(each.target for each in barring if each.in_time) if any(each.in_time for each in barring) else ""
+    if names:
+        yield f"when the network between its members is cut, a member that does not reach {names} may not take it over."
+        yield f"an owner that does not reach {names} keeps it until it hears another."
+        yield f"where two sides reach {names} and not each other, it has an owner on either until that is healed."
+    else:
+        yield "when the network between its members is cut, it has an owner on either side until that is healed."
+    for late in (each for each in barring if not each.in_time):
+        detection, takeover = _milliseconds(late.detection), _milliseconds(late.takeover)
+        yield (
+            f"the check {late.check} of {late.target} hinders no second owner: it needs up to {detection}, and a member"
+            f" takes over after {takeover}."
+        )
 
 
 def _has_witness(site: Site) -> bool:

@@ -1,14 +1,16 @@
 """What a VIP can and cannot survive, by its election: the smallest losses that end it, and what a cut network does.
 
 A leased VIP needs two things alive: one of its members, and a majority of the store. A VIP elected by VRRP needs one
-member, and members that hear each other: when they do not, each of them owns.
+member, and members that hear each other: when they do not, each of them owns, but for those that a gateway bars.
 """
 
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
-from yaoki.site.model import Election, Site, Store, StoreKind, Vip
+from yaoki.site.model import Election, Site, Store, StoreKind, TrackedCheck, Vip
+from yaoki.vrrp.timing import active_down_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,38 @@ class Survival:
     losses: int
     fatal: tuple[tuple[str, ...], ...]
     two_owners: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What each member must reach to take a VIP over (a tracked check without a weight). A member that is cut off knows
+    it after `detection` at worst; it would take over after `takeover` at the earliest, and is hindered only if it knows
+    before that."""
+
+    check: str
+    target: str
+    detection: timedelta
+    takeover: timedelta
+
+    @property
+    def in_time(self) -> bool:
+        return self.detection < self.takeover
+
+
+def gateways(site: Site, vip: Vip) -> tuple[Gateway, ...]:
+    """The gateways of a VIP that is elected by VRRP and has several members."""
+    if vip.election is not Election.VRRP or len(vip.members) < 2:
+        return ()
+    second = sorted(member.priority for member in vip.members)[-2]
+    # The owner may be cut off just before its next advertisement was due.
+    takeover = active_down_interval(version=vip.version, priority=second, interval=vip.advertise) - vip.advertise
+    members = {member.node for member in vip.members}
+    return tuple(
+        Gateway(tracked.check, str(tracked.target), site.check(tracked.check).schedule.longest_detection, takeover)
+        for track in vip.track
+        if isinstance(tracked := track.tracked, TrackedCheck) and track.weight is None and not track.reverse
+        if tracked.target not in members
+    )
 
 
 def survival(site: Site, vip: Vip) -> Survival:

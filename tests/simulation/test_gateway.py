@@ -1,0 +1,40 @@
+"""A gateway against a second owner: what it hinders in the simulated world, and what it cannot."""
+
+import pytest
+
+from tests.simulation.scene import Scene
+from yaoki.sim.faults import Blackhole, Fault, Partition, PowerLost
+
+
+def owners_while(fault: Fault, site: str = "gateway") -> tuple[str, ...]:
+    scene = Scene(site)
+    assert scene.owners()["vip/ipv4"] == ("lb1",)
+    scene.fault(fault, lasts=20)
+    scene.run(10)
+    found = scene.owners()
+    assert found["vip/ipv4"] == found["vip/ipv6"]
+    scene.run(10)
+    scene.settle()
+    assert scene.owners()["vip/ipv4"] == ("lb1",)
+    return found["vip/ipv4"]
+
+
+@pytest.mark.req("N-13")
+@pytest.mark.req("B-21")
+def test_a_member_that_does_not_reach_the_gateway_takes_nothing_over() -> None:
+    assert owners_while(Blackhole("front", "lb2")) == ("lb1",)
+
+
+@pytest.mark.req("N-13")
+def test_where_both_sides_reach_the_gateway_there_are_two_owners_as_plan_says() -> None:
+    assert owners_while(Partition("front", ("lb2",), one_way=False)) == ("lb1", "lb2")
+
+
+@pytest.mark.req("N-13")
+def test_an_owner_that_loses_the_gateway_keeps_what_another_takes_too() -> None:
+    assert owners_while(Blackhole("front", "lb1")) == ("lb1", "lb2")
+
+
+@pytest.mark.req("B-05")
+def test_the_gateway_is_in_nobody_s_way_when_a_node_dies() -> None:
+    assert owners_while(PowerLost("lb1")) == ("lb2",)
