@@ -161,6 +161,12 @@ print("held", flush=True)
 input()
 for vip in map(ip_interface, ("2001:db8:1::50/64", "2001:db8:2::50/64")):
     addresses.release(index, vip, marked=True)
+print("released", flush=True)
+input()
+vip = ip_interface("2001:db8:2::50/64")
+addresses.claim(index, vip)
+addresses.limit(index, vip, timedelta(seconds=2), marked=True)
+addresses.release(index, vip, marked=True)
 """
 
 
@@ -182,6 +188,10 @@ def test_the_lifetime_of_a_vip_leaves_the_route_of_the_node_s_own_prefix_alone(n
     assert program.stdout is not None
     assert program.stdout.readline() == "held\n"
     assert routes() == {"2001:db8:1::/64": False, "2001:db8:2::/64": True}, "the second prefix is the VIP's alone"
+    print(file=program.stdin, flush=True)
+    assert program.stdout.readline() == "released\n"
+    assert routes()["2001:db8:1::/64"] is False
+    ip("-n", namespace, "address", "add", "2001:db8:2::11/64", "dev", "eth0", "nodad")
     program.communicate("\n", timeout=30)
     assert program.returncode == 0
-    assert routes()["2001:db8:1::/64"] is False
+    assert routes() == {"2001:db8:1::/64": False, "2001:db8:2::/64": False}

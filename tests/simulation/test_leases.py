@@ -101,6 +101,19 @@ def test_without_the_store_nobody_owns_and_with_it_again_the_owner_is_back_withi
     assert owner(scene) == ("lb1",)
 
 
+@pytest.mark.req("N-13")
+@pytest.mark.parametrize("phase", range(5))
+def test_a_store_that_is_back_within_half_a_lease_costs_nothing(phase: int) -> None:
+    """As a witness that is restarted."""
+    scene = Scene("leased")
+    lease = TAKEOVER / 1.1
+    scene.run(phase * lease / 30)
+    scene.fault(StoreAway(None), lasts=lease / 2)
+    for _ in range(40):
+        scene.run(lease / 20)
+        assert owner(scene) == ("lb1",)
+
+
 @pytest.mark.req("B-21")
 def test_a_restart_of_the_lease_keeper_costs_nothing() -> None:
     scene = Scene("leased")

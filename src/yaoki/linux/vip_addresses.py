@@ -30,6 +30,10 @@ class VipAddresses:
 
     def claim(self, index: int, address: IPInterface) -> bool:
         """Put an address on an interface; whether it was not there before. Raises ActuatorError."""
+        if not self._sharing.get((index, address), True):
+            # The interface may have been given an address of the prefix since.
+            del self._sharing[index, address]
+            self._messages.pop((index, address), None)
         add, _ = self._prepared(index, address)
         try:
             self._requests.request(add, f"add {address}")
@@ -84,7 +88,7 @@ class VipAddresses:
 
     def _shares_prefix(self, index: int, address: IPInterface) -> bool:
         """Whether an IPv6 address lies in a prefix that an address of the interface's own has brought already. Asked of
-        the kernel once."""
+        the kernel until it is so, at most once for each time that the address is put there."""
         if address.version == 4:
             return False  # the kernel keeps routes of IPv4 and lifetimes of addresses apart
         known = self._sharing.get((index, address))
