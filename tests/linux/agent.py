@@ -318,6 +318,10 @@ def gate(what: str, addresses: list[str] | None = None, limit_ms: float = 0) -> 
             return kept.refresh(parsed, limit)
         case "disarm":
             return kept.disarm(parsed)
+        case "hush":
+            return kept.hush(parsed)
+        case "answer again":
+            return kept.answer_again(parsed)
         case "remove":
             _state["gate"] = None
             return kept.remove()

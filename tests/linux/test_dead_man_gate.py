@@ -36,7 +36,7 @@ def test_a_refresh_is_one_batch_that_deletes_and_adds_so_that_it_fails_as_a_whol
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["arm", "refresh", "disarm"])
+@pytest.mark.parametrize("what", ["arm", "refresh", "disarm", "hush", "answer again"])
 def test_only_the_last_change_of_a_batch_is_answered(what: str) -> None:
     addresses = (IPv6Address("2001:db8::1"), IPv6Address("2001:db8::2"))
     sent = batch(what, addresses, 300)
@@ -48,7 +48,7 @@ def test_only_the_last_change_of_a_batch_is_answered(what: str) -> None:
         if kind >> 8:
             named = dict(attributes(body[4:]))
             assert named[1] == b"yaoki-gate\0"
-            assert named[2] in (b"armed6\0", b"open6\0")
+            assert named[2] in (b"armed6\0", b"open6\0", b"hushed6\0")
             assert [key for key, _ in attributes(named[3])] == [1, 1]
         assert sequence == len(flags)
     assert flags == [0] * (len(flags) - 2) + [4, 0]
@@ -143,6 +143,27 @@ def test_a_shut_gate_silences_the_kernels_own_answers(nat_gate: World, family: i
     gate(world, "arm", family)
     forget(world)
     assert answered()
+
+
+@pytest.mark.netns
+@pytest.mark.req("B-05")
+@BOTH
+def test_a_hushed_address_is_not_answered_for_but_served(nat_gate: World, family: int) -> None:
+    world, vip = nat_gate, VIP[family]
+
+    def answered() -> bool:
+        return "1 received" in world.inside("near", "ping", "-c1", "-W1", vip, check=False)
+
+    forget(world)
+    assert answered()
+    gate(world, "hush", family)
+    assert answered(), "who knows its way here is served"
+    forget(world)
+    assert not answered(), "who asks is not told"
+    gate(world, "answer again", family)
+    forget(world)
+    assert answered()
+    gate(world, "answer again", family)
 
 
 @pytest.mark.netns

@@ -45,6 +45,7 @@ MUTATIONS = (
     Mutation("kernel-not-adopted", "two-nodes", 60, "tables kept"),
     Mutation("last-advertisement-forgotten", "fast", 39, "neighbours follow"),
     Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
+    Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
     Mutation("priorities-compared-in-reverse", "two-nodes", 2, "right owner"),
     Mutation("priority-zero-ignored", "fast", 3, "planned moves"),
     Mutation("released-before-relieved", "fast", 3, "planned moves"),

@@ -70,13 +70,17 @@ def test_power_off_moves_the_vip_and_power_on_brings_it_back() -> None:
 def test_a_stop_in_good_order_costs_nothing() -> None:
     scene = Scene()
     scene.fault(Stopped("lb1"), lasts=3)
-    scene.run(0.03)
-    assert scene.owners() == TWO
+    kernel, vip = scene.world.nodes["lb1"].kernel, scene.world.topology.virtuals[0].params("lb1").addresses[0]
+    seen = []
+    for _ in range(300):
+        scene.run(0.0001)
+        seen.append(scene.owners())
+    assert seen[-1] == BOTH_LB2
+    # One frame's way at most; what still comes to lb1 is served for a moment.
+    assert sum(len(holders) > 1 for owners in seen for holders in owners.values()) <= 2 * 5
+    assert kernel.holds("eth0", vip)
     scene.run(0.02)
-    assert scene.owners() == BOTH_LB2
-    assert not scene.world.nodes["lb1"].kernel.holds(
-        "eth0", scene.world.topology.virtuals[0].params("lb1").addresses[0]
-    )
+    assert not kernel.holds("eth0", vip)
 
 
 @pytest.mark.req("B-02")

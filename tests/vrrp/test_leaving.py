@@ -10,6 +10,7 @@ from tests.vrrp.test_virtual_router import (
     ACTIVE,
     BACKUP,
     GREATER,
+    HUSH,
     INTERVAL,
     KEY,
     LEAVING,
@@ -74,7 +75,8 @@ def test_a_stop_says_priority_zero_and_keeps_the_addresses() -> None:
 def test_the_successor_is_heard_and_the_addresses_go_a_hold_after_that() -> None:
     router = VirtualRouter(PARAMS)
     router.state = LEAVING
-    assert router.handle(NOW, heard(50, when=at(9998))) == [Emit(HandedOver(KEY, "web-vip", GREATER, 50, 50 * MS))]
+    handed_over = HandedOver(KEY, "web-vip", GREATER, 50, 50 * MS)
+    assert router.handle(NOW, heard(50, when=at(9998))) == [HUSH, Emit(handed_over)]
     end = at(9998) + HOLD
     assert router.handle(end - MS, TimerFired()) == []
     assert router.handle(end, TimerFired()) == [RELEASE, Emit(RouterInitialized(KEY, "web-vip", Reason.STOPPED))]

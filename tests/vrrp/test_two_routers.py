@@ -27,6 +27,7 @@ from yaoki.vrrp.router_state import (
     Backup,
     ClaimAddresses,
     Heard,
+    HushAddresses,
     Initialize,
     Input,
     InterfaceLost,
@@ -48,7 +49,8 @@ VIP = IPv4Interface("192.0.2.50/24")
 KEY = RouterKey("eth0", Family.IPV4, 51)
 DELAY = timedelta(milliseconds=1)
 MAX_IN_FLIGHT = 80  # two for each step, should no time pass between them
-LONGEST_OVERLAP = timedelta(milliseconds=50)
+LONGEST_OVERLAP = DELAY
+"""Two answer only until the first has heard the second."""
 NAMES = ("a", "b")
 SOURCES = {"a": IPv4Address("192.0.2.11"), "b": IPv4Address("192.0.2.12")}
 
@@ -60,6 +62,7 @@ class World:
         self.now = Instant(0)
         self.routers = {name: VirtualRouter(params[name]) for name in NAMES}
         self.held: dict[str, set[IPv4Interface]] = {name: set() for name in NAMES}
+        self.hushed = dict.fromkeys(NAMES, False)
         self.cut = dict.fromkeys(NAMES, False)  # what this one sends is lost
         self.partitioned = False
         self.flight: list[tuple[int, int, str, Advertisement]] = []
@@ -81,11 +84,16 @@ class World:
                         heapq.heappush(self.flight, (arrival, next(self.count), name, advertisement))
                 case ClaimAddresses(addresses):
                     self.held[name] |= set(addresses)  # type: ignore[arg-type] # only IPv4 here
+                    self.hushed[name] = False
+                case HushAddresses():
+                    assert self.held[name]
+                    self.hushed[name] = True
                 case ReleaseAddresses(addresses):
                     assert self.held[name] == set(addresses)
-                    self.held[name] = set()
+                    self.held[name], self.hushed[name] = set(), False
                 case AnnounceAddresses():
                     assert self.held[name]
+                    assert not self.hushed[name]
                     # An announcement lost on a cut link is made up for by the refresh, a minute later.
                     self.believed = None if self.cut[name] else name
                 case Emit():
@@ -93,8 +101,8 @@ class World:
             self.look()
 
     def look(self) -> None:
-        """After each effect: does nobody hold the addresses, or two?"""
-        holders = sum(bool(held) for held in self.held.values())
+        """After each effect: does nobody answer for the addresses, or two?"""
+        holders = sum(bool(held) and not self.hushed[name] for name, held in self.held.items())
         self.went_dark = self.went_dark or holders == 0
         if self.shared_since is not None:
             self.longest_shared = max(self.longest_shared, self.now - self.shared_since)
@@ -207,7 +215,7 @@ class TwoRouters(RuleBasedStateMachine):
         """The process dies; the kernel keeps the addresses; a new process finds them."""
         held = self.world.held[name]
         self.world.routers[name] = VirtualRouter(self.params[name])
-        self.world.held[name] = set()
+        self.world.held[name], self.world.hushed[name] = set(), False
         self.world.tell(name, Startup(held=bool(held)))
 
     @rule(a=st.booleans(), b=st.booleans())

@@ -40,6 +40,7 @@ from yaoki.vrrp.router_state import (
     ClaimAddresses,
     Effect,
     Heard,
+    HushAddresses,
     Initialize,
     Input,
     InterfaceLost,
@@ -99,6 +100,7 @@ def deeds(effects: list[Effect]) -> list[Effect]:
 
 
 CLAIM, RELEASE, ANNOUNCE = ClaimAddresses((VIP,)), ReleaseAddresses((VIP,)), AnnounceAddresses((VIP,))
+HUSH = HushAddresses((VIP,))
 TAKEOVER: list[Effect] = [CLAIM, ANNOUNCE, Advertise(100)]
 
 # (state, input) -> (type of the next state, what is done, events)
@@ -136,8 +138,8 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (ACTIVE, StepAside(), Leaving, [Advertise(0)], [HandOverBegun]),
     (ACTIVE, InterfaceLost(), Initialize, [RELEASE], [RouterInitialized]),
     (ACTIVE, LinkRenewed(), Active, [ANNOUNCE], []),
-    (ACTIVE, heard(200), Yielding, [Advertise(100)], []),
-    (ACTIVE, heard(100, source=GREATER), Yielding, [Advertise(100)], []),
+    (ACTIVE, heard(200), Yielding, [HUSH, Advertise(100)], []),
+    (ACTIVE, heard(100, source=GREATER), Yielding, [HUSH, Advertise(100)], []),
     (ACTIVE, heard(100, source=LESSER), Active, [ANNOUNCE, Advertise(100)], [SecondOwnerSuspected]),
     (ACTIVE, heard(50), Active, [ANNOUNCE, Advertise(100)], [SecondOwnerSuspected]),
     (ACTIVE, heard(0), Active, [ANNOUNCE, Advertise(100)], []),
@@ -153,8 +155,8 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (LEAVING, StepAside(), Leaving, [], []),
     (LEAVING, InterfaceLost(), Initialize, [RELEASE], [RouterInitialized]),
     (LEAVING, LinkRenewed(), Leaving, [ANNOUNCE], []),
-    (LEAVING, heard(200), Yielding, [], [HandedOver]),
-    (LEAVING, heard(50), Yielding, [], [HandedOver]),
+    (LEAVING, heard(200), Yielding, [HUSH], [HandedOver]),
+    (LEAVING, heard(50), Yielding, [HUSH], [HandedOver]),
     (LEAVING, heard(0), Leaving, [], []),
     (LEAVING, TimerFired(), Leaving, [], []),
     (replace(LEAVING, advertise_at=NOW), TimerFired(), Leaving, [Advertise(0)], []),
@@ -392,7 +394,7 @@ def test_active_router_gives_way_with_a_last_advertisement_before_it_releases(
 ) -> None:
     theirs = timedelta(seconds=1)
     state, effects = step(PARAMS, ACTIVE, NOW, heard(priority, source=source, interval=theirs, when=at(9990)))
-    assert effects == [Advertise(100)]
+    assert effects == [HUSH, Advertise(100)]
     assert isinstance(state, Yielding)
     assert state.release_at == at(9990) + HOLD
     state, effects = step(PARAMS, state, state.release_at, TimerFired())

@@ -1,8 +1,10 @@
-"""The dead-man gate in the kernel: a netdev table that silences armed addresses which are not opened in time.
+"""The dead-man gate in the kernel: a netdev table that silences armed addresses which are not opened in time, and
+hushes those that another node answers for by now.
 
     table netdev yaoki-gate
       set armed4, armed6                    addresses that are silent unless they are open
       set open4, open6   (flags timeout)    addresses that are open, each until its time-out
+      set hushed4, hushed6                  addresses that are not answered for: neither ARP nor ND goes out for them
       chain in/IFNAME/INDEX   ingress       drops IP and ARP to an address that is armed and not open
       chain out/IFNAME/INDEX  egress        drops IP and ARP from one; a solicited NA has the address as its source
 
@@ -13,7 +15,8 @@ An open address is kept open by one batch that deletes it and adds it again. Ker
 put a time-out off, and on all of them the batch is refused as a whole if the time-out has passed already: who was
 silenced learns it by that, and cannot unsilence himself.
 
-Invariant: messages are built once for each (addresses, limit); opening takes one send and one answer.
+Invariants: messages are built once for each (addresses, limit); opening takes one send and one answer, and so does
+hushing; what is hushed is still served.
 """
 
 import errno
@@ -122,10 +125,21 @@ class DeadManGate:
 
     def disarm(self, addresses: Iterable[IPAddress]) -> None:
         """Let addresses answer whatever happens."""
+        self._of_each_family("disarm", addresses)
+
+    def hush(self, addresses: Iterable[IPAddress]) -> None:
+        """Answer for these no more: another node does. Raises ActuatorError, with ENOENT if the gate is gone."""
+        self._of_each_family("hush", addresses)
+
+    def answer_again(self, addresses: Iterable[IPAddress]) -> None:
+        """Take that back, if it was so."""
+        self._of_each_family("answer again", addresses)
+
+    def _of_each_family(self, what: str, addresses: Iterable[IPAddress]) -> None:
         for family in Family:
             mine = tuple(address for address in addresses if Family.of(address) is family)
             if mine:
-                self._run("disarm", mine, timedelta(0))
+                self._run(what, mine, timedelta(0))
 
     def _run(self, what: str, addresses: tuple[IPAddress, ...], limit: timedelta) -> None:
         limit_ms = limit // _MILLISECOND
@@ -137,7 +151,7 @@ class DeadManGate:
         self._socket.send(ready)
         refusal = self._answer(last=_last_sequence(ready))
         if refusal:
-            change = f"{what} the dead-man gate for {', '.join(map(str, addresses))}"
+            change = f"{what} in the dead-man gate: {', '.join(map(str, addresses))}"
             raise ActuatorError(change, os.strerror(refusal), errno=refusal)
 
     def _answer(self, *, last: int) -> int:
@@ -172,9 +186,10 @@ def remove_gate() -> None:
 
 
 def batch(what: str, addresses: tuple[IPAddress, ...], limit_ms: int) -> bytes:
-    """The messages of one change ("arm", "refresh", "disarm") of addresses of one family: all take effect, or none."""
+    """The messages of one change ("arm", "refresh", "disarm", "hush", "answer again") of addresses of one family: all
+    take effect, or none."""
     family = Family.of(addresses[0]).value
-    armed, opened = f"armed{family}", f"open{family}"
+    armed, opened, hushed = f"armed{family}", f"open{family}", f"hushed{family}"
     changes = {
         # An element that may or may not be there is added, which is no error, before it is deleted.
         "arm": (
@@ -190,6 +205,8 @@ def batch(what: str, addresses: tuple[IPAddress, ...], limit_ms: int) -> bytes:
             (_NEWSETELEM, opened, 1),
             (_DELSETELEM, opened, None),
         ),
+        "hush": ((_NEWSETELEM, hushed, None),),
+        "answer again": ((_NEWSETELEM, hushed, None), (_DELSETELEM, hushed, None)),
     }[what]
     wrapped = _NFGENMSG.pack(0, 0, 10)
     sent = [message(_BATCH_BEGIN, _F_REQUEST, _SENT_FIRST, wrapped)]
@@ -238,6 +255,9 @@ def _skeleton() -> Iterator[str]:
         kind = ADDRESS_TYPE[family]
         yield f"add set {GATE} armed{family.value} {{ type {kind}; }}"
         yield f"add set {GATE} open{family.value} {{ type {kind}; flags timeout; }}"
+        yield f"add set {GATE} hushed{family.value} {{ type {kind}; }}"
+        # What an earlier life was about to leave, this one may own.
+        yield f"flush set {GATE} hushed{family.value}"
     yield f'add chain {GATE} trial {{ type filter hook egress device "lo" priority {GATE_PRIORITY}; }}'
     yield f"delete chain {GATE} trial"
 
@@ -253,3 +273,6 @@ def _hooks(interface: str, index: int) -> Iterator[str]:
             match = f"{IP[family]} {side}"
             yield f"add rule {GATE} {chain} {match} @armed{family.value} {match} != @open{family.value} drop"
         yield f"add rule {GATE} {chain} arp {side} ip @armed4 arp {side} ip != @open4 drop"
+    # A question of the kernel's own teaches whoever hears it, just as an answer does.
+    yield f"add rule {GATE} out/{name} arp saddr ip @hushed4 drop"
+    yield f"add rule {GATE} out/{name} icmpv6 type {{ 135, 136 }} ip6 saddr @hushed6 drop"

@@ -246,6 +246,23 @@ class LimitAddress:
     lifetime: timedelta | None
 
 
+@dataclass(frozen=True, slots=True)
+class HushAddresses:
+    """Have the kernel answer neither ARP nor neighbour solicitations for these addresses, nor send any itself; packets
+    to and from them pass. They may not be there yet, or no more."""
+
+    interface: str
+    addresses: tuple[IPAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerAgain:
+    """Take HushAddresses back; no error if there is nothing to take back."""
+
+    interface: str
+    addresses: tuple[IPAddress, ...]
+
+
 class RouterState(StrEnum):
     """Names of the virtual-router states as reported (RFC 9568, section 6.4; the last one is ours)."""
 
@@ -309,7 +326,7 @@ class Published:
 
 
 SpeakerReport = RouterStatus | PeerStatus | Published
-GateEffect = ArmGate | RefreshGate | DisarmGate | LimitAddress
+GateEffect = ArmGate | RefreshGate | DisarmGate | LimitAddress | HushAddresses | AnswerAgain
 AddressEffect = ClaimAddress | ReleaseAddress | AnnounceAddress
 SpeakerEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect | HolderOrder | SpeakerReport
 

@@ -8,14 +8,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from yaoki.core.address import IPInterface
+from yaoki.core.address import IPAddress, IPInterface
 from yaoki.core.agenda import Agenda
 from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
 from yaoki.core.instant import Instant
 from yaoki.node.messages import (
     AnnounceAddress,
+    AnswerAgain,
     ClaimAddress,
     DisarmGate,
+    HushAddresses,
     InterfaceFound,
     Published,
     ReleaseAddress,
@@ -32,6 +34,7 @@ from yaoki.vrrp.events import Reason
 from yaoki.vrrp.leased_router import LeasedRouter
 from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld
 from yaoki.vrrp.params import RouterKey
+from yaoki.vrrp.standing import OWNER_PRIORITY
 
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
 STATUS_REFRESH = timedelta(seconds=10)
@@ -58,6 +61,7 @@ class SpeakerWorks:
         self._agenda: Agenda[int] = Agenda()
         self._interfaces: dict[str, InterfaceFound] = {}
         self._held: dict[str, dict[IPInterface, None]] = {}
+        self._hushed: dict[tuple[str, IPAddress], None] = {}
         self._configured = False
         self._reception = SpeakerReception()
         self.leases = SpeakerLeases()
@@ -128,7 +132,10 @@ class SpeakerWorks:
                     out.extend(router.advertisements(priority))
                 case vr.AnnounceAddresses(addresses):
                     out.extend(AnnounceAddress(key.interface, address.ip) for address in addresses)
+                case vr.HushAddresses(addresses):
+                    self._hush(out, router, addresses)
                 case vr.ClaimAddresses(addresses):
+                    self._answer_again(out, key.interface, addresses)
                     if router.lease_key is None:
                         self._guard(out, now, router, self._gates.claim(now, router.number, params, addresses))
                     for address in addresses:
@@ -210,6 +217,25 @@ class SpeakerWorks:
             out.extend(self._gates.release(router.number, addresses, disarm=gone))
         elif gone:
             out.append(DisarmGate(tuple(address.ip for address in gone)))
+
+        self._answer_again(out, interface, addresses)
+
+    def _hush(self, out: Effects, router: SpeakerRouter, addresses: tuple[IPInterface, ...]) -> None:
+        """Nobody is told any more that they are here, unless another router owns them, or they are the interface's."""
+        interface = router.machine.params.key.interface
+        others = [other for other in self._routers.values() if other is not router]
+        kept = {each for other in others for each in other.owned_at(interface)}
+        hushed = tuple(address.ip for address in addresses if address not in kept)
+        if hushed and router.machine.params.priority != OWNER_PRIORITY:
+            self._hushed.update(dict.fromkeys((interface, address) for address in hushed))
+            out.append(HushAddresses(interface, hushed))
+
+    def _answer_again(self, out: Effects, interface: str, addresses: tuple[IPInterface, ...]) -> None:
+        hushed = tuple(address.ip for address in addresses if (interface, address.ip) in self._hushed)
+        for address in hushed:
+            del self._hushed[interface, address]
+        if hushed:
+            out.append(AnswerAgain(interface, hushed))
 
     def _claim(self, out: Effects, interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {})[address] = None

@@ -4,6 +4,7 @@ Invariants: a refusal is told as an event and never ends the process; what was r
 interfaces anew, after pauses that double from FIRST_PAUSE to LONGEST_PAUSE.
 """
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -21,6 +22,7 @@ from yaoki.linux.vrrp_socket import Datagram, VrrpSocket
 from yaoki.node.messages import (
     AddressEffect,
     AnnounceAddress,
+    AnswerAgain,
     ArmedAddress,
     ArmGate,
     ClaimAddress,
@@ -28,6 +30,7 @@ from yaoki.node.messages import (
     GateEffect,
     GateFound,
     GateShut,
+    HushAddresses,
     InterfaceFound,
     LimitAddress,
     PacketArrived,
@@ -128,7 +131,7 @@ class SpeakerKernel:
                     self._claim(effect)
                 case ReleaseAddress():
                     self._release(effect)
-                case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress():
+                case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress() | HushAddresses() | AnswerAgain():
                     self._guard(effect)
         except ActuatorError as error:
             self._refused(_place_of(effect), error)
@@ -150,6 +153,10 @@ class SpeakerKernel:
                     self._not_refreshed(self._gate, effect)
             case DisarmGate():
                 self._gate.disarm(effect.addresses)
+            case HushAddresses():
+                self._hush(self._gate, effect)
+            case AnswerAgain():
+                self._gate.answer_again(effect.addresses)
 
     def _not_refreshed(self, gate: DeadManGate, effect: RefreshGate) -> None:
         """It has shut; or somebody has flushed the ruleset, and then nothing was silenced and the gate is made anew."""
@@ -157,10 +164,22 @@ class SpeakerKernel:
             self.shut.append(GateShut(effect.router))
             return
         self._tell(GateRebuilt(effect.router))
+        self._rebuild(gate, effect.router.interface)
+        gate.arm(effect.addresses, effect.limit)
+
+    def _hush(self, gate: DeadManGate, effect: HushAddresses) -> None:
+        try:
+            gate.hush(effect.addresses)
+        except ActuatorError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            self._rebuild(gate, effect.interface)
+            gate.hush(effect.addresses)
+
+    def _rebuild(self, gate: DeadManGate, interface: str) -> None:
         gate.make()
         self._hooked.clear()
-        self._hook(effect.router.interface)
-        gate.arm(effect.addresses, effect.limit)
+        self._hook(interface)
 
     def _hook(self, interface: str) -> None:
         """Have the gate watch over an interface, if it does not yet."""

@@ -52,6 +52,7 @@ class Kernel:
         self._timeline = timeline
         self._gates: dict[IPAddress, _Gate] = {}
         self._lifetimes: dict[tuple[str, IPInterface], int] = {}
+        self._hushed: dict[IPAddress, None] = {}
         self._frozen_at: int | None = None
         self._interfaces = {attachment.interface: _Interface(attachment) for attachment in attachments}
         self._changed = changed
@@ -120,6 +121,28 @@ class Kernel:
             if gate is not None:
                 self._changed(gate.interface, True)
 
+    def hush(self, interface: str, addresses: Iterable[IPAddress]) -> None:
+        """Answer no question for these addresses, but serve them."""
+        self._hushed.update(dict.fromkeys(addresses))
+        self._changed(interface, True)
+
+    def answer_again(self, interface: str, addresses: Iterable[IPAddress]) -> None:
+        """Take that back."""
+        for address in addresses:
+            self._hushed.pop(address, None)
+        self._changed(interface, True)
+
+    def forget_hushed(self) -> None:
+        """A speaker that begins takes back what an earlier one has hushed."""
+        if self._hushed:
+            self._hushed.clear()
+            for interface in self._interfaces:
+                self._changed(interface, True)
+
+    def hushes(self, address: IPAddress) -> bool:
+        """Whether no question for an address is answered."""
+        return address in self._hushed
+
     def silences(self, address: IPAddress) -> bool:
         """Whether nothing passes from or to an address."""
         gate = self._gates.get(address)
@@ -172,7 +195,8 @@ class Kernel:
 
     def answers(self, interface: str, address: IPAddress) -> bool:
         """Whether a question for this address is answered."""
-        return any(held.ip == address for held in self._interfaces[interface].held) and not self.silences(address)
+        held = any(held.ip == address for held in self._interfaces[interface].held)
+        return held and not self.silences(address) and not self.hushes(address)
 
     def has_carrier(self, interface: str) -> bool:
         """Whether frames can pass."""
@@ -214,6 +238,7 @@ class Kernel:
         """Everything that was only in memory is gone."""
         self.table = Desired()
         self._gates.clear()
+        self._hushed.clear()
         self._lifetimes.clear()
         for name, interface in self._interfaces.items():
             interface.held.clear()

@@ -369,5 +369,5 @@ class Ledger:
         here, params = self.world.nodes[node], virtual.params(node)
         interface = params.key.interface
         return here.ports[interface].live and all(
-            here.kernel.holds(interface, each) and not here.kernel.silences(each.ip) for each in params.addresses
+            here.kernel.holds(interface, each) and here.kernel.answers(interface, each.ip) for each in params.addresses
         )

@@ -15,12 +15,14 @@ from yaoki.node.holder_messages import HoldLeases
 from yaoki.node.messages import (
     AbilitiesFound,
     AnnounceAddress,
+    AnswerAgain,
     ArmGate,
     ClaimAddress,
     DisarmGate,
     GateEffect,
     GateShut,
     HeartbeatArrived,
+    HushAddresses,
     LimitAddress,
     PacketArrived,
     PeerStatus,
@@ -104,6 +106,7 @@ class Speaker:
         self._brain = SpeakerBrain(f"{self.process.name}.{self._incarnation}", boot=self._incarnation)
         self.process.start(self._brain)
         self.process.give(AbilitiesFound(gate=True, tick=TICK_US * _MICROSECOND))
+        self._around.kernel.forget_hushed()
         found = self._around.kernel.gate_found()
         if found.armed:
             self.process.give(found)
@@ -212,7 +215,7 @@ class Speaker:
                 self._beat(effect)
             case AnnounceAddress():
                 self._announce(effect)
-            case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress():
+            case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress() | HushAddresses() | AnswerAgain():
                 self._guard(effect)
             case PeerStatus():
                 self._report(effect)
@@ -241,5 +244,9 @@ class Speaker:
                 kernel.disarm(effect.addresses)
             case LimitAddress():
                 kernel.limit(effect.interface, effect.address, effect.lifetime)
+            case HushAddresses():
+                kernel.hush(effect.interface, effect.addresses)
+            case AnswerAgain():
+                kernel.answer_again(effect.interface, effect.addresses)
             case _:
                 assert_never(effect)

@@ -3,7 +3,7 @@
 Where it goes beyond the RFCs, for the reasons beside the code:
 - on taking over it claims and announces the addresses before it advertises, so that the loser leaves when we are ready;
 - on giving way it sends one last advertisement of its own, which makes the winner announce the addresses again, and
-  holds them a moment longer (Yielding);
+  holds them a moment longer without answering for them (Yielding);
 - told to stop, it says so with priority zero and owns on until a successor is heard (Leaving);
 - an Active router that hears a lower one announces, too (RFC 9568 advertises only), at most each REACTION_GAP.
 """
@@ -39,6 +39,7 @@ from yaoki.vrrp.router_state import (
     ClaimAddresses,
     Effect,
     Heard,
+    HushAddresses,
     Initialize,
     Input,
     InterfaceLost,
@@ -132,7 +133,8 @@ def _give_way(params: RouterParams, heard: Heard, reason: Reason) -> Outcome:
     down = active_down_interval(version=params.version, priority=params.priority, interval=advertisement.interval)
     priority = advertisement.priority
     then = Backup(heard.at + down, advertisement.interval, Reason.ACTIVE_SILENT, active_priority=priority)
-    return Yielding(heard.at + HOLD, then, reason, heard.source, priority), [Advertise(params.priority)]
+    yielding = Yielding(heard.at + HOLD, then, reason, heard.source, priority)
+    return yielding, [HushAddresses(params.addresses), Advertise(params.priority)]
 
 
 def _leave(params: RouterParams, now: Instant, reason: Reason, *, stays: bool) -> Outcome:

@@ -1,7 +1,8 @@
 """A virtual router on its way out, which RFC 9568 does not know: make before break.
 
 Leaving: told to go, it has said so with priority zero (section 6.4.3), but serves on until somebody else does.
-Yielding: somebody else does, and was heard; the addresses are held a moment longer, counted from hearing it.
+Yielding: somebody else does, and was heard; the addresses are held a moment longer, counted from hearing it, for those
+who still send here. Nobody who asks is told so any more: the answers are the successor's alone.
 
 Invariants: the addresses are held in both states, and both end: Leaving at `give_up_at`, Yielding at `release_at`; a
 router that `stays` never gives its addresses up to nobody.
@@ -26,6 +27,7 @@ from yaoki.vrrp.router_state import (
     Backup,
     Effect,
     Heard,
+    HushAddresses,
     Initialize,
     Input,
     InterfaceLost,
@@ -110,7 +112,8 @@ def _heard_in_leaving(params: RouterParams, state: Leaving, now: Instant, heard:
     then: Backup | Initialize = Initialize(state.reason)
     if state.stays:
         then = _backup_of(params, heard.at, advertisement.interval, priority)
-    return Yielding(heard.at + HOLD, then, state.reason, heard.source, priority), [Emit(taken)]
+    yielding = Yielding(heard.at + HOLD, then, state.reason, heard.source, priority)
+    return yielding, [HushAddresses(params.addresses), Emit(taken)]
 
 
 def _timers_of_leaving(params: RouterParams, state: Leaving, now: Instant) -> Outcome:

@@ -174,7 +174,7 @@ class Advertise:
 
 @dataclass(frozen=True, slots=True)
 class ClaimAddresses:
-    """Hold these addresses."""
+    """Hold these addresses, and answer for them."""
 
     addresses: tuple[IPInterface, ...]
 
@@ -193,7 +193,15 @@ class AnnounceAddresses:
     addresses: tuple[IPInterface, ...]
 
 
-Effect = Advertise | ClaimAddresses | ReleaseAddresses | AnnounceAddresses | Emit
+@dataclass(frozen=True, slots=True)
+class HushAddresses:
+    """Answer no more where these addresses are, for another router does, but take and serve what still comes. They are
+    answered for again when they are claimed, and when they are released that is over as well."""
+
+    addresses: tuple[IPInterface, ...]
+
+
+Effect = Advertise | ClaimAddresses | ReleaseAddresses | AnnounceAddresses | HushAddresses | Emit
 
 Outcome = tuple[State, list[Effect]]
 """The state after an input, and what is to be done, in order."""

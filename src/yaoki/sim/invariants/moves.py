@@ -11,7 +11,7 @@ from yaoki.sim.topology import Virtual
 from yaoki.vrrp.events import HandedOver, NobodyTookOver
 from yaoki.vrrp.timing import skew_time
 
-LONGEST_OVERLAP_US = 50 * MILLISECOND
+LONGEST_OVERLAP_US = SLACK_US
 
 
 class PlannedMoves(Invariant):
@@ -19,8 +19,9 @@ class PlannedMoves(Invariant):
 
     name = "planned moves"
     holds = (
-        "an owner without lease that leaves or gives way is relieved first, if anybody can, and holds the addresses "
-        "beside the next one for at most 50 ms; whoever can relieve it does so within its Skew_Time"
+        "an owner without lease that leaves or gives way is relieved first, if anybody can, and answers for the "
+        "addresses beside the next one only until it has heard that one; whoever can relieve it does so within its "
+        "Skew_Time"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -82,7 +83,7 @@ class PlannedMoves(Invariant):
     def _still_two(self, virtual: Virtual, node: str, other: str, begun: int) -> None:
         if self.ledger.holders_since[virtual] == begun and self._in_touch(virtual, node, other, begun - LATE_FRAMES_US):
             held = LONGEST_OVERLAP_US // MILLISECOND
-            self.broken(f"{node} has held {virtual} for more than {held} ms since {other} took over")
+            self.broken(f"{node} has answered for {virtual} for more than {held} ms since {other} took over")
 
     def _in_touch(self, virtual: Virtual, node: str, other: str, since: int) -> bool:
         """Whether two members have been able to own and have heard each other since then."""
