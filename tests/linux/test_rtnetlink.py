@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
@@ -40,6 +40,16 @@ def test_messages_about_other_things_are_passed_over() -> None:
     assert parse(24, b"") is None
     bridge_port = bytes.fromhex("07000100 02000000 43100000 00000000")
     assert parse(rtnetlink.RTM_NEWLINK, bridge_port) is None
+
+
+def test_only_a_link_local_address_is_asked_for_with_its_interface() -> None:
+    """Worked out by hand from linux/rtnetlink.h: rtmsg, RTA_DST, RTA_OIF."""
+    ((kind, _, body),) = messages(rtnetlink.local_route_question(7, VIP_6.ip))
+    assert kind == rtnetlink.RTM_GETROUTE
+    assert body == bytes.fromhex("0a800000 00000000 00000000 14000100") + VIP_6.ip.packed
+    link_local = ip_address("fe80::50")
+    ((_, _, body),) = messages(rtnetlink.local_route_question(7, link_local))
+    assert body[12:] == bytes.fromhex("14000100") + link_local.packed + bytes.fromhex("08000400 07000000")
 
 
 def test_requests_are_what_iproute2_would_send_with_the_mark_and_without_duplicate_detection() -> None:

@@ -8,6 +8,7 @@ from yaoki.core.event import EventBody, EventId
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.node.messages import (
+    AddressTaken,
     ClaimAddress,
     ConfigureRouters,
     InterfaceFound,
@@ -42,7 +43,10 @@ def at(ms: float) -> Instant:
 
 
 class Speaker:
-    """A brain with the kernel's addresses beside it, and everything it has said."""
+    """A brain with the kernel's addresses beside it, and everything it has said. `takes`: the kernel takes packets for
+    IPv6 addresses as soon as it holds them."""
+
+    takes = True
 
     def __init__(self, *routers: RouterParams, interface: InterfaceFound | None = ETH0) -> None:
         self.brain = SpeakerBrain("lb1/speaker")
@@ -57,9 +61,11 @@ class Speaker:
 
     def tell(self, input_: SpeakerInput) -> list[SpeakerEffect]:
         effects = self.brain.handle(self.now, input_)
-        for effect in effects:
+        for effect in tuple(effects):
             if isinstance(effect, ClaimAddress):
                 self.addresses.add((effect.interface, str(effect.address)))
+                if self.takes and effect.address.version == 6:
+                    effects += self.brain.handle(self.now, AddressTaken(effect.interface, effect.address.ip))
             if isinstance(effect, ReleaseAddress):
                 self.addresses.discard((effect.interface, str(effect.address)))
         self.said += effects

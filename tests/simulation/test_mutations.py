@@ -34,6 +34,7 @@ SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180, "l
 MUTATIONS = (
     Mutation("announcements-forgotten", "two-nodes", 0, "neighbours follow"),
     Mutation("addresses-not-released", "two-nodes", 2, "held is active"),
+    Mutation("announced-before-taken", "fast", 3, "planned moves"),
     Mutation("bid-not-heeded", "leased", 1, "right owner"),
     Mutation("down-timer-not-restarted", "two-nodes", 15, "nothing moves"),
     Mutation("drain-ignored", "two-nodes", 97, "tables true"),

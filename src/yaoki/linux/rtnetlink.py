@@ -1,6 +1,6 @@
 """The part of rtnetlink(7) that addresses and links need: messages, attributes, requests with their answers.
 
-    nlmsghdr: length, type, flags, sequence, port | ifaddrmsg or ifinfomsg | attributes: length, type, value, padding
+    nlmsghdr: length, type, flags, sequence, port | ifaddrmsg, ifinfomsg or rtmsg | attributes: length, type, value
 
 Invariant: an answer is matched to its request by its sequence number; a refusal is raised as ActuatorError.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from yaoki.core.address import IPInterface, MacAddress
+from yaoki.core.address import IPAddress, IPInterface, MacAddress
 from yaoki.core.error import ActuatorError
 from yaoki.linux.attributes import attribute, attributes, message, messages
 
@@ -20,6 +20,7 @@ from yaoki.linux.attributes import attribute, attributes, message, messages
 NETLINK_ROUTE = 0
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_OPTIMISTIC, IFA_F_DADFAILED = 0x01, 0x02, 0x04, 0x08
 IFA_F_TENTATIVE, IFA_F_NOPREFIXROUTE = 0x40, 0x200
@@ -33,6 +34,9 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_CARRIER_CHANGES = 1, 3, 35
 _IFADDRMSG = struct.Struct("=BBBBI")
 _IFINFOMSG = struct.Struct("=BxHiII")
 _CACHEINFO = struct.Struct("=IIII")
+_RTMSG = struct.Struct("=BBBBBBBBI")
+_RTA_DST, _RTA_OIF = 1, 4
+_RTN_LOCAL = 2
 _FOREVER = 0xFFFFFFFF
 _BUFFER = 65536
 
@@ -86,6 +90,14 @@ class Rtnetlink:
                     _raise_refusal(body, change)
                     return
 
+    def takes(self, index: int, address: IPAddress) -> bool:
+        """Whether the kernel takes packets for an address as its own: its local route is in."""
+        sequence = self._send(local_route_question(index, address))
+        while True:
+            for kind, answered, body in messages(self._socket.recv(_BUFFER)):
+                if answered == sequence:
+                    return kind == RTM_NEWROUTE and _RTMSG.unpack_from(body)[7] == _RTN_LOCAL
+
     def dump(self, kind: int) -> Iterator[Notice]:
         """Every link (RTM_GETLINK) or address (RTM_GETADDR)."""
         body = _IFINFOMSG.pack(0, 0, 0, 0, 0) if kind == RTM_GETLINK else _IFADDRMSG.pack(0, 0, 0, 0, 0)
@@ -133,6 +145,15 @@ def limit_address(index: int, address: IPInterface, lifetime_s: int | None, *, s
     valid_s = _FOREVER if lifetime_s is None else lifetime_s
     body = _vip_body(index, address, valid_s, shares_prefix=shares_prefix)
     return message(RTM_NEWADDR, _F_REQUEST | _F_ACK | _F_REPLACE, 0, body)
+
+
+def local_route_question(index: int, address: IPAddress) -> bytes:
+    """The request that asks which way packets for an address go. Only a link-local one needs the interface's index."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    body = _RTMSG.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, 0) + attribute(_RTA_DST, address.packed)
+    if address.is_link_local:
+        body += attribute(_RTA_OIF, struct.pack("=I", index))
+    return message(RTM_GETROUTE, _F_REQUEST, 0, body)
 
 
 def delete_address(index: int, address: IPInterface) -> bytes:

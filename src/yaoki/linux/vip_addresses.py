@@ -8,7 +8,7 @@ import errno
 from collections.abc import Iterable
 from datetime import timedelta
 
-from yaoki.core.address import IPInterface
+from yaoki.core.address import IPAddress, IPInterface
 from yaoki.core.error import ActuatorError
 from yaoki.linux import rtnetlink
 from yaoki.linux.rtnetlink import Address, Link, Rtnetlink
@@ -67,6 +67,10 @@ class VipAddresses:
         shares = self._shares_prefix(index, address)
         request = rtnetlink.limit_address(index, address, seconds, shares_prefix=shares)
         self._requests.request(request, f"limit {address}")
+
+    def taken(self, index: int, address: IPAddress) -> bool:
+        """Whether the kernel takes packets for an address by now."""
+        return self._requests.takes(index, address)
 
     def put(self, index: int, address: IPInterface) -> bool:
         """Whether this process has put the address there."""

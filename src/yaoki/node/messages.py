@@ -159,9 +159,19 @@ class GateShut:
     router: RouterKey
 
 
+@dataclass(frozen=True, slots=True)
+class AddressTaken:
+    """The kernel takes packets for an IPv6 address that it was told to hold: the local route is in. Told of each
+    ClaimAddress of one, as soon as it is so."""
+
+    interface: str
+    address: IPAddress
+
+
 GateInput = AbilitiesFound | GateFound | GateShut
 KeeperInput = KeeperBack | HolderReport
-SpeakerInput = SpeakerOrder | PacketArrived | HeartbeatArrived | InterfaceFound | GateInput | KeeperInput | TimerFired
+WorldInput = PacketArrived | HeartbeatArrived | InterfaceFound | AddressTaken
+SpeakerInput = SpeakerOrder | WorldInput | GateInput | KeeperInput | TimerFired
 
 # --- what the speaker wants done -------------------------------------------------------------------------------------
 
@@ -205,7 +215,8 @@ class ReleaseAddress:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceAddress:
-    """Tell the neighbours: gratuitous ARP in request and reply form, or an unsolicited neighbour advertisement."""
+    """Tell the neighbours: gratuitous ARP in request and reply form, or an unsolicited neighbour advertisement. Of an
+    IPv6 address not before AddressTaken, unless that does not come."""
 
     interface: str
     address: IPAddress

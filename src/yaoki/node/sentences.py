@@ -223,6 +223,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{peer} の設定世代は {theirs}、このノードは {ours}",
     ),
     s.GenerationAgrees: ("{peer} runs configuration {ours} as this node does", "{peer} の設定世代が一致 ({ours})"),
+    s.AddressNotTaken: (
+        "the kernel does not take packets for {address} on {interface} yet; it is announced all the same ({waited})",
+        "{interface} の {address} 宛パケットをカーネルがまだ受け取らないが告知 ({waited})",
+    ),
     s.GateArmed: (
         "{vip} is silenced here if its speaker is still for {limit} ({router})",
         "{vip} のデッドマンゲートを設定、限度 {limit} ({router})",

@@ -19,6 +19,7 @@ from yaoki.core.machine import TimerFired
 from yaoki.node.holder_messages import KeeperBack, LeaseOver, LeaseSeen, LeaseValid
 from yaoki.node.messages import (
     AbilitiesFound,
+    AddressTaken,
     AdmitRouter,
     AnnounceAddress,
     AnnounceRouter,
@@ -73,7 +74,7 @@ class SpeakerBrain(SpeakerWorks):
             self._gone.clear()
             out.extend(self.peering.send(now, machines))
         self._agenda.set(_PEERING, self.peering.deadline())
-        return out
+        return self._announcing.sort(out)
 
     def _take(self, out: Effects, now: Instant, input_: SpeakerInput) -> None:
         match input_:
@@ -88,6 +89,11 @@ class SpeakerBrain(SpeakerWorks):
                     self._relieve(out, now, barred)
             case InterfaceFound():
                 self._interface_found(out, now, input_)
+            case AddressTaken(interface, address):
+                self._announcing.taken(interface, address)
+                for router in [each for each in self._routers.values() if each.configured.key.interface == interface]:
+                    # A sleeper does not advertise what waited.
+                    self._wake(out, now, router)
             case AbilitiesFound() | GateFound() | GateShut():
                 self._gate_says(out, now, input_)
             case (
@@ -134,6 +140,7 @@ class SpeakerBrain(SpeakerWorks):
                 # No advertisement has opened its gate in time, as a router waits to leave: it is opened all the same.
                 self._wake(out, now, router)
                 self._guard(out, now, router, self._gates.tend(now, router.number, router.machine.params))
+        self._publish_all(out, now, self._announcing.pass_time(now))
 
     def _take_order(self, out: Effects, now: Instant, order: SpeakerOrder) -> None:
         match order:
@@ -163,7 +170,7 @@ class SpeakerBrain(SpeakerWorks):
                 assert_never(order)
 
     def deadline(self) -> Deadline | None:
-        return earliest(self._agenda.next(), self.leases.deadline())
+        return earliest(self._agenda.next(), self.leases.deadline(), self._announcing.deadline())
 
     def needs_keeper(self) -> bool:
         """Whether any VIP is owned by lease, so that a keeper must be reached."""
@@ -321,7 +328,7 @@ class SpeakerBrain(SpeakerWorks):
         for router in self._routers.values():
             params, missing = router.machine.params, router.missing(interface, held)
             for address in missing:
-                self._claim(out, interface, address)
+                self._claim(out, now, interface, address)
             if missing:
                 out.extend(AnnounceAddress(interface, address.ip) for address in missing)
                 self._publish(out, now, AddressLost(params.key, params.vip, tuple(each.ip for each in missing)))

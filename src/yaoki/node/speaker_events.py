@@ -59,6 +59,18 @@ class AddressNotOurs(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class AddressNotTaken(EventBody):
+    """The kernel does not take packets for an IPv6 VIP `waited` after it was told to hold it; it is announced all the
+    same, and packets may be lost until it does."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    interface: str
+    address: IPAddress
+    waited: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class OrderUnreadable(EventBody):
     """The node process sent what this version of the speaker cannot read; it goes on as it was last told."""
 

@@ -23,6 +23,7 @@ from yaoki.node.messages import (
     ReleaseAddress,
     SpeakerEffect,
 )
+from yaoki.node.speaker_announcing import SpeakerAnnouncing
 from yaoki.node.speaker_events import Overslept
 from yaoki.node.speaker_gates import GateOutcome, SpeakerGates
 from yaoki.node.speaker_leases import SpeakerLeases
@@ -62,6 +63,7 @@ class SpeakerWorks:
         self._interfaces: dict[str, InterfaceFound] = {}
         self._held: dict[str, dict[IPInterface, None]] = {}
         self._hushed: dict[tuple[str, IPAddress], None] = {}
+        self._announcing = SpeakerAnnouncing()
         self._configured = False
         self._reception = SpeakerReception()
         self.leases = SpeakerLeases()
@@ -139,7 +141,7 @@ class SpeakerWorks:
                     if router.lease_key is None:
                         self._guard(out, now, router, self._gates.claim(now, router.number, params, addresses))
                     for address in addresses:
-                        self._claim(out, key.interface, address)
+                        self._claim(out, now, key.interface, address)
                 case vr.ReleaseAddresses(addresses):
                     self._release_all(out, router, addresses)
                 case Emit(body, cause):
@@ -237,12 +239,14 @@ class SpeakerWorks:
         if hushed:
             out.append(AnswerAgain(interface, hushed))
 
-    def _claim(self, out: Effects, interface: str, address: IPInterface) -> None:
+    def _claim(self, out: Effects, now: Instant, interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {})[address] = None
+        self._announcing.claimed(now, interface, address.ip)
         out.append(ClaimAddress(interface, address))
 
     def _let_go(self, out: Effects, interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {}).pop(address, None)
+        self._announcing.released(interface, address.ip)
         out.append(ReleaseAddress(interface, address))
 
     def _report(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:

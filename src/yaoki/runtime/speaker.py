@@ -141,8 +141,8 @@ class Speaker:
                 self._keeper.send(self._codec.encode(effect))
             else:
                 self._kernel.perform(effect)
-        shut, self._kernel.shut = self._kernel.shut, []
-        for input_again in shut:
+        outcomes, self._kernel.outcomes = self._kernel.outcomes, []
+        for input_again in outcomes:
             self._give(input_again)
 
     # --- the node process ---------------------------------------------------------------------------------------------

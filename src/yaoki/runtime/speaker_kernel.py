@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 
-from yaoki.core.address import Family
+from yaoki.core.address import Family, IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.core.event import EventBody
 from yaoki.core.instant import Instant
@@ -21,6 +21,7 @@ from yaoki.linux.vip_addresses import VipAddresses
 from yaoki.linux.vrrp_socket import Datagram, VrrpSocket
 from yaoki.node.messages import (
     AddressEffect,
+    AddressTaken,
     AnnounceAddress,
     AnswerAgain,
     ArmedAddress,
@@ -52,6 +53,11 @@ REFUSAL_QUIET = timedelta(seconds=10)
 STRAYS_EVERY = timedelta(seconds=1)
 """How often packets that the filter stopped are looked at, so that they are counted."""
 
+LOOK_AT_FRESH = timedelta(microseconds=300)
+"""How often it is looked whether a fresh IPv6 address is taken, which it is in less than a millisecond as a rule."""
+WATCH_FRESH = timedelta(milliseconds=50)
+"""For how long that is done; whoever waits for it has given up long before."""
+
 KernelEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect
 Place = tuple[str, Family]
 
@@ -68,8 +74,9 @@ class SpeakerKernel:
         self._watch = InterfaceWatch()
         self._gate: DeadManGate | None = None
         self._hooked: dict[str, int] = {}
-        self.shut: list[GateShut] = []
+        self.outcomes: list[GateShut | AddressTaken] = []
         """What has become of effects, to be given to the brain once all of them are carried out."""
+        self._fresh: dict[tuple[str, IPAddress], tuple[int, Instant]] = {}
         self._addresses = VipAddresses()
         self._announcer = Announcer()
         self.heartbeats = SpeakerHeartbeats(loop, give)
@@ -161,7 +168,7 @@ class SpeakerKernel:
     def _not_refreshed(self, gate: DeadManGate, effect: RefreshGate) -> None:
         """It has shut; or somebody has flushed the ruleset, and then nothing was silenced and the gate is made anew."""
         if gate.guards(effect.addresses):
-            self.shut.append(GateShut(effect.router))
+            self.outcomes.append(GateShut(effect.router))
             return
         self._tell(GateRebuilt(effect.router))
         self._rebuild(gate, effect.router.interface)
@@ -196,11 +203,30 @@ class SpeakerKernel:
             self._watch.note_claimed(state.index, effect.address)
         elif effect.address not in state.ours and not self._addresses.put(state.index, effect.address):
             self._tell(AddressNotOurs(effect.interface, effect.address))
+        if effect.address.version == 6 and not self._is_taken(state.index, effect.interface, effect.address.ip):
+            until = monotonic_now() + WATCH_FRESH
+            self._fresh[effect.interface, effect.address.ip] = (state.index, until)
+
+    def _is_taken(self, index: int, interface: str, address: IPAddress) -> bool:
+        """Look whether the kernel takes packets for an address, and tell of it if so."""
+        taken = self._addresses.taken(index, address)
+        if taken:
+            self.outcomes.append(AddressTaken(interface, address))
+        return taken
+
+    def _look_at_fresh(self, now: Instant) -> None:
+        for (interface, address), (index, until) in list(self._fresh.items()):
+            if self._is_taken(index, interface, address) or now >= until:
+                del self._fresh[interface, address]
+        outcomes, self.outcomes = self.outcomes, []
+        for outcome in outcomes:
+            self._give(outcome)
 
     def _release(self, effect: ReleaseAddress) -> None:
         state = self._watch.state(effect.interface)
         if state is None:
             return
+        self._fresh.pop((effect.interface, effect.address.ip), None)
         marked = effect.address in state.ours
         if self._addresses.release(state.index, effect.address, marked=marked):
             self._watch.note_released(state.index, effect.address)
@@ -231,10 +257,15 @@ class SpeakerKernel:
     @property
     def tend_at(self) -> Instant | None:
         """When `tend` has something to do that cannot wait for another occasion."""
-        return self._again_at
+        if not self._fresh:
+            return self._again_at
+        look_at = monotonic_now() + LOOK_AT_FRESH
+        return look_at if self._again_at is None or look_at < self._again_at else self._again_at
 
     def tend(self, now: Instant) -> None:
         """What is done now and then."""
+        if self._fresh:
+            self._look_at_fresh(now)
         if self._again_at is not None and self._again_at <= now:
             self.look_again()
         if self._strays_at <= now:

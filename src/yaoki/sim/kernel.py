@@ -18,6 +18,8 @@ from yaoki.sim.timeline import MILLISECOND, SECOND, Timeline
 from yaoki.sim.topology import Attachment
 
 MAX_ADDRESSES = 10_000
+ROUTE_US = 3 * MILLISECOND
+"""After an IPv6 address was added, the kernel hears solicitations and takes packets for it only so much later."""
 TICK_US = 4 * MILLISECOND
 """In which the kernel counts the gate's time-outs (HZ=250), from the tick before."""
 _MICROSECOND = timedelta(microseconds=1)
@@ -53,6 +55,7 @@ class Kernel:
         self._gates: dict[IPAddress, _Gate] = {}
         self._lifetimes: dict[tuple[str, IPInterface], int] = {}
         self._hushed: dict[IPAddress, None] = {}
+        self._fresh: dict[tuple[str, IPAddress], int] = {}
         self._frozen_at: int | None = None
         self._interfaces = {attachment.interface: _Interface(attachment) for attachment in attachments}
         self._changed = changed
@@ -65,6 +68,9 @@ class Kernel:
         if len(held) >= MAX_ADDRESSES:
             raise LocalError(f"{interface} holds {MAX_ADDRESSES} addresses already")
         held[address] = None
+        if address.version == 6:
+            taken_at = self._fresh[interface, address.ip] = self._timeline.now + ROUTE_US
+            self._timeline.at(taken_at, partial(self._changed, interface, True))
         self._changed(interface, True)
 
     def release(self, interface: str, address: IPInterface, *, by_speaker: bool = True) -> None:
@@ -196,7 +202,11 @@ class Kernel:
     def answers(self, interface: str, address: IPAddress) -> bool:
         """Whether a question for this address is answered."""
         held = any(held.ip == address for held in self._interfaces[interface].held)
-        return held and not self.silences(address) and not self.hushes(address)
+        return held and self.takes(interface, address) and not self.silences(address) and not self.hushes(address)
+
+    def takes(self, interface: str, address: IPAddress) -> bool:
+        """Whether packets for an address that is held are taken by now."""
+        return self._fresh.get((interface, address), 0) <= self._timeline.now
 
     def has_carrier(self, interface: str) -> bool:
         """Whether frames can pass."""
@@ -239,6 +249,7 @@ class Kernel:
         self.table = Desired()
         self._gates.clear()
         self._hushed.clear()
+        self._fresh.clear()
         self._lifetimes.clear()
         for name, interface in self._interfaces.items():
             interface.held.clear()

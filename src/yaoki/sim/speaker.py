@@ -10,10 +10,12 @@ from datetime import timedelta
 from functools import partial
 from typing import assert_never
 
+from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
 from yaoki.node.holder_messages import HoldLeases
 from yaoki.node.messages import (
     AbilitiesFound,
+    AddressTaken,
     AnnounceAddress,
     AnswerAgain,
     ArmGate,
@@ -43,6 +45,7 @@ from yaoki.sim.surroundings import Surroundings
 from yaoki.vrrp.advertisement import HOP_LIMIT
 
 NOTIFY_US = (20, 150)
+LOOK_US = 300
 # What the packet sockets of a stopped speaker hold; later packets are lost, as the kernel loses them.
 MAX_UNREAD = 256
 _MICROSECOND = timedelta(microseconds=1)
@@ -209,6 +212,8 @@ class Speaker:
                 self._send(effect)
             case ClaimAddress():
                 around.kernel.claim(effect.interface, effect.address)
+                if effect.address.version == 6:
+                    self._look_whether_taken(effect.interface, effect.address.ip)
             case ReleaseAddress():
                 around.kernel.release(effect.interface, effect.address)
             case SendHeartbeat():
@@ -230,6 +235,14 @@ class Speaker:
                 self._report(effect)
             case _:
                 assert_never(effect)
+
+    def _look_whether_taken(self, interface: str, address: IPAddress) -> None:
+        """Told after all that is being done now, and as soon as it is so."""
+        around, process = self._around, self.process
+        if around.kernel.takes(interface, address):
+            around.timeline.after(0, partial(process.give, AddressTaken(interface, address)))
+        elif process.running:
+            around.timeline.after(LOOK_US, partial(self._look_whether_taken, interface, address))
 
     def _guard(self, effect: GateEffect) -> None:
         kernel = self._around.kernel

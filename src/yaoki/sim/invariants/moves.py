@@ -69,8 +69,11 @@ class PlannedMoves(Invariant):
     def _left_nobody(self, virtual: Virtual, node: str) -> None:
         """The last owner is gone. If it went by itself, somebody who heard it all the time could have come."""
         status = self.ledger.status(virtual, node)
-        if status is None or status.state.owns or self.ledger.fit_since(virtual, node) is None:
+        if status is None or self.ledger.fit_since(virtual, node) is None:
             return
+        kernel, addresses = self.ledger.world.nodes[node].kernel, virtual.params(node).addresses
+        if status.state.owns and not any(kernel.hushes(address.ip) for address in addresses):
+            return  # it was taken from it
         long_ago = self._long_ago(virtual, 0)
         for other, _ in virtual.members:
             if other != node and self._in_touch(virtual, node, other, long_ago):

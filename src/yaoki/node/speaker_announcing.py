@@ -1,0 +1,82 @@
+"""Announcing an address only when the kernel takes packets for it.
+
+Linux adds an IPv6 address at once, but hears solicitations for it and puts its local route in only later, from a work
+queue: up to 11 ms were measured. Who announced it meanwhile would draw packets that the kernel still forwards or drops.
+So announcements of a fresh IPv6 address, and advertisements that list it, wait until the driver has told that it is
+taken: a former owner serves until it hears the advertisement, and the neighbours turn to us when we are there.
+
+Invariants: what waits keeps its order, and waits for PATIENCE at most, whatever the driver tells or not; nothing waits
+for an address that is not held any more; at most MAX_WAITING effects wait.
+"""
+
+from datetime import timedelta
+
+from yaoki.core.address import IPAddress
+from yaoki.core.event import EventBody
+from yaoki.core.instant import Deadline, Instant
+from yaoki.node.messages import AnnounceAddress, SendAdvertisement, SpeakerEffect
+from yaoki.node.speaker_events import AddressNotTaken
+
+PATIENCE = timedelta(milliseconds=20)
+"""Longer than what was measured, and no longer than a takeover may be put off where the kernel never tells."""
+MAX_WAITING = 256
+
+_Place = tuple[str, IPAddress]
+
+
+class SpeakerAnnouncing:
+    """What waits for which address."""
+
+    def __init__(self) -> None:
+        self._fresh: dict[_Place, Instant] = {}
+        self._waiting: list[AnnounceAddress | SendAdvertisement] = []
+
+    def claimed(self, now: Instant, interface: str, address: IPAddress) -> None:
+        """The kernel is told to hold an address."""
+        if address.version == 6:
+            self._fresh.setdefault((interface, address), now)
+
+    def released(self, interface: str, address: IPAddress) -> None:
+        """It is told to hold it no more: what waits for it has come to nothing."""
+        if (interface, address) in self._fresh:
+            self._waiting = [effect for effect in self._waiting if not _concerns(effect, interface, address)]
+            del self._fresh[interface, address]
+
+    def taken(self, interface: str, address: IPAddress) -> None:
+        """The kernel takes packets for it from now on."""
+        self._fresh.pop((interface, address), None)
+
+    def pass_time(self, now: Instant) -> list[EventBody]:
+        """Wait no longer for what has been waited for long enough; what to tell of it."""
+        late = [place for place, since in self._fresh.items() if now - since >= PATIENCE]
+        return [AddressNotTaken(*place, now - self._fresh.pop(place)) for place in late]
+
+    def sort(self, effects: list[SpeakerEffect]) -> list[SpeakerEffect]:
+        """Of these, and of what waited before, what is to be done now, in order."""
+        if not self._fresh and not self._waiting:
+            return effects
+        now: list[SpeakerEffect] = []
+        waiting: list[AnnounceAddress | SendAdvertisement] = []
+        for effect in (*self._waiting, *effects):
+            if isinstance(effect, AnnounceAddress | SendAdvertisement) and self._must_wait(effect):
+                waiting.append(effect)
+            else:
+                now.append(effect)
+        # The oldest have waited longest; beyond the limit they wait no more.
+        self._waiting = waiting[-MAX_WAITING:]
+        return [*waiting[:-MAX_WAITING], *now]
+
+    def deadline(self) -> Deadline | None:
+        """When the first of them is waited for no longer."""
+        first = min(self._fresh.values(), key=lambda since: since.us, default=None)
+        return None if first is None else Deadline(first + PATIENCE, "fresh address")
+
+    def _must_wait(self, effect: AnnounceAddress | SendAdvertisement) -> bool:
+        return any(_concerns(effect, interface, address) for interface, address in self._fresh)
+
+
+def _concerns(effect: AnnounceAddress | SendAdvertisement, interface: str, address: IPAddress) -> bool:
+    if effect.interface != interface:
+        return False
+    # Whose advertisement it is, the addresses in it tell.
+    return effect.address == address if isinstance(effect, AnnounceAddress) else address.packed in effect.payload
