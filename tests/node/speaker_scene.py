@@ -9,8 +9,11 @@ from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.node.messages import (
     AddressTaken,
+    ArmGate,
     ClaimAddress,
     ConfigureRouters,
+    GateOpened,
+    GateRefused,
     InterfaceFound,
     PacketArrived,
     Published,
@@ -44,9 +47,10 @@ def at(ms: float) -> Instant:
 
 class Speaker:
     """A brain with the kernel's addresses beside it, and everything it has said. `takes`: the kernel takes packets for
-    IPv6 addresses as soon as it holds them."""
+    IPv6 addresses as soon as it holds them. `arms`: it arms gates that are answered for."""
 
     takes = True
+    arms = True
 
     def __init__(self, *routers: RouterParams, interface: InterfaceFound | None = ETH0) -> None:
         self.brain = SpeakerBrain("lb1/speaker")
@@ -61,14 +65,16 @@ class Speaker:
 
     def tell(self, input_: SpeakerInput) -> list[SpeakerEffect]:
         effects = self.brain.handle(self.now, input_)
+        self.said += effects
         for effect in tuple(effects):
             if isinstance(effect, ClaimAddress):
                 self.addresses.add((effect.interface, str(effect.address)))
                 if self.takes and effect.address.version == 6:
-                    effects += self.brain.handle(self.now, AddressTaken(effect.interface, effect.address.ip))
+                    effects += self.tell(AddressTaken(effect.interface, effect.address.ip))
+            if isinstance(effect, ArmGate) and effect.router is not None:
+                effects += self.tell((GateOpened if self.arms else GateRefused)(effect.router))
             if isinstance(effect, ReleaseAddress):
                 self.addresses.discard((effect.interface, str(effect.address)))
-        self.said += effects
         return effects
 
     def run_to(self, ms: float) -> list[SpeakerEffect]:

@@ -19,13 +19,18 @@ from yaoki.node.messages import (
     ClaimAddress,
     ConfigureRouters,
     DisarmGate,
+    GateOpened,
     InterfaceFound,
+    Published,
     ReleaseAddress,
     ReleaseRouters,
     RouterState,
+    SendAdvertisement,
     SpeakerEffect,
 )
+from yaoki.node.speaker_events import LeaseWithoutGate
 from yaoki.node.speaker_leases import LIVES_PER_DURATION, WISHES_PER_LIFE
+from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterParams
 
 D = timedelta(milliseconds=1500)
@@ -85,8 +90,8 @@ def test_nothing_is_owned_without_the_lease_however_long_nobody_is_heard() -> No
 def test_the_gate_is_open_until_the_lease_ends_before_what_it_guards_is_claimed() -> None:
     made = owner()
     mine = [e for e in made.said if isinstance(e, ArmGate | ClaimAddress | AnnounceAddress) and e.interface == "eth0"]
-    assert [type(effect) for effect in mine] == [ArmGate, ClaimAddress, AnnounceAddress] * 2
-    assert mine[0] == ArmGate("eth0", (VIP.ip,), D - TICK)
+    assert [type(effect) for effect in mine] == [ArmGate] * 2 + [ClaimAddress, AnnounceAddress] * 2
+    assert mine[0] == ArmGate("eth0", (VIP.ip,), D - TICK, KEY)
     assert made.addresses == {("eth0", str(VIP)), ("eth0", str(VIP_6))}
 
 
@@ -112,7 +117,59 @@ def test_a_renewal_opens_the_gate_for_longer_and_disturbs_nothing() -> None:
     made = owner()
     effects = made.tell(valid(1750))
     assert kinds(effects, ClaimAddress, AnnounceAddress, ReleaseAddress) == []
-    assert ArmGate("eth0", (VIP.ip,), 1750 * TICK / 4 - TICK) in effects
+    assert ArmGate("eth0", (VIP.ip,), 1750 * TICK / 4 - TICK, KEY) in effects
+
+
+def refusing() -> Speaker:
+    """Its kernel arms no gate, though it has one; the lease has just been granted."""
+    made = speaker()
+    made.arms = False
+    made.said.clear()
+    made.tell(valid(1500))
+    return made
+
+
+@pytest.mark.req("B-21")
+def test_nothing_is_owned_by_lease_whose_gate_the_kernel_refuses() -> None:
+    made = refusing()
+    assert kinds(made.said, ClaimAddress, AnnounceAddress, SendAdvertisement) == []
+    assert [made.state(KEY), made.state(KEY_6)] == [RouterState.BACKUP] * 2
+    told = [effect.event.body for effect in made.said if isinstance(effect, Published)]
+    assert LeaseWithoutGate(KEY, "web-vip") in told
+
+
+@pytest.mark.req("B-21")
+def test_a_lease_without_gate_is_left_to_others_and_wanted_again_after_its_duration() -> None:
+    made = refusing()
+    assert orders(made.said)[-1].wishes == ()
+    made.arms = True
+    made.said.clear()
+    made.run_to(1499)
+    assert [order.wishes for order in orders(made.said) if order.wishes] == []
+    made.run_to(1500)
+    assert [wish.claim for wish in orders(made.said)[-1].wishes] == [2]
+    made.tell(valid(3000, claim=2))
+    assert made.state(KEY) is made.state(KEY_6) is RouterState.ACTIVE
+
+
+@pytest.mark.req("B-21")
+def test_an_owner_whose_renewal_the_gate_does_not_take_gives_both_families_up() -> None:
+    made = owner()
+    made.arms = False
+    effects = made.tell(valid(1750))
+    assert made.addresses == set()
+    assert kinds(effects, ReleaseAddress) == [ReleaseAddress] * 2
+    assert [status.reason for status in made.brain.statuses()] == [Reason.NO_GATE.value] * 2
+    assert orders(made.said)[-1].wishes == ()
+
+
+def test_an_answer_of_the_gate_that_comes_too_late_grants_nothing() -> None:
+    made = speaker()
+    made.brain.handle(made.now, valid(1500))
+    made.now = at(1500)
+    made.tell(GateOpened(KEY))
+    assert made.state(KEY) is RouterState.BACKUP
+    assert made.addresses == set()
 
 
 @pytest.mark.req("B-21")

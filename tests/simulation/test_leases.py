@@ -23,6 +23,27 @@ from yaoki.sim.faults import (
 TAKEOVER = longest_takeover(next(lease.duration for lease in Scene("leased").world.topology.leases)).total_seconds()
 
 
+@pytest.mark.req("B-21")
+def test_a_node_whose_kernel_refuses_the_gate_owns_nothing_by_lease() -> None:
+    """The owner learns of it at its next renewal; where it holds, another node owns."""
+    scene = Scene("leased")
+    kernel = scene.world.nodes["lb1"].kernel
+    kernel.refuses_gates = True
+    scene.run(TAKEOVER + 1)
+    assert owner(scene) == ("lb2",)
+    leased = [virtual for virtual in scene.world.topology.virtuals if virtual.lease is not None]
+    held = [
+        kernel.holds(virtual.params("lb1").key.interface, address)
+        for virtual in leased
+        for address in virtual.params("lb1").addresses
+    ]
+    assert not any(held)
+    kernel.refuses_gates = False
+    scene.run(20)
+    scene.settle()
+    assert owner(scene) == ("lb1",)
+
+
 def owner(scene: Scene) -> tuple[str, ...]:
     """Who answers for the leased VIP, in both families."""
     both = {scene.owners()["leased/ipv4"], scene.owners()["leased/ipv6"]}

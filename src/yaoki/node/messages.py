@@ -168,7 +168,21 @@ class AddressTaken:
     address: IPAddress
 
 
-GateInput = AbilitiesFound | GateFound | GateShut
+@dataclass(frozen=True, slots=True)
+class GateOpened:
+    """The answer to an ArmGate that names a router: the gate is armed, and open."""
+
+    router: RouterKey
+
+
+@dataclass(frozen=True, slots=True)
+class GateRefused:
+    """The answer to an ArmGate that names a router: the kernel refused it, or has no gate."""
+
+    router: RouterKey
+
+
+GateInput = AbilitiesFound | GateFound | GateShut | GateOpened | GateRefused
 KeeperInput = KeeperBack | HolderReport
 WorldInput = PacketArrived | HeartbeatArrived | InterfaceFound | AddressTaken
 SpeakerInput = SpeakerOrder | WorldInput | GateInput | KeeperInput | TimerFired
@@ -225,11 +239,12 @@ class AnnounceAddress:
 @dataclass(frozen=True, slots=True)
 class ArmGate:
     """Have the kernel silence these addresses of `interface` (ARP, neighbour discovery and IP, both ways) when the gate
-    is not opened again within `limit`. It is open now."""
+    is not opened again within `limit`. It is open now. If a `router` is named, GateOpened or GateRefused is given."""
 
     interface: str
     addresses: tuple[IPAddress, ...]
     limit: timedelta
+    router: RouterKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

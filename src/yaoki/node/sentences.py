@@ -239,6 +239,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "the kernel has no dead-man gate: a dead or hung speaker leaves two owners ({why})",
         "デッドマンゲートを使えないため、スピーカー停止時に所有者が二つになりうる ({why})",
     ),
+    s.LeaseWithoutGate: (
+        "the kernel refused the dead-man gate: {vip} is not owned here, and its lease is given up ({router})",
+        "カーネルがデッドマンゲートを拒否したため {vip} を所有せずリースを手放す ({router})",
+    ),
     s.GateRebuilt: (
         "somebody removed the dead-man gate of {router}; it was made anew",
         "{router} のデッドマンゲートが削除されたため再作成",

@@ -23,9 +23,13 @@ from yaoki.node.messages import (
     AdmitRouter,
     AnnounceAddress,
     AnnounceRouter,
+    ArmGate,
     ConfigureRouters,
+    DisarmGate,
     GateFound,
     GateInput,
+    GateOpened,
+    GateRefused,
     GateShut,
     HeartbeatArrived,
     InterfaceFound,
@@ -40,12 +44,13 @@ from yaoki.node.messages import (
     SpeakerInput,
     SpeakerOrder,
 )
-from yaoki.node.speaker_events import PeerHeard, PeerOwnsNoMore, PeerRestarted
+from yaoki.node.speaker_events import LeaseWithoutGate, PeerHeard, PeerOwnsNoMore, PeerRestarted
 from yaoki.node.speaker_leases import lease_key
 from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.node.speaker_works import Effects, SpeakerWorks
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import AddressLost, InterfaceCameUp, InterfaceWentDown, Reason
+from yaoki.vrrp.leased_state import GiveWay
 from yaoki.vrrp.params import RouterKey, RouterParams
 
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
@@ -64,6 +69,7 @@ class SpeakerBrain(SpeakerWorks):
         for key, told in self.leases.ran_out(now, input_):
             self._lease_says(out, now, key, told)
         self._take(out, now, input_)
+        self._try_gates(out, now)
         # Last of all: whatever is not wanted any more is silent by now. Without a gate nothing may own by lease.
         if self._wish_changed or self.leases.is_due(now):
             self._wish_changed = False
@@ -94,7 +100,7 @@ class SpeakerBrain(SpeakerWorks):
                 for router in [each for each in self._routers.values() if each.configured.key.interface == interface]:
                     # A sleeper does not advertise what waited.
                     self._wake(out, now, router)
-            case AbilitiesFound() | GateFound() | GateShut():
+            case AbilitiesFound() | GateFound() | GateShut() | GateOpened() | GateRefused():
                 self._gate_says(out, now, input_)
             case (
                 ConfigureRouters() | SetPriority() | AdmitRouter() | MoveRouter() | AnnounceRouter() | ReleaseRouters()
@@ -116,8 +122,35 @@ class SpeakerBrain(SpeakerWorks):
                 router = self._routers.get(key)
                 if router is not None and self._gates.limit(router.number) is not None:
                     self._step_down(out, now, router, None)
+            case GateOpened() | GateRefused():
+                self._gate_answered(out, now, said)
             case _:
                 assert_never(said)
+
+    def _gate_answered(self, out: Effects, now: Instant, answer: GateOpened | GateRefused) -> None:
+        """Of a gate for a lease. Without it nothing is owned, and nothing bid for, until the kernel takes one again."""
+        router = self._routers.get(answer.router)
+        if router is None or router.lease_key is None:
+            return
+        key, refused = router.lease_key, isinstance(answer, GateRefused)
+        if refused and not router.gateless:
+            params = router.machine.params
+            because = self._publish(out, now, LeaseWithoutGate(params.key, params.vip))
+            self._lease_says(out, now, key, GiveWay(Reason.NO_GATE), because)
+        held = self.leases.gate_answered(now, router, refused=refused)
+        if refused is not router.gateless:
+            for each in [each for each in self._routers.values() if each.lease_key == key]:
+                each.gateless = refused
+                self._rank(out, now, each, None)
+        elif held is not None:
+            self._run(out, now, router, held)
+
+    def _try_gates(self, out: Effects, now: Instant) -> None:
+        """Ask the kernel again for what it has refused; shut and disarmed at once, as nothing is held."""
+        for router in self.leases.gates_to_try(now, self._routers.values()):
+            params = router.machine.params
+            addresses = tuple(address.ip for address in params.addresses)
+            out += [ArmGate(params.key.interface, addresses, self._gates.tick, params.key), DisarmGate(addresses)]
 
     def _keeper_says(self, out: Effects, now: Instant, said: KeeperInput) -> None:
         if isinstance(said, KeeperBack):

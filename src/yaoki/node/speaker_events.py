@@ -71,6 +71,17 @@ class AddressNotTaken(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseWithoutGate(EventBody):
+    """The kernel refused the gate of a VIP that is owned by lease: it is not owned here, and the lease is given up. It
+    may not own until the kernel takes the gate, which is tried each duration of the lease."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderUnreadable(EventBody):
     """The node process sent what this version of the speaker cannot read; it goes on as it was last told."""
 

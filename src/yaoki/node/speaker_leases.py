@@ -4,7 +4,8 @@ Both families of a VIP share one lease: it is wanted as long as either of its ro
 
 Invariants: a grant that has run out is told before anything else is looked at; a lease is left out of the wishes only
 when no router wants it, and a router that owns wants it; wishes are repeated WISHES_PER_LIFE times within their life,
-so that two may be lost on the way or be late; no gate is open for longer than the lease is good.
+so that two may be lost on the way or be late; no gate is open for longer than the lease is good;
+nothing is owned unless its gate is armed, and what the kernel refuses to arm is given up.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.leased_router import Wanted
 from yaoki.vrrp.leased_state import LeasedInput, LeaseElsewhere, LeaseGone, LeaseHeld
-from yaoki.vrrp.params import RouterParams
+from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.router_state import Initialize
 
 LIVES_PER_DURATION = 4
@@ -46,6 +47,8 @@ class SpeakerLeases:
         self._wishes: tuple[LeaseWish, ...] = ()
         self._repeat_at: Instant | None = None
         self._life: timedelta | None = None
+        self._gates_awaited: dict[int, LeaseHeld] = {}
+        self._try_gates_at: dict[RouterKey, Instant] = {}
 
     def epoch(self, key: str | None) -> int | None:
         """The fencing token of what is held."""
@@ -58,11 +61,16 @@ class SpeakerLeases:
         return None if holder is None else holder.answers_until
 
     def deadline(self) -> Deadline | None:
-        """The next repetition, or the end of a grant."""
+        """The next repetition, the end of a grant, or another look at a gate that was refused."""
         repeat = None if self._repeat_at is None else Deadline(self._repeat_at, "wish for leases")
         ends = [holder.answers_until for holder in self._holders.values() if holder.answers_until is not None]
         first = min(ends, key=lambda at: at.us, default=None)
-        return earliest(repeat, None if first is None else Deadline(first, "lease runs out"))
+        again = min(self._try_gates_at.values(), key=lambda at: at.us, default=None)
+        return earliest(
+            repeat,
+            None if first is None else Deadline(first, "lease runs out"),
+            None if again is None else Deadline(again, "refused gate"),
+        )
 
     def is_due(self, now: Instant) -> bool:
         """Whether the wish must be repeated."""
@@ -120,7 +128,24 @@ class SpeakerLeases:
         until = None if key is None else self.answers_until(key)
         if until is None or isinstance(router.machine.state, Initialize):
             return []
-        return [ArmGate(params.key.interface, _ips(params.addresses), max(until - now - tick, tick))]
+        limit = max(until - now - tick, tick)
+        return [ArmGate(params.key.interface, _ips(params.addresses), limit, params.key)]
+
+    def await_gate(self, router: SpeakerRouter, held: LeaseHeld) -> None:
+        """A router is told of its lease when the kernel has answered that its gate is armed, and not before."""
+        self._gates_awaited[router.number] = held
+
+    def gate_answered(self, now: Instant, router: SpeakerRouter, *, refused: bool) -> LeaseHeld | None:
+        """What the router is to be told, if that still holds and the gate is armed."""
+        held = self._gates_awaited.pop(router.number, None)
+        self._try_gates_at.pop(router.configured.key, None)
+        if refused and router.configured.lease is not None:
+            self._try_gates_at[router.configured.key] = now + router.configured.lease.duration
+            return None
+        holder = None if router.lease_key is None else self._holders.get(router.lease_key)
+        if held is None or holder is None or not holder.answers(now) or holder.epoch != held.epoch:
+            return None
+        return held
 
     def gate_to_shut(self, router: SpeakerRouter, addresses: Iterable[IPInterface], tick: timedelta) -> list[ArmGate]:
         """Before addresses are released: should the kernel refuse that, nothing answers all the same."""
@@ -134,6 +159,13 @@ class SpeakerLeases:
         if holder is None or status.state is not RouterState.ACTIVE:
             return status
         return replace(status, epoch=holder.epoch, lease_until=holder.answers_until)
+
+    def gates_to_try(self, now: Instant, routers: Iterable[SpeakerRouter]) -> list[SpeakerRouter]:
+        """Those whose gate the kernel has refused, a while ago."""
+        due = [key for key, at in self._try_gates_at.items() if at <= now]
+        for key in due:
+            del self._try_gates_at[key]
+        return [router for router in routers if router.configured.key in due]
 
     # --- what is wanted -----------------------------------------------------------------------------------------------
 

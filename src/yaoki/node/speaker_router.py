@@ -58,6 +58,8 @@ class SpeakerRouter:
         self._last = False
         """Whether it was said that it takes over last."""
         self.relief = False
+        self.gateless = False
+        """The kernel has refused the gate without which it may not own."""
         self.number = number
         self.machine = VirtualRouter(configured) if configured.lease is None else LeasedRouter(configured)
         self.peer: IPAddress | None = None
@@ -104,7 +106,9 @@ class SpeakerRouter:
         lost = [track.weight for track in configured.tracks if is_up(track.interface) == track.reverse]
         if self._comes_last(peers):
             lost.append(-GREATEST_PRIORITY)
-        left = standing(configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred)
+        left = standing(
+            configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred or self.gateless
+        )
         lowered = max(0, configured.priority - left.priority)
         return replace(params, priority=left.priority, barred=left.barred, lowered=lowered)
 
@@ -347,6 +351,8 @@ class SpeakerRouter:
 
     def _why(self) -> Reason:
         """Why the router is in its state; that it is barred comes before how it came there."""
+        if self.gateless:
+            return Reason.NO_GATE
         if self.machine.params.barred and isinstance(self.machine.state, Backup | Standby | Bidding):
             return Reason.BARRED
         if self.machine.params.barred and isinstance(self.machine.state, Active):

@@ -93,8 +93,7 @@ class SpeakerWorks:
             held = held and not self._gates.left_shut(now, params.addresses)
             self._run(out, now, router, vr.Startup(held), because)
             if (epoch := self.leases.epoch(router.lease_key)) is not None:
-                out += self.leases.gate_to_open(now, router, self._gates.tick)
-                self._run(out, now, router, LeaseHeld(epoch), because)
+                self._arm_and_hold(out, now, router, LeaseHeld(epoch))
 
     def _wanted(self, interface: str, address: IPInterface) -> bool:
         return any(address in router.owned_at(interface) for router in self._routers.values())
@@ -183,8 +182,16 @@ class SpeakerWorks:
         for router in tuple(self._routers.values()):
             if router.lease_key == key and router is not without:
                 if isinstance(input_, LeaseHeld):
-                    out += self.leases.gate_to_open(now, router, self._gates.tick)
-                self._run(out, now, router, input_, because)
+                    self._arm_and_hold(out, now, router, input_)
+                else:
+                    self._run(out, now, router, input_, because)
+
+    def _arm_and_hold(self, out: Effects, now: Instant, router: SpeakerRouter, held: LeaseHeld) -> None:
+        """Have the gate opened for as long as the lease is good; the router is told when the kernel has done it."""
+        arming = self.leases.gate_to_open(now, router, self._gates.tick)
+        if arming:
+            self.leases.await_gate(router, held)
+            out += arming
 
     def _wake(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
         if (asleep := self._gates.asleep(now, router.number)) is not None:

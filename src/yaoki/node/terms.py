@@ -99,6 +99,7 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         vrrp_events.Reason.LEASE_GRANTED: ("the lease was granted", "リースを取得"),
         vrrp_events.Reason.LEASE_RAN_OUT: ("the lease ran out", "リースの期限切れ"),
         vrrp_events.Reason.LEASE_TAKEN: ("another node holds the lease", "他のノードがリースを保持"),
+        vrrp_events.Reason.NO_GATE: ("the kernel refused the dead-man gate", "カーネルがデッドマンゲートを拒否"),
         vrrp_events.Reason.OTHER_FAMILY: ("the other family gave way", "もう一方のアドレスファミリが譲った"),
         vrrp_events.Reason.INTERFACE_DOWN: ("interface down", "インタフェース断"),
         vrrp_events.Reason.NO_SOURCE_ADDRESS: (

@@ -30,6 +30,8 @@ from yaoki.node.messages import (
     DisarmGate,
     GateEffect,
     GateFound,
+    GateOpened,
+    GateRefused,
     GateShut,
     HushAddresses,
     InterfaceFound,
@@ -74,7 +76,7 @@ class SpeakerKernel:
         self._watch = InterfaceWatch()
         self._gate: DeadManGate | None = None
         self._hooked: dict[str, int] = {}
-        self.outcomes: list[GateShut | AddressTaken] = []
+        self.outcomes: list[GateShut | GateOpened | GateRefused | AddressTaken] = []
         """What has become of effects, to be given to the brain once all of them are carried out."""
         self._fresh: dict[tuple[str, IPAddress], tuple[int, Instant]] = {}
         self._addresses = VipAddresses()
@@ -150,11 +152,10 @@ class SpeakerKernel:
                 if state is not None:
                     marked = effect.address in state.ours
                     self._addresses.limit(state.index, effect.address, effect.lifetime, marked=marked)
+            case ArmGate():
+                self._arm(effect)
             case _ if self._gate is None:
                 return
-            case ArmGate():
-                self._hook(effect.interface)
-                self._gate.arm(effect.addresses, effect.limit)
             case RefreshGate():
                 if not self._gate.refresh(effect.addresses, effect.limit):
                     self._not_refreshed(self._gate, effect)
@@ -164,6 +165,31 @@ class SpeakerKernel:
                 self._hush(self._gate, effect)
             case AnswerAgain():
                 self._gate.answer_again(effect.addresses)
+
+    def _arm(self, effect: ArmGate) -> None:
+        """Whoever waits for it is told what has become of it."""
+        try:
+            if self._gate is not None:
+                self._hook(effect.interface)
+                self._arm_anew(self._gate, effect)
+        except ActuatorError:
+            self._tell_of_gate(effect, GateRefused)
+            raise
+        self._tell_of_gate(effect, GateRefused if self._gate is None else GateOpened)
+
+    def _arm_anew(self, gate: DeadManGate, effect: ArmGate) -> None:
+        """Arm the gate; if somebody has flushed the ruleset, make it first."""
+        try:
+            gate.arm(effect.addresses, effect.limit)
+        except ActuatorError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            self._rebuild(gate, effect.interface)
+            gate.arm(effect.addresses, effect.limit)
+
+    def _tell_of_gate(self, effect: ArmGate, answer: type[GateOpened | GateRefused]) -> None:
+        if effect.router is not None:
+            self.outcomes.append(answer(effect.router))
 
     def _not_refreshed(self, gate: DeadManGate, effect: RefreshGate) -> None:
         """It has shut; or somebody has flushed the ruleset, and then nothing was silenced and the gate is made anew."""

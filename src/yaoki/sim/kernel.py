@@ -56,6 +56,7 @@ class Kernel:
         self._lifetimes: dict[tuple[str, IPInterface], int] = {}
         self._hushed: dict[IPAddress, None] = {}
         self._fresh: dict[tuple[str, IPAddress], int] = {}
+        self.refuses_gates = False
         self._frozen_at: int | None = None
         self._interfaces = {attachment.interface: _Interface(attachment) for attachment in attachments}
         self._changed = changed
@@ -104,13 +105,16 @@ class Kernel:
 
     # --- the dead-man gate
 
-    def arm(self, interface: str, addresses: Iterable[IPAddress], limit: timedelta) -> None:
-        """Silence these addresses unless they are opened; they are open now."""
+    def arm(self, interface: str, addresses: Iterable[IPAddress], limit: timedelta) -> bool:
+        """Silence these addresses unless they are opened; they are open now. Whether the kernel does so."""
+        if self.refuses_gates:
+            return False
         for address in addresses:
             gate = self._gates[address] = _Gate(interface, 0)
             self._open(gate, limit)
             self._timeline.at(gate.shut_at, partial(self._timed_out, address, gate))
             self._changed(interface, True)
+        return True
 
     def refresh(self, addresses: tuple[IPAddress, ...], limit: timedelta) -> bool:
         """Keep them open; whether all of them still were, else nothing changes."""

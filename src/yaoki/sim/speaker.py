@@ -22,6 +22,8 @@ from yaoki.node.messages import (
     ClaimAddress,
     DisarmGate,
     GateEffect,
+    GateOpened,
+    GateRefused,
     GateShut,
     HeartbeatArrived,
     HushAddresses,
@@ -248,7 +250,10 @@ class Speaker:
         kernel = self._around.kernel
         match effect:
             case ArmGate():
-                kernel.arm(effect.interface, effect.addresses, effect.limit)
+                armed = kernel.arm(effect.interface, effect.addresses, effect.limit)
+                if effect.router is not None:
+                    answer = GateOpened(effect.router) if armed else GateRefused(effect.router)
+                    self._around.timeline.after(0, partial(self.process.give, answer))
             case RefreshGate():
                 if not kernel.refresh(effect.addresses, effect.limit):
                     # Given after all that is being done now.

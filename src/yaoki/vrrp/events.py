@@ -33,6 +33,7 @@ class Reason(StrEnum):
     LEASE_RAN_OUT = "the lease ran out"
     LEASE_TAKEN = "another node holds the lease"
     OTHER_FAMILY = "the other family gave way"
+    NO_GATE = "the kernel refused the dead-man gate"
     INTERFACE_DOWN = "interface down"
     NO_SOURCE_ADDRESS = "interface has no address to send from"
     STOPPED = "stopped"

@@ -288,8 +288,8 @@ def _while_active(params: RouterParams, state: Active, now: Instant, input_: Lea
     match input_:
         case LeaseGone(reason):
             return Standby(), _fall_silent(params, BecameBackup(params.key, params.vip, reason))
-        case GiveWay():
-            return _give_way(params, now, Reason.OTHER_FAMILY, None)
+        case GiveWay(reason):
+            return _give_way(params, now, reason, None)
         case StepAside(Reason.BARRED):
             # A peer that may own may be cut off from the store; one that is not bids.
             return state, []

@@ -68,7 +68,10 @@ class LeaseElsewhere:
 
 @dataclass(frozen=True, slots=True)
 class GiveWay:
-    """The other family's router of this VIP has given way to a bid, and both move together."""
+    """The other family's router of this VIP has given way to a bid, and both move together; or something else keeps
+    both from owning here."""
+
+    reason: Reason = Reason.OTHER_FAMILY
 
 
 LeasedInput = Input | LeaseHeld | LeaseGone | LeaseElsewhere | GiveWay
