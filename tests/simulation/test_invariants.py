@@ -38,7 +38,10 @@ def test_every_invariant_says_what_it_holds() -> None:
 
 def test_a_second_holder_whose_router_is_backup_is_found() -> None:
     scene = Scene()
-    scene.world.nodes["lb2"].kernel.claim("eth0", VIP)
+    kernel = scene.world.nodes["lb2"].kernel
+    # Hushed, for who answers beside the owner is found as well.
+    kernel.hush("eth0", [VIP.ip])
+    kernel.claim("eth0", VIP)
     assert scene.broken_by(1) == "held is active"
 
 
@@ -146,13 +149,16 @@ def test_an_owner_that_leaves_though_somebody_could_relieve_it_is_found() -> Non
 
 
 def test_an_owner_that_holds_on_beside_the_next_one_is_found() -> None:
+    """It does not hear the next one, so it goes on answering; a frame's way, and a little more, is excused."""
     scene = Scene()
     scene.fault(Stopped("lb1"), lasts=60)
-    scene.run(0.02)
-    scene.world.nodes["lb1"].speaker.process.machine = Deaf()
+    while scene.owners()["vip/ipv4"] == ("lb1",):
+        scene.run(0.0001)
+        if scene.world.ledger.left_at(scene.world.topology.virtuals[0], "lb1") is not None:
+            scene.world.nodes["lb1"].speaker.process.machine = Deaf()
     began = scene.world.timeline.now
     assert scene.broken_by(5) == "planned moves"
-    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(30, abs=3)
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(5, abs=1)
 
 
 def test_an_owner_that_gives_up_for_nobody_is_found() -> None:
