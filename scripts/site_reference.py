@@ -12,7 +12,7 @@ from yaoki.core.event import Severity
 from yaoki.site.kinds import Kind, Word
 from yaoki.site.lint import RULES
 from yaoki.site.shapes import Key, ListOf, MapOf, Record, Tagged, WordOr
-from yaoki.site.vocabulary import CHECK, HOOK, SERVER, SERVICE, SITE, VIP
+from yaoki.site.vocabulary import CHECK, HOOK, SERVER, SERVICE, SITE, SYNC_GROUP, VIP
 from yaoki.site.vocabulary_machines import HOST, INTERFACE, NETWORK, NODE
 from yaoki.site.vocabulary_store import STORE
 
@@ -25,6 +25,7 @@ _RECORDS = {
     "host": HOST,
     "interface": INTERFACE,
     "vip": VIP,
+    "sync-group": SYNC_GROUP,
     "store": STORE.records["etcd"],
     "witness": STORE.records["witness"],
     "service": SERVICE,

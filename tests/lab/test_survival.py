@@ -1,6 +1,7 @@
 """Whether a service survives, and why: a table over the example, and sites with less redundancy."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,22 @@ from yaoki.lab.fault import (
 from yaoki.lab.probes.targets import targets_of
 from yaoki.lab.software import Part
 from yaoki.lab.survival import SURVIVED, Reason, Survival, notices, survival
+from yaoki.site.load import load_site
 from yaoki.site.model import Site
 
 
 def judged(site: Site, fault: Fault, service: str, *, mended: bool = False) -> Survival:
     target = next(target for target in targets_of(site) if target.service == service)
     return survival(site, fault, target, mended=mended)
+
+
+def test_a_vip_is_taken_over_with_its_sync_group() -> None:
+    edge = load_site(Path(__file__).parents[1] / "simulation/sites/edge.yaml").site
+    target = replace(targets_of(pair())[0], service="", vip="outer", client="provider")
+    assert survival(edge, CutLink("r1", "eth0"), target) == Survival(Reason.TAKEOVER, ("r2",))
+    assert survival(edge, BlackholeLink("r1", "eth0"), target) == Survival(Reason.UNTOUCHED)
+    alone = replace(target, vip="guests-out")
+    assert survival(edge, CutLink("r1", "eth0"), alone) == Survival(Reason.UNTOUCHED), "r2 owns it"
 
 
 @pytest.mark.parametrize(

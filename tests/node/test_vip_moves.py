@@ -145,3 +145,17 @@ def test_the_speaker_keeps_what_nobody_takes() -> None:
     assert kinds == [NobodyTookOver, BecameActive]
     assert BecameActive(KEY, "web-vip", Reason.NOBODY_TOOK_OVER, 1) in bodies(effects)
     assert speaker.addresses == {("eth0", "192.0.2.50/24")}
+
+
+def test_a_move_of_one_vip_and_its_admission_are_of_the_whole_sync_group() -> None:
+    site = shared(100)
+    (router,) = site.routers
+    outer = replace(router, vip="outer", key=replace(router.key, interface="eth1"), group="edge")
+    alone = replace(router, vip="alone", key=replace(router.key, interface="eth2"))
+    scene = started(replace(site, routers=(replace(router, group="edge"), outer, alone)))
+    effects = scene.give(Operate(1, MoveVip("web-vip")))
+    assert of(KeepDecisions, effects) == [KeepDecisions(Decisions(moved=("outer", "web-vip")))]
+    assert [order.router for order in of(MoveRouter, effects)] == [router.key, outer.key]
+    effects = scene.give(Operate(2, AdmitVip("outer")))
+    assert of(KeepDecisions, effects) == [KeepDecisions(Decisions())]
+    assert [order.router for order in of(AdmitRouter, effects)] == [router.key, outer.key]

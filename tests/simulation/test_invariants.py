@@ -16,6 +16,7 @@ from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
 from yaoki.sim.faults import CarrierLost, Frozen, Part, Paused, PowerLost, ServerFault, Stopped
 from yaoki.sim.invariants import INVARIANTS
+from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.ledger import InvariantBroken
 from yaoki.sim.neighbours import INTRUDER, Announcement
 from yaoki.sim.servers import Condition
@@ -53,6 +54,20 @@ def test_two_owners_at_a_settled_time_are_found() -> None:
     scene.run(1)
     with pytest.raises(InvariantBroken, match="held by lb1 and lb2"):
         settled(scene)
+
+
+def test_a_sync_group_in_two_hands_is_found() -> None:
+    scene = Scene("edge")
+    ledger = scene.world.ledger
+    invariant = GroupTogether(ledger)
+    invariant.settled()
+    outer = next(virtual for virtual in scene.world.topology.virtuals if virtual.name == "outer")
+    (owner,) = ledger.holders[outer]
+    (other,) = {"r1", "r2"} - {owner}
+    ledger.holders[outer] = (other,)
+    said = f"inner/ipv4 by {owner}, inner/ipv6 by {owner}, outer/ipv4 by {other}"
+    with pytest.raises(InvariantBroken, match=said):
+        invariant.settled()
 
 
 def test_two_owners_that_hear_each_other_are_found_before_anything_has_settled() -> None:

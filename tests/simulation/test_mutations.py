@@ -29,7 +29,7 @@ class Mutation:
 
 
 # How long a world of each site lives here: a few episodes of faults.
-SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180, "leased": 240}
+SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180, "leased": 240, "edge": 150}
 
 MUTATIONS = (
     Mutation("announcements-forgotten", "two-nodes", 0, "neighbours follow"),
@@ -42,6 +42,7 @@ MUTATIONS = (
     Mutation("falls-counted-wrong", "two-nodes", 0, "verdicts earned"),
     Mutation("foreign-claims-not-contradicted", "fast", 9, "claims told"),
     Mutation("gate-never-armed", "two-nodes", 0, "armed with peers"),
+    Mutation("group-left-apart", "edge", 19, "group together"),
     Mutation("held-addresses-forgotten", "fast", 37, "kept until taken"),
     Mutation("kernel-not-adopted", "two-nodes", 60, "tables kept"),
     Mutation("last-advertisement-forgotten", "fast", 39, "neighbours follow"),

@@ -14,6 +14,7 @@ WORLDS = (
     ("one-second", 0.1, len(MIXES)),
     ("three-nodes", 0.08, len(MIXES)),
     ("unicast", 0.04, len(MIXES)),
+    ("edge", 0.05, len(MIXES)),
     ("example", 0.03, len(MIXES)),
 )
 

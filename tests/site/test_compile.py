@@ -353,3 +353,18 @@ def test_a_hook_that_names_nodes_is_in_their_plans_only(tmp_path: Path) -> None:
     path.write_text(EXAMPLE.read_text() + f"hooks: {hooks}\n")
     plans = compile_site(load_site(path).site)
     assert [[hook.name for hook in plans[node].hooks] for node in ("lb1", "lb2")] == [["all"], ["one", "all"]]
+
+
+@pytest.mark.req("B-06")
+def test_the_routers_of_a_sync_group_bear_its_name() -> None:
+    site = load_site(Path(__file__).parents[1] / "simulation/sites/edge.yaml").site
+    groups = {router.key: router.group for router in compile_site(site)["r1"].routers}
+    assert {str(key): group for key, group in groups.items()} == {
+        "eth0/ipv4/51": "edge",
+        "eth0/ipv6/51": "edge",
+        "eth1/ipv4/52": "edge",
+        "eth0/ipv4/53": "guests",
+        "eth1/ipv4/54": "guests",
+    }
+    pair = load_site(Path(__file__).parent / "pair.yaml").site
+    assert {router.group for router in compile_site(pair)["lb1"].routers} == {None}

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yaoki.cli.stand import stand
 from yaoki.site.load import load_site
 from yaoki.site.model import Site
 from yaoki.site.what_if import VipOutcome, what_if
@@ -16,9 +17,25 @@ SITE: Site = load_site(EXAMPLE).site
 MACHINES = sorted(machine.name for machine in SITE.machines)
 
 
+EDGE: Site = load_site(Path(__file__).parents[1] / "simulation/sites/edge.yaml").site
+
+
 def shares(failed: set[str], service: str) -> dict[str, Fraction]:
     (found,) = (s for s in what_if(SITE, failed).services if s.service == service)
     return {share.host: share.after for share in found.shares}
+
+
+def test_vips_of_a_sync_group_are_owned_by_one_node() -> None:
+    owners = {outcome.vip: (outcome.before, outcome.after) for outcome in what_if(EDGE, {"r2"}).vips}
+    assert owners == {
+        "inner": ("r1", "r1"),
+        "outer": ("r1", "r1"),
+        "guests": ("r2", "r1"),
+        "guests-out": ("r2", "r1"),
+    }
+    assert stand(EDGE, EDGE.vip("inner"))[-1] == (
+        "it is owned by the same node as outer (sync group edge), and moves with them."
+    )
 
 
 @pytest.mark.req("B-20")

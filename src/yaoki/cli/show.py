@@ -55,14 +55,23 @@ def _vips(client: NodeClient, args: argparse.Namespace) -> int:
     if args.json:
         print_json(routers)
         return 0
-    header = ("VIP", "Addresses", "Interface", "VRID", "State", "Age", "Priority", "Wanted", "Peer", "Reason")
     paint = Paint(sys.stdout)
-    _print(header, [_router(router, paint) for router in routers])
+    _print(*vip_table(routers, paint))
     seen = [_seen(router, each, paint) for router in routers for each in router.seen]
     if seen:
         print()
         _print(("VIP", "Address", "Seen at", "MAC", "Evidence", "Ago", "Claimed by"), seen)
     return 0
+
+
+def vip_table(routers: Sequence[RouterView], paint: Paint) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows; the sync group has a column where there is one."""
+    header = ("VIP", "Addresses", "Interface", "VRID", "State", "Age", "Priority", "Wanted", "Peer", "Reason")
+    rows = [_router(router, paint) for router in routers]
+    if all(router.group is None for router in routers):
+        return header, rows
+    grouped = [(*row, router.group or "-") for row, router in zip(rows, routers, strict=True)]
+    return (*header, "Sync group"), grouped
 
 
 def _services(client: NodeClient, args: argparse.Namespace) -> int:

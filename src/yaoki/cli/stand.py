@@ -20,7 +20,13 @@ def print_stand(site: Site) -> None:
 def stand(site: Site, vip: Vip) -> tuple[str, ...]:
     """The sentences of one VIP, what it survives first."""
     found = survival(site, vip)
-    return (*_losses(site, vip, found), *_cut(site, vip, found))
+    return (*_losses(site, vip, found), *_cut(site, vip, found), *_together(site, vip))
+
+
+def _together(site: Site, vip: Vip) -> Iterable[str]:
+    group = site.sync_group_of(vip.name)
+    if group is not None and (others := [name for name in group.vips if name != vip.name]):
+        yield f"it is owned by the same node as {_joined(others)} (sync group {group.name}), and moves with them."
 
 
 def why_nobody(site: Site, vip: Vip, failed: Collection[str]) -> str:

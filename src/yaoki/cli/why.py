@@ -168,6 +168,9 @@ def _vip(client: NodeClient, wanted: str, args: argparse.Namespace) -> int:
         shown = " ".join(str(address) for address in router.addresses)
         print(paint.bold(shown) + f": {_owner(router).removesuffix('; if it were:')}")
         print(f"  priority {router.priority} here, configured {router.configured_priority}")
+        if router.group is not None:
+            others = dict.fromkeys(each.vip for each in node.routers if each.group == router.group and each.vip != name)
+            print(f"  in the sync group {router.group}" + (f", with {', '.join(others)}" if others else ""))
         if router.moved:
             print(f"  moved away by an operator until `yaoki vip admit {name}`: owned here only if nobody else does")
         for logged in because:

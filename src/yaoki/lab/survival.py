@@ -48,6 +48,7 @@ from yaoki.lb.service import Protocol
 from yaoki.site.compile import default_checks
 from yaoki.site.model import CheckDefinition, Election, Machine, Service, Site, Vip, VipMember
 from yaoki.site.survival import store_answers
+from yaoki.site.what_if import vips_with
 
 _MOST_HOPS = 16
 
@@ -204,7 +205,9 @@ def _of_vip(site: Site, fault: Fault, vip: Vip, dead: frozenset[Element]) -> Sur
     silent = _silent_members(site, dead)
     if vip.election is Election.LEASE and silent and not store_answers(site.store, silent):
         return Survival(Reason.NO_MAJORITY, silent)
-    others = tuple(m.node for m in vip.members if m.node != owner and _alive(site, m.node, vip, dead))
+    together = vips_with(site, vip)
+    able = [m.node for m in vip.members if all(_alive(site, m.node, each, dead) for each in together)]
+    others = tuple(node for node in able if node != owner)
     match fault:
         case Partition(network, nodes):
             apart = sum(member.node in nodes for member in vip.members) > 1 and vip.network == network
@@ -221,6 +224,9 @@ def _of_vip(site: Site, fault: Fault, vip: Vip, dead: frozenset[Element]) -> Sur
             return Survival(Reason.HEALS_ITSELF)
         case _ if not _alive(site, owner, vip, dead):
             return Survival(Reason.TAKEOVER, others) if others else Survival(Reason.NO_OTHER_MEMBER)
+        case CutLink() if owner not in able and others:
+            # It goes with a VIP of its sync group, which has lost its interface.
+            return Survival(Reason.TAKEOVER, others)
         case _:
             return Survival(Reason.UNTOUCHED)
 

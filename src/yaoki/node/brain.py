@@ -53,7 +53,17 @@ from yaoki.node.brain_messages import (
     WorkerBack,
     WorkerLost,
 )
-from yaoki.node.decisions import AdmitVip, Decisions, MoveVip, OperatorCommand, Pause, Refused, Resume, decide
+from yaoki.node.decisions import (
+    AdmitVip,
+    Decisions,
+    MoveVip,
+    OperatorCommand,
+    Pause,
+    Refused,
+    Resume,
+    decide,
+    vips_with,
+)
 from yaoki.node.events import KIND_NAMES
 from yaoki.node.hook_environment import hook_environment, runs_on
 from yaoki.node.lease_messages import LeaseStatus
@@ -335,7 +345,8 @@ class Brain:
         effects: list[BrainEffect] = [*kept, told]
         if isinstance(command, AdmitVip | MoveVip):
             order = AdmitRouter if isinstance(command, AdmitVip) else MoveRouter
-            effects += [order(router.key, because) for router in self.plan.routers if router.vip == command.vip]
+            moving = vips_with(self.plan, command.vip)
+            effects += [order(router.key, because) for router in self.plan.routers if router.vip in moving]
         effects.append(Answer(operate.request, event=because))
         if not isinstance(command, Pause | Resume | AdmitVip | MoveVip):
             self._changed = True

@@ -204,13 +204,20 @@ def _place(decisions: Decisions, plan: NodePlan, command: AdmitVip | MoveVip) ->
     known = sorted({router.vip for router in plan.routers})
     if command.vip not in known:
         return _unknown("VIP", command.vip, known)
-    away = {vip for vip in decisions.moved if vip != command.vip}
+    together = vips_with(plan, command.vip)
+    away = set(decisions.moved) - together
     if isinstance(command, MoveVip):
         refused = _no_successor(plan, command)
         if refused is not None:
             return refused
-        away.add(command.vip)
+        away |= together
     return replace(decisions, moved=tuple(sorted(away)))
+
+
+def vips_with(plan: NodePlan, vip: str) -> set[str]:
+    """The VIPs that move with one: itself, and those of its sync group."""
+    groups = {router.group for router in plan.routers if router.vip == vip} - {None}
+    return {vip, *(router.vip for router in plan.routers if router.group in groups)}
 
 
 def _no_successor(plan: NodePlan, command: MoveVip) -> Refused | None:

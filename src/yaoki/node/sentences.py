@@ -77,8 +77,8 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{vip} の広告優先度 {before} → {after} ({router})",
     ),
     v.Barred: (
-        "{vip} may not be owned here while what it tracks has failed ({router})",
-        "{vip} は監視対象の障害中、ここでは所有できない ({router})",
+        "{vip} may not be owned here for the time being ({router})",
+        "{vip} は当面ここでは所有できない ({router})",
     ),
     v.NoBetterOwner: (
         "{vip} stays here until a router that is well takes it ({router})",
@@ -250,6 +250,14 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
     s.IntervalRaised: (
         "{vip} is advertised every {raised_to} and not every {configured}, which is not safe here ({router})",
         "{vip} の広告間隔を {configured} から安全な {raised_to} に引き上げ ({router})",
+    ),
+    s.GroupHindered: (
+        "no VIP of the sync group {group} may be owned here, for {vip} may not: {reason} ({router})",
+        "{vip} が所有できないため、同期グループ {group} の VIP はここでは所有できない: {reason} ({router})",
+    ),
+    s.GroupFree: (
+        "the VIPs of the sync group {group} may be owned here again",
+        "同期グループ {group} の VIP は再びここで所有可能",
     ),
     s.Overslept: (
         "the speaker stood still for longer than its dead-man limit: {vip} is given up first ({router}) ({asleep})",

@@ -41,7 +41,7 @@ class PartView:
 class RouterView:
     """A virtual router: one family of a VIP. `state` is None before the speaker's first word. `seen` is who answers on
     the wire, `foreign_claims` how often somebody who is no member said to have an address. `moved`: a person moved the
-    VIP away, until it is admitted here again."""
+    VIP away, until it is admitted here again. `group` is its sync group."""
 
     vip: str
     interface: str
@@ -63,6 +63,7 @@ class RouterView:
     foreign_claims: int = 0
     moved: bool = False
     epoch: int | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
         brain.routers.wanted_priority(params),
         stale=not _reached(brain, Part.SPEAKER),
         seen=seen(brain.wire, params.key, now),
+        group=params.group,
         moved=params.vip in brain.decisions.moved,
         foreign_claims=sum(watched.claims.claims for watched in brain.wire.of_router(params.key)),
     )

@@ -45,9 +45,10 @@ from yaoki.node.messages import (
     SpeakerOrder,
 )
 from yaoki.node.speaker_events import LeaseWithoutGate, PeerHeard, PeerOwnsNoMore, PeerRestarted
+from yaoki.node.speaker_groups import SpeakerGroups
 from yaoki.node.speaker_leases import lease_key
 from yaoki.node.speaker_router import SpeakerRouter
-from yaoki.node.speaker_works import Effects, SpeakerWorks
+from yaoki.node.speaker_works import Effects
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import AddressLost, InterfaceCameUp, InterfaceWentDown, Reason
 from yaoki.vrrp.leased_state import GiveWay
@@ -59,7 +60,7 @@ STATUS_REFRESH = timedelta(seconds=10)
 _PEERING = 0
 
 
-class SpeakerBrain(SpeakerWorks):
+class SpeakerBrain(SpeakerGroups):
     """The Machine over SpeakerInput and SpeakerEffect. `source` names it in events, such as "lb1/speaker"; `boot` tells
     its peers this life of it from its others."""
 
@@ -70,6 +71,7 @@ class SpeakerBrain(SpeakerWorks):
             self._lease_says(out, now, key, told)
         self._take(out, now, input_)
         self._try_gates(out, now)
+        self._settle_groups(out, now)
         # Last of all: whatever is not wanted any more is silent by now. Without a gate nothing may own by lease.
         if self._wish_changed or self.leases.is_due(now):
             self._wish_changed = False
@@ -189,11 +191,11 @@ class SpeakerBrain(SpeakerWorks):
             case SetPriority():
                 self._set_priority(out, now, order)
             case AdmitRouter(key, because):
-                if (router := self._routers.get(key)) is not None:
-                    self._run(out, now, router, vr.Admit(), because)
+                for each in self._moving_with(key):
+                    self._run(out, now, each, vr.Admit(), because)
             case MoveRouter(key, because):
-                if (router := self._routers.get(key)) is not None:
-                    self._run(out, now, router, vr.StepAside(), because)
+                for each in self._moving_with(key):
+                    self._run(out, now, each, vr.StepAside(), because)
             case AnnounceRouter(key, because):
                 if (router := self._routers.get(key)) is not None:
                     self._run(out, now, router, vr.LinkRenewed(), because)
@@ -248,6 +250,7 @@ class SpeakerBrain(SpeakerWorks):
         # Last, so that an address that moves to another virtual router is never without an owner.
         for key in [key for key in self._routers if key not in keys]:
             self._dismiss(out, now, key, Reason.REMOVED, because)
+        self._group_anew()
         for interface in self._held:
             self._mend(out, now, interface)
         waiting = [r.machine.params for r in self._routers.values() if isinstance(r.machine.state, vr.Initialize)]
@@ -280,7 +283,7 @@ class SpeakerBrain(SpeakerWorks):
         source = params.source if params.source is not None else held.source
         safe, news = self._gates.safe(params)
         self._publish_all(out, now, news, because)
-        after = router.ranked(replace(safe, source=source), self._is_up, self.peering.peers)
+        after = router.ranked(replace(safe, source=source), self._standing_of(router))
         self._run(out, now, router, vr.Reconfigure(after), because)
         self._place(out, now, router, because)
         self._report(out, now, router)
@@ -292,30 +295,10 @@ class SpeakerBrain(SpeakerWorks):
             router.ordered, router.barred = order.priority, order.barred
             self._rank(out, now, router, order.because)
 
-    def _rank(self, out: Effects, now: Instant, router: SpeakerRouter, because: EventId | None) -> None:
-        """Give a router the priority that its orders and the interfaces it tracks leave it."""
-        params = router.machine.params
-        after = router.ranked(params, self._is_up, self.peering.peers)
-        if after != params:
-            self._run(out, now, router, vr.Reconfigure(after), because)
-            self._relieve(out, now, router)
-
-    def _relieve(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
-        """An owner that may not own steps aside when it learns that a peer may: it need not wait until that peer has
-        heard its low priority for long enough. If nobody takes over it keeps, and does not ask again for the same."""
-        params, before = router.machine.params, router.relief
-        router.relief = params.barred and bool(self.peering.peers.best_other(params.vip, params.key.family))
-        if router.relief and not before and isinstance(router.machine.state, vr.Active):
-            self._run(out, now, router, vr.StepAside(Reason.BARRED))
-
     def _rank_spares(self, out: Effects, now: Instant) -> None:
         for router in self._routers.values():
             if (news := router.news_of_step(self.peering.peers)) is not None:
                 self._rank(out, now, router, self._publish(out, now, news))
-
-    def _is_up(self, interface: str) -> bool:
-        found = self._interfaces.get(interface)
-        return found is not None and found.up
 
     def _release(self, out: Effects, now: Instant, because: EventId | None) -> None:
         self._releasing = self._configured = True
@@ -385,6 +368,8 @@ class SpeakerBrain(SpeakerWorks):
         changed = self._run(out, now, router, vr.Heard(advertisement, source, at, router.peer_peak))
         if not changed and (news or now - router.reported_at >= STATUS_REFRESH):
             self._report(out, now, router)
+        if advertisement.priority:
+            self._reunite(out, now, router, advertisement.priority)
 
     # --- peers
 

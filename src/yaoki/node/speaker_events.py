@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.event import EventBody, Severity
+from yaoki.vrrp.events import Reason
 from yaoki.vrrp.heartbeat import HeartbeatFlaw
 from yaoki.vrrp.params import RouterKey
 
@@ -233,3 +234,22 @@ class Overslept(EventBody):
     router: RouterKey
     vip: str
     asleep: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupHindered(EventBody):
+    """No router of a sync group may own here, because this one may not, or takes no part."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    group: str
+    vip: str
+    router: RouterKey
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFree(EventBody):
+    """The routers of a sync group may own here again."""
+
+    group: str

@@ -60,6 +60,8 @@ class SpeakerRouter:
         self.relief = False
         self.gateless = False
         """The kernel has refused the gate without which it may not own."""
+        self.hindered = False
+        """Whether it may not own for another router of its sync group."""
         self.number = number
         self.machine = VirtualRouter(configured) if configured.lease is None else LeasedRouter(configured)
         self.peer: IPAddress | None = None
@@ -99,17 +101,19 @@ class SpeakerRouter:
         asked = self.configured.out_of_step is OutOfStep.LAST and isinstance(self.machine.state, Initialize | Backup)
         return asked and peers.out_of_step(self.configured.vip, self.configured.key.family)
 
-    def ranked(self, params: RouterParams, is_up: Callable[[str], bool], peers: SpeakerPeers) -> RouterParams:
-        """The parameters with what the Brain's orders, the interfaces as they are and the owner's generation leave of
-        the priority."""
+    def standing(self, is_up: Callable[[str], bool], peers: SpeakerPeers) -> Standing:
+        """What the Brain's orders, the interfaces as they are and the owner's generation leave of the priority."""
         configured = self.configured
         lost = [track.weight for track in configured.tracks if is_up(track.interface) == track.reverse]
         if self._comes_last(peers):
             lost.append(-GREATEST_PRIORITY)
-        left = standing(
+        return standing(
             configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred or self.gateless
         )
-        lowered = max(0, configured.priority - left.priority)
+
+    def ranked(self, params: RouterParams, left: Standing) -> RouterParams:
+        """The parameters with what is left of the priority."""
+        lowered = max(0, self.configured.priority - left.priority)
         return replace(params, priority=left.priority, barred=left.barred, lowered=lowered)
 
     def owned_at(self, interface: str) -> tuple[IPInterface, ...]:
@@ -322,6 +326,16 @@ class SpeakerRouter:
         return True
 
     @property
+    def reason(self) -> Reason:
+        """How it came into its state, or why it waits."""
+        return self._reason
+
+    @property
+    def because(self) -> EventId | None:
+        """The event that made its state."""
+        return self._because
+
+    @property
     def state(self) -> RouterState:
         """The name of the machine's state."""
         match self.machine.state:
@@ -354,7 +368,7 @@ class SpeakerRouter:
         if self.gateless:
             return Reason.NO_GATE
         if self.machine.params.barred and isinstance(self.machine.state, Backup | Standby | Bidding):
-            return Reason.BARRED
+            return Reason.HINDERED if self.hindered else Reason.BARRED
         if self.machine.params.barred and isinstance(self.machine.state, Active):
             return Reason.KEPT
         return self._reason

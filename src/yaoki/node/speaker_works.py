@@ -68,6 +68,8 @@ class SpeakerWorks:
         self._reception = SpeakerReception()
         self.leases = SpeakerLeases()
         self._wish_changed = False
+        self._stirred: dict[str, None] = {}
+        """Sync groups of which a router has changed its state."""
 
     def _place(self, out: Effects, now: Instant, router: SpeakerRouter, because: EventId | None = None) -> None:
         """Start or stop a router as its interface allows, and give it the address to send from."""
@@ -95,6 +97,10 @@ class SpeakerWorks:
             if (epoch := self.leases.epoch(router.lease_key)) is not None:
                 self._arm_and_hold(out, now, router, LeaseHeld(epoch))
 
+    def _is_up(self, interface: str) -> bool:
+        found = self._interfaces.get(interface)
+        return found is not None and found.up
+
     def _wanted(self, interface: str, address: IPInterface) -> bool:
         return any(address in router.owned_at(interface) for router in self._routers.values())
 
@@ -114,6 +120,8 @@ class SpeakerWorks:
         if changed:
             self._peers_to_tell = True
             self._report(out, now, router)
+            if router.configured.group is not None:
+                self._stirred[router.configured.group] = None
         self._wait(router)
         self._wish_changed = router.wish_changed(now) or self._wish_changed
         if isinstance(machine, LeasedRouter) and machine.gave_way(now) and not isinstance(input_, GiveWay):

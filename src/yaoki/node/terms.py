@@ -91,6 +91,14 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "may not own while what it tracks has failed",
             "監視対象の障害中は所有できない",
         ),
+        vrrp_events.Reason.HINDERED: (
+            "another router of its sync group may not own",
+            "同期グループの他のルータが所有できない",
+        ),
+        vrrp_events.Reason.GROUP_ELSEWHERE: (
+            "the rest of its sync group is owned elsewhere",
+            "同期グループの残りは他のノードが所有",
+        ),
         vrrp_events.Reason.KEPT: (
             "keeps what it may not own, for nobody better takes it",
             "引き継ぐ健全なルータがないため保持",

@@ -1,18 +1,21 @@
 """How long a site needs to settle once nothing is wrong any more: arithmetic on the parameters in force.
 
 boot, start, hold of the VIPs at a cold start, a command typed again, one detection (fall or rise) that changes a
-priority, and two Active_Down_Intervals one after the other; with leases, two takeovers and a bid that had to wait
+priority, and two Active_Down_Intervals one after the other; with sync groups, a pause and a leaving; with leases, two
+takeovers and a bid that had to wait
 """
 
 from datetime import timedelta
 
 from yaoki.election.lease_params import longest_takeover
 from yaoki.node.router_wish import STARTUP_HOLD
+from yaoki.node.speaker_groups import REUNION_PAUSE
 from yaoki.sim.injector import TYPE_AGAIN_US
 from yaoki.sim.processes import BOOT_US, START_US
 from yaoki.sim.timeline import SECOND
 from yaoki.sim.topology import Topology
 from yaoki.vrrp.leased_router import BID_PAUSE
+from yaoki.vrrp.timing import leaving_limit
 
 MARGIN_US = SECOND
 
@@ -28,7 +31,23 @@ def settling_us(topology: Topology) -> int:
             verdict = max(verdict, schedule.longest_detection, rise)
     waits = topology.stop_grace_us + BOOT_US[1] + 2 * START_US[1] + TYPE_AGAIN_US + MARGIN_US
     delay = max((v.startup_delay + v.failback_delay for v in topology.virtuals), default=timedelta(0))
-    return waits + _us(STARTUP_HOLD) + _us(verdict) + 2 * _us(down) + _us(delay) + _us(_of_leases(topology))
+    return (
+        waits
+        + _us(STARTUP_HOLD)
+        + _us(verdict)
+        + 2 * _us(down)
+        + _us(delay)
+        + _us(_of_groups(topology) + _of_leases(topology))
+    )
+
+
+def _of_groups(topology: Topology) -> timedelta:
+    """What was asked of a group in vain is asked once more, and is handed over."""
+    grouped = [virtual for virtual in topology.virtuals if virtual.members[0][1].group is not None]
+    leaving = (
+        leaving_limit(version=params.version, interval=params.interval) for v in grouped for _, params in v.members
+    )
+    return max(leaving) + REUNION_PAUSE if grouped else timedelta(0)
 
 
 def _of_leases(topology: Topology) -> timedelta:

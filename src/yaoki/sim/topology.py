@@ -82,6 +82,11 @@ class Virtual:
         return self.members[0][1].lease
 
     @property
+    def group(self) -> str | None:
+        """The sync group that it is in; equal on all nodes."""
+        return self.members[0][1].group
+
+    @property
     def longest_active_down(self) -> timedelta:
         """RFC 9568 6.1: three intervals and the skew; that of priority 1 bounds every other."""
         return 3 * self.interval + self.interval * 255 / 256
@@ -123,6 +128,10 @@ class Topology:
             for params in plan.routers
         ]
         return STOP_GRACE_US + int(max(limits, default=timedelta(0)).total_seconds() * SECOND)
+
+    def together(self, virtual: Virtual) -> tuple[Virtual, ...]:
+        """The virtual routers that are owned together with one: itself, and those of its sync group."""
+        return (virtual,) if virtual.group is None else tuple(v for v in self.virtuals if v.group == virtual.group)
 
     @property
     def leases(self) -> tuple[LeaseParams, ...]:

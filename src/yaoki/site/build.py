@@ -36,6 +36,7 @@ from yaoki.site.model import (
     Store,
     StoreKind,
     StoreMember,
+    SyncGroup,
     Track,
     TrackedCheck,
     TrackedInterface,
@@ -86,6 +87,7 @@ class SiteBuilder:
             services=self._each("services", values, self._service),
             hooks=self._each("hooks", values, _hook),
             store=self._store(values.get("store")),
+            sync_groups=self._each("sync-groups", values, _sync_group),
         )
 
     def _each(self, section: str, values: _Values, make: Callable[[str, _Values], _T | None]) -> tuple[_T, ...]:
@@ -342,6 +344,10 @@ def _server(host: str, values: _Values) -> Server:
 def _persistence(values: _Values) -> Persistence:
     source = values.get("source", {})
     return Persistence(**_given(source, "ipv4-mask", "ipv6-mask", "timeout"))
+
+
+def _sync_group(name: str, values: _Values) -> SyncGroup:
+    return SyncGroup(name, tuple(values["vips"]))
 
 
 def _hook(name: str, values: _Values) -> Hook:

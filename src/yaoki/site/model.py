@@ -208,6 +208,14 @@ class Vip:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncGroup:
+    """VIPs that one node owns together, or none of them: keepalived's vrrp_sync_group."""
+
+    name: str
+    vips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Persistence:
     """Source-address persistence: flows from one source, masked, keep their server until idle for `timeout`."""
 
@@ -284,6 +292,7 @@ class Site:
     services: tuple[Service, ...] = ()
     hooks: tuple[Hook, ...] = ()
     store: Store | None = None
+    sync_groups: tuple[SyncGroup, ...] = ()
     _index: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -295,6 +304,10 @@ class Site:
     def leased_vips(self) -> tuple[Vip, ...]:
         """The VIPs whose owner must hold a lease."""
         return tuple(vip for vip in self.vips if vip.election is Election.LEASE)
+
+    def sync_group_of(self, vip: str) -> SyncGroup | None:
+        """The sync group that a VIP is in, if it is in one."""
+        return next((group for group in self.sync_groups if vip in group.vips), None)
 
     @property
     def nodes(self) -> tuple[Machine, ...]:

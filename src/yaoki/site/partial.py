@@ -19,7 +19,8 @@ def without_dangling(site: Site) -> Site:
 
 
 def _size(site: Site) -> int:
-    return sum(len(group) for group in (site.networks, site.machines, site.checks, site.vips, site.services))
+    parts = (site.networks, site.machines, site.checks, site.vips, site.services, site.sync_groups)
+    return sum(len(group) for group in parts)
 
 
 def _sweep(site: Site) -> Site:
@@ -51,6 +52,7 @@ def _sweep(site: Site) -> Site:
     return replace(
         site,
         store=store,
+        sync_groups=tuple(group for group in site.sync_groups if set(group.vips) <= vips),
         networks=tuple(replace(network, gateway=known(network.gateway)) for network in site.networks),
         machines=tuple(replace(m, gateway=known(m.gateway)) for m in site.machines if machine_holds(m)),
         vips=tuple(vip for vip in site.vips if vip_holds(vip)),

@@ -283,6 +283,16 @@ VIP = Record(
     ),
 )
 
+# --- sync groups ------------------------------------------------------------------------------------------------------
+
+SYNC_GROUP = Record(
+    "a sync group",
+    (
+        Key("vips", ListOf(_VIP, least=1), "the VIPs that one node owns together, or none of them", required=True),
+        ACKNOWLEDGE,
+    ),
+)
+
 # --- services ---------------------------------------------------------------------------------------------------------
 
 _FORWARD = Word(
@@ -400,6 +410,7 @@ SITE = Record(
         _section("hosts", HOST, "machines that do not: real servers, routers, clients"),
         _section("checks", CHECK, "health checks"),
         _section("vips", VIP, "addresses that move between nodes"),
+        _section("sync-groups", SYNC_GROUP, "VIPs that are owned by one node together"),
         Key(
             "store",
             STORE,

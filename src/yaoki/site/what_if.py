@@ -1,7 +1,8 @@
 """Who takes what when machines fail: the owner of each VIP and the share of each server, before and after.
 
 The same rules as the running site: the highest priority that is alive owns, a tie goes to the greater address (RFC 9568
-6.4.3), a service without servers lowers the priorities that track it, servers share by weight.
+6.4.3), VIPs of a sync group have the standing of the least of them, a service without servers lowers the priorities
+that track it, servers share by weight.
 
 Invariants: as long as one member of a VIP is alive, and the store's majority where it is owned by lease, it has exactly
 one owner, which is alive; shares of a service with a living server add up to one.
@@ -82,7 +83,20 @@ def owner(site: Site, vip: Vip, failed: Collection[str], *, away: str | None = N
     alive = [member for member in vip.members if member.node not in failed and member.node != away]
     if not alive or (vip.election is Election.LEASE and not store_answers(site.store, failed)):
         return None
-    return max(alive, key=lambda member: (_priority(site, vip, member, failed), _address(site, vip, member))).node
+    together = vips_with(site, vip)
+    first = min(together, key=lambda one: one.name)
+    return max(alive, key=lambda member: (_least(site, together, member, failed), _address(site, first, member))).node
+
+
+def vips_with(site: Site, vip: Vip) -> tuple[Vip, ...]:
+    """The VIPs that are owned together with one: itself, and those of its sync group."""
+    group = site.sync_group_of(vip.name)
+    return (vip,) if group is None else tuple(site.vip(name) for name in group.vips)
+
+
+def _least(site: Site, vips: Collection[Vip], member: VipMember, failed: Collection[str]) -> int:
+    """The standing that VIPs which are owned together leave a member."""
+    return min(_priority(site, vip, member, failed) for vip in vips)
 
 
 def _priority(site: Site, vip: Vip, member: VipMember, failed: Collection[str]) -> int:

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     GREATER_ADDRESS = "equal priority, greater address heard"
     HELD_OUT = "returned, waiting to be admitted"
     BARRED = "may not own while what it tracks has failed"
+    HINDERED = "another router of its sync group may not own"
+    GROUP_ELSEWHERE = "the rest of its sync group is owned elsewhere"
     KEPT = "keeps what it may not own, for nobody better takes it"
     OVERSLEPT = "the speaker had stood still for too long"
     LEASE_GRANTED = "the lease was granted"

@@ -16,6 +16,7 @@ from yaoki.site.model import (
     Persistence,
     Server,
     Site,
+    SyncGroup,
     Track,
     TrackedCheck,
     TrackedInterface,
@@ -305,6 +306,45 @@ def test_the_vips_own_interface_need_not_be_tracked_and_what_a_group_tracks_all_
     made = imported(lb1=TRACKS + group + instance(150, "192.0.2.11", "track_interface {", "eth0", "}"))
     assert [str(track.tracked) for track in only_vip(site_of(made, tmp_path)).track] == ["chk on 127.0.0.1"]
     assert (Outcome.NOT_NEEDED, "a node without its interface does not own") in said_of(made, "eth0")
+
+
+def edge(priority: int, own: str, group: str, *, outer: int | None = None) -> str:
+    """The file of a router: a VIP inside and one outside, and a group."""
+    inside = instance(priority, f"192.0.2.{own}", name="INSIDE", vip="192.0.2.1/24")
+    outside = instance(outer or priority, f"198.51.100.{own}", name="OUTSIDE", vip="198.51.100.1/24")
+    return inside + outside.replace("eth0", "eth1") + group
+
+
+SYNC = "vrrp_sync_group EDGE {\ngroup {\nINSIDE\nOUTSIDE\n}\n}\n"
+
+
+def test_a_sync_group_becomes_one(tmp_path: Path) -> None:
+    made = imported(r1=edge(150, "11", SYNC), r2=edge(100, "12", SYNC))
+    assert site_of(made, tmp_path).sync_groups == (SyncGroup("edge", ("inside", "outside")),)
+    assert said_of(made, "vrrp_sync_group EDGE") == [(Outcome.TAKEN, "the sync group edge")] * 2
+    assert said_of(made, "group") == [(Outcome.TAKEN, "its VIPs")] * 2
+    assert said_of(made, "OUTSIDE") == [(Outcome.TAKEN, "the VIP outside")] * 2
+
+
+def test_a_group_that_one_file_only_has_is_the_sites(tmp_path: Path) -> None:
+    made = imported(r1=edge(150, "11", SYNC), r2=edge(100, "12", ""))
+    assert site_of(made, tmp_path).sync_groups == (SyncGroup("edge", ("inside", "outside")),)
+
+
+def test_a_group_of_vips_that_are_not_owned_alike_is_not_taken(tmp_path: Path) -> None:
+    made = imported(r1=edge(150, "11", SYNC, outer=90), r2=edge(100, "12", SYNC))
+    assert site_of(made, tmp_path).sync_groups == ()
+    why = "members or priorities of outside and inside differ, and those of one group must not"
+    assert said_of(made, "vrrp_sync_group EDGE") == [(Outcome.NOT_TAKEN, f"VIPs that move together: {why}")] * 2
+
+
+def test_what_a_group_names_that_is_no_vip_is_remarked_on_and_two_groups_share_no_vip(tmp_path: Path) -> None:
+    first = SYNC.replace("OUTSIDE", "OUTSIDE\nNOWHERE")
+    made = imported(r1=edge(150, "11", first), r2=edge(100, "12", SYNC.replace("INSIDE\n", "")))
+    assert site_of(made, tmp_path).sync_groups == (SyncGroup("edge", ("inside", "outside")),)
+    assert said_of(made, "NOWHERE") == [(Outcome.NOT_TAKEN, "NOWHERE is no VIP here")]
+    why = "VIPs that move together: outside is in the sync group edge, which has other VIPs"
+    assert said_of(made, "vrrp_sync_group EDGE")[1] == (Outcome.NOT_TAKEN, why)
 
 
 SERVICE = """

@@ -3,6 +3,7 @@
 from yaoki.sim.invariants.claims import AlarmsTrue, ClaimsTold
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
 from yaoki.sim.invariants.gates import ArmedWithPeers, SilencedFirst
+from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.leases import LeaseTakenInTime, NeverTwoOwners
@@ -23,6 +24,7 @@ from yaoki.sim.invariants.tables import OwnerHasTables, TablesKept, TablesTrue, 
 INVARIANTS: tuple[type[Invariant], ...] = (
     OneOwner,
     RightOwner,
+    GroupTogether,
     HeldIsActive,
     KeptUntilTaken,
     PlannedMoves,

@@ -61,7 +61,8 @@ class RightOwner(Invariant):
             if best is not None and best[2] != owner:
                 self.broken(f"{virtual} is owned by {owner}, but {best[2]} has priority {best[0]}")
         before = self._owners.get(virtual)
-        if before is not None and before != owner and self._undisturbed(virtual, before):
+        together = self.ledger.world.topology.together(virtual)
+        if before is not None and before != owner and all(self._undisturbed(each, before) for each in together):
             self.broken(f"{virtual} moved from {before} to {owner}, though nothing had disturbed {before}")
 
     def _ranked(self, virtual: Virtual) -> list[tuple[int, int, str]]:

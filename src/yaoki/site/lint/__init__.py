@@ -4,7 +4,19 @@ To add a rule: write its function in the file of its group and put its Rule into
 group's file are added here. Rules see the model only; positions are looked up by yaoki.site.examine.
 """
 
-from yaoki.site.lint import addressing, checks, forwarding, leases, peers, redundancy, ticks, timers, tracks, vips
+from yaoki.site.lint import (
+    addressing,
+    checks,
+    forwarding,
+    leases,
+    peers,
+    redundancy,
+    sync_groups,
+    ticks,
+    timers,
+    tracks,
+    vips,
+)
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
 
@@ -12,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     *addressing.RULES,
     *vips.RULES,
     *peers.RULES,
+    *sync_groups.RULES,
     *tracks.RULES,
     *leases.RULES,
     *forwarding.RULES,

@@ -24,6 +24,7 @@ from yaoki.site.foreign.keepalived.hooks import JoinedHook
 from yaoki.site.foreign.keepalived.networks import Lan, Networks
 from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.services import JoinedHost, JoinedService
+from yaoki.site.foreign.keepalived.sync_groups import JoinedGroup
 from yaoki.site.foreign.keepalived.tracks import JoinedTrack
 from yaoki.site.foreign.keepalived.vips import JoinedVip
 from yaoki.site.foreign.writing import Block, Entry, Section, Value, site_text
@@ -45,6 +46,7 @@ class Joined:
     checks: dict[str, Check]
     hooks: Sequence[JoinedHook]
     tracks: dict[str, tuple[JoinedTrack, ...]]
+    groups: Sequence[JoinedGroup] = ()
 
 
 class Draft:
@@ -72,6 +74,7 @@ class Draft:
             Section("hosts", tuple(self._host(host) for host in self._hosts)),
             Section("checks", tuple(Entry(name, _check(check)) for name, check in self._joined.checks.items())),
             Section("vips", tuple(self._vip(vip) for vip in self._joined.vips)),
+            Section("sync-groups", tuple(Entry(one.name, Block((("vips", one.vips),))) for one in self._joined.groups)),
             Section("services", tuple(self._service(service) for service in self._joined.services)),
             Section("hooks", tuple(self._hook(hook) for hook in self._joined.hooks)),
         )

@@ -17,6 +17,7 @@ from yaoki.site.foreign.keepalived.networks import Networks, Own, Plug
 from yaoki.site.foreign.keepalived.reading import read_configuration
 from yaoki.site.foreign.keepalived.report import Outcome, Remark, Report
 from yaoki.site.foreign.keepalived.services import ServiceJoiner
+from yaoki.site.foreign.keepalived.sync_groups import GroupJoiner
 from yaoki.site.foreign.keepalived.tracks import TrackJoiner
 from yaoki.site.foreign.keepalived.vips import JoinedVip, VipJoiner, name_peers
 
@@ -81,8 +82,9 @@ def import_keepalived(
     services = joiner.join(configurations, own_addresses)
     hooks = HookJoiner(vips, report).join(configurations)
     _not_yet(configurations, report)
+    groups = GroupJoiner(vips, report).join(configurations)
     joined = Joined(
-        configurations, networks, vips, services, tuple(joiner.hosts.values()), checks.by_name, hooks, tracks
+        configurations, networks, vips, services, tuple(joiner.hosts.values()), checks.by_name, hooks, tracks, groups
     )
     text = Draft(joined, report).text(site)
     for node in configurations:
@@ -152,8 +154,6 @@ def _not_yet(configurations: tuple[Configuration, ...], report: Report) -> None:
     """A remark on what a site cannot say in this release."""
     later = "it is not in this release"
     for node in configurations:
-        for group in node.groups:
-            report.whole_not_taken(group.source, f"VIPs that move together: {later}")
         for instance in node.instances:
             if instance.refuses is not None:
                 report.not_taken(instance.refuses, later)
