@@ -14,6 +14,7 @@ from yaoki.linux.dead_man_gate import remove_gate
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.linux.vip_addresses import release_marked
+from yaoki.linux.vip_delivery import accept_all
 from yaoki.node.brain_messages import NeighbourFound
 from yaoki.node.wire_messages import WireInput
 from yaoki.runtime.balancer import BalancerPlane
@@ -52,6 +53,7 @@ class LinuxKernel:
     def cleanup(self) -> None:
         probe_rules.remove()
         remove_gate()
+        accept_all()
 
 
 def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:

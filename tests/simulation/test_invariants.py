@@ -56,6 +56,16 @@ def test_two_owners_at_a_settled_time_are_found() -> None:
         settled(scene)
 
 
+def test_an_owner_that_takes_packets_to_a_vip_that_accepts_none_is_found() -> None:
+    scene = Scene("edge")
+    outer = next(virtual for virtual in scene.world.topology.virtuals if virtual.name == "outer")
+    (owner,) = scene.world.ledger.holders[outer]
+    (other,) = {"r1", "r2"} - {owner}
+    scene.world.nodes[other].kernel.refused = frozenset()
+    scene.fault(CarrierLost(owner, "eth1"))
+    assert scene.broken_by(1) == "takes nothing"
+
+
 def test_a_sync_group_in_two_hands_is_found() -> None:
     scene = Scene("edge")
     ledger = scene.world.ledger

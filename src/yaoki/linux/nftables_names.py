@@ -1,9 +1,10 @@
 """What our kernel objects are called, and where they hook in.
 
 The balancer plane is in three tables: `inet yaoki-nat` (address translation), `netdev yaoki` (direct return) and
-`inet yaoki` (refusal); the speaker's dead-man gate is in one of its own, `netdev yaoki-gate`. The first is there only
-if it is needed, because it brings connection tracking with it. A service's objects begin with the service's name in the
-kernel, "tcp/192.0.2.50/80"; in IPv6 addresses "." stands for ":", because nft's identifiers know no colon.
+`inet yaoki` (refusal). The speaker's dead-man gate is in one of its own, `netdev yaoki-gate`, and so is what keeps
+packets to VIPs from the node itself, `inet yaoki-accept`. The first is there only if it is needed, because it brings
+connection tracking with it. A service's objects begin with the service's name in the kernel, "tcp/192.0.2.50/80"; in
+IPv6 addresses "." stands for ":", because nft's identifiers know no colon.
 """
 
 from yaoki.core.address import Family, IPAddress, parse_address
@@ -13,6 +14,7 @@ TRANSLATION = "inet yaoki-nat"
 DIRECT = "netdev yaoki"
 REFUSAL = "inet yaoki"
 GATE = "netdev yaoki-gate"
+ACCEPT = "inet yaoki-accept"
 TABLES = (REFUSAL, TRANSLATION, DIRECT)
 
 ADDRESS_TYPE = {Family.IPV4: "ipv4_addr", Family.IPV6: "ipv6_addr"}
@@ -28,6 +30,8 @@ TRANSLATION_PRIORITY = -100
 """The kernel's own for destination translation."""
 ACCOUNT_PRIORITY = -90
 REFUSE_PRIORITY = -10
+DELIVERY_PRIORITY = 0
+"""After the services' own refusal, which is an answer."""
 SOURCE_PRIORITY = 100
 """The kernel's own for source translation."""
 

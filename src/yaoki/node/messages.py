@@ -289,6 +289,14 @@ class AnswerAgain:
     addresses: tuple[IPAddress, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RefuseDelivery:
+    """The complete list of addresses to which packets are dropped when they come up to this node itself, whether it has
+    them or not (Accept_Mode, RFC 9568 6.1). Neighbour discovery is never dropped."""
+
+    addresses: tuple[IPAddress, ...]
+
+
 class RouterState(StrEnum):
     """Names of the virtual-router states as reported (RFC 9568, section 6.4; the last one is ours)."""
 
@@ -353,7 +361,7 @@ class Published:
 
 SpeakerReport = RouterStatus | PeerStatus | Published
 GateEffect = ArmGate | RefreshGate | DisarmGate | LimitAddress | HushAddresses | AnswerAgain
-AddressEffect = ClaimAddress | ReleaseAddress | AnnounceAddress
+AddressEffect = ClaimAddress | ReleaseAddress | AnnounceAddress | RefuseDelivery
 SpeakerEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect | HolderOrder | SpeakerReport
 
 # --- to and from the check worker ------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ class SpeakerBrain(SpeakerGroups):
         self._take(out, now, input_)
         self._try_gates(out, now)
         self._settle_groups(out, now)
+        if self._delivery_changed:
+            self._settle_delivery(out)
         # Last of all: whatever is not wanted any more is silent by now. Without a gate nothing may own by lease.
         if self._wish_changed or self.leases.is_due(now):
             self._wish_changed = False
@@ -251,6 +253,7 @@ class SpeakerBrain(SpeakerGroups):
         for key in [key for key in self._routers if key not in keys]:
             self._dismiss(out, now, key, Reason.REMOVED, because)
         self._group_anew()
+        self._delivery_changed = True
         for interface in self._held:
             self._mend(out, now, interface)
         waiting = [r.machine.params for r in self._routers.values() if isinstance(r.machine.state, vr.Initialize)]

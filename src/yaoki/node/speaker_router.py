@@ -138,6 +138,11 @@ class SpeakerRouter:
             return configured.source if there else None
         return found.ipv4 if configured.key.family is Family.IPV4 else found.ipv6_link_local
 
+    @property
+    def refuses_delivery(self) -> bool:
+        """RFC 9568 6.4.3: whether packets to its addresses are not accepted here; the address owner always does."""
+        return not self.configured.accept and self.configured.priority != OWNER_PRIORITY
+
     # --- its lease
 
     def handle(self, now: Instant, input_: LeasedInput) -> list[Effect]:

@@ -20,6 +20,7 @@ from yaoki.node.messages import (
     HushAddresses,
     InterfaceFound,
     Published,
+    RefuseDelivery,
     ReleaseAddress,
     SpeakerEffect,
 )
@@ -68,6 +69,8 @@ class SpeakerWorks:
         self._reception = SpeakerReception()
         self.leases = SpeakerLeases()
         self._wish_changed = False
+        self._refused: tuple[IPAddress, ...] = ()
+        self._delivery_changed = False
         self._stirred: dict[str, None] = {}
         """Sync groups of which a router has changed its state."""
 
@@ -166,6 +169,7 @@ class SpeakerWorks:
             del self._routers[key], self._by_number[router.number]
             del self._by_wire[key.interface, key.family.value, key.vrid]
             self._gone.append(router)
+            self._delivery_changed = True
             self._peers_to_tell = True
 
     def _say(self, out: Effects, now: Instant, router: SpeakerRouter, emit: Emit) -> bool:
@@ -253,6 +257,18 @@ class SpeakerWorks:
             del self._hushed[interface, address]
         if hushed:
             out.append(AnswerAgain(interface, hushed))
+
+    def _settle_delivery(self, out: Effects) -> None:
+        """Routers have come or gone: which addresses take nothing. That is said before any of them is claimed, and no
+        sooner taken back than they are released."""
+        self._delivery_changed = False
+        found: set[IPAddress] = set()
+        for router in filter(lambda router: router.refuses_delivery, self._routers.values()):
+            found |= {a.ip for a in (*router.configured.addresses, *router.machine.params.addresses)}
+        refused = tuple(sorted(found, key=lambda address: (address.version, int(address))))
+        if refused != self._refused:
+            out.insert(len(out) if found < set(self._refused) else 0, RefuseDelivery(refused))
+            self._refused = refused
 
     def _claim(self, out: Effects, now: Instant, interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {})[address] = None

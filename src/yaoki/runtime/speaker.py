@@ -156,6 +156,7 @@ class Speaker:
         if isinstance(order, ConfigureRouters):
             with self._kernel.sockets_for(params.key for params in order.routers):
                 self._give(order)
+            self._kernel.forget_delivery()
             self._kernel.heartbeats.keep(order.heartbeat)
         else:
             self._give(order)

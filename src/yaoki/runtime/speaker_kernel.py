@@ -18,6 +18,7 @@ from yaoki.linux.announce import Announcer
 from yaoki.linux.dead_man_gate import DeadManGate
 from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
 from yaoki.linux.vip_addresses import VipAddresses
+from yaoki.linux.vip_delivery import VipDelivery
 from yaoki.linux.vrrp_socket import Datagram, VrrpSocket
 from yaoki.node.messages import (
     AddressEffect,
@@ -38,6 +39,7 @@ from yaoki.node.messages import (
     LimitAddress,
     PacketArrived,
     RefreshGate,
+    RefuseDelivery,
     ReleaseAddress,
     SendAdvertisement,
     SendHeartbeat,
@@ -80,6 +82,10 @@ class SpeakerKernel:
         """What has become of effects, to be given to the brain once all of them are carried out."""
         self._fresh: dict[tuple[str, IPAddress], tuple[int, Instant]] = {}
         self._addresses = VipAddresses()
+        self._delivery = VipDelivery()
+        self._undelivered: RefuseDelivery | None = None
+        """What was wanted of it last in this life."""
+        self._delivery_failed = False
         self._announcer = Announcer()
         self.heartbeats = SpeakerHeartbeats(loop, give)
         self._wanted: tuple[Place, ...] = ()
@@ -115,7 +121,9 @@ class SpeakerKernel:
         return True
 
     def remove_gate(self) -> None:
-        """Nothing is held any more: leave no trace of the gate."""
+        """Nothing is held any more: leave no trace of the gate, and of what was refused."""
+        with suppress(ActuatorError):
+            self._delivery.refuse(())
         if self._gate is not None:
             with suppress(ActuatorError):
                 self._gate.remove()
@@ -132,6 +140,8 @@ class SpeakerKernel:
                         sock.send(effect.source, effect.destination, effect.payload)
                 case SendHeartbeat():
                     self.heartbeats.send(effect, self._watch.state(effect.interface))
+                case RefuseDelivery():
+                    self._refuse_delivery(effect)
                 case AnnounceAddress():
                     state = self._watch.state(effect.interface)
                     if state is not None and state.mac is not None:
@@ -212,6 +222,8 @@ class SpeakerKernel:
     def _rebuild(self, gate: DeadManGate, interface: str) -> None:
         gate.make()
         self._hooked.clear()
+        if self._undelivered is not None:
+            self.perform(self._undelivered)
         self._hook(interface)
 
     def _hook(self, interface: str) -> None:
@@ -248,6 +260,19 @@ class SpeakerKernel:
         for outcome in outcomes:
             self._give(outcome)
 
+    def _refuse_delivery(self, effect: RefuseDelivery) -> None:
+        self._undelivered, self._delivery_failed = effect, True
+        self._delivery.refuse(effect.addresses)
+        self._delivery_failed = False
+
+    def forget_delivery(self) -> None:
+        """What an earlier life refused is not refused any more, unless this one was told to refuse anything."""
+        if self._undelivered is None:
+            self._undelivered = RefuseDelivery(())
+            # A kernel without such tables has none to take away.
+            with suppress(ActuatorError):
+                self._delivery.refuse(())
+
     def _release(self, effect: ReleaseAddress) -> None:
         state = self._watch.state(effect.interface)
         if state is None:
@@ -276,8 +301,10 @@ class SpeakerKernel:
         self.heartbeats.hear()
 
     def look_again(self) -> None:
-        """Every interface as it is now."""
+        """Every interface as it is now, after what else was refused."""
         self._again_at = None
+        if self._undelivered is not None and self._delivery_failed:
+            self.perform(self._undelivered)
         self._interfaces(self._watch.again())
 
     @property
@@ -378,7 +405,7 @@ def _place_of(effect: KernelEffect) -> str:
     match effect:
         case RefreshGate():
             return effect.router.interface
-        case DisarmGate():
+        case DisarmGate() | RefuseDelivery():
             return ", ".join(map(str, effect.addresses))
         case _:
             return effect.interface

@@ -51,6 +51,8 @@ class Kernel:
         self, attachments: tuple[Attachment, ...], timeline: Timeline, changed: Callable[[str, bool], None]
     ) -> None:
         self.table = Desired()
+        self.refused: frozenset[IPAddress] = frozenset()
+        """Addresses to which nothing is delivered."""
         self._timeline = timeline
         self._gates: dict[IPAddress, _Gate] = {}
         self._lifetimes: dict[tuple[str, IPInterface], int] = {}
@@ -251,6 +253,7 @@ class Kernel:
     def lose_power(self) -> None:
         """Everything that was only in memory is gone."""
         self.table = Desired()
+        self.refused = frozenset()
         self._gates.clear()
         self._hushed.clear()
         self._fresh.clear()

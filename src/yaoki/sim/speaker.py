@@ -32,6 +32,7 @@ from yaoki.node.messages import (
     PeerStatus,
     Published,
     RefreshGate,
+    RefuseDelivery,
     ReleaseAddress,
     RouterStatus,
     SendAdvertisement,
@@ -212,12 +213,8 @@ class Speaker:
         match effect:
             case SendAdvertisement():
                 self._send(effect)
-            case ClaimAddress():
-                around.kernel.claim(effect.interface, effect.address)
-                if effect.address.version == 6:
-                    self._look_whether_taken(effect.interface, effect.address.ip)
-            case ReleaseAddress():
-                around.kernel.release(effect.interface, effect.address)
+            case ClaimAddress() | ReleaseAddress() | RefuseDelivery():
+                self._place(effect)
             case SendHeartbeat():
                 self._beat(effect)
             case AnnounceAddress():
@@ -245,6 +242,20 @@ class Speaker:
             around.timeline.after(0, partial(process.give, AddressTaken(interface, address)))
         elif process.running:
             around.timeline.after(LOOK_US, partial(self._look_whether_taken, interface, address))
+
+    def _place(self, effect: ClaimAddress | ReleaseAddress | RefuseDelivery) -> None:
+        kernel = self._around.kernel
+        match effect:
+            case ClaimAddress():
+                kernel.claim(effect.interface, effect.address)
+                if effect.address.version == 6:
+                    self._look_whether_taken(effect.interface, effect.address.ip)
+            case ReleaseAddress():
+                kernel.release(effect.interface, effect.address)
+            case RefuseDelivery():
+                kernel.refused = frozenset(effect.addresses)
+            case _:
+                assert_never(effect)
 
     def _guard(self, effect: GateEffect) -> None:
         kernel = self._around.kernel

@@ -203,6 +203,7 @@ class SiteBuilder:
                 "failback-delay",
                 "startup-delay",
                 "out-of-step",
+                "accept",
             ),
         )
 

@@ -187,6 +187,7 @@ class _NodeCompiler:
                     # Of peers that are no nodes of the site no priority is known.
                     others=None if vip.peers else others,
                     lease=_lease(vip),
+                    accept=vip.accept,
                     group=None if (group := self._site.sync_group_of(vip.name)) is None else group.name,
                 )
 

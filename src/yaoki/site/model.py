@@ -195,6 +195,7 @@ class Vip:
     failback_delay: timedelta = timedelta(0)
     startup_delay: timedelta = timedelta(0)
     stateful: bool = False
+    accept: bool = True
     track: tuple[Track, ...] = ()
 
     @property

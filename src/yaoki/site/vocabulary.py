@@ -254,6 +254,7 @@ VIP = Record(
             "a spare that runs another generation of the site than the owner",
             "as-ever",
         ),
+        Key("accept", Boolean(), "whether its owner takes packets to it for itself", "true"),
         Key("stateful", Boolean(), "whether what listens on it loses data by moving", "false"),
         Key(
             "track",

@@ -77,8 +77,9 @@ class RouterParams:
     Active (standing.py); `lowered`: so much of the priority. A lower owner that is well is heard for `failback_delay`
     before `prefer` retakes from it; a router that starts for the first time waits for `startup_delay` at least to hear
     an owner. `lease`: the router is Active only while this lease is held (leased_router.py); routers of one VIP name
-    the same. `group`: its sync group; routers of one group are Active together. Raises ValueError for values outside
-    these ranges.
+    the same. `group`: its sync group; routers of one group are Active together. `accept`:
+    Accept_Mode (section 6.1): whether the owning node takes packets to the addresses for itself; priority 255 always
+    does. Raises ValueError for values outside these ranges.
     """
 
     vip: str
@@ -100,6 +101,7 @@ class RouterParams:
     startup_delay: timedelta = timedelta(0)
     lease: LeaseParams | None = None
     group: str | None = None
+    accept: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:

@@ -308,6 +308,16 @@ def test_the_vips_own_interface_need_not_be_tracked_and_what_a_group_tracks_all_
     assert (Outcome.NOT_NEEDED, "a node without its interface does not own") in said_of(made, "eth0")
 
 
+def test_a_vip_that_accepts_nothing_is_taken_as_the_leading_member_has_it(tmp_path: Path) -> None:
+    made = imported(lb1=instance(150, "192.0.2.11", "no_accept"), lb2=instance(100, "192.0.2.12", "accept"))
+    assert not only_vip(site_of(made, tmp_path)).accept
+    assert said_of(made, "no_accept") == [(Outcome.TAKEN, "accept: false")]
+    assert said_of(made, "accept") == [(Outcome.NOT_NEEDED, "a VIP accepts by itself")]
+    why = "members of VI_1 differ: no_accept is not set here and set there; set is taken"
+    assert (Outcome.CHANGED, why) in said_of(made, "vrrp_instance VI_1")
+    assert only_vip(pair("no_accept", "accept", folder=tmp_path)).accept
+
+
 def edge(priority: int, own: str, group: str, *, outer: int | None = None) -> str:
     """The file of a router: a VIP inside and one outside, and a group."""
     inside = instance(priority, f"192.0.2.{own}", name="INSIDE", vip="192.0.2.1/24")

@@ -84,9 +84,9 @@ def roles_of(site: Site, machine: Machine) -> tuple[Role, ...]:
 
 
 def bare_vips(site: Site) -> tuple[Vip, ...]:
-    """VIPs that no service uses: whoever owns them answers for them itself."""
+    """VIPs that no service uses: whoever owns them answers for them itself, if it accepts packets to them."""
     used = {service.vip for service in site.services}
-    return tuple(vip for vip in site.vips if vip.name not in used)
+    return tuple(vip for vip in site.vips if vip.name not in used and vip.accept)
 
 
 def serves_http(site: Site, service: str) -> bool:

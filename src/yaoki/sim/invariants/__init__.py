@@ -1,5 +1,6 @@
 """What must hold in every simulated world, whatever goes wrong. To add one: a class, and its line in INVARIANTS."""
 
+from yaoki.sim.invariants.acceptance import TakesNothing
 from yaoki.sim.invariants.claims import AlarmsTrue, ClaimsTold
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
 from yaoki.sim.invariants.gates import ArmedWithPeers, SilencedFirst
@@ -26,6 +27,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     RightOwner,
     GroupTogether,
     HeldIsActive,
+    TakesNothing,
     KeptUntilTaken,
     PlannedMoves,
     OwnerlessBounded,

@@ -156,6 +156,8 @@ class Draft:
         ]
         if lead.preempt_delay is not None and not vip.sticky:
             keys.append(("failback-delay", lead.preempt_delay[0]))
+        if lead.refuses is not None:
+            keys.append(("accept", False))
         if self._joined.tracks[vip.name]:
             keys.append(("track", tuple(map(_track, self._joined.tracks[vip.name]))))
         if vip.unicast:

@@ -151,11 +151,8 @@ def _named_by_peer(vip: JoinedVip, networks: Networks, report: Report) -> None:
 
 
 def _not_yet(configurations: tuple[Configuration, ...], report: Report) -> None:
-    """A remark on what a site cannot say in this release."""
-    later = "it is not in this release"
+    """A remark on what a site has no word for beside another."""
     for node in configurations:
         for instance in node.instances:
-            if instance.refuses is not None:
-                report.not_taken(instance.refuses, later)
             if instance.preempt_delay is not None and instance.nopreempt is not None:
                 report.not_needed(instance.preempt_delay[1], "nothing is retaken under nopreempt")

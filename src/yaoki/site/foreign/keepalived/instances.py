@@ -40,7 +40,6 @@ _AUTHENTICATION = (
 _NOT_NEEDED = {
     "state": "the priorities decide who begins",
     "native_ipv6": "the family is that of the addresses",
-    "accept": "a VIP accepts by itself",
     "preempt": "it is the default",
     "garp_master_delay": _ANNOUNCING,
     "garp_master_repeat": _ANNOUNCING,
@@ -108,6 +107,7 @@ class InstanceReader:
             "nopreempt": self._nopreempt,
             "preempt_delay": self._preempt_delay,
             "no_accept": self._no_accept,
+            "accept": self._accept,
             "track_interface": self._interfaces,
             "track_script": self._scripts,
             "down_timer_adverts": self._down_timer,
@@ -240,9 +240,15 @@ class InstanceReader:
         self._report.taken(item, "failback-delay")
         return replace(made, preempt_delay=(delay, item))
 
-    @staticmethod
-    def _no_accept(made: Instance, item: Statement) -> Instance:
+    def _no_accept(self, made: Instance, item: Statement) -> Instance:
+        self._report.taken(item, "accept: false")
         return replace(made, refuses=item)
+
+    def _accept(self, made: Instance, item: Statement) -> Instance:
+        self._report.not_needed(item, "a VIP accepts by itself")
+        if made.refuses is not None:
+            self._report.not_taken(made.refuses, "accept, further down, is in force")
+        return replace(made, refuses=None)
 
     def _interfaces(self, made: Instance, item: Statement) -> Instance:
         return replace(made, interfaces=(*made.interfaces, *self._tracked(item)))

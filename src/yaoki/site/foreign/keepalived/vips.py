@@ -134,6 +134,7 @@ class VipJoiner:
             ("advert_int", lambda one: one.advertise),
             ("version", lambda one: one.version),
             ("nopreempt", lambda one: one.nopreempt is not None),
+            ("no_accept", lambda one: one.refuses is not None),
         )
         for keyword, value in differing:
             mine, theirs = value(instance), value(lead)
