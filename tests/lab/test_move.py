@@ -1,11 +1,13 @@
 """`yaoki vip move` with the real daemon, measured by a datagram per millisecond in each family."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.lab.rehearsals import Breaking, named, rehearsed
 from yaoki.core.address import Family
+from yaoki.election.lease_params import DEFAULT_DURATION, longest_takeover
 from yaoki.lab.rehearsal import RECOVERY_LIMIT
 from yaoki.lab.row import OVERLAP, Row
 from yaoki.lab.software import Part
@@ -20,8 +22,8 @@ BUSY_LOST = 20
 """Of a thousand datagrams a second: none on a quiet machine. Linux takes packets for a fresh IPv6 address milliseconds
 after it was put there, on a busy machine later."""
 
-BUSY_MS = 300.0
-"""What a move under a lease may lose on two cores under other load; it is a few milliseconds on a quiet machine."""
+BUSY_MS = 350.0
+"""What two cores under other load may add to a takeover."""
 
 
 class Moving(Yaoki):
@@ -58,7 +60,8 @@ def test_a_move_loses_nothing_and_two_serve_for_a_moment_only(tmp_path: Path) ->
 
 
 @pytest.mark.req("B-21")
-def test_under_a_lease_a_move_never_makes_two_owners_and_loses_little(tmp_path: Path) -> None:
+def test_under_a_lease_a_move_never_makes_two_owners_and_lasts_no_longer_than_a_takeover(tmp_path: Path) -> None:
     row = moved(tmp_path, EXAMPLE.replace("site: witness-pair", "site: ykm6"))
     assert [max(vip.two_owners_ms.values()) for vip in row.vips] == [0.0]
-    assert max(figures.outage.outage_ms for figures in row.probes) <= BUSY_MS
+    longest_ms = longest_takeover(DEFAULT_DURATION) / timedelta(milliseconds=1) + BUSY_MS
+    assert max(figures.outage.outage_ms for figures in row.probes) <= longest_ms

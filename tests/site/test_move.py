@@ -42,7 +42,7 @@ def test_the_best_of_the_others_takes_over_and_nothing_is_lost() -> None:
 def test_under_a_lease_the_owner_is_silent_first() -> None:
     found = move(LEASED, first(LEASED), "lb2", ())
     assert (found.before, found.after, found.refused, found.both_serve) == ("lb1", "lb2", None, False)
-    assert "some milliseconds are lost" in list(told(first(LEASED), found, "lb2"))[1]
+    assert "packets are lost until lb2 has the lease" in list(told(first(LEASED), found, "lb2"))[1]
 
 
 @pytest.mark.req("B-20")

@@ -22,8 +22,8 @@ def told(vip: Vip, move: Move, to: str | None) -> Iterable[str]:
         )
     else:
         yield (
-            f"  some milliseconds are lost: {move.before} is silent before it gives the lease up, for two owners are"
-            " never to be."
+            f"  packets are lost until {move.after} has the lease, for as long as a takeover lasts at worst:"
+            f" {move.before} is silent before it gives it up, for two owners are never to be."
         )
     yield (
         f"  {move.before} then owns it only if nobody else does, until `yaoki vip admit {vip.name}` on {move.before};"
