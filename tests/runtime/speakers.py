@@ -122,15 +122,22 @@ class Segment:
         self.speakers.append(speaker)
         return speaker
 
+    def successor(self, older: "RunningSpeaker", name: str, run_dir: Path) -> "RunningSpeaker":
+        """A speaker that takes the place of another one on its machine; when it has."""
+        speaker = RunningSpeaker(self.namespace(name), name, run_dir, older=older)
+        self.speakers.append(speaker)
+        return speaker
+
     def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         """A program in a machine's namespace, ended with the segment."""
         process = subprocess.Popen(["ip", "netns", "exec", self.namespace(name), *command])
         self.processes.append(process)
         return process
 
-    def pings(self, name: str, vip: str, directory: Path) -> "Pings":
+    def pings(self, name: str, vip: str, directory: Path, *, every_ms: int = 2) -> "Pings":
         """Packets to a VIP from a machine, begun now and ended with the segment at the latest."""
-        pings = Pings(self.namespace(name), vip.partition("/")[0], directory / "pings")
+        log = directory / f"pings{ip_interface(vip).version}"
+        pings = Pings(self.namespace(name), vip.partition("/")[0], log, every_ms)
         self.processes.append(pings.process)
         return pings
 
@@ -164,11 +171,11 @@ class Segment:
 
 
 class Pings:
-    """Packets to an address every 2 ms, counted by their numbers."""
+    """Packets to an address at a steady pace, counted by their numbers."""
 
-    def __init__(self, namespace: str, address: str, log: Path) -> None:
+    def __init__(self, namespace: str, address: str, log: Path, every_ms: int) -> None:
         self._log = log
-        command = ["ip", "netns", "exec", namespace, "ping", "-n", "-i", "0.002", address]
+        command = ["ip", "netns", "exec", namespace, "ping", "-n", "-i", f"{every_ms / 1000}", address]
         with log.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out)
         eventually(lambda: len(self._numbers()) > 10, "packets come back")
@@ -189,7 +196,9 @@ class Pings:
 class RunningSpeaker:
     """A speaker process and the link to it."""
 
-    def __init__(self, namespace: str, node: str, run_dir: Path, *through: str) -> None:
+    def __init__(
+        self, namespace: str, node: str, run_dir: Path, *through: str, older: "RunningSpeaker | None" = None
+    ) -> None:
         self._codec = Codec(EVENT_KINDS)
         self._path = run_dir / "speaker.sock"
         self._socket: socket.socket | None = None
@@ -198,10 +207,12 @@ class RunningSpeaker:
         self.events: list[EventBody] = []
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", namespace, *through, sys.executable, "-m", "yaoki.runtime.speaker",
-             "--node", node, "--run-dir", str(run_dir)],
+             "--node", node, "--run-dir", str(run_dir), *(["--succeed"] if older else [])],
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
+        if older is not None:
+            assert older.process.wait(PATIENCE_S) == 0
         self.connect()
 
     def connect(self) -> None:

@@ -1,9 +1,9 @@
 """Bring a running node to the version of Yaoki that is installed now: its processes are replaced, what they hold stays.
 
 The node process, the check worker and the lease keeper are replaced without anybody noticing, unless a lease lasts less
-than half a second. The speaker is replaced only with
---speaker: its VIPs stay on their interfaces, but it advertises nothing for about half a second, so where the interval
-is shorter than 200 ms a peer takes over and gives back.
+than half a second. The speaker is replaced only with --speaker: the newer one starts beside it and takes its place
+between two advertisements. VIPs that are owned by lease are let go for the moment that the keeper takes to grant them
+to the newer one. Should it fail, the older one goes on, and an event says so.
 
 examples:
   yaoki upgrade

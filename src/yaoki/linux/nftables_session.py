@@ -5,7 +5,11 @@ each text is one transaction: all of it takes effect at one instant, or none.
 """
 
 import ctypes
+import os
+import socket
+import stat
 import subprocess
+from contextlib import suppress
 from ctypes.util import find_library
 from typing import Protocol
 
@@ -13,6 +17,7 @@ from yaoki.core.error import ActuatorError
 
 LIBRARY = "libnftables.so.1"
 PROGRAM_TIMEOUT_S = 60
+_NETLINK_NETFILTER = 12
 
 
 class NftSession(Protocol):
@@ -29,6 +34,24 @@ def open_session() -> NftSession:
         return LibrarySession()
     except OSError:
         return ProgramSession()
+
+
+def netfilter_sockets() -> list[int]:
+    """The descriptors of this process's netfilter sockets, those of the library among them."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            number = int(name)
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                # On a duplicate, for closing this object must not close the library's descriptor.
+                with socket.socket(fileno=os.dup(number)) as sock:
+                    kind = (
+                        sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN),
+                        sock.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL),
+                    )
+                if kind == (socket.AF_NETLINK, _NETLINK_NETFILTER):
+                    found.append(number)
+    return sorted(found)
 
 
 class LibrarySession:

@@ -105,6 +105,13 @@ class PartDied(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerNotSucceeded(EventBody):
+    """A newer speaker could not take the place of the one that runs, which goes on."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
 class PartHung(EventBody):
     """Another process of this node lives, but has not answered for so long that it is ended, to be started anew."""
 

@@ -305,6 +305,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "the {part} has ended (status {status}) and is started again in {again_in}",
         "{part} が終了 (状態 {status})、{again_in} 後に再起動",
     ),
+    b.SpeakerNotSucceeded: (
+        "the newer speaker could not take the place of the one that runs, which goes on; the log says why",
+        "新しいスピーカーが引き継げず、現在のスピーカーが継続 (理由はログ)",
+    ),
     b.PartHung: (
         "the {part} has not answered for {silent_for} and is ended, to be started anew",
         "{part} が {silent_for} 応答しないため終了させ再起動する",

@@ -66,6 +66,11 @@ class SpeakerAnnouncing:
         self._waiting = waiting[-MAX_WAITING:]
         return [*waiting[:-MAX_WAITING], *now]
 
+    @property
+    def waits(self) -> bool:
+        """Whether an address is not taken yet."""
+        return bool(self._fresh)
+
     def deadline(self) -> Deadline | None:
         """When the first of them is waited for no longer."""
         first = min(self._fresh.values(), key=lambda since: since.us, default=None)

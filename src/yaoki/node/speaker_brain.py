@@ -51,7 +51,7 @@ from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.node.speaker_works import Effects
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import AddressLost, InterfaceCameUp, InterfaceWentDown, Reason
-from yaoki.vrrp.leased_state import GiveWay
+from yaoki.vrrp.leased_state import Bidding, GiveWay
 from yaoki.vrrp.params import RouterKey, RouterParams
 
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
@@ -217,6 +217,29 @@ class SpeakerBrain(SpeakerGroups):
     def released(self) -> bool:
         """Whether all is given up, as ordered."""
         return self._releasing and not self._routers
+
+    @property
+    def steady(self) -> bool:
+        """Whether nothing is under way: a new speaker that is told `wishes` would be where this one is."""
+        passing = vr.Leaving | vr.Yielding | Bidding
+        under_way = any(isinstance(router.machine.state, passing) for router in self._routers.values())
+        return not (under_way or self._releasing or self._announcing.waits)
+
+    @property
+    def owns(self) -> bool:
+        """Whether any address is held."""
+        return any(router.state.owns for router in self._routers.values())
+
+    def wishes(self) -> list[SpeakerOrder]:
+        """Orders that make a new speaker want what this one was last told to want."""
+        if not self._configured:
+            return []
+        routers = tuple(router.configured for router in self._routers.values() if not router.going)
+        orders: list[SpeakerOrder] = [ConfigureRouters(routers, heartbeat=self.peering.peers.params)]
+        for router in self._routers.values():
+            if not router.going and (router.barred or router.ordered != router.configured.priority):
+                orders.append(SetPriority(router.configured.key, router.ordered, barred=router.barred))
+        return orders
 
     def statuses(self) -> list[RouterStatus]:
         """The state of every router, for a receiver that has just connected."""

@@ -31,6 +31,7 @@ from yaoki.node.brain_events import (
     NodeStarted,
     Part,
     SiteRefused,
+    SpeakerNotSucceeded,
 )
 from yaoki.node.brain_messages import (
     Answer,
@@ -249,7 +250,10 @@ class Node:
             loop.remove_signal_handler(signal_)
         self.notifier.stopping()
         if ending is Ending.RESTART:
-            self.parts.leave(renewed=self._renewed)
+            if Part.SPEAKER in self._renewed and not await self.parts.succeed_speaker():
+                # The older one goes on: nothing is lost but the newer version.
+                self.note(SpeakerNotSucceeded())
+            self.parts.leave(renewed=[part for part in self._renewed if part is not Part.SPEAKER])
         else:
             await self.parts.end(self._leaving())
         await self._hooks.close()

@@ -20,6 +20,7 @@ FIRST_PAUSE = timedelta(milliseconds=50)
 LONGEST_PAUSE = timedelta(seconds=5)
 HUNG_AFTER = 15
 """Unanswered pings in a row after which a part is ended, to be started anew."""
+_LOOK_EVERY_S = 0.02
 PROVEN_AFTER_S = 10.0
 """A part that has lived so long is started again without a pause."""
 
@@ -57,6 +58,7 @@ class PartKeeper:
         )
         self._pid: int | None = None
         self._pidfd: int | None = None
+        self._successor: int | None = None
         self._started_at = 0.0
         self._pause = FIRST_PAUSE
         self._closed = False
@@ -82,6 +84,26 @@ class PartKeeper:
     def send(self, message: bytes) -> None:
         """Send if it is reached; on_up repeats what was missed."""
         self._link.send(message)
+
+    async def succeed(self, *options: str, patience: timedelta) -> bool:
+        """Start another with these options, which takes the place of the one that runs; whether it has done so."""
+        older = self._pid
+        if older is None or self._closed:
+            return False
+        newer = self._successor = self._start_process((*self._command, *options))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience.total_seconds()
+        ended = False
+        while loop.time() < until and self._successor == newer and not ended:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            ended = self._pid != newer and _has_ended(newer)
+        if self._pid != newer:
+            self._successor = None
+            if not ended:
+                _signal(newer, signal.SIGKILL)
+        while self._pid == newer and not self._link.is_up and loop.time() < until:
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return self._pid == newer
 
     def kill(self) -> None:
         """End it at once."""
@@ -118,10 +140,13 @@ class PartKeeper:
         if self._closed:
             return
         self._started_at = asyncio.get_running_loop().time()
+        self._watch(self._start_process(self._command))
+        self._link.connect()
+
+    def _start_process(self, command: tuple[str, ...]) -> int:
         # Its own session: a signal to the node process's group, or its death, does not reach it.
         no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-        self._watch(os.posix_spawn(self._command[0], self._command, os.environ, file_actions=[no_input], setsid=True))
-        self._link.connect()
+        return os.posix_spawn(command[0], command, os.environ, file_actions=[no_input], setsid=True)
 
     def _reached(self) -> None:
         peer = self._link.peer_pid()
@@ -161,6 +186,11 @@ class PartKeeper:
             # Not our child, but init's, if another process than this one (in whatever life) started it.
             with contextlib.suppress(ChildProcessError):
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, os.WNOHANG)[1])
+        successor, self._successor = self._successor, None
+        if successor is not None and not self._closed:
+            self._watch(successor)
+            self._link.connect()
+            return
         self._gone.set()
         if self._closed:
             return
@@ -170,6 +200,14 @@ class PartKeeper:
         self._report(PartDied(self._part, status, self._pause))
         self._timer = loop.call_later(self._pause.total_seconds(), self._spawn)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child of ours has ended; if so it is gone for good."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
 def _signal(pid: int, signal_: signal.Signals) -> None:

@@ -27,6 +27,8 @@ from yaoki.runtime.part_keeper import PartKeeper
 
 SPEAKER_GRACE = timedelta(seconds=2)
 """How much longer than its routers a speaker may take to leave before it is ended."""
+SUCCESSION = timedelta(seconds=25)
+"""How long a speaker may take to take another's place; it waits for a virtual router that leaves."""
 WORKER_GRACE = timedelta(seconds=2)
 KEEPER_GRACE = timedelta(seconds=6)
 """How long a lease keeper may take to tell the store of what is released."""
@@ -97,6 +99,10 @@ class Parts:
                 keeper.leave()
             else:
                 await keeper.end(WORKER_GRACE, asked=False)
+
+    async def succeed_speaker(self) -> bool:
+        """Have the speaker of this version take the place of the one that runs, without a pause; whether it has."""
+        return await self._keepers[Part.SPEAKER].succeed("--succeed", patience=SUCCESSION)
 
     def leave(self, *, renewed: Sequence[Part]) -> None:
         """The node process restarts. Those `renewed` are killed, without a chance to release: what a part holds in the

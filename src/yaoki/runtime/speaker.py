@@ -1,6 +1,6 @@
 """The speaker: one small process that runs a node's virtual routers, and nothing else.
 
-    python -m yaoki.runtime.speaker --node N --run-dir D
+    python -m yaoki.runtime.speaker --node N --run-dir D [--succeed]
 
 It listens on D/speaker.sock for the node process, goes on without it, and ends only when told to release or by SIGTERM,
 which releases. Where a VIP is owned by lease it connects to its keeper, at D/lease-holder.sock. Look before you leap:
@@ -24,6 +24,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.error import LocalError
 from yaoki.core.event import Emit, EventBody, EventNumbering
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
@@ -34,6 +35,7 @@ from yaoki.node.messages import (
     ConfigureRouters,
     Published,
     ReleaseRouters,
+    SendAdvertisement,
     SpeakerInput,
     SpeakerOrder,
     SpeakerReport,
@@ -42,6 +44,7 @@ from yaoki.node.speaker_brain import SpeakerBrain
 from yaoki.node.speaker_events import OrderUnreadable, PunctualityRefused, SpeakerEnded, SpeakerStarted
 from yaoki.runtime.polled_link import PolledLinkClient, PolledLinkServer
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
+from yaoki.runtime.speaker_handover import HandOver, Predecessor
 from yaoki.runtime.speaker_kernel import SpeakerKernel
 
 SOCKET_NAME = "speaker.sock"
@@ -84,27 +87,98 @@ class Speaker:
         self._reports: list[SpeakerReport] = []
         self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
         self._refresh_at = monotonic_now()
+        self._run_dir = run_dir
+        self._lock: int | None = None
+        self._hand_over = HandOver(run_dir, self._loop, self._brain.wishes)
+        self._has_advertised = False
+        self._inherited: list[int] = []
 
-    def run(self) -> None:
-        """Work until the VIPs are released."""
+    def begin(self) -> bool:
+        """Take the run directory and look around; False if another speaker has it."""
+        self._take_run_dir()
+        if self._lock is None:
+            return False
         self._tell(SpeakerStarted(os.getpid()))
+        self._look_around(self._be_punctual())
+        self._kernel.look_again()
+        stop_collecting()
+        return True
+
+    def succeed(self) -> bool:
+        """Take the place of the speaker that has the run directory. Raises LocalError if it does not hand over."""
+        older = Predecessor(self._run_dir)
+        self._tell(SpeakerStarted(os.getpid()))
+        punctual = self._be_punctual()
+        orders = older.wishes()
+        routers = [params for order in orders if isinstance(order, ConfigureRouters) for params in order.routers]
+        self._kernel.prepare(params.key for params in routers)
+        stop_collecting()
+        older.relieve()
+        self._inherited = older.kept
+        self._take_run_dir()
+        if self._lock is None:
+            return False
+        self._look_around(punctual)
+        # Before the interfaces, so that what is held is advertised with the priority that it had.
+        for order in orders:
+            self._obey(order)
+        self._kernel.look_again()
+        return True
+
+    def _take_run_dir(self) -> None:
+        """The lock of the directory is the speaker's; the kernel takes it back however the process ends."""
+        lock = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            self._lock = lock
+
+    def _be_punctual(self) -> bool:
         refused = make_punctual()
         if refused:
             self._tell(PunctualityRefused(refused))
-        punctual = not any(why.startswith(SCHEDULER) for why in refused)
+        return not any(why.startswith(SCHEDULER) for why in refused)
+
+    def _look_around(self, punctual: bool) -> None:
         self._give(AbilitiesFound(self._kernel.find_gate(), punctual, kernel_tick()))
-        self._kernel.look_again()
+
+    def run(self) -> None:
+        """Work until the VIPs are released, or another speaker has taken this one's place."""
         self._link.listen()
+        self._hand_over.listen()
         with _readable_on(signal.SIGTERM, signal.SIGINT) as signals:
             self._loop.attach(signals.fileno(), READABLE, lambda _: self._give(ReleaseRouters()))
-            stop_collecting()
             while not self._brain.released:
                 self._turn()
+                if self._may_hand_over():
+                    self._fall_silent()
+                    return
             self._loop.detach(signals.fileno())
         self._tell(SpeakerEnded(os.getpid()))
         self._report()
         self._kernel.remove_gate()
+        self._close()
+        self._hand_over.close()
+
+    def _close(self) -> None:
         self._link.close()
+        self._keeper.close()
+        self._kernel.close()
+
+    def _may_hand_over(self) -> bool:
+        """A newer one is ready, nothing is under way, and the next advertisement is an interval away."""
+        advertised, self._has_advertised = self._has_advertised, False
+        return self._hand_over.wanted and self._brain.steady and (advertised or not self._brain.owns)
+
+    def _fall_silent(self) -> None:
+        """What the kernel holds stays as it is; from now on the newer one acts."""
+        self._link.close()
+        if self._lock is not None:
+            os.close(self._lock)
+        self._hand_over.done()
+        # Only now, for the kernel takes some 25 ms to close these.
         self._keeper.close()
         self._kernel.close()
 
@@ -140,6 +214,7 @@ class Speaker:
             elif isinstance(effect, HolderOrder):
                 self._keeper.send(self._codec.encode(effect))
             else:
+                self._has_advertised = self._has_advertised or isinstance(effect, SendAdvertisement)
                 self._kernel.perform(effect)
         outcomes, self._kernel.outcomes = self._kernel.outcomes, []
         for input_again in outcomes:
@@ -153,6 +228,9 @@ class Speaker:
         except Undecodable as error:
             self._tell(OrderUnreadable(str(error)))
             return
+        self._obey(order)
+
+    def _obey(self, order: SpeakerOrder) -> None:
         if isinstance(order, ConfigureRouters):
             with self._kernel.sockets_for(params.key for params in order.routers):
                 self._give(order)
@@ -223,15 +301,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="yaoki speaker", description=__doc__)
     parser.add_argument("--node", required=True)
     parser.add_argument("--run-dir", required=True, type=Path)
+    parser.add_argument("--succeed", action="store_true", help="take the place of the one that runs")
     options = parser.parse_args(arguments)
-    # The lock of the directory is the speaker's; the kernel takes it back however the process ends.
-    lock = os.open(options.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    speaker = Speaker(options.node, options.run_dir)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        begun = speaker.succeed() if options.succeed else speaker.begin()
+    except LocalError as error:
+        sys.stderr.write(f"yaoki speaker: {error}\n")
+        return EXIT_RUNS_ALREADY
+    if not begun:
         sys.stderr.write(f"yaoki speaker: one runs already in {options.run_dir}; stop it with `yaoki stop`\n")
         return EXIT_RUNS_ALREADY
-    Speaker(options.node, options.run_dir).run()
+    speaker.run()
     return 0
 
 

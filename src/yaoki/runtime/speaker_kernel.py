@@ -108,12 +108,29 @@ class SpeakerKernel:
         for place in list(self._sockets):
             self._close_socket(place)
 
+    def prepare(self, keys: Iterable[RouterKey]) -> None:
+        """Have everything ready for these routers before it is for us to act: sockets, the gate and its hooks."""
+        self._make_gate()
+        self._watch.read()
+        self._wanted = _places(keys)
+        self._open_sockets()
+
+    def _make_gate(self) -> None:
+        if self._gate is None:
+            try:
+                self._gate = DeadManGate()
+            except ActuatorError as error:
+                self._tell(GateUnavailable(str(error)))
+
     def find_gate(self) -> bool:
         """Make the dead-man gate, or find the one of an earlier life and tell of it; whether there is one."""
+        self._make_gate()
+        if self._gate is None:
+            return False
         try:
-            self._gate = DeadManGate()
             armed = self._gate.armed()
         except ActuatorError as error:
+            self._gate = None
             self._tell(GateUnavailable(str(error)))
             return False
         if armed:
@@ -285,7 +302,7 @@ class SpeakerKernel:
     @contextmanager
     def sockets_for(self, keys: Iterable[RouterKey]) -> Iterator[None]:
         """Within it there are sockets for these routers and the former ones, after it for these only."""
-        self._wanted = tuple(dict.fromkeys((key.interface, key.family) for key in keys))
+        self._wanted = _places(keys)
         self._open_sockets()
         yield
         for place in [place for place in self._sockets if place not in self._wanted]:
@@ -398,6 +415,10 @@ class SpeakerKernel:
         if self._again_at is None:
             self._again_at = now + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _places(keys: Iterable[RouterKey]) -> tuple[Place, ...]:
+    return tuple(dict.fromkeys((key.interface, key.family) for key in keys))
 
 
 def _place_of(effect: KernelEffect) -> str:

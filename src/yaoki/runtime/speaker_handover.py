@@ -1,0 +1,163 @@
+"""Two speakers of one node: the newer takes the older one's place, without a word to the network and without a pause.
+
+The older one listens on D/speaker-handover.sock. It falls silent right after an advertisement, when nothing is under
+way (a virtual router that leaves, an address that is not taken yet), so that the newer has nearly a whole interval, and
+the dead-man gate nearly its whole limit, until the next one is due.
+
+With its last word the older one gives its netfilter sockets away, and the newer keeps them open: when one is closed,
+the kernel lets every change of nftables wait for an RCU grace period, 7 to 34 ms as measured, and that of a gate would
+come too late.
+
+Invariants: at every moment at most one of the two acts; should the newer one fail before ReadyToSpeak, the older goes
+on, and should it fail after, the gate shuts as for any dead speaker.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.error import LocalError
+from yaoki.core.framing import MAX_DATAGRAM, BadFrame, Joiner, split
+from yaoki.linux.nftables_session import netfilter_sockets
+from yaoki.node.handover_messages import ReadyToSpeak, ToNewer, ToOlder, Wishes, WishesWanted, YouSpeak
+from yaoki.node.messages import SpeakerOrder
+from yaoki.runtime.select_loop import READABLE, SelectLoop
+
+SOCKET_NAME = "speaker-handover.sock"
+PATIENCE_S = 20.0
+"""For which the newer one waits: a virtual router that leaves takes up to 15 s."""
+MAX_GIVEN = 200
+"""Sockets that are given away, two more with each successor; the kernel passes 253 at a time."""
+
+
+class HandOver:
+    """The older speaker's side. `wishes` are asked for when a newer one wants them; it is served one at a time."""
+
+    def __init__(self, run_dir: Path, loop: SelectLoop, wishes: Callable[[], Sequence[SpeakerOrder]]) -> None:
+        self.wanted = False
+        """A newer one is ready to speak."""
+        self._path = run_dir / SOCKET_NAME
+        self._loop = loop
+        self._wishes = wishes
+        self._codec = Codec()
+        self._listener: socket.socket | None = None
+        self._newer: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Take the socket's path; what an earlier speaker left there is replaced."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        previous = os.umask(0o177)
+        try:
+            self._listener.bind(str(self._path))
+        finally:
+            os.umask(previous)
+        self._listener.listen(1)
+        self._loop.attach(self._listener.fileno(), READABLE, self._accept)
+
+    def close(self) -> None:
+        """Nobody can take this one's place any more."""
+        self._forget()
+        if self._listener is not None:
+            self._loop.detach(self._listener.fileno())
+            self._listener.close()
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+
+    def done(self) -> None:
+        """This speaker is silent."""
+        if self._newer is not None:
+            (word,) = split(self._codec.encode(YouSpeak()))
+            with contextlib.suppress(OSError):
+                socket.send_fds(self._newer, [word], netfilter_sockets()[:MAX_GIVEN])
+
+    def _forget(self) -> None:
+        self.wanted = False
+        if self._newer is not None:
+            self._loop.detach(self._newer.fileno())
+            self._newer.close()
+            self._newer = None
+
+    def _accept(self, _: int) -> None:
+        assert self._listener is not None
+        with contextlib.suppress(OSError):
+            newer, _ = self._listener.accept()
+            self._forget()
+            newer.setblocking(False)
+            self._newer, self._joiner = newer, Joiner()
+            self._loop.attach(newer.fileno(), READABLE, self._hear)
+
+    def _hear(self, _: int) -> None:
+        assert self._newer is not None
+        try:
+            datagram = self._newer.recv(MAX_DATAGRAM)
+            message = self._joiner.join(datagram) if datagram else None
+            told: ToOlder | None = None if message is None else self._codec.decode(message, ToOlder)
+        except (OSError, BadFrame, Undecodable):
+            datagram, told = b"", None
+        if not datagram:
+            self._forget()
+        match told:
+            case WishesWanted():
+                self._answer(Wishes(tuple(self._wishes())))
+            case ReadyToSpeak():
+                self.wanted = True
+            case None:
+                pass
+
+    def _answer(self, answer: Wishes) -> None:
+        """Whoever does not take it at once is no successor."""
+        assert self._newer is not None
+        try:
+            for datagram in split(self._codec.encode(answer)):
+                self._newer.send(datagram)
+        except OSError:
+            self._forget()
+
+
+class Predecessor:
+    """The newer speaker's side: it has nothing else to do yet, and waits. Raises LocalError if nothing comes of it."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.kept: list[int] = []
+        """Descriptors that are kept open as long as we live."""
+        self._codec, self._joiner = Codec(), Joiner()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        self._socket.settimeout(PATIENCE_S)
+        try:
+            self._socket.connect(str(run_dir / SOCKET_NAME))
+        except OSError as error:
+            raise LocalError(f"no speaker hands over in {run_dir}: {error.strerror}") from error
+
+    def wishes(self) -> tuple[SpeakerOrder, ...]:
+        """What it was ordered."""
+        answer = self._ask(WishesWanted())
+        if not isinstance(answer, Wishes):
+            raise LocalError("the speaker answered out of turn")
+        return answer.orders
+
+    def relieve(self) -> None:
+        """Have it fall silent; then it is for us to speak."""
+        if not isinstance(self._ask(ReadyToSpeak()), YouSpeak):
+            raise LocalError("the speaker answered out of turn")
+        self._socket.close()
+
+    def _ask(self, question: ToOlder) -> ToNewer:
+        try:
+            for datagram in split(self._codec.encode(question)):
+                self._socket.send(datagram)
+            while True:
+                datagram, given, _, _ = socket.recv_fds(self._socket, MAX_DATAGRAM, MAX_GIVEN)
+                self.kept += given
+                if not datagram:
+                    raise LocalError("the speaker does not hand over")
+                message = self._joiner.join(datagram)
+                if message is not None:
+                    answer: ToNewer = self._codec.decode(message, ToNewer)
+                    return answer
+        except (OSError, BadFrame, Undecodable) as error:
+            raise LocalError(f"the speaker does not hand over: {error}") from error
