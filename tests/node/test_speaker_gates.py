@@ -208,6 +208,16 @@ def test_what_the_kernel_took_from_a_sleeper_is_not_put_back() -> None:
     assert order(effects, ClaimAddress, AnnounceAddress) == []
 
 
+@pytest.mark.req("B-21")
+def test_a_sleeper_that_is_told_to_release_has_released_on_waking() -> None:
+    speaker = owner()
+    speaker.now = speaker.now + timedelta(seconds=1)
+    effects = speaker.tell(ReleaseRouters())
+    assert isinstance(bodies(effects)[0], Overslept)
+    assert order(effects, ReleaseAddress, DisarmGate, ClaimAddress) == [ReleaseAddress, DisarmGate]
+    assert speaker.brain.released
+
+
 def test_a_nap_shorter_than_the_limit_changes_nothing() -> None:
     speaker = owner()
     speaker.now = speaker.now + timedelta(milliseconds=190)
@@ -247,6 +257,31 @@ def test_a_gate_that_has_shut_is_not_opened_and_the_addresses_are_given_up_first
     assert speaker.state() is RouterState.BACKUP
     assert order(effects, ReleaseAddress, DisarmGate, ArmGate, RefreshGate) == [ReleaseAddress, DisarmGate]
     assert speaker.addresses == set()
+
+
+@pytest.mark.req("B-21")
+def test_who_takes_over_with_a_gate_that_an_earlier_life_let_shut_arms_it_anew() -> None:
+    """Its interface was away while it was told its routers, so that the gate waited for one of them."""
+    speaker = Guarded(left=left(0))
+    speaker.tell(replace(ETH0, up=False))
+    assert order(speaker.configure(), DisarmGate) == []
+    speaker.beat()
+    speaker.tell(ETH0)
+    effects = speaker.with_peer_to(1000)
+    assert order(effects, DisarmGate, ArmGate, RefreshGate)[:3] == [DisarmGate, ArmGate, RefreshGate]
+    assert speaker.state() is RouterState.ACTIVE
+    assert not [body for body in bodies(effects) if isinstance(body, Overslept)]
+
+
+@pytest.mark.req("B-21")
+def test_a_lone_node_opens_what_an_earlier_life_let_shut() -> None:
+    speaker = Guarded(left=left(0))
+    speaker.tell(replace(ETH0, up=False))
+    speaker.configure()
+    speaker.tell(ETH0)
+    effects = speaker.run_to(1000)
+    assert speaker.state() is RouterState.ACTIVE
+    assert order(effects, DisarmGate, ArmGate, RefreshGate) == [DisarmGate]
 
 
 def test_a_gate_that_was_taken_up_is_disarmed_if_no_peer_is_heard_in_time() -> None:

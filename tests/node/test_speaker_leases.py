@@ -240,6 +240,26 @@ def test_a_wish_is_repeated_well_within_its_life_and_told_anew_to_a_new_keeper()
     assert orders(made.tell(KeeperBack())) == [HoldLeases(told[0].wishes, made.now + LIFE)]
 
 
+@pytest.mark.req("B-21")
+def test_who_was_not_told_its_routers_yet_gives_no_lease_up() -> None:
+    """A speaker that begins anew is reached by its keeper before its orders come, while its kernel still answers."""
+    unaware = Speaker(interface=None)
+    unaware.tell(AbilitiesFound(gate=True))
+    assert orders(unaware.tell(KeeperBack())) == []
+    unaware.tell(replace(ETH0, held=(VIP, VIP_6)))
+    assert orders(unaware.said) == []
+    [told] = orders(unaware.tell(ConfigureRouters(BOTH)))
+    assert [wish.key for wish in told.wishes] == ["web-vip"]
+
+
+def test_who_wants_no_lease_says_so_to_a_keeper_once_it_was_told_its_routers() -> None:
+    unaware = Speaker(interface=None)
+    unaware.tell(AbilitiesFound(gate=True))
+    unaware.tell(KeeperBack())
+    unaware.tell(ETH0)
+    assert orders(unaware.tell(ConfigureRouters(()))) == [HoldLeases((), at(0))]
+
+
 def test_the_loss_of_the_interface_gives_the_lease_up() -> None:
     made = owner()
     effects = made.tell(replace(ETH0, up=False))

@@ -75,7 +75,8 @@ class SpeakerBrain(SpeakerGroups):
         if self._delivery_changed:
             self._settle_delivery(out)
         # Last of all: whatever is not wanted any more is silent by now. Without a gate nothing may own by lease.
-        if self._wish_changed or self.leases.is_due(now):
+        # Not before it was told what to want: its kernel may still answer by the lease of its former life.
+        if self._configured and (self._wish_changed or self.leases.is_due(now)):
             self._wish_changed = False
             out += self.leases.wish(now, self._routers.values() if self._gates.works else ())
         if self._peers_to_tell or self.peering.due(now):
@@ -158,7 +159,8 @@ class SpeakerBrain(SpeakerGroups):
 
     def _keeper_says(self, out: Effects, now: Instant, said: KeeperInput) -> None:
         if isinstance(said, KeeperBack):
-            out.append(self.leases.repeated(now))
+            self.leases.keeper_is_new()
+            self._wish_changed = True
             return
         because = None if isinstance(said, LeaseSeen) else said.because
         for lease, told in self.leases.told(now, said):
@@ -167,13 +169,12 @@ class SpeakerBrain(SpeakerGroups):
     def _timer_fired(self, out: Effects, now: Instant, fired: TimerFired) -> None:
         due = list(self._agenda.due(now))
         for number in due:
-            if number > _PEERING:
-                self._run(out, now, self._by_number[number], fired)
+            if (router := self._by_number.get(number)) is not None:
+                self._run(out, now, router, fired)
         self._tell_of_peers(out, now, self.peering.peers.pass_time(now))
         self._rank_spares(out, now)
         for number in due:
-            router = self._by_number.get(-number) if number < _PEERING else None
-            if router is not None:
+            if (router := self._by_number.get(-number)) is not None:
                 # No advertisement has opened its gate in time, as a router waits to leave: it is opened all the same.
                 self._wake(out, now, router)
                 self._guard(out, now, router, self._gates.tend(now, router.number, router.machine.params))

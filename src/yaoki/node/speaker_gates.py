@@ -109,18 +109,23 @@ class SpeakerGates:
             return [], []
         gate = self._gates.setdefault(number, _Gate(params))
         gate.addresses.update(dict.fromkeys(addresses))
-        taken_up = [at for address in addresses if (at := self._found.pop(address.ip, None)) is not None]
+        found = {a.ip: at for a in addresses if (at := self._found.pop(a.ip, None)) is not None}
+        taken_up = list(found.values())
+        reopened: list[SpeakerEffect] = []
+        if any(at <= now for at in taken_up):
+            # An earlier life was silenced. This one takes over by its own right, and begins anew.
+            reopened, taken_up = [DisarmGate(tuple(found))], []
         if taken_up:
             patience = LOST_HEARTBEATS * self._peers.params.interval + SLACK
             gate.adopted_until = now + patience if self._peers.params.peers else now
             gate.opened_at, gate.armed = min(taken_up, key=lambda at: at.us) - self._limit(params), True
         if gate.armed and not taken_up:
             # More addresses of a router whose gate is armed.
-            return [self._arm(now, gate)], []
+            return [*reopened, self._arm(now, gate)], []
         # Renewed with the advertisement that follows, when they are there.
         arming, news = self.review(now, number, params)
         gate.renewed_at = None
-        return [effect for effect in arming if not isinstance(effect, LimitAddress)], news
+        return [*reopened, *(effect for effect in arming if not isinstance(effect, LimitAddress))], news
 
     def advertise(self, now: Instant, number: int, params: RouterParams) -> list[SpeakerEffect]:
         """Before an advertisement is sent, or in the place of one."""

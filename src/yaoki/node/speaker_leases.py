@@ -49,6 +49,7 @@ class SpeakerLeases:
         self._life: timedelta | None = None
         self._gates_awaited: dict[int, LeaseHeld] = {}
         self._try_gates_at: dict[RouterKey, Instant] = {}
+        self._keeper_is_new = False
 
     def epoch(self, key: str | None) -> int | None:
         """The fencing token of what is held."""
@@ -181,18 +182,18 @@ class SpeakerLeases:
         for key in wanted:
             self._holders.setdefault(key, LeaseHolder()).want()
         wishes = tuple(LeaseWish(key, self._holders[key].claim, each.patience) for key, each in wanted.items())
-        if wishes == self._wishes and not self.is_due(now):
+        if wishes == self._wishes and not self._keeper_is_new and not self.is_due(now):
             return []
-        self._wishes = wishes
+        self._wishes, self._keeper_is_new = wishes, False
         shortest = min((each.params.duration for each in wanted.values()), default=None)
         self._life = None if shortest is None else shortest / LIVES_PER_DURATION
-        return [self.repeated(now)]
-
-    def repeated(self, now: Instant) -> HoldLeases:
-        """The whole wish again: for a keeper that has just been reached, or because it is due."""
         life = self._life or timedelta(0)
         self._repeat_at = None if self._life is None else now + life / WISHES_PER_LIFE
-        return HoldLeases(self._wishes, now + life)
+        return [HoldLeases(wishes, now + life)]
+
+    def keeper_is_new(self) -> None:
+        """It knows nothing of what is wanted, be it nothing."""
+        self._keeper_is_new = True
 
 
 def _ips(addresses: Iterable[IPInterface]) -> tuple[IPAddress, ...]:

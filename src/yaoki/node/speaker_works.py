@@ -115,6 +115,8 @@ class SpeakerWorks:
         Answers whether its status changed, and was reported.
         """
         self._wake(out, now, router)
+        if router.number not in self._by_number:
+            return False  # it was to leave, and has left on waking
         machine, before = router.machine, router.state
         effects = router.handle(now, input_)
         if isinstance(input_, vr.Reconfigure):
