@@ -6,7 +6,7 @@ changes whenever a kind of fault is added.
 
 from dataclasses import dataclass
 
-from yaoki.sim.faults import Fault, Part, Paused
+from yaoki.sim.faults import Fault, Frozen, Killed, Part, Paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +26,20 @@ ONCE_FAILED = (
         "three-nodes",
         111,
         ((234.286, 39.895, Paused("lb1", Part.SPEAKER)),),
+    ),
+    OnceFailed(
+        # Reached by its keeper before it was told what to want, it wanted nothing: the lease was free at once, and its
+        # kernel still answered.
+        "a speaker that begins anew gives its lease away",
+        "leased",
+        1,
+        ((60.0, 0.169, Killed("lb1", Part.SPEAKER)),),
+    ),
+    OnceFailed(
+        # The world put the time-out of a gate off that had passed long before.
+        "a machine is frozen after its gate has shut",
+        "fast",
+        1,
+        ((30.0, 8.0, Killed("lb1", Part.SPEAKER)), (35.0, 1.0, Frozen("lb1"))),
     ),
 )

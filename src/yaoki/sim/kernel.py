@@ -181,10 +181,12 @@ class Kernel:
     def thaw(self) -> None:
         """By its own clock nothing has happened."""
         assert self._frozen_at is not None, "only what was frozen thaws"
-        lasted, self._frozen_at = self._timeline.now - self._frozen_at, None
+        frozen_at, self._frozen_at = self._frozen_at, None
+        lasted = self._timeline.now - frozen_at
         for address, gate in self._gates.items():
-            gate.shut_at += lasted
-            self._timeline.at(gate.shut_at, partial(self._timed_out, address, gate))
+            if gate.shut_at > frozen_at:
+                gate.shut_at += lasted
+                self._timeline.at(gate.shut_at, partial(self._timed_out, address, gate))
         for place in self._lifetimes:
             self._lifetimes[place] += lasted
             self._timeline.at(self._lifetimes[place], partial(self._outlived, *place))

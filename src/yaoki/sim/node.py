@@ -93,6 +93,7 @@ class Node:
         self.port_changed_at = 0
         self._power_faults = 0
         self._freezes = 0
+        self._stops = 0
         self.thawed_at: int | None = None
         self._lease_store = lease_store
         # By identity of the spec, which lives as long as its entry: hashing an address costs more than a probe.
@@ -161,9 +162,10 @@ class Node:
         return self.powered and self.processes.running(Part.SPEAKER)
 
     def minding(self) -> bool:
-        """Whether checks, decisions and tables work: everything but the speaker."""
+        """Whether checks, decisions and tables work: everything but the speaker. Who stops wants nothing any more."""
         return (
             self.powered
+            and not self._stops
             and self.processes.running(Part.MAIN)
             and self.processes.running(Part.WORKER)
             and self.links[Between.WORKER].flowing
@@ -239,7 +241,9 @@ class Node:
 
     def stop(self) -> None:
         """An operator stops the node in good order; what has not ended after a while is killed."""
+        self._stops += 1
         self._witness.stopping(self.name)
+        self._processes_changed()
         self.main.process.give(StopRequested("operator"))
         self._timeline.after(self._topology.stop_grace_us, self._stopped)
 
@@ -396,6 +400,7 @@ class Node:
         self._witness.processes_changed(self.name)
 
     def _stopped(self) -> None:
+        self._stops -= 1
         self._witness.stopped(self.name)
         self.processes.kill(Part.ALL)
 

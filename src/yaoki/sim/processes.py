@@ -51,6 +51,10 @@ class Processes:
         """Alive and given the processor."""
         return self._handles[part].alive() and self._pauses[part] == 0
 
+    def killed(self, part: Part) -> bool:
+        """Whether a fault keeps it dead."""
+        return self._kills[part] > 0
+
     def pause(self, part: Part) -> None:
         """Hold with SIGSTOP; a process started meanwhile is held, too."""
         for each in self._parts_of(part):

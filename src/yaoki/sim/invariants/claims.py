@@ -51,8 +51,11 @@ class ClaimsTold(Invariant):
 
     def _look(self, virtual: Virtual, address: IPAddress, heard: tuple[str, ...], since: int) -> None:
         for node in heard:
-            told = self._told.get((node, address))
-            if informed(self.ledger, virtual, node, since) and (told is None or told < since - TOLD_US):
+            told, thawed_at = self._told.get((node, address)), self.ledger.world.nodes[node].thawed_at
+            # Of what a machine was frozen for, its clock has counted nothing.
+            frozen = thawed_at is not None and thawed_at > since - TOLD_US
+            late = not frozen and (told is None or told < since - TOLD_US)
+            if informed(self.ledger, virtual, node, since) and late:
                 self.broken(f"{node} has not told of a foreign claim of {address}")
         holders = self.ledger.holders[virtual]
         if len(holders) == 1 and self.ledger.holders_since[virtual] <= since and self._claimed[address] == since:

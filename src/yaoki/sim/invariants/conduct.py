@@ -1,6 +1,7 @@
 """Invariants of how the assemblies behave, whatever they decide."""
 
 from yaoki.core.event import Event, EventId
+from yaoki.sim.faults import Part
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import BURST, SECOND
@@ -72,21 +73,28 @@ class StopReleases(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._working: dict[str, bool] = {}
+        self._stops: dict[str, int] = {}
 
     def stopping(self, node: str, /) -> None:
         here = self.ledger.world.nodes[node]
-        self._working[node] = here.releases_on_stop()
+        # Of two that overlap the second is cut short by the end of the first.
+        self._working[node] = here.releases_on_stop() and not self._stops.get(node)
+        self._stops[node] = self._stops.get(node, 0) + 1
 
     def looked_at(self, virtual: Virtual, /) -> None:
         """Leaving takes a while, in which the node may be disturbed."""
         for node, _ in virtual.members:
-            here = self.ledger.world.nodes[node]
-            ended = here.speaker.process.machine is None
-            if node in self._working and not (here.powered and (ended or here.releases_on_stop())):
+            if node in self._working and self._disturbed(node):
                 self._working[node] = False
+
+    def _disturbed(self, node: str) -> bool:
+        here = self.ledger.world.nodes[node]
+        ended = here.speaker.process.machine is None and not here.processes.killed(Part.SPEAKER)
+        return not (here.powered and (ended or here.releases_on_stop()))
 
     def stopped(self, node: str, /) -> None:
         here = self.ledger.world.nodes[node]
         held = [address for interface in here.kernel.interfaces for address in here.kernel.found(interface).held or ()]
+        self._stops[node] -= 1
         if self._working.pop(node, False) and held:
             self.broken(f"{node} was stopped and holds {', '.join(map(str, held))}")

@@ -8,7 +8,7 @@ from yaoki.sim.invariants.ownership import LATE_FRAMES_US, SLACK_US
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND, SECOND
 from yaoki.sim.topology import Virtual
-from yaoki.vrrp.events import HandedOver, NobodyTookOver
+from yaoki.vrrp.events import HandedOver, HandOverBegun, NobodyTookOver
 from yaoki.vrrp.timing import skew_time
 
 LONGEST_OVERLAP_US = SLACK_US
@@ -28,6 +28,7 @@ class PlannedMoves(Invariant):
         super().__init__(ledger)
         self._before: dict[Virtual, tuple[str, ...]] = {}
         self._known: dict[EventId, None] = {}
+        self._begun: dict[Virtual, int] = {}
 
     def owners_changed(self, virtual: Virtual, /) -> None:
         before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
@@ -45,12 +46,15 @@ class PlannedMoves(Invariant):
     def published(self, node: str, event: Event, /) -> None:
         body = event.body
         # What passes through the main process is published there once more, and perhaps much later.
-        if isinstance(body, HandedOver | NobodyTookOver) and event.id not in self._known:
-            self._known[event.id] = None
-            after = body.after if isinstance(body, HandedOver) else body.waited
-            for virtual in self.ledger.world.topology.virtuals:
-                if any(name == node and params.key == body.router for name, params in virtual.members):
-                    self._relieved(virtual, node, int(after.total_seconds() * SECOND))
+        if not isinstance(body, HandOverBegun | HandedOver | NobodyTookOver) or event.id in self._known:
+            return
+        self._known[event.id] = None
+        virtual = self.ledger.virtual(node, body.router)
+        match body:
+            case HandOverBegun():
+                self._begun[virtual] = self.ledger.now
+            case HandedOver(after=after) | NobodyTookOver(waited=after):
+                self._relieved(virtual, node, int(after.total_seconds() * SECOND))
 
     def _relieved(self, virtual: Virtual, node: str, after: int) -> None:
         """Any member relieves within its Skew_Time, the longest of which is that of the lowest priority."""
@@ -84,7 +88,16 @@ class PlannedMoves(Invariant):
         return self.ledger.now - us - int(virtual.longest_active_down.total_seconds() * SECOND) - SLACK_US
 
     def _still_two(self, virtual: Virtual, node: str, other: str, begun: int) -> None:
-        if self.ledger.holders_since[virtual] == begun and self._in_touch(virtual, node, other, begun - LATE_FRAMES_US):
+        if self.ledger.holders_since[virtual] != begun:
+            return
+        again = self._begun.get(virtual, begun) + LONGEST_OVERLAP_US
+        if again > self.ledger.now:
+            # The next one leaves as well, before this one has left: another move, with an overlap of its own.
+            self.ledger.timeline.at(again, partial(self._still_two, virtual, node, other, begun))
+            return
+        # Two that had not heard each other for an interval have not moved anything: they have met.
+        interval = int(virtual.interval.total_seconds() * SECOND)
+        if self._in_touch(virtual, node, other, begun - interval - LATE_FRAMES_US):
             held = LONGEST_OVERLAP_US // MILLISECOND
             self.broken(f"{node} has answered for {virtual} for more than {held} ms since {other} took over")
 

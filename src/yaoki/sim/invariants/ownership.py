@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import combinations
 
+from yaoki.node.messages import RouterState
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.neighbours import INTRUDER
@@ -14,7 +15,7 @@ from yaoki.vrrp.dead_man import INTERVALS
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import Failback
 from yaoki.vrrp.standing import standing
-from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, active_down_interval, skew_time
+from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, active_down_interval, leaving_limit, skew_time
 
 # A frame's way on a LAN, the kernel's notification and the processes' wake-ups, with room to spare.
 SLACK_US = 5 * MILLISECOND
@@ -185,13 +186,23 @@ class TwoOwnersBounded(Invariant):
     name = "two owners"
     holds = (
         "two nodes that hear each other answer for one VIP without lease together for at most one advertisement "
-        "interval, or three if the speaker of one that had heard a peer has died or stands still"
+        "interval, or three if the speaker of one that had heard a peer has died or stands still; if both are told to "
+        "leave at once, until neither is relieved in time"
     )
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._unfit_since: dict[tuple[Virtual, str], int] = {}
 
     def owners_changed(self, virtual: Virtual, /) -> None:
         self._consider(virtual)
 
     def fitness_changed(self, virtual: Virtual, /) -> None:
+        for node, _ in virtual.members:
+            if self.ledger.fit_since(virtual, node) is not None:
+                self._unfit_since.pop((virtual, node), None)
+            else:
+                self._unfit_since.setdefault((virtual, node), self.ledger.now)
         self._consider(virtual)
 
     def _consider(self, virtual: Virtual) -> None:
@@ -227,10 +238,15 @@ class TwoOwnersBounded(Invariant):
             return fit
         here = self.ledger.world.nodes[node]
         gated = all(here.kernel.is_armed(address.ip) for address in virtual.params(node).addresses)
-        return here.port_changed_at if gated and not here.speaking() else None
+        unfit = self._unfit_since.get((virtual, node), 0)
+        return max(here.port_changed_at, unfit) if gated and not here.speaking() else None
 
     def _longest(self, virtual: Virtual, first: str, second: str) -> int:
         both = all(self.ledger.fit_since(virtual, node) is not None for node in (first, second))
+        statuses = [self.ledger.status(virtual, node) for node in (first, second)]
+        if all(status is not None and status.state is RouterState.LEAVING for status in statuses):
+            limit = leaving_limit(version=virtual.params(first).version, interval=virtual.interval)
+            return int(limit.total_seconds() * 1_000_000) + SLACK_US + LATE_FRAMES_US
         intervals = 1 if both else INTERVALS
         return int(intervals * virtual.interval.total_seconds() * 1_000_000) + SLACK_US + LATE_FRAMES_US
 
@@ -255,11 +271,11 @@ class NeighboursFollow(Invariant):
             self.ledger.timeline.after(FOLLOW_US, partial(self._look, virtual, owner, self.ledger.now))
 
     def _gave_way(self, virtual: Virtual, loser: str, winner: str) -> bool:
-        """Whether the loser could tell the winner; of one that died as second owner nobody can tell."""
-        return (
-            self.ledger.fit_since(virtual, loser) is not None
-            and self.ledger.clean_since(virtual, loser, winner) is not None
-        )
+        """Whether the loser could tell the winner, which it did a little before it released; of one that died as second
+        owner nobody can tell."""
+        clean = self.ledger.clean_since(virtual, loser, winner)
+        able = self.ledger.fit_since(virtual, loser) is not None
+        return able and clean is not None and clean <= self.ledger.now - LATE_FRAMES_US
 
     def _look(self, virtual: Virtual, owner: str, since: int) -> None:
         if self.ledger.holders_since[virtual] != since or self.ledger.fit_since(virtual, owner) is None:
@@ -318,4 +334,6 @@ class KeptUntilTaken(Invariant):
         told = left is not None and now - left <= SLACK_US
         # The other owner may die between its last advertisement and our hearing it.
         shared = now - self._shared_at.get(virtual, -LATE_FRAMES_US) <= LATE_FRAMES_US
-        return live and not told and not shared
+        # To a machine that was frozen it may be the same moment still.
+        frozen = here.thawed_at is not None and now - here.thawed_at <= LATE_FRAMES_US
+        return live and not told and not shared and not frozen
