@@ -15,6 +15,8 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from yaoki.core.error import ActuatorError
+from yaoki.linux.bpf.self_test import self_test
 from yaoki.linux.realtime import kernel_tick
 
 TRY_LIMIT_S = 10.0
@@ -202,10 +204,14 @@ def _marks() -> Capability:
 
 
 def _bpf() -> Capability:
-    mounted = any(line.split()[2] == "bpf" for line in Path("/proc/mounts").read_text().splitlines())
-    types = Path("/sys/kernel/btf/vmlinux").exists()
-    evidence = f"/sys/fs/bpf {'is' if mounted else 'is not'} mounted, BTF {'is' if types else 'is not'} there"
-    return Capability("bpf", Ability.YES if types else Ability.NO, evidence, "nothing: nftables is the balancer plane")
+    consequence = "nothing: nftables is the balancer plane"
+    try:
+        self_test()
+    except ActuatorError as error:
+        return Capability("bpf", Ability.NO, str(error), consequence)
+    return Capability(
+        "bpf", Ability.YES, "the balancer's program loads and sends a packet where it should", consequence
+    )
 
 
 def _tools() -> Capability:

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/* The layer-4 balancer's direct server return: of a frame for a virtual service the destination MAC becomes a real
+ * server's, and the frame leaves where it came in. Two hooks, one program: balance_xdp for NICs whose driver runs XDP,
+ * balance_tc (tcx) for everything else.
+ *
+ * A packet goes to the server that its flow has; a flow that has none, or whose server is gone, gets one from the
+ * service's ring of slots. Nothing is read from user space but the tables of tables.h.
+ *
+ * Invariants: a frame leaves only for a server that is now a member of the service it is for; only its two Ethernet
+ * addresses are changed; only frames for this host's own MAC are touched; what is for no service, or for one without a
+ * server, goes up the local stack; of an address whose deadline has passed nothing is sent.
+ */
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
+#include "flow.h"
+
+#define MOST_HEADERS 256	/* octets of a frame that are made readable, if it has so many */
+#define FRAGMENT_TICKS (30000000000ULL >> TICK_SHIFT)	/* RFC 8200, section 4.5: up to 60 s; Linux: 30 s */
+
+enum verdict { PASS, SEND, DROP };
+
+enum addressee { OTHER_MAC, OUR_MAC, MAC_NOT_COMPARED };
+
+/* How a frame arrived. */
+struct arrival {
+	__u64 now_ns;		/* CLOCK_MONOTONIC, a kernel tick late at most */
+	__u32 ifindex;
+	__u32 octets;		/* from the IP header on */
+	__u8 destination[6];	/* compared with the service's MAC if nobody else has done it */
+	__u16 addressee;
+};
+
+static __always_inline enum verdict passed(enum reason reason)
+{
+	__u32 index = reason;
+	__u64 *count = bpf_map_lookup_elem(&reasons, &index);
+
+	if (count)
+		++*count;
+	return reason == SHUT ? DROP : PASS;
+}
+
+static __always_inline void add(void *counts, __u32 index, __u32 octets, int is_new)
+{
+	struct count *count = bpf_map_lookup_elem(counts, &index);
+
+	if (count) {
+		count->packets++;
+		count->octets += octets;
+		count->flows += is_new;
+	}
+}
+
+static __always_inline int same_mac(const __u8 *a, const __u8 *b)
+{
+	const __u16 *x = (const void *)a, *y = (const void *)b;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+/* SENT if this host may serve the packet at all. */
+static __always_inline enum reason admitted(const struct arrival *arrival, const struct service *service,
+					    const __u64 *deadline_ns)
+{
+	if (service->ifindex != arrival->ifindex)
+		return OTHER_INTERFACE;
+	if (arrival->addressee == OTHER_MAC ||
+	    (arrival->addressee == MAC_NOT_COMPARED && !same_mac(arrival->destination, service->mac)))
+		return OTHER_HOST;
+	if (deadline_ns && arrival->now_ns > *deadline_ns)
+		return SHUT;
+	return SENT;
+}
+
+static __always_inline enum verdict sent(const struct arrival *arrival, const struct service *service,
+					 const struct choice *choice, int is_new, union server_word *way)
+{
+	add(&server_counts, choice->number, arrival->octets, is_new);
+	add(&service_counts, service->id, arrival->octets, is_new);
+	*way = choice->way;
+	return SEND;
+}
+
+/* --- IPv4 -------------------------------------------------------------------------------------------------------- */
+
+static __always_inline struct fragment_key4 fragment_key4(const struct packet4 *packet)
+{
+	return (struct fragment_key4){ .source = packet->key.source, .address = packet->key.address,
+				       .identification = packet->identification, .protocol = packet->key.protocol };
+}
+
+/* The verdict on a packet, and the way to its server. */
+__noinline int balance4(struct packet4 *packet, struct arrival *arrival, union server_word *way)
+{
+	struct service_key4 service_key = {};
+	struct fragment *first = 0;
+	struct source_key4 source_key;
+	struct choice choice = {};
+	struct service *service;
+	enum reason reason;
+	int is_new = 0;
+
+	if (!packet || !arrival || !way)
+		return PASS;
+	if (packet->part == LATER_FRAGMENT) {
+		struct fragment_key4 key = fragment_key4(packet);
+
+		first = bpf_map_lookup_elem(&fragments4, &key);
+		if (!first || !within(arrival->now_ns >> TICK_SHIFT, first->seen, FRAGMENT_TICKS))
+			return passed(NO_FIRST_FRAGMENT);
+		packet->key.port = first->port;
+	}
+	service_key.address = packet->key.address;
+	service_key.port = packet->key.port;
+	service_key.protocol = packet->key.protocol;
+	service = bpf_map_lookup_elem(&services4, &service_key);
+	if (!service)
+		return passed(NOT_OURS);
+	reason = admitted(arrival, service, bpf_map_lookup_elem(&deadlines4, &packet->key.address));
+	if (reason != SENT)
+		return passed(reason);
+	if (first) {
+		if (!is_there(first->server, first->stamp, KEEPS, &choice))
+			return passed(NO_FIRST_FRAGMENT);
+		return sent(arrival, service, &choice, 0, way);
+	}
+	source_key = (struct source_key4){ service->id, packet->key.source & service->source_mask[0] };
+	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
+	struct tables tables = { &flows4, &new_flows4, &sources4, &packet->key, &source_key };
+
+	if (find(&tables, &request, &choice)) {
+		if (service->persistence && packet->part != QUOTED)
+			touch(&tables, &request, &choice);
+	} else {
+		reason = begin(&tables, &request, jhash_1word(packet->key.source), &choice);
+		if (reason != SENT)
+			return passed(reason);
+		is_new = packet->part != QUOTED;
+	}
+	if (packet->part == FIRST_FRAGMENT) {
+		struct fragment_key4 key = fragment_key4(packet);
+		struct fragment fragment = { choice.number, choice.stamp, request.now, packet->key.port,
+					     packet->key.protocol, 0 };
+
+		bpf_map_update_elem(&fragments4, &key, &fragment, BPF_ANY);
+	}
+	return sent(arrival, service, &choice, is_new, way);
+}
+
+/* --- IPv6 -------------------------------------------------------------------------------------------------------- */
+
+static __always_inline void fragment_key6(const struct packet6 *packet, struct fragment_key6 *key)
+{
+	copy6(key->source, packet->key.source);
+	copy6(key->address, packet->key.address);
+	key->identification = packet->identification;
+}
+
+/* The verdict on a packet, and the way to its server. */
+__noinline int balance6(struct packet6 *packet, struct arrival *arrival, union server_word *way)
+{
+	struct service_key6 service_key = {};
+	struct fragment_key6 fragment_key;
+	struct fragment *first = 0;
+	struct source_key6 source_key;
+	struct choice choice = {};
+	struct service *service;
+	enum reason reason;
+	int is_new = 0;
+
+	if (!packet || !arrival || !way)
+		return PASS;
+	if (packet->part == LATER_FRAGMENT) {
+		fragment_key6(packet, &fragment_key);
+		first = bpf_map_lookup_elem(&fragments6, &fragment_key);
+		if (!first || !within(arrival->now_ns >> TICK_SHIFT, first->seen, FRAGMENT_TICKS))
+			return passed(NO_FIRST_FRAGMENT);
+		packet->key.port = first->port;
+		packet->key.protocol = first->protocol;
+	}
+	copy6(service_key.address, packet->key.address);
+	service_key.port = packet->key.port;
+	service_key.protocol = packet->key.protocol;
+	service = bpf_map_lookup_elem(&services6, &service_key);
+	if (!service)
+		return passed(NOT_OURS);
+	reason = admitted(arrival, service, bpf_map_lookup_elem(&deadlines6, packet->key.address));
+	if (reason != SENT)
+		return passed(reason);
+	if (first) {
+		if (!is_there(first->server, first->stamp, KEEPS, &choice))
+			return passed(NO_FIRST_FRAGMENT);
+		return sent(arrival, service, &choice, 0, way);
+	}
+	source_key.service = service->id;
+	for (int word = 0; word < 4; word++)
+		source_key.source[word] = packet->key.source[word] & service->source_mask[word];
+	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
+	struct tables tables = { &flows6, &new_flows6, &sources6, &packet->key, &source_key };
+
+	if (find(&tables, &request, &choice)) {
+		if (service->persistence && packet->part != QUOTED)
+			touch(&tables, &request, &choice);
+	} else {
+		reason = begin(&tables, &request, jhash_4words(packet->key.source), &choice);
+		if (reason != SENT)
+			return passed(reason);
+		is_new = packet->part != QUOTED;
+	}
+	if (packet->part == FIRST_FRAGMENT) {
+		struct fragment fragment = { choice.number, choice.stamp, request.now, packet->key.port,
+					     packet->key.protocol, 0 };
+
+		fragment_key6(packet, &fragment_key);
+		bpf_map_update_elem(&fragments6, &fragment_key, &fragment, BPF_ANY);
+	}
+	return sent(arrival, service, &choice, is_new, way);
+}
+
+/* --- the hooks --------------------------------------------------------------------------------------------------- */
+
+static __always_inline void rewrite(struct ethhdr *ethernet, const union server_word *way)
+{
+	__builtin_memcpy(ethernet->h_source, ethernet->h_dest, 6);
+	__builtin_memcpy(ethernet->h_dest, way->mac, 6);
+}
+
+#define BALANCE(version)								\
+static __always_inline enum verdict						\
+balance_frame##version(struct ethhdr *ethernet, void *end, struct arrival *arrival)	\
+{											\
+	struct packet##version packet;							\
+	union server_word way;								\
+	enum verdict verdict;								\
+											\
+	switch (read##version(ethernet + 1, end, &packet)) {				\
+	case FOREIGN:									\
+		return passed(NOT_OURS);						\
+	case SHORT:									\
+		return passed(MALFORMED);						\
+	default:									\
+		verdict = balance##version(&packet, arrival, &way);			\
+		if (verdict == SEND)							\
+			rewrite(ethernet, &way);					\
+		return verdict;								\
+	}										\
+}
+
+BALANCE(4)
+BALANCE(6)
+
+static __always_inline enum verdict balance(void *start, void *end, struct arrival *arrival)
+{
+	struct ethhdr *ethernet = start;
+
+	if ((void *)(ethernet + 1) > end)
+		return passed(MALFORMED);
+	if (arrival->addressee == MAC_NOT_COMPARED)
+		__builtin_memcpy(arrival->destination, ethernet->h_dest, 6);
+	switch (ethernet->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return balance_frame4(ethernet, end, arrival);
+	case bpf_htons(ETH_P_IPV6):
+		return balance_frame6(ethernet, end, arrival);
+	default:
+		return PASS;
+	}
+}
+
+SEC("xdp")
+int balance_xdp(struct xdp_md *frame)
+{
+	struct arrival arrival = {
+		.now_ns = bpf_ktime_get_coarse_ns(),
+		.ifindex = frame->ingress_ifindex,
+		.octets = frame->data_end - frame->data - sizeof(struct ethhdr),
+		.addressee = MAC_NOT_COMPARED,
+	};
+
+	switch (balance((void *)(long)frame->data, (void *)(long)frame->data_end, &arrival)) {
+	case SEND:
+		return XDP_TX;
+	case DROP:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
+SEC("tc")
+int balance_tc(struct __sk_buff *frame)
+{
+	struct arrival arrival = {
+		.now_ns = bpf_ktime_get_coarse_ns(),
+		.ifindex = frame->ifindex,
+		.octets = frame->len - sizeof(struct ethhdr),
+		.addressee = frame->pkt_type == PACKET_HOST ? OUR_MAC : OTHER_MAC,
+	};
+	__u32 readable = frame->data_end - frame->data;
+
+	if (frame->vlan_present)
+		return TC_ACT_UNSPEC;
+	if (readable < MOST_HEADERS && readable < frame->len &&
+	    bpf_skb_pull_data(frame, frame->len < MOST_HEADERS ? frame->len : MOST_HEADERS))
+		return TC_ACT_UNSPEC;
+	switch (balance((void *)(long)frame->data, (void *)(long)frame->data_end, &arrival)) {
+	case SEND:
+		return bpf_redirect(frame->ifindex, 0);
+	case DROP:
+		return TC_ACT_SHOT;
+	default:
+		return TC_ACT_UNSPEC;
+	}
+}
+
+/* The kernel asks for a licence that is compatible with its own; of the two above it is the first. */
+char licence[] SEC("license") = "GPL";

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Which server a packet's flow has, or gets. Of both address families: keys and tables are given as they are. */
+#ifndef YAOKI_FLOW_H
+#define YAOKI_FLOW_H
+
+#include "jhash.h"
+#include "packet.h"
+#include "tables.h"
+
+#define TRIES 16	/* slots looked at for a server that takes new flows, while a ring with dead ones still stands */
+
+/* A packet, as far as its flow's server depends on it. */
+struct request {
+	const struct service *service;
+	__u32 now;		/* tick */
+	enum part part;
+	__u8 tcp_flags;
+};
+
+/* The tables and keys of a request's family. */
+struct tables {
+	void *flows, *new_flows, *sources;
+	const void *flow_key, *source_key;
+};
+
+struct choice {
+	__u32 number, stamp;
+	union server_word way;
+};
+
+static __always_inline int within(__u32 now, __u32 seen, __u32 ticks)
+{
+	/* `seen` may be ahead: another processor has looked at the clock a little later */
+	return (__s32)(now - seen) <= (__s32)ticks;
+}
+
+/* Whether a server still is what it was when place and stamp were remembered, and with what flags. */
+static __always_inline int is_there(__u32 number, __u32 stamp, __u16 flags, struct choice *choice)
+{
+	struct server *server = bpf_map_lookup_elem(&servers, &number);
+
+	if (!server || server->stamp != stamp)
+		return 0;
+	choice->number = number;
+	choice->stamp = stamp;
+	choice->way.word = *(volatile __u64 *)&server->way.word;
+	return choice->way.flags & flags;
+}
+
+/* --- flows that are known ---------------------------------------------------------------------------------------- */
+
+static __always_inline int lives(const struct flow *flow, const struct service *service, __u32 now)
+{
+	__u32 ticks = flow->state == ESTABLISHED ? service->established :
+		      flow->state == OPENING ? service->opening : service->closing;
+
+	return within(now, flow->seen, ticks);
+}
+
+/* Whether the flow stays where it is, for this packet. A SYN to a flow that has ended begins another one. */
+static __always_inline int stays(const struct flow *flow, const struct request *request, struct choice *choice)
+{
+	return lives(flow, request->service, request->now) &&
+	       !(flow->state == CLOSING && request->tcp_flags & TCP_SYN) &&
+	       is_there(flow->server, flow->stamp, KEEPS, choice);
+}
+
+/* What a packet does to its flow's entry. A SYN that is repeated does not prolong a flow's life, nor does an error. */
+static __always_inline void note(struct flow *flow, const struct request *request)
+{
+	if (request->tcp_flags & (TCP_FIN | TCP_RST)) {
+		flow->state = CLOSING;
+		flow->seen = request->now;
+	} else if (!(request->tcp_flags & TCP_SYN) && flow->state != CLOSING && flow->seen != request->now) {
+		flow->seen = request->now;
+	}
+}
+
+static __always_inline int find_new(const struct tables *tables, const struct request *request, struct choice *choice)
+{
+	struct flow *flow = bpf_map_lookup_elem(tables->new_flows, tables->flow_key);
+
+	if (!flow)
+		return 0;
+	if (!stays(flow, request, choice)) {
+		if (request->part != QUOTED)
+			bpf_map_delete_elem(tables->new_flows, tables->flow_key);
+		return 0;
+	}
+	if (request->part == QUOTED)
+		return 1;
+	if (request->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST) || flow->state == CLOSING) {
+		note(flow, request);
+	} else {
+		struct flow second = { .server = choice->number, .stamp = choice->stamp,
+				       .seen = request->now, .state = ESTABLISHED };
+
+		bpf_map_update_elem(tables->flows, tables->flow_key, &second, BPF_ANY);
+		bpf_map_delete_elem(tables->new_flows, tables->flow_key);
+	}
+	return 1;
+}
+
+/* Whether the packet is one that may open a flow of a service whose slots are found again. It is not looked up: a flood
+ * of it then costs little more than one hash. What it costs: the entry of a flow that has ended stays where it is, so
+ * the plane lets such entries live for seconds only.
+ */
+static __always_inline int only_opens(const struct request *request)
+{
+	return request->service->flags & LAZY && request->tcp_flags & TCP_SYN;
+}
+
+static __always_inline int find(const struct tables *tables, const struct request *request, struct choice *choice)
+{
+	struct flow *flow;
+
+	if (only_opens(request))
+		return 0;
+	flow = bpf_map_lookup_elem(tables->flows, tables->flow_key);
+	if (!flow)
+		return find_new(tables, request, choice);
+	if (!stays(flow, request, choice)) {
+		if (request->part != QUOTED)
+			bpf_map_delete_elem(tables->flows, tables->flow_key);
+		return 0;
+	}
+	if (request->part != QUOTED)
+		note(flow, request);
+	return 1;
+}
+
+/* --- flows that are not ------------------------------------------------------------------------------------------ */
+
+#define RING_OF(rings) ((all = bpf_map_lookup_elem(&rings, &id)) ? bpf_map_lookup_elem(all, &first) : 0)
+
+/* The server whose turn it is, or whose slot the source has. Like every function that is not static, it is proved by
+ * itself, not once for each way that leads to it.
+ */
+__noinline __u32 pick(__u32 id, __u32 size, __u32 hash, int by_source)
+{
+	__u32 first = 0, capacity = 0, slots, index;
+	struct ring *ring = 0;
+	void *all;
+
+	switch (size) {
+	case RING_SMALL:
+		ring = RING_OF(rings_small);
+		capacity = SMALL_RING;
+		break;
+	case RING_MEDIUM:
+		ring = RING_OF(rings_medium);
+		capacity = MEDIUM_RING;
+		break;
+	case RING_LARGE:
+		ring = RING_OF(rings_large);
+		capacity = LARGE_RING;
+		break;
+	}
+	if (!ring || !ring->slots)
+		return NOBODY;
+	slots = ring->slots;
+	if (by_source)
+		index = (__u64)hash * slots >> 32;
+	else
+		index = __sync_fetch_and_add(&ring->turn, 1) % slots;
+	for (int i = 0; i < TRIES; i++) {
+		struct server *server;
+		__u32 number;
+
+		if (index >= capacity)
+			return NOBODY;
+		number = ring->slot[index];
+		server = bpf_map_lookup_elem(&servers, &number);
+		if (server && server->way.flags & TAKES)
+			return number;
+		index = (index + 1) % slots;
+	}
+	return NOBODY;
+}
+
+/* The server that the flow's source is remembered with, if it still takes new flows. */
+static __always_inline int remembered(const struct tables *tables, const struct request *request, struct choice *choice)
+{
+	struct source *source = bpf_map_lookup_elem(tables->sources, tables->source_key);
+
+	return source && within(request->now, source->seen, request->service->persistence) &&
+	       is_there(source->server, source->stamp, TAKES, choice);
+}
+
+static __always_inline void remember(const struct tables *tables, const struct request *request,
+				     const struct choice *choice)
+{
+	struct source source = { .server = choice->number, .stamp = choice->stamp, .seen = request->now };
+
+	bpf_map_update_elem(tables->sources, tables->source_key, &source, BPF_ANY);
+}
+
+/* A known flow of a source keeps the source in mind. It must not bring it back to a server that takes no new flows. */
+static __always_inline void touch(const struct tables *tables, const struct request *request,
+				  const struct choice *choice)
+{
+	struct source *source = bpf_map_lookup_elem(tables->sources, tables->source_key);
+
+	if (source && source->stamp == choice->stamp)
+		source->seen = request->now;
+}
+
+static __always_inline enum reason begin(const struct tables *tables, const struct request *request, __u32 hash,
+					 struct choice *choice)
+{
+	const struct service *service = request->service;
+	struct server *server;
+	struct flow flow;
+
+	if (request->part == QUOTED && !(service->flags & LAZY))
+		return NO_FLOW;
+	if (!service->persistence || !remembered(tables, request, choice)) {
+		choice->number = pick(service->id, service->ring, hash, service->flags & BY_SOURCE);
+		server = bpf_map_lookup_elem(&servers, &choice->number);
+		if (choice->number == NOBODY || !server)
+			return NO_SERVER;
+		choice->stamp = server->stamp;
+		choice->way.word = *(volatile __u64 *)&server->way.word;
+	}
+	if (request->part == QUOTED)
+		return SENT;
+	if (service->persistence)
+		remember(tables, request, choice);
+	if (only_opens(request))
+		return SENT;
+	flow = (struct flow){ .server = choice->number, .stamp = choice->stamp, .seen = request->now };
+	if (request->tcp_flags & (TCP_FIN | TCP_RST))
+		flow.state = CLOSING;
+	else
+		flow.state = request->tcp_flags & TCP_SYN ? OPENING : ESTABLISHED;
+	bpf_map_update_elem(tables->new_flows, tables->flow_key, &flow, BPF_ANY);
+	return SENT;
+}
+
+#endif

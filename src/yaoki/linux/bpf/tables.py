@@ -1,0 +1,152 @@
+"""The maps of the loaded balancer program, by what they hold.
+
+Invariant: a ring is put in the place of another as a whole; those of many services after one wait for readers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+
+from yaoki.core.address import Family, IPAddress
+from yaoki.core.error import ActuatorError
+from yaoki.lb.service import ServiceKey
+from yaoki.lb.why import Flow
+from yaoki.linux.bpf import layout
+from yaoki.linux.bpf.layout import Count, FlowEntry, Reason, RingSize, Server, Service
+from yaoki.linux.bpf.maps import BpfMap, MapKind, MapShape
+
+RINGS = {RingSize.SMALL: "rings_small", RingSize.MEDIUM: "rings_medium", RingSize.LARGE: "rings_large"}
+SIZES = {
+    "services4": 48,
+    "services6": 48,
+    "servers": 16,
+    "flows4": 16,
+    "flows6": 16,
+    "server_counts": 24,
+    "service_counts": 24,
+    "deadlines4": 8,
+    "deadlines6": 8,
+}
+"""Octets of the values that are read and written here: what a map must have to be ours."""
+
+
+class Tables:
+    """What the program of one LoadedObject reads. Every method may raise ActuatorError."""
+
+    def __init__(self, maps: Mapping[str, BpfMap]) -> None:
+        self._maps = maps
+        for name, size in SIZES.items():
+            found = maps[name].shape.value_size
+            if found != size:
+                raise ActuatorError(f"BPF map {name}", f"its values have {found} octets, not {size}: another layout")
+
+    @property
+    def most_services(self) -> int:
+        """Services of both families together; their ids are below it."""
+        return self._maps["service_counts"].shape.max_entries
+
+    @property
+    def most_servers(self) -> int:
+        """Servers of all services together, number 0 among them, which is nobody."""
+        return self._maps["servers"].shape.max_entries
+
+    # --- services, servers, slots
+
+    def put_service(self, key: ServiceKey, service: Service) -> None:
+        """From now on packets for `key` are taken."""
+        self._of("services", key.family).update(layout.service_key(key), service.pack())
+
+    def remove_service(self, key: ServiceKey) -> bool:
+        """From now on they are passed; whether the service was there."""
+        return self._of("services", key.family).delete(layout.service_key(key))
+
+    def services(self) -> Iterator[tuple[ServiceKey, Service]]:
+        """All that are there."""
+        for family in Family:
+            for key, value in self._of("services", family).items():
+                yield layout.read_service_key(family, key), Service.unpack(value)
+
+    def put_servers(self, servers: Mapping[int, Server]) -> None:
+        """By their numbers."""
+        self._maps["servers"].update_all((layout.index(number), each.pack()) for number, each in servers.items())
+
+    def servers(self) -> Iterator[tuple[int, Server]]:
+        """All that have a stamp, by their numbers."""
+        for number, (_, value) in enumerate(self._maps["servers"].items()):
+            found = Server.unpack(value)
+            if found.stamp:
+                yield number, found
+
+    def put_rings(self, slots: Mapping[int, Sequence[int]]) -> None:
+        """By the id of the service, the number of each slot's server. Raises ValueError for too many slots."""
+        for size, name in RINGS.items():
+            mine = {number: ring for number, ring in slots.items() if layout.ring_size(len(ring)) is size}
+            with ExitStack() as stack:
+                entries = []
+                for number, ring in mine.items():
+                    shape = MapShape(MapKind.ARRAY, 4, layout.ring_length(size), 1)
+                    inner = BpfMap.create(shape, f"{name}[{number}]")
+                    stack.callback(inner.close)
+                    inner.update(layout.index(0), layout.ring(ring, size))
+                    entries.append((layout.index(number), layout.index(inner.descriptor)))
+                self._maps[name].update_all(entries)
+
+    def remove_ring(self, number: int, size: RingSize) -> None:
+        """Give back what a ring holds; the service must not use it any more."""
+        if size is not RingSize.NONE:
+            self._maps[RINGS[size]].delete(layout.index(number))
+
+    # --- flows
+
+    def flow(self, key: ServiceKey, flow: Flow) -> FlowEntry | None:
+        """What is remembered of a flow, whether or not it still holds."""
+        octets = layout.flow_key(key, flow)
+        for name in ("flows", "new_flows"):
+            found = self._of(name, key.family).look_up(octets)
+            if found is not None:
+                return FlowEntry.unpack(found)
+        return None
+
+    def flows(self, family: Family) -> Iterator[FlowEntry]:
+        """All that are remembered, whether or not they still hold."""
+        for name in ("flows", "new_flows"):
+            for _, value in self._of(name, family).items():
+                yield FlowEntry.unpack(value)
+
+    # --- the dead-man gate
+
+    def put_deadline(self, address: IPAddress, at_ns: int) -> None:
+        """Serve an address until CLOCK_MONOTONIC has passed `at_ns`."""
+        self._of("deadlines", Family.of(address)).update(address.packed, layout.nanoseconds(at_ns))
+
+    def remove_deadline(self, address: IPAddress) -> None:
+        """Serve an address whatever happens."""
+        self._of("deadlines", Family.of(address)).delete(address.packed)
+
+    # --- counters
+
+    def server_counts(self) -> Iterator[Count]:
+        """Of each number, from 0 on."""
+        return (Count.unpack(value) for _, value in self._maps["server_counts"].items())
+
+    def service_count(self, number: int) -> Count:
+        """Of a service, by its id."""
+        value = self._maps["service_counts"].look_up(layout.index(number))
+        return Count() if value is None else Count.unpack(value)
+
+    def reset_server_count(self, number: int) -> None:
+        """Begin to count anew for a number."""
+        counts = self._maps["server_counts"]
+        counts.update(layout.index(number), bytes(counts.shape.value_room))
+
+    def reset_service_count(self, number: int) -> None:
+        """Begin to count anew for an id."""
+        counts = self._maps["service_counts"]
+        counts.update(layout.index(number), bytes(counts.shape.value_room))
+
+    def reasons(self) -> dict[Reason, int]:
+        """How many packets went each way, other than to a server, which is counted by server."""
+        counted = [layout.total(value) for _, value in self._maps["reasons"].items()]
+        return dict(zip(Reason, counted, strict=True))
+
+    def _of(self, name: str, family: Family) -> BpfMap:
+        return self._maps[f"{name}{family.value}"]
