@@ -1,0 +1,178 @@
+"""The balancer's program by itself: nanoseconds for one packet, by BPF_PROG_TEST_RUN, without network or driver.
+
+What the front program costs that restores the packet and varies its flow is subtracted: it is measured with a program
+in ours' place that only answers. Each figure is the best of many short runs; its tables were empty before it.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from bench.row import Row
+from yaoki.core.address import Family, IPAddress, MacAddress
+from yaoki.lb.service import Duty, Forward, Protocol, RealServer, Scheduler, ServiceKey, VirtualService
+from yaoki.linux.bpf.build import object_file
+from yaoki.linux.bpf.layout import index
+from yaoki.linux.bpf.object import LoadedObject, load
+from yaoki.linux.bpf.services import Seat, render
+from yaoki.linux.bpf.tables import Tables
+from yaoki.packet import icmp
+from yaoki.packet.ethernet import EthernetFrame
+from yaoki.packet.ipv4 import IPv4Packet
+from yaoki.packet.ipv6 import IPv6Packet
+from yaoki.packet.tcp import TcpFlags, TcpSegment
+
+LOOPBACK, OURS, ROUTER = 1, MacAddress(bytes(6)), MacAddress.parse("02:00:00:00:00:01")
+VIP: dict[Family, IPAddress] = {Family.IPV4: IPv4Address("192.0.2.50"), Family.IPV6: IPv6Address("2001:db8:1::50")}
+CLIENT4, CLIENT6 = IPv4Address("198.51.100.9"), IPv6Address("2001:db8:2::9")
+MANY = 1 << 25
+"""So many flows that none is met twice in a run."""
+SERVERS = 3
+REPEATS = 65_536
+"""Packets of one run: few, so that some run is not disturbed."""
+_TEMPLATE = struct.Struct("=128sIIIII")
+GOAL_SYN = "<= 1.6"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A frame, where its source port and the end of its source address lie, and the hook it comes in at."""
+
+    frame: bytes
+    port_at: int = 0
+    address_at: int = 0
+    hook: str = "xdp"
+
+
+def rows(quick: bool) -> list[Row]:
+    """Nanoseconds of a packet, net of the front."""
+    bench = Bench(20 if quick else 100)
+    tcp, syn, tcp6 = _tcp(TcpFlags.ACK), _tcp(TcpFlags.SYN), _tcp6(TcpFlags.ACK)
+    one = bench.cost(tcp, flows=1)
+    return [
+        Row("front alone, with a program that only answers", bench.front["xdp"], "ns"),
+        Row("established, 1 flow", one, "ns"),
+        Row("established, 1,024 flows", bench.cost(tcp, flows=1024), "ns"),
+        Row("established, 65,536 flows", bench.cost(tcp, flows=65_536), "ns"),
+        Row("established, 1 flow, 1,000 services", bench.cost(tcp, flows=1, services=1000), "ns"),
+        Row("established, 1 flow, VIP with a deadline", bench.cost(tcp, flows=1, deadline=True), "ns"),
+        Row("flood of SYN, source hash", bench.cost(syn, flows=MANY), "ns", one, "established, 1 flow", GOAL_SYN),
+        Row("flood of SYN, round robin", bench.cost(syn, flows=MANY, scheduler=Scheduler.ROUND_ROBIN), "ns"),
+        Row("IPv6, established, 1 flow", bench.cost(tcp6, flows=1), "ns"),
+        Row("IPv6, established, 65,536 flows", bench.cost(tcp6, flows=65_536), "ns"),
+        Row("ICMP error about a known flow", bench.cost(_error(), flows=1, before=tcp), "ns"),
+        Row("first fragment", bench.cost(_fragment(more=True), flows=1), "ns"),
+        Row("later fragment", bench.cost(_fragment(more=False), flows=1, before=_fragment(more=True)), "ns"),
+        Row("of no service, passed", bench.cost(_tcp(TcpFlags.ACK, port=81), flows=1), "ns"),
+        Row("tc: established, 1 flow", bench.cost(_tcp(TcpFlags.ACK, hook="tc"), flows=1), "ns"),
+    ]
+
+
+class Bench:
+    """The front, and a fresh instance of the program for each figure."""
+
+    def __init__(self, runs: int) -> None:
+        self._runs = runs
+        self._front = load(object_file("lb_program", Path(__file__).parent))
+        self.front = {hook: self._best(self._front, f"answer_{hook}", _tcp(TcpFlags.ACK, hook=hook), 65_536)
+                      for hook in ("xdp", "tc")}  # fmt: skip
+
+    def cost(
+        self,
+        sample: Sample,
+        *,
+        flows: int,
+        services: int = 1,
+        scheduler: Scheduler = Scheduler.SOURCE_HASH,
+        deadline: bool = False,
+        before: Sample | None = None,
+    ) -> float:
+        """With tables that hold nothing but services, and what `before` left there."""
+        loaded = load(object_file("balancer"))
+        try:
+            tables = Tables(loaded.maps)
+            _fill(tables, services, scheduler)
+            if deadline:
+                tables.put_deadline(VIP[Family.IPV4], 1 << 62)
+            for _ in range(2):
+                if before is not None:
+                    loaded.programs["balance_xdp"].test_run(before.frame)
+            taken = self._best(loaded, f"balance_{sample.hook}", sample, flows)
+        finally:
+            loaded.close()
+        return max(taken - self.front[sample.hook], 0)
+
+    def _best(self, loaded: LoadedObject, name: str, sample: Sample, flows: int) -> float:
+        """Nanoseconds of the front and the program that it calls."""
+        self._front.maps[f"target_{sample.hook}"].update(index(0), index(loaded.programs[name].descriptor))
+        front = self._front.programs[f"front_{sample.hook}"]
+        values = (len(sample.frame) > 64, flows - 1, 0, sample.port_at, sample.address_at)
+        self._front.maps["templates"].update(index(0), _TEMPLATE.pack(sample.frame.ljust(128, b"\0"), *values))
+        # Each flow is in its table after two packets.
+        front.test_run(sample.frame, repeat=3 * flows if flows < MANY else REPEATS)
+        return min(front.test_run(sample.frame, repeat=REPEATS).nanoseconds for _ in range(self._runs))
+
+
+def _fill(tables: Tables, number: int, scheduler: Scheduler) -> None:
+    rings: dict[int, tuple[int, ...]] = {}
+    for id_, service in enumerate(_services(number, scheduler)):
+        seats = {
+            (server.address, server.port): Seat(SERVERS * id_ + place, SERVERS * id_ + place)
+            for place, server in enumerate(service.servers, 1)
+        }
+        rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats)
+        tables.put_servers(rendered.servers)
+        tables.put_service(service.key, rendered.service)
+        rings[id_] = rendered.slots
+    tables.put_rings(rings)
+
+
+def _services(number: int, scheduler: Scheduler) -> Iterator[VirtualService]:
+    for family in Family:
+        for port in range(80, 80 + number) if family is Family.IPV4 else (80,):
+            port_ = 80 if port == 80 else 1000 + port
+            servers = tuple(
+                RealServer(
+                    f"web{place}", VIP[family] + 10 + place, port_, Forward.DIRECT, 1000, Duty.SERVE,
+                    MacAddress(bytes((2, 0, 0, 0, 0, 0x20 + place))),
+                )
+                for place in range(SERVERS)
+            )  # fmt: skip
+            yield VirtualService("web", ServiceKey(VIP[family], Protocol.TCP, port_), "lo", scheduler, servers)
+
+
+def _tcp(flags: TcpFlags, *, port: int = 80, hook: str = "xdp") -> Sample:
+    vip = VIP[Family.IPV4]
+    assert isinstance(vip, IPv4Address)
+    segment = TcpSegment(40000, port, 1, 1, flags, 512, payload=bytes(10)).encode(CLIENT4, vip)
+    return Sample(_frame(IPv4Packet(CLIENT4, vip, 6, segment)), port_at=34, address_at=28, hook=hook)
+
+
+def _tcp6(flags: TcpFlags) -> Sample:
+    vip = VIP[Family.IPV6]
+    assert isinstance(vip, IPv6Address)
+    segment = TcpSegment(40000, 80, 1, 1, flags, 512, payload=bytes(54)).encode(CLIENT6, vip)
+    return Sample(_frame(IPv6Packet(CLIENT6, vip, 6, segment)), port_at=54, address_at=36)
+
+
+def _error() -> Sample:
+    vip = VIP[Family.IPV4]
+    assert isinstance(vip, IPv4Address)
+    quoted = IPv4Packet(vip, CLIENT4, 6, TcpSegment(80, 40000, 1, 1, TcpFlags.ACK).encode(vip, CLIENT4)).encode()
+    return Sample(_frame(IPv4Packet(CLIENT4, vip, 1, icmp.Unreachable(4, quoted.ljust(86, b"\0"), 1300).encode())))
+
+
+def _fragment(*, more: bool) -> Sample:
+    vip = VIP[Family.IPV4]
+    assert isinstance(vip, IPv4Address)
+    segment = TcpSegment(40000, 80, 1, 1, TcpFlags.ACK, payload=bytes(10)).encode(CLIENT4, vip)
+    offset = 0 if more else 32
+    packet = IPv4Packet(CLIENT4, vip, 6, segment, identification=7, more_fragments=more, fragment_offset=offset)
+    return Sample(_frame(packet))
+
+
+def _frame(packet: IPv4Packet | IPv6Packet) -> bytes:
+    ethertype = 0x0800 if isinstance(packet, IPv4Packet) else 0x86DD
+    return EthernetFrame(OURS, ROUTER, ethertype, packet.encode()).encode()
