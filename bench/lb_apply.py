@@ -18,6 +18,7 @@ from bench.row import Row, median_of
 from yaoki.core.address import MacAddress
 from yaoki.lb.service import Desired, Duty, Forward, Protocol, RealServer, Scheduler, ServiceKey, VirtualService
 from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.bpf.plane import BpfBalancer
 
 SERVICES, SERVERS = 1000, 20
 TIMEOUT_S = 600
@@ -33,21 +34,27 @@ def rows(quick: bool) -> list[Row]:
     words = {"all": f"apply {size}", "server": "one server of these dies", "service": "one service of these changes"}
     found = _inside("nat", 1 if quick else 5)
     direct = {} if quick else _inside("direct", 5)
+    bpf = _inside("direct", 1 if quick else 5, plane="bpf")
     return [
         *(Row(f"nat: {words[name]}", found[name][0], "s", found[name][1], "nft -f", GOALS[name]) for name in words),
         Row("nat: a restarted node finds them", found["observe"][0], "s"),
         *(Row(f"direct: {words[name]}", direct[name][0], "s") for name in words if direct),
+        *(
+            Row(f"direct, BPF: {words[name]}", bpf[name][0], "s", goal="<= 2" if name == "all" else None)
+            for name in words
+        ),
+        Row("direct, BPF: a restarted node finds them", bpf["observe"][0], "s"),
     ]
 
 
-def _inside(forward: str, runs: int) -> dict[str, tuple[float, float]]:
-    command = ["unshare", "--net", sys.executable, "-m", "bench.lb_apply", forward, str(runs)]
+def _inside(forward: str, runs: int, *, plane: str = "nftables") -> dict[str, tuple[float, float]]:
+    command = ["unshare", "--net", sys.executable, "-m", "bench.lb_apply", forward, str(runs), plane]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     result: dict[str, tuple[float, float]] = json.loads(done.stdout)
     return result
 
 
-def measure(forward: Forward, runs: int) -> dict[str, tuple[float, float]]:
+def measure(forward: Forward, runs: int, plane: str) -> dict[str, tuple[float, float]]:
     """Ours and the peer's for each step, turn about; the peer's is 0 where it has none."""
     subprocess.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], check=True)
     everything = [_service(number, forward) for number in range(SERVICES)]
@@ -60,10 +67,11 @@ def measure(forward: Forward, runs: int) -> dict[str, tuple[float, float]]:
     ours: dict[str, list[float]] = {name: [] for name in (*wishes, "observe")}
     theirs: dict[str, list[float]] = {name: [] for name in wishes}
     for _ in range(runs):
-        balancer = NftablesBalancer()
+        make = BpfBalancer if plane == "bpf" else NftablesBalancer
+        balancer = make()
         for name, wish in wishes.items():
             ours[name].append(_seconds(partial(balancer.converge, Desired(tuple(wish)))))
-        ours["observe"].append(_seconds(NftablesBalancer().observe))
+        ours["observe"].append(_seconds(make().observe))
         balancer.cleanup()
         if forward is Forward.NAT:
             for name, text in _by_hand(everything):
@@ -158,4 +166,4 @@ def _median(taken: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(Forward(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(measure(Forward(sys.argv[1]), int(sys.argv[2]), sys.argv[3])))

@@ -18,6 +18,10 @@ from yaoki.core.codec import Codec
 from yaoki.lb.service import Desired, Protocol, ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.bpf import hooks, installation
+from yaoki.linux.bpf.layout import LAYOUT
+from yaoki.linux.bpf.plane import BpfBalancer
+from yaoki.linux.bpf.records import Origin
 from yaoki.linux.dead_man_gate import DeadManGate
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
@@ -234,9 +238,12 @@ def balance(desired: str, *, flows: int | None = None) -> dict[str, Any]:
     }
 
 
-def new_balancer(*, flows: int | None = None, program: bool = False) -> None:
+def new_balancer(*, flows: int | None = None, program: bool = False, plane: str = "nftables") -> None:
     """A plane that knows nothing, as after a restart of the process; `program`: by nft, without its library."""
     session = ProgramSession() if program else open_session()
+    if plane == "bpf":
+        _state["balancer"] = BpfBalancer(session=session)
+        return
     _state["balancer"] = NftablesBalancer(session=session, flows=FLOWS if flows is None else flows)
 
 
@@ -303,6 +310,33 @@ def cleanup() -> None:
     _state["balancer"].cleanup()
 
 
+def programs() -> list[list[object]]:
+    """Names and numbers of the programs at eth0's ingress."""
+    found: list[list[object]] = []
+    for program in hooks.attached(_eth0()):
+        found.append([program.name, hooks.number_of(program)])
+        program.close()
+    return found
+
+
+def make_program_old(layout: str = LAYOUT) -> None:
+    """As if the program were from the object of another version."""
+    installed = installation.find()
+    assert installed is not None
+    installed.records.put_origin(Origin(layout, "balancer-of-last-year.bpf.o"))
+    installed.close()
+
+
+def detach_programs() -> None:
+    for program in hooks.attached(_eth0()):
+        hooks.detach(program, _eth0())
+        program.close()
+
+
+def _eth0() -> hooks.Interface:
+    return hooks.Interface("eth0", socket.if_nametoindex("eth0"))
+
+
 def gate(what: str, addresses: list[str] | None = None, limit_ms: float = 0) -> Any:  # noqa: ANN401 - as the method does
     """A method of a DeadManGate, which is made first; "hook" means eth0."""
     kept: DeadManGate = _state.setdefault("gate", None) or DeadManGate()
@@ -359,6 +393,9 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         cleanup,
         gate,
         read,
+        programs,
+        make_program_old,
+        detach_programs,
     )
 }
 

@@ -1,4 +1,4 @@
 """The layer-4 balancer: virtual services, real servers, scheduling, and the plan from what is to what shall be.
 
-Planes (nftables now, BPF later) live in yaoki.linux and take the same Desired.
+Planes (nftables, and BPF for direct return) live in yaoki.linux and take the same Desired.
 """

@@ -88,6 +88,12 @@ def index(number: int) -> bytes:
     return _NUMBER.pack(number)
 
 
+def read_index(octets: bytes) -> int:
+    """The other way."""
+    number: int = _NUMBER.unpack(octets)[0]
+    return number
+
+
 def nanoseconds(value: int) -> bytes:
     """A deadline."""
     return _LONG.pack(value)
@@ -202,6 +208,19 @@ class FlowEntry:
     def unpack(cls, octets: bytes) -> Self:
         server, stamp, seen, state = _FLOW.unpack(octets)
         return cls(server, stamp, seen, FlowState(state))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """struct source."""
+
+    server: int
+    stamp: int
+    seen: int
+
+    @classmethod
+    def unpack(cls, octets: bytes) -> Self:
+        return cls(*_FLOW.unpack(octets)[:3])
 
 
 def flow_key(key: ServiceKey, flow: Flow) -> bytes:

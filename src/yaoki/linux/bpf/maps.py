@@ -73,6 +73,11 @@ class BpfMap:
         """One that was pinned."""
         return cls(pinned_descriptor(path), path.name)
 
+    @classmethod
+    def by_id(cls, id_: int, name: str) -> Self:
+        """One that the kernel has."""
+        return cls(bpf(Command.MAP_BY_ID, struct.pack("=I", id_), change=f"BPF map {name}: open")[0], name)
+
     def pin(self, path: Path) -> None:
         """Let it live on under a name in a BPF file system."""
         pin(self.descriptor, path)

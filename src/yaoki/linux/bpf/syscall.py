@@ -24,13 +24,17 @@ class Command(IntEnum):
     MAP_DELETE = 3
     OBJECT_PIN = 6
     OBJECT_GET = 7
+    PROGRAM_ATTACH = 8
+    PROGRAM_DETACH = 9
     PROGRAM_TEST_RUN = 10
+    PROGRAM_BY_ID = 13
+    MAP_BY_ID = 14
     OBJECT_INFO = 15
+    PROGRAM_QUERY = 16
     MAP_LOOKUP_BATCH = 24
     MAP_UPDATE_BATCH = 26
     MAP_DELETE_BATCH = 27
-    LINK_CREATE = 28
-    LINK_UPDATE = 29
+    PROGRAM_BIND_MAP = 35
 
 
 Buffer = ctypes.Array[ctypes.c_char]

@@ -239,6 +239,25 @@ struct {
 	__type(value, __u64);
 } deadlines6 SEC(".maps");
 
+/* --- what user space wants to find again ------------------------------------------------------------------------- */
+
+#define RECORD_LENGTH 1024
+#define MAX_RECORDS 65536
+
+/* The program reads none of it; part 0 of service 0xffffffff is about all. */
+struct record_key {
+	__u32 service;
+	__u32 part;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_RECORDS);
+	__type(key, struct record_key);
+	__uint(value_size, RECORD_LENGTH);
+} records SEC(".maps");
+
 /* --- counters ---------------------------------------------------------------------------------------------------- */
 
 struct count {

@@ -11,7 +11,7 @@ from yaoki.core.error import ActuatorError
 from yaoki.lb.service import ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.linux.bpf import layout
-from yaoki.linux.bpf.layout import Count, FlowEntry, Reason, RingSize, Server, Service
+from yaoki.linux.bpf.layout import Count, FlowEntry, Reason, RingSize, Server, Service, SourceEntry
 from yaoki.linux.bpf.maps import BpfMap, MapKind, MapShape
 
 RINGS = {RingSize.SMALL: "rings_small", RingSize.MEDIUM: "rings_medium", RingSize.LARGE: "rings_large"}
@@ -90,6 +90,17 @@ class Tables:
                     entries.append((layout.index(number), layout.index(inner.descriptor)))
                 self._maps[name].update_all(entries)
 
+    def ring(self, number: int, size: RingSize) -> tuple[int, ...]:
+        """The number of each slot's server; empty without a ring."""
+        found = None if size is RingSize.NONE else self._maps[RINGS[size]].look_up(layout.index(number))
+        if found is None:
+            return ()
+        inner = BpfMap.by_id(layout.read_index(found), f"{RINGS[size]}[{number}]")
+        try:
+            return layout.read_ring(inner.look_up(layout.index(0)) or bytes(8))
+        finally:
+            inner.close()
+
     def remove_ring(self, number: int, size: RingSize) -> None:
         """Give back what a ring holds; the service must not use it any more."""
         if size is not RingSize.NONE:
@@ -111,6 +122,11 @@ class Tables:
         for name in ("flows", "new_flows"):
             for _, value in self._of(name, family).items():
                 yield FlowEntry.unpack(value)
+
+    def source(self, family: Family, service: int, masked: bytes) -> SourceEntry | None:
+        """What is remembered of a source, whether or not it still holds."""
+        found = self._of("sources", family).look_up(layout.source_key(family, service, masked))
+        return None if found is None else SourceEntry.unpack(found)
 
     # --- the dead-man gate
 

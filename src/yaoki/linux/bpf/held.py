@@ -1,0 +1,72 @@
+"""A virtual service as the BPF plane holds it: what was asked for, its id and seats, and the entries that follow."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yaoki.core.error import ActuatorError
+from yaoki.lb.plan import ActualService
+from yaoki.lb.service import RealServer, VirtualService
+from yaoki.linux.bpf.layout import FlowEntry, FlowState, RingSize, ServerFlag, Service, ServiceFlag
+from yaoki.linux.bpf.records import ServiceRecord
+from yaoki.linux.bpf.services import UNKNOWN_MAC, Rendered, Seat, ServerPlace, render
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One service of the plane."""
+
+    actual: ActualService
+    id: int
+    seats: Mapping[ServerPlace, Seat]
+    rendered: Rendered
+
+    @property
+    def record(self) -> ServiceRecord:
+        """What a later life is told of it."""
+        service = self.actual.service
+        seats = [self.seats[server.address, server.port] for server in service.servers]
+        numbers, stamps = tuple(seat.number for seat in seats), tuple(seat.stamp for seat in seats)
+        return ServiceRecord(service, self.actual.digest, numbers, stamps)
+
+    def server(self, number: int, stamp: int) -> RealServer | None:
+        """The server on a seat; None if nobody of this service is on it."""
+        servers = self.actual.service.servers
+        seat = Seat(number, stamp)
+        return next((each for each in servers if self.seats[each.address, each.port] == seat), None)
+
+    def is_led_by(self, entry: FlowEntry, now: int) -> bool:
+        """Whether the program would still heed the entry of a flow, at this tick, and the flow has not ended."""
+        service, server = self.rendered.service, self.rendered.servers.get(entry.server)
+        limits = {FlowState.OPENING: service.opening, FlowState.ESTABLISHED: service.established}
+        return (
+            entry.state in limits
+            and now - entry.seen <= limits[entry.state]
+            and server is not None
+            and server.stamp == entry.stamp
+            and ServerFlag.KEEPS in server.flags
+        )
+
+
+NOTHING = Rendered(
+    Service(0, 0, UNKNOWN_MAC, RingSize.NONE, ServiceFlag(0), opening=0, established=0, closing=0), {}, ()
+)
+"""Of a service whose interface is not there."""
+
+
+def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace, Seat]) -> Rendered | None:
+    """None if its interface is not there. At the tcx hook the kernel has compared the frame's MAC already, so none is
+    given. Raises ActuatorError for more slots than a ring holds."""
+    try:
+        interface = socket.if_nametoindex(service.interface)
+    except OSError:
+        return None
+    try:
+        return render(service, id_=id_, interface=interface, mac=UNKNOWN_MAC, seats=seats)
+    except ValueError as error:
+        raise ActuatorError(subject(service), str(error)) from error
+
+
+def subject(service: VirtualService) -> str:
+    """As errors name it."""
+    return f"service {service.name} ({service.key})"

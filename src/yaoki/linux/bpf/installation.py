@@ -1,0 +1,142 @@
+"""The program in this network namespace: found at the interfaces where an earlier life has attached it, or loaded.
+
+Finding it changes nothing. A program that is not from the object of today is renewed: the new one takes its place with
+the same maps, at one instant for each interface. One whose maps have other structures is removed, and begins with
+empty ones.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yaoki.core.error import ActuatorError
+from yaoki.linux.bpf import hooks
+from yaoki.linux.bpf.build import CannotBuild, object_file
+from yaoki.linux.bpf.hooks import Interface
+from yaoki.linux.bpf.layout import LAYOUT
+from yaoki.linux.bpf.maps import BpfMap
+from yaoki.linux.bpf.object import load
+from yaoki.linux.bpf.program import Program
+from yaoki.linux.bpf.records import Origin, Records
+from yaoki.linux.bpf.tables import Tables
+
+OBJECT = "balancer"
+PROGRAM = "balance_tc"
+RECORDS = "records"
+
+
+@dataclass(slots=True)
+class Installation:
+    """The program, its maps, and where it is attached."""
+
+    program: Program
+    maps: Mapping[str, BpfMap]
+    attached: dict[int, Interface] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> Tables:
+        return Tables(self.maps)
+
+    @property
+    def records(self) -> Records:
+        return Records(self.maps[RECORDS])
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its maps have the structures that we know."""
+        origin = self.records.origin() if RECORDS in self.maps else None
+        return origin is not None and origin.layout == LAYOUT
+
+    def attach(self, interface: Interface) -> None:
+        """No error if it is there already. Raises ActuatorError."""
+        if interface.index not in self.attached:
+            hooks.attach(self.program, interface)
+            self.attached[interface.index] = interface
+
+    def detach(self, interface: Interface) -> None:
+        """Raises ActuatorError."""
+        hooks.detach(self.program, interface)
+        self.attached.pop(interface.index, None)
+
+    def close(self) -> None:
+        """Let go of it; what is attached stays."""
+        self.program.close()
+        for map_ in self.maps.values():
+            map_.close()
+
+
+def find() -> Installation | None:
+    """What is attached in this network namespace. Raises ActuatorError."""
+    found: Installation | None = None
+    for interface, program in _programs():
+        if found is not None:
+            found.attached[interface.index] = interface
+            program.close()
+            continue
+        maps = hooks.maps_of(program)
+        installation = Installation(program, maps, {interface.index: interface})
+        if installation.is_ours:
+            found = installation
+        else:
+            installation.close()
+    return found
+
+
+def install(sizes: Mapping[str, int]) -> Installation:
+    """Load the program; it is attached nowhere yet, and what is there of another layout is removed. Raises
+    ActuatorError."""
+    made, object_ = _loaded(sizes, {})
+    made.records.put_origin(Origin(LAYOUT, object_))
+    remove_strangers()
+    return made
+
+
+def renewed(found: Installation) -> Installation:
+    """The same with the program of today. Raises ActuatorError."""
+    origin = found.records.origin()
+    if origin is not None and origin.object == _object().name:
+        return found
+    new, object_ = _loaded({}, found.maps)
+    for interface in found.attached.values():
+        hooks.replace(new.program, interface, old=found.program)
+    new.attached = found.attached
+    new.records.put_origin(Origin(LAYOUT, object_))
+    found.close()
+    return new
+
+
+def remove_strangers() -> None:
+    """Detach programs of ours whose maps have other structures. Raises ActuatorError."""
+    for interface, program in _programs():
+        found = Installation(program, hooks.maps_of(program))
+        if not found.is_ours:
+            found.detach(interface)
+        found.close()
+
+
+def _programs() -> Iterator[tuple[Interface, Program]]:
+    """Those that bear the name of ours; the caller closes them."""
+    for interface in hooks.interfaces():
+        for program in hooks.attached(interface):
+            if program.name == PROGRAM:
+                yield interface, program
+            else:
+                program.close()
+
+
+def _loaded(sizes: Mapping[str, int], maps: Mapping[str, BpfMap]) -> tuple[Installation, str]:
+    path = _object()
+    loaded = load(path, sizes=sizes, reuse=maps)
+    for name, program in loaded.programs.items():
+        if name != PROGRAM:
+            program.close()
+    made = Installation(loaded.programs[PROGRAM], loaded.maps)
+    hooks.bind(made.program, made.maps[RECORDS])
+    return made, path.name
+
+
+def _object() -> Path:
+    try:
+        return object_file(OBJECT)
+    except CannotBuild as error:
+        raise ActuatorError("build the BPF program", str(error)) from error

@@ -1,0 +1,364 @@
+"""The balancer plane on BPF, for `direct` services: observe, apply a plan, count, clean up.
+
+The program is attached by tcx to the interfaces of its services and found again there: it forwards while no process of
+ours lives, and a restart takes it up as it is. What was asked for is kept beside it (`records`).
+
+Invariants: what is unchanged is not touched; a server that dies is out by one write, before rings follow; a record is
+written before what it speaks of, and `observe` compares the two, changing nothing; `cleanup` leaves nothing of ours.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from yaoki.core.address import Family, IPAddress
+from yaoki.core.error import ActuatorError
+from yaoki.lb.digest import digest
+from yaoki.lb.plan import (
+    Actual,
+    ActualService,
+    AddService,
+    BalancerPlan,
+    ChangeService,
+    FlushFlows,
+    RemoveService,
+    plan,
+)
+from yaoki.lb.service import Desired, Forward, RealServer, ServiceKey, VirtualService
+from yaoki.lb.validity import objections
+from yaoki.lb.why import Flow
+from yaoki.linux import routing
+from yaoki.linux.bpf import installation, layout, refusal
+from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
+from yaoki.linux.bpf.hooks import interfaces
+from yaoki.linux.bpf.installation import Installation
+from yaoki.linux.bpf.layout import Server, ServerFlag
+from yaoki.linux.bpf.seating import Seating
+from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat
+from yaoki.linux.nftables_session import NftSession, open_session
+from yaoki.linux.sysctl import SysctlKeeper
+
+RENDERING = "bpf/1"
+"""Names this way of writing services as entries; services written another way are written anew."""
+
+Place = tuple[ServiceKey, IPAddress, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCount:
+    """Packets and octets that a server was sent for a service since it came into it."""
+
+    service: ServiceKey
+    server: IPAddress
+    port: int
+    packets: int
+    octets: int
+
+
+class BpfBalancer:
+    """The plane in the network namespace of this process. One at a time; calls may come from any one thread."""
+
+    def __init__(
+        self,
+        sysctls: SysctlKeeper | None = None,
+        *,
+        session: NftSession | None = None,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
+        self._session = session or open_session()
+        self._sysctls = sysctls or SysctlKeeper()
+        self._sizes = sizes or {}
+        self._installed: Installation | None = None
+        self._held: dict[ServiceKey, Held] | None = None
+        self._seating: Seating | None = None
+        self._refused: frozenset[ServiceKey] | None = None
+        self._strays: tuple[ServiceKey, ...] = ()
+        self._renewed = False
+
+    @property
+    def sysctls(self) -> SysctlKeeper:
+        """The parameters that the plane set, with their originals for the journal."""
+        return self._sysctls
+
+    def observe(self) -> Actual:
+        """Read the kernel. Raises ActuatorError."""
+        self._forget()
+        self._installed = installation.find()
+        self._held = {} if self._installed is None else self._read(self._installed)
+        return self._actual()
+
+    def converge(self, desired: Desired) -> BalancerPlan:
+        """Bring the kernel to `desired`; what was done. Raises ActuatorError; then a part of it may have been done:
+        converge again."""
+        self._renew()
+        todo = plan(desired, self._actual())
+        try:
+            self.apply(todo)
+        except ActuatorError:
+            # What we believed to be there may have been taken away by somebody; one look at the kernel settles it.
+            todo = plan(desired, self.observe())
+            self.apply(todo)
+        return todo
+
+    def apply(self, todo: BalancerPlan) -> None:
+        """Carry out a plan that was made from the present Actual. Raises ActuatorError."""
+        held = self._known()
+        wanted: dict[ServiceKey, VirtualService] = {}
+        gone: list[Held] = []
+        for change in todo.changes:
+            match change:
+                case AddService(service) | ChangeService(_, service):
+                    wanted[service.key] = service
+                case RemoveService(removed):
+                    gone.append(held[removed.key])
+                case FlushFlows():
+                    pass  # a server's flows are led to it by its flags and its stamp
+                case _:
+                    assert_never(change)
+        if wanted or gone:
+            try:
+                self._carry_out(held, wanted, gone)
+            except ActuatorError:
+                self._forget()
+                raise
+
+    def counters(self) -> tuple[ServerCount, ...]:
+        """What every server was sent. Raises ActuatorError."""
+        held = self._known()
+        if self._installed is None:
+            return ()
+        counts = list(self._installed.tables.server_counts())
+        return tuple(
+            ServerCount(key, *place, counts[seat.number].packets, counts[seat.number].octets)
+            for key, each in held.items()
+            for place, seat in each.seats.items()
+        )
+
+    def flows(self) -> Mapping[Place, int]:
+        """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
+        held = self._known()
+        if self._installed is None:
+            return {}
+        owners = {
+            (seat.number, seat.stamp): (each, (key, *place))
+            for key, each in held.items()
+            for place, seat in each.seats.items()
+        }
+        counts: dict[Place, int] = {}
+        now = _tick()
+        for family in sorted({key.family for key in held}, key=lambda family: family.value):
+            for entry in self._installed.tables.flows(family):
+                owner = owners.get((entry.server, entry.stamp))
+                if owner is not None and owner[0].is_led_by(entry, now):
+                    counts[owner[1]] = counts.get(owner[1], 0) + 1
+        return counts
+
+    def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
+        """The server that a flow has now, for `yaoki.lb.why`; None if there is no such flow. Raises ActuatorError."""
+        each = self._known().get(key)
+        if each is None or self._installed is None:
+            return None
+        entry = self._installed.tables.flow(key, flow)
+        return None if entry is None or not each.is_led_by(entry, _tick()) else each.server(entry.server, entry.stamp)
+
+    def remembered(self, key: ServiceKey, source: IPAddress) -> RealServer | None:
+        """The server that a source is remembered with, by persistence; None if with none. Raises ActuatorError."""
+        each = self._known().get(key)
+        if each is None or self._installed is None or each.actual.service.persistence is None:
+            return None
+        service = each.rendered.service
+        masked = layout.masked(source, service.source_mask)
+        entry = self._installed.tables.source(key.family, service.id, masked)
+        if entry is None or _tick() - entry.seen > service.persistence:
+            return None
+        found = each.server(entry.server, entry.stamp)
+        return found if found is not None and found.eligible else None
+
+    def cleanup(self) -> None:
+        """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""
+        self.observe()
+        if self._installed is not None:
+            for interface in list(self._installed.attached.values()):
+                self._installed.detach(interface)
+        installation.remove_strangers()
+        self._refuse(frozenset())
+        self._forget()
+        self._held = {}
+        self._sysctls.restore()
+
+    # --- what is there
+
+    def _known(self) -> dict[ServiceKey, Held]:
+        if self._held is None:
+            self.observe()
+        assert self._held is not None
+        return self._held
+
+    def _renew(self) -> None:
+        self._known()
+        if self._installed is not None and not self._renewed:
+            self._installed = installation.renewed(self._installed)
+            self._renewed = True
+
+    def _actual(self) -> Actual:
+        return Actual(RENDERING, tuple(each.actual for each in self._known().values()))
+
+    def _forget(self) -> None:
+        if self._installed is not None:
+            self._installed.close()
+        self._installed, self._held, self._seating, self._refused = None, None, None, None
+        self._renewed = False
+
+    def _read(self, installed: Installation) -> dict[ServiceKey, Held]:
+        """What records tell, and whether it is so."""
+        tables = installed.tables
+        entries, servers = dict(tables.services()), dict(tables.servers())
+        last_stamp = max((server.stamp for server in servers.values()), default=0)
+        seating = Seating(tables.most_services, tables.most_servers, last_stamp=last_stamp)
+        held = {}
+        for id_, record in installed.records.all().items():
+            seating.take(id_, record.seats.values())
+            key = record.service.key
+            rendered = rendered_here(record.service, id_, record.seats)
+            intact = (
+                rendered is not None
+                and entries.get(key) == rendered.service
+                and all(servers.get(number) == server for number, server in rendered.servers.items())
+                and tables.ring(id_, rendered.service.ring) == rendered.slots
+                and rendered.service.interface in installed.attached
+            )
+            actual = ActualService(record.service, record.digest, intact)
+            held[key] = Held(actual, id_, record.seats, rendered or NOTHING)
+        self._strays = tuple(key for key in entries if key not in held)
+        self._seating = seating
+        return held
+
+    # --- changes
+
+    def _carry_out(
+        self, held: dict[ServiceKey, Held], wanted: Mapping[ServiceKey, VirtualService], gone: list[Held]
+    ) -> None:
+        for service in wanted.values():
+            _check(service)
+        self._prepare(wanted.values())
+        installed, seating = self._ready()
+        tables, records = installed.tables, installed.records
+        before = {key: held.get(key) for key in wanted}
+        after = {key: self._seated(service, held.get(key), seating) for key, service in wanted.items()}
+        for each in after.values():
+            records.put(each.id, each.record)
+        # Servers that are out now get no packet from here on, whatever the rings say.
+        tables.put_servers({n: s for each in after.values() for n, s in each.rendered.servers.items()})
+        tables.put_rings({e.id: e.rendered.slots for k, e in after.items() if _ring_differs(e, before[k])})
+        for key, each in after.items():
+            tables.put_service(key, each.rendered.service)
+        for key in set(self._strays) - held.keys() - after.keys():
+            tables.remove_service(key)
+        self._strays = ()
+        held |= after
+        for each in gone:
+            self._remove(held, each, installed, seating)
+        for key, each in after.items():
+            self._clear(before[key], each, installed, seating)
+        self._hook(held, installed)
+        self._refuse(self._now_refused(held, changed={*wanted, *(each.actual.key for each in gone)}))
+        if not held:
+            # Nothing is attached any more: let go of the maps, which are large.
+            installed.close()
+            self._installed, self._seating = None, None
+
+    def _ready(self) -> tuple[Installation, Seating]:
+        if self._installed is None:
+            self._installed = installation.install(self._sizes)
+            tables = self._installed.tables
+            self._seating = Seating(tables.most_services, tables.most_servers)
+        assert self._seating is not None
+        return self._installed, self._seating
+
+    def _seated(self, service: VirtualService, before: Held | None, seating: Seating) -> Held:
+        assert self._installed is not None
+        tables = self._installed.tables
+        id_ = seating.new_id() if before is None else before.id
+        had = {} if before is None else before.seats
+        seats = seating.seats(service, had)
+        rendered = rendered_here(service, id_, seats)
+        if rendered is None:
+            seating.leave(seat for place, seat in seats.items() if place not in had)
+            raise ActuatorError(subject(service), f"there is no interface {service.interface}")
+        if before is None:
+            tables.reset_service_count(id_)
+        for place, seat in seats.items():
+            if place not in had:
+                tables.reset_server_count(seat.number)
+        return Held(ActualService(service, digest(service, RENDERING)), id_, seats, rendered)
+
+    def _remove(self, held: dict[ServiceKey, Held], each: Held, installed: Installation, seating: Seating) -> None:
+        tables = installed.tables
+        tables.remove_service(each.actual.key)
+        tables.put_servers(_unseated(each.seats.values()))
+        for size in layout.CAPACITY:
+            tables.remove_ring(each.id, size)
+        installed.records.remove(each.id)
+        seating.leave(each.seats.values())
+        seating.leave_id(each.id)
+        held.pop(each.actual.key, None)
+
+    def _clear(self, before: Held | None, after: Held, installed: Installation, seating: Seating) -> None:
+        """Seats and rings that the service had and has no more."""
+        if before is None:
+            return
+        left = [seat for place, seat in before.seats.items() if place not in after.seats]
+        installed.tables.put_servers(_unseated(left))
+        seating.leave(left)
+        for size in layout.CAPACITY:
+            if size is not after.rendered.service.ring:
+                installed.tables.remove_ring(after.id, size)
+
+    def _hook(self, held: Mapping[ServiceKey, Held], installed: Installation) -> None:
+        needed = {each.rendered.service.interface for each in held.values()}
+        present = {interface.index: interface for interface in interfaces()}
+        for index in sorted(needed & present.keys()):
+            installed.attach(present[index])
+        for index, interface in list(installed.attached.items()):
+            if index not in needed:
+                installed.detach(interface)
+
+    def _now_refused(self, held: Mapping[ServiceKey, Held], *, changed: set[ServiceKey]) -> frozenset[ServiceKey]:
+        """Services without a server for new flows; what has not changed is not asked again."""
+        to_ask = held.keys() if self._refused is None else changed & held.keys()
+        kept = (self._refused or frozenset()) - changed
+        return kept | {key for key in to_ask if not held[key].actual.service.eligible}
+
+    def _refuse(self, refused: frozenset[ServiceKey]) -> None:
+        if refused != self._refused:
+            text = "\n".join(refusal.written(sorted(refused, key=str)))
+            self._session.run(text + "\n", purpose="refuse what has no server")
+            self._refused = refused
+
+    def _prepare(self, services: Iterable[VirtualService]) -> None:
+        for family in Family:
+            near = {service.interface for service in services if service.key.family is family}
+            routing.ask_again_soon(self._sysctls, family, sorted(near))
+
+
+def _check(service: VirtualService) -> None:
+    wrong = [*objections(service)]
+    wrong += [
+        f"{s.name}: {s.forward} is not for this plane" for s in service.servers if s.forward is not Forward.DIRECT
+    ]
+    if wrong:
+        raise ActuatorError(subject(service), "; ".join(wrong))
+
+
+def _ring_differs(after: Held, before: Held | None) -> bool:
+    return before is None or not before.actual.intact or before.rendered.slots != after.rendered.slots
+
+
+def _unseated(seats: Iterable[Seat]) -> dict[int, Server]:
+    """The stamp stays: it tells a later life what was given already."""
+    return {seat.number: Server(UNKNOWN_MAC, ServerFlag(0), seat.stamp) for seat in seats}
+
+
+def _tick() -> int:
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // layout.TICK_NS & 0xFFFFFFFF
