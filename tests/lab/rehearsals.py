@@ -132,14 +132,20 @@ class WithoutTheKernel(Breaking):
 
 
 class WithoutTheGate(Breaking):
-    """A speaker that dies or hangs finds its dead-man gate taken away."""
+    """A speaker that dies or hangs finds its dead-man gate taken away, and no other is started in its place."""
 
     def inject(self, fault: Fault) -> None:
         if isinstance(fault, KillNode | HangNode) and fault.part is not Part.MAIN:
             # Stopped first: a speaker that runs would make its gate anew.
             send_signal(self.nodes.processes(fault.node, fault.part), signal.SIGSTOP)
+            send_signal(self.nodes.processes(fault.node, Part.MAIN), signal.SIGSTOP)
             run(inside(self.lab.namespace(fault.node), ["nft", "delete", "table", "netdev", "yaoki-gate"]))
         super().inject(fault)
+
+    def mend(self, fault: Fault) -> None:
+        if isinstance(fault, KillNode | HangNode):
+            send_signal(self.nodes.processes(fault.node, Part.MAIN), signal.SIGCONT)
+        super().mend(fault)
 
 
 class BreakBeforeMake(Breaking):

@@ -120,9 +120,10 @@ def test_events_can_be_followed_and_metrics_scraped(scene: Scene) -> None:
     assert [line.rsplit(" ", 1)[1] for line in drained] == ["1.0"]
     logged = [json.loads(line) for line in lb1.text().splitlines() if line.startswith("{")]
     by_id = {(e["id"]["source"], e["id"]["number"]): e for e in logged}
-    moved = next(e for e in logged if e["body"]["is"] == "ServerDutyChanged")
-    cause = by_id[moved["because"]["source"], moved["because"]["number"]]
-    assert cause["body"] == {"is": "ServerAdministered", "server": "web1", "service": None, "admin": "drain"}
+    # A server that was slow to answer its first check may have changed duty before, for another cause.
+    moved = [e["because"] for e in logged if e["body"]["is"] == "ServerDutyChanged" and e["because"]]
+    causes = [by_id[because["source"], because["number"]]["body"] for because in moved]
+    assert {"is": "ServerAdministered", "server": "web1", "service": None, "admin": "drain"} in causes
 
 
 def test_a_node_serves_drains_and_leaves_a_dead_server_out(scene: Scene) -> None:
