@@ -45,7 +45,7 @@ MUTATIONS = (
     Mutation("group-left-apart", "edge", 19, "group together"),
     Mutation("held-addresses-forgotten", "fast", 37, "kept until taken"),
     Mutation("kernel-not-adopted", "two-nodes", 60, "tables kept"),
-    Mutation("last-advertisement-forgotten", "fast", 39, "neighbours follow"),
+    Mutation("last-advertisement-forgotten", "two-nodes", 104, "neighbours follow"),
     Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
     Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
     Mutation("priorities-compared-in-reverse", "two-nodes", 2, "right owner"),
@@ -95,7 +95,7 @@ def test_the_shipped_engines_live_through_the_same_world(mutation: Mutation) -> 
 
 def test_a_failing_campaign_names_fewer_faults_and_the_command_that_replays_them(tmp_path: Path) -> None:
     """Of seven: one cannot be enough, as the node that loses the VIP must have won it before."""
-    mutation = Mutation("last-advertisement-forgotten", "fast", 0, "neighbours follow")
+    mutation = Mutation("last-advertisement-forgotten", "two-nodes", 104, "neighbours follow")
     source = patched(mutation, tmp_path)
     [failed] = simulate(source, "--first", str(mutation.seed), "--seeds", "1", *world(mutation))["failed"]
     assert failed["invariant"] == mutation.invariant

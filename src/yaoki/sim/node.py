@@ -120,18 +120,7 @@ class Node:
             ended=self._speaker_ended,
             hold=self._hold,
         )
-        self.keeper = (
-            Keeper(
-                around,
-                lease_store,
-                report=self._from_keeper,
-                changed=self._processes_changed,
-                tell=self._to_holder,
-                ended=partial(self._end, Part.KEEPER),
-            )
-            if topology.plan(name).leases
-            else None
-        )
+        self.keeper = self._keeper_of(around, lease_store) if topology.plan(name).leases else None
         self.processes = Processes(self._handles(), timeline, chance, self._processes_changed)
         self.links = wire(
             self.main,
@@ -143,6 +132,16 @@ class Node:
             carry=carry,
             worker_alone=self._worker_alone,
             changed=self._processes_changed,
+        )
+
+    def _keeper_of(self, around: Surroundings, store: LeaseStore) -> Keeper:
+        return Keeper(
+            around,
+            store,
+            report=self._from_keeper,
+            changed=self._processes_changed,
+            tell=self._to_holder,
+            ended=partial(self._end, Part.KEEPER),
         )
 
     # --- the world as invariants see it
