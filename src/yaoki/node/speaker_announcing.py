@@ -2,8 +2,9 @@
 
 Linux adds an IPv6 address at once, but hears solicitations for it and puts its local route in only later, from a work
 queue: up to 11 ms were measured. Who announced it meanwhile would draw packets that the kernel still forwards or drops.
-So announcements of a fresh IPv6 address, and advertisements that list it, wait until the driver has told that it is
-taken: a former owner serves until it hears the advertisement, and the neighbours turn to us when we are there.
+So announcements of a fresh IPv6 address wait until the driver has told that it is taken. Where an owner that lives is
+relieved, advertisements that list the address wait as well: it serves until it hears one. Where nobody serves they do
+not, for other Backups are about to take over, too.
 
 Invariants: what waits keeps its order, and waits for PATIENCE at most, whatever the driver tells or not; nothing waits
 for an address that is not held any more; at most MAX_WAITING effects wait.
@@ -29,27 +30,33 @@ class SpeakerAnnouncing:
 
     def __init__(self) -> None:
         self._fresh: dict[_Place, Instant] = {}
+        self._relieving: set[_Place] = set()
         self._waiting: list[AnnounceAddress | SendAdvertisement] = []
 
-    def claimed(self, now: Instant, interface: str, address: IPAddress) -> None:
-        """The kernel is told to hold an address."""
+    def claimed(self, now: Instant, interface: str, address: IPAddress, *, relieving: bool = False) -> None:
+        """The kernel is told to hold an address; `relieving`: another node serves until it hears an advertisement."""
         if address.version == 6:
             self._fresh.setdefault((interface, address), now)
+            if relieving:
+                self._relieving.add((interface, address))
 
     def released(self, interface: str, address: IPAddress) -> None:
         """It is told to hold it no more: what waits for it has come to nothing."""
         if (interface, address) in self._fresh:
             self._waiting = [effect for effect in self._waiting if not _concerns(effect, interface, address)]
-            del self._fresh[interface, address]
+            self.taken(interface, address)
 
     def taken(self, interface: str, address: IPAddress) -> None:
         """The kernel takes packets for it from now on."""
         self._fresh.pop((interface, address), None)
+        self._relieving.discard((interface, address))
 
     def pass_time(self, now: Instant) -> list[EventBody]:
         """Wait no longer for what has been waited for long enough; what to tell of it."""
-        late = [place for place, since in self._fresh.items() if now - since >= PATIENCE]
-        return [AddressNotTaken(*place, now - self._fresh.pop(place)) for place in late]
+        late = [(place, now - since) for place, since in self._fresh.items() if now - since >= PATIENCE]
+        for place, _ in late:
+            self.taken(*place)
+        return [AddressNotTaken(*place, waited) for place, waited in late]
 
     def sort(self, effects: list[SpeakerEffect]) -> list[SpeakerEffect]:
         """Of these, and of what waited before, what is to be done now, in order."""
@@ -77,7 +84,8 @@ class SpeakerAnnouncing:
         return None if first is None else Deadline(first + PATIENCE, "fresh address")
 
     def _must_wait(self, effect: AnnounceAddress | SendAdvertisement) -> bool:
-        return any(_concerns(effect, interface, address) for interface, address in self._fresh)
+        waited_for = self._fresh if isinstance(effect, AnnounceAddress) else self._relieving
+        return any(_concerns(effect, interface, address) for interface, address in waited_for)
 
 
 def _concerns(effect: AnnounceAddress | SendAdvertisement, interface: str, address: IPAddress) -> bool:

@@ -32,7 +32,7 @@ from yaoki.node.speaker_peering import SpeakerPeering
 from yaoki.node.speaker_reception import SpeakerReception
 from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.vrrp import router_state as vr
-from yaoki.vrrp.events import Reason
+from yaoki.vrrp.events import BecameActive, Reason
 from yaoki.vrrp.leased_router import LeasedRouter
 from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld
 from yaoki.vrrp.params import RouterKey
@@ -152,8 +152,9 @@ class SpeakerWorks:
                     self._answer_again(out, key.interface, addresses)
                     if router.lease_key is None:
                         self._guard(out, now, router, self._gates.claim(now, router.number, params, addresses))
+                    relieving = any(isinstance(each, Emit) and _relieves(each.body) for each in effects)
                     for address in addresses:
-                        self._claim(out, now, key.interface, address)
+                        self._claim(out, now, key.interface, address, relieving=relieving)
                 case vr.ReleaseAddresses(addresses):
                     self._release_all(out, router, addresses)
                 case Emit(body, cause):
@@ -272,9 +273,11 @@ class SpeakerWorks:
             out.insert(len(out) if found < set(self._refused) else 0, RefuseDelivery(refused))
             self._refused = refused
 
-    def _claim(self, out: Effects, now: Instant, interface: str, address: IPInterface) -> None:
+    def _claim(
+        self, out: Effects, now: Instant, interface: str, address: IPInterface, *, relieving: bool = False
+    ) -> None:
         self._held.setdefault(interface, {})[address] = None
-        self._announcing.claimed(now, interface, address.ip)
+        self._announcing.claimed(now, interface, address.ip, relieving=relieving)
         out.append(ClaimAddress(interface, address))
 
     def _let_go(self, out: Effects, interface: str, address: IPInterface) -> None:
@@ -294,3 +297,9 @@ class SpeakerWorks:
         event = self._numbering.event(now, Emit(body, because))
         out.append(Published(event))
         return event.id
+
+
+def _relieves(body: EventBody) -> bool:
+    """Whether a router takes over from an owner that lives and serves until then."""
+    alive = (Reason.ACTIVE_RELEASED, Reason.PREEMPTED_LOWER, Reason.ACTIVE_FAILING)
+    return isinstance(body, BecameActive) and body.reason in alive
