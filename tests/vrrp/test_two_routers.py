@@ -49,8 +49,8 @@ VIP = IPv4Interface("192.0.2.50/24")
 KEY = RouterKey("eth0", Family.IPV4, 51)
 DELAY = timedelta(milliseconds=1)
 MAX_IN_FLIGHT = 80  # two for each step, should no time pass between them
-LONGEST_OVERLAP = DELAY
-"""Two answer only until the first has heard the second."""
+LONGEST_OVERLAP = 2 * DELAY
+"""Two answer only until the first has heard the second; or, where that one is the worse, until it has heard back."""
 NAMES = ("a", "b")
 SOURCES = {"a": IPv4Address("192.0.2.11"), "b": IPv4Address("192.0.2.12")}
 
