@@ -40,6 +40,8 @@ class Agenda(Generic[KeyT]):
         us = deadline.at.us
         if held is not None:
             entered, number, latest, before = held
+            if before is deadline:
+                return
             if before.at.us == us:
                 self._live[key] = (entered, number, latest, deadline)
                 return

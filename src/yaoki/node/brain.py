@@ -106,6 +106,8 @@ _PartInput = (
     | Published
 )
 
+_WIRE_INPUTS = (WireInterface, ClaimsSeen, FramesDropped)
+
 
 class Brain:
     """The machine of `yaoki node`. `source` names it in events; `decisions` are those of the journal."""
@@ -150,10 +152,18 @@ class Brain:
         """See yaoki.core.machine.Machine."""
         if self.stopping:
             return self._while_stopping(now, input_)
+        # What is seen on the wire changes no wish, nor does the time to look there again.
+        routine = isinstance(input_, _WIRE_INPUTS) or (isinstance(input_, TimerFired) and self._only_wire_waits(now))
         effects = self._take(now, input_)
-        if not isinstance(input_, WireInterface | ClaimsSeen | FramesDropped):
-            effects += self._apply(now)  # what is seen on the wire changes no wish
+        if not routine:
+            effects += self._apply(now)
         return self._with_hooks(effects)
+
+    def _only_wire_waits(self, now: Instant) -> bool:
+        """Whether nothing else is due, or will be."""
+        pool = self._agenda.next()
+        pools_wait = pool is not None and pool.at <= now
+        return not pools_wait and self.balancer.deadline() is None and self.routers.deadline() is None
 
     def _take(self, now: Instant, input_: BrainInput) -> list[BrainEffect]:
         match input_:

@@ -63,6 +63,8 @@ class SpeakerLeases:
 
     def deadline(self) -> Deadline | None:
         """The next repetition, the end of a grant, or another look at a gate that was refused."""
+        if not self._holders and not self._try_gates_at:
+            return None if self._repeat_at is None else Deadline(self._repeat_at, "wish for leases")
         repeat = None if self._repeat_at is None else Deadline(self._repeat_at, "wish for leases")
         ends = [holder.answers_until for holder in self._holders.values() if holder.answers_until is not None]
         first = min(ends, key=lambda at: at.us, default=None)

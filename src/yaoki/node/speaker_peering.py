@@ -33,12 +33,12 @@ class SpeakerPeering:
         self.peers = SpeakerPeers()
         self._boot = boot
         self._sequence = 0
-        self._due: Instant | None = None
+        self._beat: Deadline | None = None
         self._rejected: dict[tuple[str, HeartbeatFlaw], tuple[int, Instant]] = {}
 
     def configure(self, now: Instant, params: HeartbeatParams) -> list[EventBody]:
         """Take other peers; they are sent to at once."""
-        self._due = now if params.peers else None
+        self._beat = Deadline(now, "heartbeat") if params.peers else None
         return self.peers.configure(now, params)
 
     def send(self, now: Instant, routers: Iterable[VirtualRouter | LeasedRouter]) -> list[SendHeartbeat]:
@@ -46,7 +46,7 @@ class SpeakerPeering:
         params = self.peers.params
         if not params.peers:
             return []
-        self._due = now + params.interval
+        self._beat = Deadline(now + params.interval, "heartbeat")
         words = _words(routers)
         return [sent for peer in params.peers for sent in self._to(peer, words)]
 
@@ -79,11 +79,11 @@ class SpeakerPeering:
 
     def due(self, now: Instant) -> bool:
         """Whether a heartbeat is to be sent."""
-        return self._due is not None and self._due <= now
+        return self._beat is not None and self._beat.at <= now
 
     def deadline(self) -> Deadline | None:
         """The next heartbeat, or the end of the patience with a peer."""
-        return earliest(None if self._due is None else Deadline(self._due, "heartbeat"), self.peers.deadline())
+        return earliest(self._beat, self.peers.deadline())
 
     def statuses(self) -> list[PeerStatus]:
         """What readers are told of the peers."""

@@ -81,9 +81,13 @@ class SpeakerPeers:
         self._peers: dict[str, _Peer] = {}
         self._by_address: dict[WireAddress, tuple[_Peer, _Path]] = {}
         self._owner_generations: dict[RouterKeyOnWire, str] = {}
+        # Worked out anew only when something has changed.
+        self._deadline: Deadline | None = None
+        self._changed = True
 
     def configure(self, now: Instant, params: HeartbeatParams) -> list[EventBody]:
         """Take other peers, or other paths to them; what is known of those that stay is kept."""
+        self._changed = True
         before, self._peers, self._by_address, self.params = self._peers, {}, {}, params
         events: list[EventBody] = []
         for wanted in params.peers:
@@ -114,6 +118,7 @@ class SpeakerPeers:
         peer, path = self._by_address[interface, source]
         if beat.boot == peer.former_boot:
             return []
+        self._changed = True
         events: list[EventBody] = []
         was_alive, path_was_alive = peer.alive, path.alive
         if path.heard is None or path.heard < at:
@@ -145,6 +150,10 @@ class SpeakerPeers:
 
     def pass_time(self, now: Instant) -> list[EventBody]:
         """Who has fallen silent, and whose generation has differed for too long."""
+        first = self.deadline()
+        if first is None or first.at > now:
+            return []
+        self._changed = True
         events: list[EventBody] = []
         for peer in self._peers.values():
             was_alive = peer.alive
@@ -165,6 +174,11 @@ class SpeakerPeers:
 
     def deadline(self) -> Deadline | None:
         """When time alone changes something."""
+        if self._changed:
+            self._changed, self._deadline = False, self._first()
+        return self._deadline
+
+    def _first(self) -> Deadline | None:
         at = [path.silent_at for peer in self._peers.values() for path in peer.paths if path.silent_at is not None]
         at += [peer.differs_told_at for peer in self._peers.values() if peer.differs_told_at is not None]
         return Deadline(min(at), "peer's silence") if at else None

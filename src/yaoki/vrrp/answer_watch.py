@@ -273,8 +273,9 @@ class AnswerWatch:
         node = str(self.node_of(members[0])) if members else self.params.here
         sight = self.sight
         match sight:
-            case Plain():
-                self.sight = replace(sight, silent_since=None, unanswered=0, doubtful=False)
+            case Plain(silent_since, unanswered, doubtful):
+                if silent_since is not None or unanswered or doubtful:
+                    self.sight = Plain(unadvertised=sight.unadvertised)
                 return [] if isinstance(self.role, Owning) else self._unadvertised(now, members)
             case Silent():
                 self.sight = Plain()

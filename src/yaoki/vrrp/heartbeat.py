@@ -28,6 +28,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 from yaoki.core.address import Family
 from yaoki.packet.malformed import Malformed
@@ -38,6 +39,8 @@ HOP_LIMIT = 255
 MAX_ROUTERS = 100
 """In one heartbeat, so that it fits an IPv6 packet of 1280 octets; a node with more sends several."""
 MAX_NAME = 255
+BODIES_REMEMBERED = 64
+"""Of heartbeats that were decoded lately."""
 
 _MAGIC = 0x5948
 _VERSION = 1
@@ -75,6 +78,9 @@ class RouterKeyOnWire:
 
     vip_crc: int
     family: Family
+
+    def __hash__(self) -> int:
+        return self.vip_crc * 2 + (self.family is Family.IPV6)
 
     @classmethod
     def of(cls, vip: str, family: Family) -> "RouterKeyOnWire":
@@ -140,25 +146,35 @@ def decode(data: bytes, *, hop_limit: int) -> Heartbeat | Malformed[HeartbeatFla
     end = names_end + count * _ROUTER.size
     if len(data) != end:
         return Malformed(HeartbeatFlaw.TRUNCATED if len(data) < end else HeartbeatFlaw.TRAILING, min(len(data), end))
-    try:
-        node = data[_HEADER.size : _HEADER.size + node_length].decode()
-        generation = data[_HEADER.size + node_length : names_end].decode()
-    except UnicodeDecodeError:
-        return Malformed(HeartbeatFlaw.TEXT, _HEADER.size)
-    routers = _routers(data, names_end, end)
-    if isinstance(routers, Malformed):
-        return routers
+    body = _body(data[_HEADER.size :], node_length, generation_length)
+    if isinstance(body, Malformed):
+        return body
+    node, generation, routers = body
     return Heartbeat(node, generation, boot, sequence, timing * _MILLISECOND, routers)
 
 
-def _routers(data: bytes, start: int, end: int) -> tuple[RouterWord, ...] | Malformed[HeartbeatFlaw]:
+@lru_cache(maxsize=BODIES_REMEMBERED)
+def _body(
+    body: bytes, node_length: int, generation_length: int
+) -> tuple[str, str, tuple[RouterWord, ...]] | Malformed[HeartbeatFlaw]:
+    """What follows the header. One heartbeat says nearly always what the one before it said."""
+    names_end = node_length + generation_length
+    try:
+        node, generation = body[:node_length].decode(), body[node_length:names_end].decode()
+    except UnicodeDecodeError:
+        return Malformed(HeartbeatFlaw.TEXT, _HEADER.size)
+    routers = _routers(body, names_end)
+    return routers if isinstance(routers, Malformed) else (node, generation, routers)
+
+
+def _routers(body: bytes, start: int) -> tuple[RouterWord, ...] | Malformed[HeartbeatFlaw]:
     found: dict[RouterKeyOnWire, RouterWord] = {}
-    for offset in range(start, end, _ROUTER.size):
-        crc, family, role, priority = _ROUTER.unpack_from(data, offset)
+    for offset in range(start, len(body), _ROUTER.size):
+        crc, family, role, priority = _ROUTER.unpack_from(body, offset)
         if family not in (Family.IPV4.value, Family.IPV6.value) or role > Role.LEAVING:
-            return Malformed(HeartbeatFlaw.ROUTER, offset + 4)
+            return Malformed(HeartbeatFlaw.ROUTER, _HEADER.size + offset + 4)
         key = RouterKeyOnWire(crc, Family(family))
         if key in found:
-            return Malformed(HeartbeatFlaw.ROUTER, offset)
+            return Malformed(HeartbeatFlaw.ROUTER, _HEADER.size + offset)
         found[key] = RouterWord(key, Role(role), priority)
     return tuple(found.values())
