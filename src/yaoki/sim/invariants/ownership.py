@@ -15,12 +15,14 @@ from yaoki.vrrp.dead_man import INTERVALS
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import Failback
 from yaoki.vrrp.standing import standing
-from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, active_down_interval, leaving_limit, skew_time
+from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, HOLD, active_down_interval, leaving_limit, skew_time
 
 # A frame's way on a LAN, the kernel's notification and the processes' wake-ups, with room to spare.
 SLACK_US = 5 * MILLISECOND
 # A frame may still be under way for so long after the network has become a plain LAN again.
 LATE_FRAMES_US = 150 * MILLISECOND
+# How long a loser holds on after it has told the winner.
+HOLD_US = int(HOLD.total_seconds() * 1_000_000)
 # The schedule of announcements after a takeover, which outlasts any frame that is late.
 FOLLOW_US = int(sum(ANNOUNCEMENT_PAUSES, timedelta(0)).total_seconds() * 1_000_000) + LATE_FRAMES_US
 
@@ -275,7 +277,7 @@ class NeighboursFollow(Invariant):
         owner nobody can tell."""
         clean = self.ledger.clean_since(virtual, loser, winner)
         able = self.ledger.fit_since(virtual, loser) is not None
-        return able and clean is not None and clean <= self.ledger.now - LATE_FRAMES_US
+        return able and clean is not None and clean <= self.ledger.now - HOLD_US - SLACK_US
 
     def _look(self, virtual: Virtual, owner: str, since: int) -> None:
         if self.ledger.holders_since[virtual] != since or self.ledger.fit_since(virtual, owner) is None:
