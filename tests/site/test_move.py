@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from yaoki.cli.plan_move import told
 from yaoki.lb.service import Forward, Scheduler
 from yaoki.site.load import load_site
-from yaoki.site.model import Site, Vip, VipMember
+from yaoki.site.model import Site, SyncGroup, Vip, VipMember
 from yaoki.site.move import Move, Refusal, move
 from yaoki.site.what_if import owner
 
@@ -71,6 +71,19 @@ def test_who_is_named_must_be_the_best_of_the_others() -> None:
     (line,) = told(vip, found, last.node)
     assert f"{second.node} comes before {last.node} by its priority" in line
     assert move(THREE, vip, last.node, {second.node}).refused is None
+
+
+@pytest.mark.req("B-06")
+def test_the_vips_of_a_sync_group_move_along() -> None:
+    inner = replace(first(PAIR), name="inner")
+    elsewhere = replace(PAIR.services[0], name="inside", vip="inner")
+    group = SyncGroup("both", ("web-vip", "inner"))
+    site = replace(PAIR, vips=(first(PAIR), inner), services=(*PAIR.services, elsewhere), sync_groups=(group,))
+    found = move(site, first(site), None, ())
+    assert (found.after, found.along) == ("lb2", ("inner",))
+    assert "inside" in found.cut
+    assert list(told(first(site), found, None))[1] == "  with it, of its sync group: inner."
+    assert move(site, first(site), None, {"lb2"}).along == ()
 
 
 def test_the_address_s_own_node_does_not_move_it() -> None:

@@ -15,6 +15,8 @@ def told(vip: Vip, move: Move, to: str | None) -> Iterable[str]:
         yield f"VIP {vip.name}: stays on {move.before or 'nobody'}; {_refusal(vip, move, move.refused, to)}"
         return
     yield f"VIP {vip.name}: {move.before} -> {move.after}, by `yaoki vip move {vip.name}` on {move.before}"
+    if move.along:
+        yield f"  with it, of its sync group: {', '.join(move.along)}."
     if move.both_serve:
         yield (
             f"  nothing is lost: {move.before} keeps the addresses until it hears {move.after}, and"

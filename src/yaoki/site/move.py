@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from yaoki.lb.service import Forward, Scheduler
 from yaoki.site.model import Election, Service, Site, Vip
-from yaoki.site.what_if import owner
+from yaoki.site.what_if import owner, vips_with
 from yaoki.vrrp.standing import OWNER_PRIORITY
 
 
@@ -29,7 +29,7 @@ class Move:
     """A move from `before` to `after`. `refused` says why there is none; `after` is then who would have come first.
 
     `both_serve`: for a moment both nodes have the addresses, and nothing is lost; else the one is silent before the
-    other serves. `cut` are the services whose established flows end.
+    other serves. `cut` are the services whose established flows end, `along` the other VIPs of its sync group.
     """
 
     vip: str
@@ -38,6 +38,7 @@ class Move:
     refused: Refusal | None
     both_serve: bool
     cut: tuple[str, ...]
+    along: tuple[str, ...] = ()
 
 
 def move(site: Site, vip: Vip, to: str | None, failed: Collection[str]) -> Move:
@@ -45,8 +46,12 @@ def move(site: Site, vip: Vip, to: str | None, failed: Collection[str]) -> Move:
     before = owner(site, vip, failed)
     after = None if before is None else owner(site, vip, failed, away=before)
     refused = _refused(vip, before, after, to)
-    cut = tuple(service.name for service in site.services if service.vip == vip.name and _forgets(service))
-    return Move(vip.name, before, after, refused, vip.election is Election.VRRP, cut if refused is None else ())
+    both_serve = vip.election is Election.VRRP
+    if refused is not None:
+        return Move(vip.name, before, after, refused, both_serve, ())
+    along = tuple(other.name for other in vips_with(site, vip) if other.name != vip.name)
+    cut = tuple(service.name for service in site.services if service.vip in (vip.name, *along) and _forgets(service))
+    return Move(vip.name, before, after, None, both_serve, cut, along)
 
 
 def _refused(vip: Vip, before: str | None, after: str | None, to: str | None) -> Refusal | None:
