@@ -117,12 +117,14 @@ class Bench:
 
 def _fill(tables: Tables, number: int, scheduler: Scheduler) -> None:
     rings: dict[int, tuple[int, ...]] = {}
+    for family, address in VIP.items():
+        tables.put_gate(address, family.value)
     for id_, service in enumerate(_services(number, scheduler)):
         seats = {
             (server.address, server.port): Seat(SERVERS * id_ + place, SERVERS * id_ + place)
             for place, server in enumerate(service.servers, 1)
         }
-        rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats)
+        rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=service.key.family.value)
         tables.put_servers(rendered.servers)
         tables.put_service(service.key, rendered.service)
         rings[id_] = rendered.slots

@@ -327,6 +327,15 @@ def make_program_old(layout: str = LAYOUT) -> None:
     installed.close()
 
 
+def gate_numbers() -> dict[str, int]:
+    """By address, the number of its deadline."""
+    installed = installation.find()
+    assert installed is not None
+    found = {str(address): number for address, number in installed.tables.gates()}
+    installed.close()
+    return found
+
+
 def detach_programs() -> None:
     for program in hooks.attached(_eth0()):
         hooks.detach(program, _eth0())
@@ -396,6 +405,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         programs,
         make_program_old,
         detach_programs,
+        gate_numbers,
     )
 }
 

@@ -69,6 +69,7 @@ class Bench:
         self.tables = Tables(self._loaded.maps)
         self._seats: dict[tuple[str, ServerPlace], Seat] = {}
         self._ids: dict[str, int] = {}
+        self._gates: dict[IPAddress, int] = {}
         self.names: dict[MacAddress, str] = {}
 
     def empty(self) -> None:
@@ -83,6 +84,7 @@ class Bench:
                 map_.update_all((index(number), bytes(map_.shape.value_room)) for number in range(32))
         self._seats.clear()
         self._ids.clear()
+        self._gates.clear()
         self.names.clear()
 
     def put(self, *services: VirtualService, **changed: object) -> None:
@@ -96,7 +98,12 @@ class Bench:
                 if server.mac is not None:
                     self.names[server.mac] = server.name
             seats = {place: seat for (key, place), seat in self._seats.items() if key == str(service.key)}
-            rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats)
+            address = service.key.address
+            if address not in self._gates:
+                self._gates[address] = len(self._gates) + 1
+                self.tables.put_gate(address, self._gates[address])
+            gate = self._gates[address]
+            rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=gate)
             self.tables.put_servers(rendered.servers)
             self.tables.put_rings({id_: rendered.slots})
             entry: Service = replace(rendered.service, **changed)  # type: ignore[arg-type] # a test knows its fields

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lb.samples import server, service, trio
-from tests.linux.world import PREFIX, VIP4, Agent, World
+from tests.linux.world import PREFIX, VIP4, VIP6, Agent, World
 from yaoki.core.codec import Codec
 from yaoki.lb.service import Desired, Duty, Forward, Protocol, VirtualService
 
@@ -127,6 +127,21 @@ def test_a_service_that_is_removed_leaves_the_others_alone(bpf: World) -> None:
     assert client.ask("talk", name="t") == first
     assert list(observed(bpf)) == ["tcp/192.0.2.50:80"]
     client.ask("close_flow", name="t")
+
+
+def test_each_address_has_a_number_for_its_deadline_while_it_has_services(bpf: World) -> None:
+    balancer = bpf.agents["lb"]
+    bpf.balance(*WANTED)
+    first = balancer.ask("gate_numbers")
+    assert set(first) == {VIP4, VIP6}
+    assert len(set(first.values()) - {0}) == 2
+    restart(bpf)
+    bpf.balance(WANTED[1])
+    assert balancer.ask("gate_numbers") == {VIP6: first[VIP6]}
+    bpf.balance(*WANTED)
+    again = balancer.ask("gate_numbers")
+    assert again[VIP6] == first[VIP6]
+    assert len(set(again.values()) - {0}) == 2
 
 
 def test_what_the_plane_cannot_do_is_refused_before_anything_is_done(bpf: World) -> None:

@@ -90,8 +90,8 @@ def test_entries_have_the_octets_of_their_structures() -> None:
 def test_services_and_servers_are_read_as_they_were_written() -> None:
     mac = MacAddress.parse("02:00:00:00:00:21")
     flags = ServiceFlag.BY_SOURCE | ServiceFlag.LAZY
-    service = Service(7, 2, mac, RingSize.MEDIUM, flags, 1, 2, 3, 4, layout.mask_of(24))
-    assert len(service.pack()) == 48
+    service = Service(7, 2, mac, RingSize.MEDIUM, flags, 9, 1, 2, 3, 4, layout.mask_of(24))
+    assert len(service.pack()) == 52
     assert Service.unpack(service.pack()) == service
     server = Server(mac, ServerFlag.KEEPS, 99)
     assert server.pack() == mac.octets + (1).to_bytes(2, "little") + (99).to_bytes(4, "little") + bytes(4)

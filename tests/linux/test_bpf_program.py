@@ -479,13 +479,15 @@ def test_nothing_is_sent_for_an_address_whose_deadline_has_passed(program: Bench
     assert [program.give(each, hook) for each in given] == [DROP] * 4
     assert program.tables.reasons()[Reason.SHUT] == 4
     assert program.give(frame(packet(family, TCP, to_port=81)), hook) == PASS
-    program.tables.remove_deadline(VIP[family])
+    program.tables.put_deadline(VIP[family], 0)
     assert program.give(frame(packet(family, TCP)), hook) == sent("s1")
 
 
 def test_a_deadline_is_one_addresss_own(program: Bench) -> None:
     program.put(trio(DIRECT))
-    program.tables.put_deadline(IPv4Address("192.0.2.51"), 1)
+    program.put(service(server(1, DIRECT, family=6), family=6))
+    assert program.tables.put_deadline(VIP[6], 1)
+    assert not program.tables.put_deadline(IPv4Address("192.0.2.51"), 1)
     assert opened(program, 4, TCP, 40000) == "s1"
 
 

@@ -16,7 +16,7 @@ def places(*numbers: int) -> list[tuple[object, int]]:
 
 
 def test_a_server_keeps_its_seat_and_a_new_one_gets_another_number_and_stamp() -> None:
-    seating = Seating(4, 10)
+    seating = Seating(4, 10, 4)
     first = seating.seats(service(server(1, DIRECT), server(2, DIRECT)), {})
     assert list(first.values()) == [Seat(1, 1), Seat(2, 2)]
     second = seating.seats(service(server(2, DIRECT), server(3, DIRECT)), first)
@@ -25,7 +25,7 @@ def test_a_server_keeps_its_seat_and_a_new_one_gets_another_number_and_stamp() -
 
 
 def test_a_free_number_is_given_again_as_late_as_can_be_and_with_a_new_stamp() -> None:
-    seating = Seating(4, 4)
+    seating = Seating(4, 4, 4)
     first = seating.seats(service(server(1, DIRECT), server(2, DIRECT)), {})
     seating.leave([first[server(1, DIRECT).address, 80]])
     assert list(seating.seats(service(server(3, DIRECT)), {}).values()) == [Seat(3, 3)]
@@ -33,21 +33,21 @@ def test_a_free_number_is_given_again_as_late_as_can_be_and_with_a_new_stamp() -
 
 
 def test_what_an_earlier_life_gave_is_not_given_again() -> None:
-    seating = Seating(4, 10, last_stamp=7)
+    seating = Seating(4, 10, 4, last_stamp=7)
     seating.take(0, [Seat(1, 12)])
     assert list(seating.seats(service(server(1, DIRECT)), {}).values()) == [Seat(2, 13)]
     assert seating.new_id() == 1
 
 
 def test_ids_come_back_too() -> None:
-    seating = Seating(2, 10)
+    seating = Seating(2, 10, 4)
     assert [seating.new_id(), seating.new_id()] == [0, 1]
     seating.leave_id(0)
     assert seating.new_id() == 0
 
 
 def test_a_full_house_says_how_many_it_holds() -> None:
-    seating = Seating(1, 2)
+    seating = Seating(1, 2, 4)
     seating.new_id()
     with pytest.raises(ActuatorError, match="it holds 1 services at most"):
         seating.new_id()

@@ -60,15 +60,18 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 }
 
 /* SENT if this host may serve the packet at all. */
-static __always_inline enum reason admitted(const struct arrival *arrival, const struct service *service,
-					    const __u64 *deadline_ns)
+static __always_inline enum reason admitted(const struct arrival *arrival, const struct service *service)
 {
+	__u32 gate = service->gate;
+	__u64 *deadline_ns;
+
 	if (service->ifindex != arrival->ifindex)
 		return OTHER_INTERFACE;
 	if (arrival->addressee == OTHER_MAC ||
 	    (arrival->addressee == MAC_NOT_COMPARED && !same_mac(arrival->destination, service->mac)))
 		return OTHER_HOST;
-	if (deadline_ns && arrival->now_ns > *deadline_ns)
+	deadline_ns = bpf_map_lookup_elem(&deadlines, &gate);
+	if (deadline_ns && *deadline_ns && arrival->now_ns > *deadline_ns)
 		return SHUT;
 	return SENT;
 }
@@ -91,7 +94,7 @@ static __always_inline struct fragment_key4 fragment_key4(const struct packet4 *
 }
 
 /* The verdict on a packet, and the way to its server. */
-__noinline int balance4(struct packet4 *packet, struct arrival *arrival, union server_word *way)
+static __always_inline int balance4(struct packet4 *packet, struct arrival *arrival, union server_word *way)
 {
 	struct service_key4 service_key = {};
 	struct fragment *first = 0;
@@ -117,7 +120,7 @@ __noinline int balance4(struct packet4 *packet, struct arrival *arrival, union s
 	service = bpf_map_lookup_elem(&services4, &service_key);
 	if (!service)
 		return passed(NOT_OURS);
-	reason = admitted(arrival, service, bpf_map_lookup_elem(&deadlines4, &packet->key.address));
+	reason = admitted(arrival, service);
 	if (reason != SENT)
 		return passed(reason);
 	if (first) {
@@ -157,7 +160,7 @@ static __always_inline void fragment_key6(const struct packet6 *packet, struct f
 	key->identification = packet->identification;
 }
 
-/* The verdict on a packet, and the way to its server. */
+/* Proved by itself, after which the extension headers that led here are of no matter. */
 __noinline int balance6(struct packet6 *packet, struct arrival *arrival, union server_word *way)
 {
 	struct service_key6 service_key = {};
@@ -185,7 +188,7 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, union s
 	service = bpf_map_lookup_elem(&services6, &service_key);
 	if (!service)
 		return passed(NOT_OURS);
-	reason = admitted(arrival, service, bpf_map_lookup_elem(&deadlines6, packet->key.address));
+	reason = admitted(arrival, service);
 	if (reason != SENT)
 		return passed(reason);
 	if (first) {

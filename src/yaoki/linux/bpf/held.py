@@ -49,12 +49,12 @@ class Held:
 
 
 NOTHING = Rendered(
-    Service(0, 0, UNKNOWN_MAC, RingSize.NONE, ServiceFlag(0), opening=0, established=0, closing=0), {}, ()
+    Service(0, 0, UNKNOWN_MAC, RingSize.NONE, ServiceFlag(0), gate=0, opening=0, established=0, closing=0), {}, ()
 )
 """Of a service whose interface is not there."""
 
 
-def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace, Seat]) -> Rendered | None:
+def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace, Seat], gate: int) -> Rendered | None:
     """None if its interface is not there. At the tcx hook the kernel has compared the frame's MAC already, so none is
     given. Raises ActuatorError for more slots than a ring holds."""
     try:
@@ -62,7 +62,7 @@ def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace,
     except OSError:
         return None
     try:
-        return render(service, id_=id_, interface=interface, mac=UNKNOWN_MAC, seats=seats)
+        return render(service, id_=id_, interface=interface, mac=UNKNOWN_MAC, seats=seats, gate=gate)
     except ValueError as error:
         raise ActuatorError(subject(service), str(error)) from error
 

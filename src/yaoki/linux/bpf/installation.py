@@ -23,6 +23,8 @@ from yaoki.linux.bpf.tables import Tables
 OBJECT = "balancer"
 PROGRAM = "balance_tc"
 RECORDS = "records"
+UNREAD = (RECORDS, "gates4", "gates6")
+"""Maps that the program does not read, and that shall live as long."""
 
 
 @dataclass(slots=True)
@@ -131,7 +133,8 @@ def _loaded(sizes: Mapping[str, int], maps: Mapping[str, BpfMap]) -> tuple[Insta
         if name != PROGRAM:
             program.close()
     made = Installation(loaded.programs[PROGRAM], loaded.maps)
-    hooks.bind(made.program, made.maps[RECORDS])
+    for name in UNREAD:
+        hooks.bind(made.program, made.maps[name])
     return made, path.name
 
 

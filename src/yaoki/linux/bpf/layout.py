@@ -20,10 +20,12 @@ from yaoki.lb.why import Flow
 LAYOUT = "1"
 NOBODY = 0
 """The number of no server."""
+UNGATED = 0
+"""The number of no address's deadline."""
 TICK_NS = 1 << 26
 
 _SERVICE_KEY = {Family.IPV4: struct.Struct("=4s2sBx"), Family.IPV6: struct.Struct("=16s2sBx")}
-_SERVICE = struct.Struct("=II6sBBIIII16s")
+_SERVICE = struct.Struct("=II6sBBIIIII16s")
 _SERVER = struct.Struct("=6sHII")
 _RING = struct.Struct("=II")
 _FLOW_KEY = {Family.IPV4: struct.Struct("=4s4s2s2sB3x"), Family.IPV6: struct.Struct("=16s16s2s2sB3x")}
@@ -116,6 +118,7 @@ class Service:
     mac: MacAddress
     ring: RingSize
     flags: ServiceFlag
+    gate: int
     opening: int
     established: int
     closing: int
@@ -125,7 +128,7 @@ class Service:
     def pack(self) -> bytes:
         return _SERVICE.pack(
             self.id, self.interface, self.mac.octets, self.ring, self.flags,
-            self.opening, self.established, self.closing, self.persistence, self.source_mask,
+            self.gate, self.opening, self.established, self.closing, self.persistence, self.source_mask,
         )  # fmt: skip
 
     @classmethod
@@ -143,7 +146,7 @@ def read_service_key(family: Family, octets: bytes) -> ServiceKey:
     """The other way."""
     address, port, number = _SERVICE_KEY[family].unpack(octets)
     protocol = next(protocol for protocol in Protocol if protocol.number == number)
-    return ServiceKey(_address(address), protocol, int.from_bytes(port, "big"))
+    return ServiceKey(read_address(address), protocol, int.from_bytes(port, "big"))
 
 
 # --- servers and slots
@@ -266,5 +269,6 @@ def total(octets: bytes) -> int:
     return sum(value for (value,) in _LONG.iter_unpack(octets))
 
 
-def _address(octets: bytes) -> IPAddress:
+def read_address(octets: bytes) -> IPAddress:
+    """Of either family, by its length."""
     return IPv4Address(octets) if len(octets) == 4 else IPv6Address(octets)

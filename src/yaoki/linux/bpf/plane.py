@@ -74,6 +74,7 @@ class BpfBalancer:
         self._seating: Seating | None = None
         self._refused: frozenset[ServiceKey] | None = None
         self._strays: tuple[ServiceKey, ...] = ()
+        self._gates: dict[IPAddress, int] = {}
         self._renewed = False
 
     @property
@@ -215,12 +216,15 @@ class BpfBalancer:
         tables = installed.tables
         entries, servers = dict(tables.services()), dict(tables.servers())
         last_stamp = max((server.stamp for server in servers.values()), default=0)
-        seating = Seating(tables.most_services, tables.most_servers, last_stamp=last_stamp)
+        seating = Seating(tables.most_services, tables.most_servers, tables.most_addresses, last_stamp=last_stamp)
+        gates = dict(tables.gates())
+        for number in gates.values():
+            seating.gates.take(number)
         held = {}
         for id_, record in installed.records.all().items():
             seating.take(id_, record.seats.values())
             key = record.service.key
-            rendered = rendered_here(record.service, id_, record.seats)
+            rendered = rendered_here(record.service, id_, record.seats, gates.get(key.address, layout.UNGATED))
             intact = (
                 rendered is not None
                 and entries.get(key) == rendered.service
@@ -231,7 +235,7 @@ class BpfBalancer:
             actual = ActualService(record.service, record.digest, intact)
             held[key] = Held(actual, id_, record.seats, rendered or NOTHING)
         self._strays = tuple(key for key in entries if key not in held)
-        self._seating = seating
+        self._seating, self._gates = seating, gates
         return held
 
     # --- changes
@@ -261,6 +265,7 @@ class BpfBalancer:
             self._remove(held, each, installed, seating)
         for key, each in after.items():
             self._clear(before[key], each, installed, seating)
+        self._free_gates(held, installed, seating)
         self._hook(held, installed)
         self._refuse(self._now_refused(held, changed={*wanted, *(each.actual.key for each in gone)}))
         if not held:
@@ -272,7 +277,8 @@ class BpfBalancer:
         if self._installed is None:
             self._installed = installation.install(self._sizes)
             tables = self._installed.tables
-            self._seating = Seating(tables.most_services, tables.most_servers)
+            self._seating = Seating(tables.most_services, tables.most_servers, tables.most_addresses)
+            self._gates = {}
         assert self._seating is not None
         return self._installed, self._seating
 
@@ -282,7 +288,7 @@ class BpfBalancer:
         id_ = seating.new_id() if before is None else before.id
         had = {} if before is None else before.seats
         seats = seating.seats(service, had)
-        rendered = rendered_here(service, id_, seats)
+        rendered = rendered_here(service, id_, seats, self._gate(service.key.address, seating))
         if rendered is None:
             seating.leave(seat for place, seat in seats.items() if place not in had)
             raise ActuatorError(subject(service), f"there is no interface {service.interface}")
@@ -292,6 +298,22 @@ class BpfBalancer:
             if place not in had:
                 tables.reset_server_count(seat.number)
         return Held(ActualService(service, digest(service, RENDERING)), id_, seats, rendered)
+
+    def _gate(self, address: IPAddress, seating: Seating) -> int:
+        """The number of an address's deadline, for all its services."""
+        if address not in self._gates:
+            assert self._installed is not None
+            number = seating.gates.new()
+            self._installed.tables.put_gate(address, number)
+            self._gates[address] = number
+        return self._gates[address]
+
+    def _free_gates(self, held: Mapping[ServiceKey, Held], installed: Installation, seating: Seating) -> None:
+        """Of addresses without services."""
+        used = {key.address for key in held}
+        for address in [each for each in self._gates if each not in used]:
+            installed.tables.remove_gate(address)
+            seating.gates.free(self._gates.pop(address))
 
     def _remove(self, held: dict[ServiceKey, Held], each: Held, installed: Installation, seating: Seating) -> None:
         tables = installed.tables

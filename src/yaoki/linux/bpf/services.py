@@ -42,10 +42,16 @@ class Rendered:
 
 
 def render(
-    service: VirtualService, *, id_: int, interface: int, mac: MacAddress, seats: Mapping[ServerPlace, Seat]
+    service: VirtualService,
+    *,
+    id_: int,
+    interface: int,
+    mac: MacAddress,
+    seats: Mapping[ServerPlace, Seat],
+    gate: int = layout.UNGATED,
 ) -> Rendered:
-    """A service whose servers are all `direct`; `interface` and `mac` are those of the interface that it is on. Raises
-    ValueError for more slots than a ring holds."""
+    """A service whose servers are all `direct`; `interface` and `mac` are those of the interface that it is on, `gate`
+    is the number of its address's deadline. Raises ValueError for more slots than a ring holds."""
     slots = slots_of(service)
     chosen = () if slots is None else slots.servers
     by_source = slots is not None and slots.pick is Pick.BY_SOURCE
@@ -61,6 +67,7 @@ def render(
         mac=mac,
         ring=layout.ring_size(len(chosen)),
         flags=flags,
+        gate=gate,
         opening=_ticks(OPENING_S if tcp else DATAGRAM_S),
         established=_ticks(ESTABLISHED_S if tcp else DATAGRAM_S),
         closing=_ticks(ENDED_S if lazy else CLOSING_S),

@@ -16,15 +16,14 @@ from yaoki.linux.bpf.maps import BpfMap, MapKind, MapShape
 
 RINGS = {RingSize.SMALL: "rings_small", RingSize.MEDIUM: "rings_medium", RingSize.LARGE: "rings_large"}
 SIZES = {
-    "services4": 48,
-    "services6": 48,
+    "services4": 52,
+    "services6": 52,
     "servers": 16,
     "flows4": 16,
     "flows6": 16,
     "server_counts": 24,
     "service_counts": 24,
-    "deadlines4": 8,
-    "deadlines6": 8,
+    "deadlines": 8,
 }
 """Octets of the values that are read and written here: what a map must have to be ours."""
 
@@ -130,13 +129,32 @@ class Tables:
 
     # --- the dead-man gate
 
-    def put_deadline(self, address: IPAddress, at_ns: int) -> None:
-        """Serve an address until CLOCK_MONOTONIC has passed `at_ns`."""
-        self._of("deadlines", Family.of(address)).update(address.packed, layout.nanoseconds(at_ns))
+    @property
+    def most_addresses(self) -> int:
+        """Addresses with a deadline, number 0 among them, which is none's."""
+        return self._maps["deadlines"].shape.max_entries
 
-    def remove_deadline(self, address: IPAddress) -> None:
-        """Serve an address whatever happens."""
-        self._of("deadlines", Family.of(address)).delete(address.packed)
+    def put_gate(self, address: IPAddress, number: int) -> None:
+        """The number of an address's deadline; there is none to begin with."""
+        self._maps["deadlines"].update(layout.index(number), layout.nanoseconds(0))
+        self._of("gates", Family.of(address)).update(address.packed, layout.index(number))
+
+    def remove_gate(self, address: IPAddress) -> None:
+        """No error if it has none."""
+        self._of("gates", Family.of(address)).delete(address.packed)
+
+    def gates(self) -> Iterator[tuple[IPAddress, int]]:
+        """All addresses that have a number."""
+        for family in Family:
+            for key, value in self._of("gates", family).items():
+                yield layout.read_address(key), layout.read_index(value)
+
+    def put_deadline(self, address: IPAddress, at_ns: int) -> bool:
+        """Serve an address until CLOCK_MONOTONIC has passed `at_ns`, 0 for ever; whether it has a service here."""
+        number = self._of("gates", Family.of(address)).look_up(address.packed)
+        if number is not None:
+            self._maps["deadlines"].update(number, layout.nanoseconds(at_ns))
+        return number is not None
 
     # --- counters
 
