@@ -28,6 +28,8 @@ from yaoki.runtime.stores.in_process import InProcessDriver
 from yaoki.runtime.stores.opening import open_store
 
 LIMIT = timedelta(milliseconds=300)
+PATIENCE = timedelta(seconds=2)
+"""Of a client that wants its answer: the machine may have other things to do."""
 SILENCE = timedelta(milliseconds=750)
 
 
@@ -68,8 +70,8 @@ class Client:
                         await asyncio.sleep(0.02)
 
     async def _ask(self, request: StoreRequest) -> StoreResult:
-        self.driver.ask(request, LIMIT)
-        async with asyncio.timeout(5):
+        self.driver.ask(request, PATIENCE)
+        async with asyncio.timeout(10):
             answered, result = await self._answers.get()
         assert answered == request
         return result
