@@ -65,3 +65,22 @@ def test_a_server_that_is_given_ten_more_failures_is_missed_for_too_long(tmp_pat
     row = row_with("falls-counted-wrong", "web1-killed", tmp_path)
     assert row.void is None
     assert {figures.target.service for figures in row.missed} == {"web"}
+
+
+@pytest.mark.long
+def test_without_a_gate_a_speaker_that_hangs_stays_a_second_owner(tmp_path: Path) -> None:
+    row = row_with("gate-never-armed", "lb1-hang-speaker", tmp_path)
+    assert row.void is None
+    assert not row.vips[0].kept
+
+
+@pytest.mark.long
+def test_who_gives_way_to_the_lower_priority_only_is_a_second_owner(tmp_path: Path) -> None:
+    row = row_with("priorities-compared-in-reverse", "front-heal", tmp_path)
+    assert "two owners" in row.void if row.void else not row.vips[0].kept
+
+
+@pytest.mark.long
+def test_a_backup_that_hears_nothing_of_its_owner_takes_the_vip_from_it(tmp_path: Path) -> None:
+    row = row_with("down-timer-not-restarted", "lb1-kill-main", tmp_path)
+    assert row.void is None or "not settled" in row.void or "two owners" in row.void

@@ -23,6 +23,7 @@ from yaoki.sim.faults import (
     Killed,
     LinkBroken,
     LinkStalled,
+    Moved,
     Part,
     Partition,
     Paused,
@@ -405,3 +406,30 @@ def test_a_node_whose_kernel_answers_without_a_speaker_is_told_of_by_the_owner()
     scene.run(10)
     scene.settle()
     assert any("lb1/brain" in line and "OneAnswers" in line for line in scene.world.trace.last(50_000))
+
+
+@pytest.mark.req("B-05")
+def test_an_operator_moves_a_vip_without_a_moment_without_an_owner() -> None:
+    scene = Scene("fast")
+    assert set(scene.owners().values()) == {("lb1",)}
+    scene.fault(Moved("lb1", "vip"), lasts=3.0)
+    seen: list[tuple[str, ...]] = []
+    for _ in range(2_000):
+        scene.run(0.001)
+        seen.append(scene.owners()["vip/ipv4"])
+    assert list(dict.fromkeys(seen)) == [("lb1", "lb2"), ("lb2",)]
+    assert seen.count(("lb1", "lb2")) <= 50
+    assert set(scene.owners().values()) == {("lb2",)}
+    scene.run(1.5)
+    scene.settle()
+    assert set(scene.owners().values()) == {("lb1",)}
+
+
+def test_a_vip_that_nobody_else_could_take_is_not_moved() -> None:
+    scene = Scene("fast")
+    scene.fault(PowerLost("lb2"), lasts=20.0)
+    scene.run(2)
+    scene.fault(Moved("lb1", "vip"), lasts=3.0)
+    scene.run(3)
+    assert set(scene.owners().values()) == {("lb1",)}
+    assert not scene.world.nodes["lb1"].main.decisions.moved

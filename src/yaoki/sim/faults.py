@@ -230,6 +230,14 @@ class Admitted:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An operator moves a VIP away from a node, and admits it there again when the fault ends."""
+
+    node: str
+    vip: str
+
+
 Fault = (
     RoughNetwork
     | Partition
@@ -255,6 +263,7 @@ Fault = (
     | Reloaded
     | Reconfigured
     | Admitted
+    | Moved
 )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from yaoki.core.address import IPAddress
-from yaoki.node.decisions import AdmitVip, SetServerAdmin
+from yaoki.node.decisions import AdmitVip, MoveVip, SetServerAdmin
 from yaoki.pool.member import AdminState
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import (
@@ -25,6 +25,7 @@ from yaoki.sim.faults import (
     Killed,
     LinkBroken,
     LinkStalled,
+    Moved,
     Part,
     Partition,
     Paused,
@@ -63,6 +64,7 @@ _NodeFault = (
     | Reloaded
     | Reconfigured
     | Admitted
+    | Moved
 )
 
 # An operator whose command was not taken, because the node does not run, types it again.
@@ -97,6 +99,7 @@ class Injector:
         self._world = world
         self._chance = chance
         self._draining: dict[str, int] = {}
+        self._moving: dict[tuple[str, str], int] = {}
 
     def put_down(self, injection: Injection) -> None:
         """Let a fault begin and end at its times."""
@@ -216,6 +219,10 @@ class Injector:
                 node.refuse_tables(1 if begins else -1)
             case Reconfigured():
                 node.main.alter(fault.alteration, begins)
+            case Moved():
+                moves = self._moving.get((fault.node, fault.vip), 0) + (1 if begins else -1)
+                self._moving[fault.node, fault.vip] = moves
+                self._move(node, fault.vip)
             case ClockStepped() | AddressRemoved() | Reloaded() | Admitted():
                 if begins:
                     _at_once(node, fault)
@@ -227,6 +234,16 @@ class Injector:
             down = lasts * turn // times
             self._world.timeline.after(down, partial(node.kernel.lose_carrier, interface))
             self._world.timeline.after(down + lasts // times // _HALVES, partial(node.kernel.regain_carrier, interface))
+
+    def _move(self, node: Node, vip: str) -> None:
+        """The operator's wish for a VIP, typed until the node's journal shows it. It is refused while nobody else could
+        take the VIP."""
+        away = self._moving[node.name, vip] > 0
+        if away == (vip in node.main.decisions.moved):
+            return
+        if node.processes.running(Part.MAIN):
+            node.main.operate(MoveVip(vip) if away else AdmitVip(vip))
+        self._world.timeline.after(TYPE_AGAIN_US, partial(self._move, node, vip))
 
     def _decide(self, node: Node, host: str) -> None:
         """The operator's wish for a server, typed until the node's journal shows it."""

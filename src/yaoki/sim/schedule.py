@@ -27,6 +27,7 @@ from yaoki.sim.faults import (
     Killed,
     LinkBroken,
     LinkStalled,
+    Moved,
     Part,
     Partition,
     Paused,
@@ -162,6 +163,11 @@ def _slowed(draw: Draw) -> Fault:
     return Slowed(draw.node, part, draw.chance.pick((2, 20, 200)) * MILLISECOND)
 
 
+def _moved(draw: Draw) -> Fault:
+    virtual = draw.chance.pick(draw.topology.virtuals)
+    return Moved(draw.chance.pick(virtual.members)[0], virtual.name)
+
+
 def _stepped(draw: Draw) -> Fault:
     step = draw.chance.pick((5 * MILLISECOND, SECOND, 3600 * SECOND, 10 * 365 * 86400 * SECOND))
     return ClockStepped(draw.node, draw.chance.pick((-1, 1)) * step)
@@ -217,6 +223,7 @@ _MACHINES: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Stopped(draw.node), 3),
     (lambda draw: AddressRemoved(draw.node), 1),
     (lambda draw: Admitted(draw.node), 1),
+    (_moved, 2),
 )
 _SERVERS: tuple[tuple[Kind, int], ...] = (
     (_server, 5),

@@ -14,7 +14,7 @@ from yaoki.sim.topology import Virtual
 from yaoki.vrrp.dead_man import INTERVALS
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import Failback
-from yaoki.vrrp.standing import standing
+from yaoki.vrrp.standing import LEAST_PRIORITY, standing
 from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, HOLD, active_down_interval, leaving_limit, skew_time
 
 # A frame's way on a LAN, the kernel's notification and the processes' wake-ups, with room to spare.
@@ -169,6 +169,8 @@ class OwnerlessBounded(Invariant):
         plan = self.ledger.world.topology.plan(node)
         weights = [track.weight for track in plan.tracks if track.router == params.key]
         weights += [track.weight for track in params.tracks]
+        if virtual.name in self.ledger.world.nodes[node].main.decisions.moved:
+            return LEAST_PRIORITY
         return standing(params.priority, [weight for weight in weights if weight is not None and weight < 0]).priority
 
     def _was_told(self, virtual: Virtual, node: str, begun: int) -> bool:
