@@ -6,7 +6,8 @@ changes whenever a kind of fault is added.
 
 from dataclasses import dataclass
 
-from yaoki.sim.faults import Fault, Frozen, Killed, Part, Paused
+from yaoki.sim.faults import Alteration, Fault, Frozen, Killed, Part, Paused, Reconfigured, ServerFault
+from yaoki.sim.servers import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +42,16 @@ ONCE_FAILED = (
         "fast",
         1,
         ((30.0, 8.0, Killed("lb1", Part.SPEAKER)), (35.0, 1.0, Frozen("lb1"))),
+    ),
+    OnceFailed(
+        # The invariant counted the results of probes whose check was taken out and put back meanwhile.
+        "a check is taken out and put back while its probe is under way",
+        "three-nodes",
+        1,
+        (
+            (60.0, 20.0, ServerFault("app2", Condition.DEAD)),
+            (61.5, 0.3, Reconfigured("lb3", Alteration.SERVICE)),
+            (62.3, 0.3, Reconfigured("lb3", Alteration.SERVICE)),
+        ),
     ),
 )

@@ -34,6 +34,8 @@ class Worker:
         self._probe = probe
         self._report = report
         self._incarnation = 0
+        # By number; those of checks that are taken out meanwhile count for nothing.
+        self._in_flight: dict[int, CheckSpec] = {}
         self.process: Process[ShardInput, ShardEffect] = Process(
             f"{around.node}/checks",
             around.timeline,
@@ -46,18 +48,22 @@ class Worker:
     def start(self) -> None:
         """Begin with an empty shard."""
         self._incarnation += 1
+        self._in_flight.clear()
         self.process.start(CheckShard(f"{self.process.name}.{self._incarnation}"))
 
     def order(self, message: ShardInput) -> None:
         """A message of the main process arrived."""
         if isinstance(message, ConfigureChecks):
             checks = tuple(check.id for check in message.checks)
+            kept = frozenset(checks)
+            self._in_flight = {number: check for number, check in self._in_flight.items() if check.id in kept}
             self._around.witness.checks_configured(self._around.node, checks)
         self.process.give(message)
 
     def _perform(self, effect: ShardEffect) -> None:
         if isinstance(effect, StartProbe):
             finding = self._probe(effect.check)
+            self._in_flight[effect.number] = effect.check
             if finding.passed:
                 delay = self._around.chance.between(*ANSWER_US)
             else:
@@ -72,5 +78,6 @@ class Worker:
 
     def _finish(self, start: StartProbe, finding: Finding, incarnation: int) -> None:
         if incarnation == self._incarnation and self.process.machine is not None:
-            self._around.witness.probed(self._around.node, start.check, finding)
+            if self._in_flight.pop(start.number, None) is not None:
+                self._around.witness.probed(self._around.node, start.check, finding)
             self.process.give(ProbeFinished(start.number, finding))
