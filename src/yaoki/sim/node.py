@@ -89,11 +89,10 @@ class Node:
         self._servers = servers
         self._witness = witness
         self._topology = topology
-        self._power_cycles = 0
+        self.power_cycles = 0
+        """How often the power has gone."""
         self.port_changed_at = 0
-        self._power_faults = 0
-        self._freezes = 0
-        self._stops = 0
+        self._power_faults = self._freezes = self._stops = 0
         self.thawed_at: int | None = None
         self._lease_store = lease_store
         # By identity of the spec, which lives as long as its entry: hashing an address costs more than a probe.
@@ -151,11 +150,6 @@ class Node:
         """On, and not frozen."""
         return not self._power_faults and not self._freezes
 
-    @property
-    def power_cycles(self) -> int:
-        """How often the power has gone."""
-        return self._power_cycles
-
     def speaking(self) -> bool:
         """Whether the speaker runs, on time."""
         return self.powered and self.processes.running(Part.SPEAKER)
@@ -201,7 +195,7 @@ class Node:
     def lose_power(self) -> None:
         """Everything stops at once."""
         self._power_faults += 1
-        self._power_cycles += 1
+        self.power_cycles += 1
         self.processes.kill(Part.ALL)
         self.kernel.lose_power()
         self._set_ports()
@@ -478,7 +472,7 @@ class Node:
 
     def _start_keeper(self) -> None:
         if self.keeper is not None:
-            self.keeper.start(self._power_cycles)
+            self.keeper.start(self.power_cycles)
 
     def _kill(self, kill: Callable[[], None], links: tuple[Between, ...]) -> None:
         kill()
