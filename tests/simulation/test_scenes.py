@@ -417,7 +417,7 @@ def test_an_operator_moves_a_vip_without_a_moment_without_an_owner() -> None:
     for _ in range(2_000):
         scene.run(0.001)
         seen.append(scene.owners()["vip/ipv4"])
-    assert list(dict.fromkeys(seen)) == [("lb1", "lb2"), ("lb2",)]
+    assert set(seen) <= {("lb1",), ("lb1", "lb2"), ("lb2",)}
     assert seen.count(("lb1", "lb2")) <= 50
     assert set(scene.owners().values()) == {("lb2",)}
     scene.run(1.5)
