@@ -76,11 +76,20 @@ def test_the_successor_is_heard_and_the_addresses_go_a_hold_after_that() -> None
     router = VirtualRouter(PARAMS)
     router.state = LEAVING
     handed_over = HandedOver(KEY, "web-vip", GREATER, 50, 50 * MS)
-    assert router.handle(NOW, heard(50, when=at(9998))) == [HUSH, Emit(handed_over)]
+    assert router.handle(NOW, heard(50, when=at(9998))) == [HUSH, Emit(handed_over), Advertise(1)]
     end = at(9998) + HOLD
     assert router.handle(end - MS, TimerFired()) == []
     assert router.handle(end, TimerFired()) == [RELEASE, Emit(RouterInitialized(KEY, "web-vip", Reason.STOPPED))]
     assert router.deadline() is None
+
+
+def test_who_owned_beyond_a_cut_is_made_to_announce_again_but_never_to_give_way() -> None:
+    """A router that is told to leave meets the other owner when the cut is whole: the neighbours here know only us."""
+    router = VirtualRouter(PARAMS)
+    router.state = LEAVING
+    assert router.handle(NOW, heard(2))[-1] == Advertise(1)
+    router.state = LEAVING
+    assert Advertise(1) not in router.handle(NOW, heard(1))
 
 
 def test_the_hold_outlasts_keepalived_and_two_owners_are_never_there_for_50_ms() -> None:

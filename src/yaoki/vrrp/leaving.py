@@ -41,7 +41,7 @@ from yaoki.vrrp.router_state import (
     StepAside,
     Yielding,
 )
-from yaoki.vrrp.standing import OWNER_PRIORITY
+from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY
 from yaoki.vrrp.timing import HOLD, active_down_interval
 
 
@@ -113,7 +113,12 @@ def _heard_in_leaving(params: RouterParams, state: Leaving, now: Instant, heard:
     if state.stays:
         then = _backup_of(params, heard.at, advertisement.interval, priority)
     yielding = Yielding(heard.at + HOLD, then, state.reason, heard.source, priority)
-    return yielding, [HushAddresses(params.addresses), Emit(taken)]
+    effects: list[Effect] = [HushAddresses(params.addresses), Emit(taken)]
+    if priority > LEAST_PRIORITY:
+        # It may have owned all the time, beyond a cut that is whole again: this makes it announce once more. Priority 0
+        # would start the timers of those that wait.
+        effects.append(Advertise(LEAST_PRIORITY))
+    return yielding, effects
 
 
 def _timers_of_leaving(params: RouterParams, state: Leaving, now: Instant) -> Outcome:
