@@ -280,6 +280,24 @@ class Resumed(EventBody):
     """Decisions are applied again."""
 
 
+@dataclass(frozen=True, slots=True)
+class DataFoundCurrent(EventBody):
+    """The data check of a stateful VIP says that the data here is current: the quarantine ends."""
+
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataNotCurrent(EventBody):
+    """The data check of a stateful VIP says no, ran out of time or could not be started; it is run again. Told once
+    for each `why`."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    vip: str
+    why: str
+
+
 # --- the process's own troubles ---------------------------------------------------------------------------------------
 
 

@@ -58,8 +58,8 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class AdmitVip:
-    """Let this node own a VIP again that failback `manual` holds out here, or that was moved away. Nothing to be kept:
-    it holds once."""
+    """Let this node own a VIP again that failback `manual` or a quarantine holds out here, or that was moved away.
+    Nothing to be kept: it holds once."""
 
     vip: str
 

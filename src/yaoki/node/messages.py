@@ -54,7 +54,7 @@ class ReleaseRouters:
 
 @dataclass(frozen=True, slots=True)
 class AdmitRouter:
-    """Let a router that failback `manual` holds out own its VIP again."""
+    """Let a router that failback `manual` holds out, or that is in quarantine, own its VIP again."""
 
     router: RouterKey
     because: EventId | None = None

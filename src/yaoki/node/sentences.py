@@ -43,6 +43,14 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "nobody owns {vip} ({router}): it is held out here until it is admitted",
         "{vip} の所有者なし ({router}): 承認待ち",
     ),
+    v.Quarantined: (
+        "{vip} is in quarantine here ({router}): this node has returned, and its data may not be current",
+        "{vip} はこのノードで隔離中 ({router}): 復帰したノードのデータは最新でない可能性",
+    ),
+    v.QuarantineLifted: (
+        "{vip} is out of quarantine ({router}): nobody owns it, and the site file says that this ends it",
+        "{vip} の隔離を終了 ({router}): 所有者がなく、サイトファイルがこの場合の終了を指定",
+    ),
     v.BidMade: (
         "{vip}: asking its owner, of lower priority than {priority} here, for its lease ({router})",
         "{vip}: 優先度がここの {priority} より低い所有者にリースの引き渡しを要求 ({router})",
@@ -375,6 +383,14 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
     b.Paused: ("PAUSED: nothing is applied until yaoki resume", "一時停止: yaoki resume まで何も適用しない"),
     b.Resumed: ("decisions are applied again", "適用を再開"),
     # --- the process's own troubles
+    b.DataFoundCurrent: (
+        "the data of {vip} is current here, says its data check",
+        "{vip} のデータはここで最新 (データ確認)",
+    ),
+    b.DataNotCurrent: (
+        "{vip} stays in quarantine, its data is not known to be current here: {why}",
+        "{vip} は隔離を継続、ここのデータが最新とは確認できない: {why}",
+    ),
     b.HookFailed: ("hook {hook} failed: {why}", "フック {hook} が失敗: {why}"),
     b.HooksPutOff: (
         "hook {hook} is left out, {limit} wait already",

@@ -187,6 +187,6 @@ def _hindrance(router: SpeakerRouter, left: Standing) -> Reason | None:
         case vr.Initialize():
             return router.reason
         case vr.Backup(held_out=True) | Standby(held_out=True):
-            return Reason.HELD_OUT
+            return Reason.QUARANTINED if router.quarantined else Reason.HELD_OUT
         case _:
             return Reason.BARRED if left.barred else None

@@ -17,6 +17,7 @@ from yaoki.packet.malformed import Malformed
 from yaoki.vrrp.advertisement import GROUP_IPV4, GROUP_IPV6, Advertisement, Rejection, decode
 from yaoki.vrrp.events import (
     AddressListMismatch,
+    Admitted,
     Barred,
     BecameActive,
     BecameBackup,
@@ -28,6 +29,8 @@ from yaoki.vrrp.events import (
     PeerMayBeDeaf,
     PeerReleased,
     PriorityChanged,
+    Quarantined,
+    QuarantineLifted,
     Reason,
     RouterInitialized,
     SecondOwnerSuspected,
@@ -41,6 +44,14 @@ from yaoki.vrrp.standing import GREATEST_PRIORITY, OWNER_PRIORITY, Standing, sta
 from yaoki.vrrp.virtual_router import VirtualRouter
 
 _Wire = tuple[bytes, IPAddress, int, IPAddress]
+
+_REASONS: dict[type[EventBody], Reason] = {
+    HeldOut: Reason.HELD_OUT,
+    Quarantined: Reason.QUARANTINED,
+    Admitted: Reason.ADMITTED,
+    QuarantineLifted: Reason.ADMITTED,
+}
+"""Why a router is what it is, after events that do not change its state."""
 
 
 class SpeakerRouter:
@@ -279,6 +290,8 @@ class SpeakerRouter:
         match body:
             case BecameActive(reason=reason) | BecameBackup(reason=reason):
                 return self._causes.get(reason)
+            case Quarantined():
+                return self._because
             case _:
                 return None
 
@@ -299,8 +312,8 @@ class SpeakerRouter:
                 self._since, self._reason, self._because = now, reason, event
                 self._causes.clear()
                 return True
-            case HeldOut():
-                self._reason, self._because = Reason.HELD_OUT, event
+            case HeldOut() | Quarantined() | Admitted() | QuarantineLifted():
+                self._reason, self._because = _REASONS[type(body)], event
                 return True
             case PeerReleased():
                 self._causes[Reason.ACTIVE_RELEASED] = event
@@ -329,6 +342,12 @@ class SpeakerRouter:
             return False
         self._reason, self._because = reason, because
         return True
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether it is held out because its node has returned, and its VIP is stateful."""
+        state = self.machine.state
+        return isinstance(state, Backup | Standby) and state.held_out and self.machine.params.quarantines
 
     @property
     def reason(self) -> Reason:
@@ -372,6 +391,8 @@ class SpeakerRouter:
         """Why the router is in its state; that it is barred comes before how it came there."""
         if self.gateless:
             return Reason.NO_GATE
+        if self.quarantined:
+            return Reason.QUARANTINED
         if self.machine.params.barred and isinstance(self.machine.state, Backup | Standby | Bidding):
             return Reason.HINDERED if self.hindered else Reason.BARRED
         if self.machine.params.barred and isinstance(self.machine.state, Active):

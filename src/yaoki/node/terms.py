@@ -87,6 +87,11 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "優先度をより失った側から引き継ぎ",
         ),
         vrrp_events.Reason.HELD_OUT: ("returned, waiting to be admitted", "復帰、承認待ち"),
+        vrrp_events.Reason.QUARANTINED: (
+            "returned, in quarantine until its data is known to be current",
+            "復帰、データが最新と確認されるまで隔離中",
+        ),
+        vrrp_events.Reason.ADMITTED: ("admitted, it may own again", "承認済み、再び所有できる"),
         vrrp_events.Reason.BARRED: (
             "may not own while what it tracks has failed",
             "監視対象の障害中は所有できない",

@@ -132,7 +132,14 @@ def _give_way(params: RouterParams, heard: Heard, reason: Reason) -> Outcome:
     advertisement = heard.advertisement
     down = active_down_interval(version=params.version, priority=params.priority, interval=advertisement.interval)
     priority = advertisement.priority
-    then = Backup(heard.at + down, advertisement.interval, Reason.ACTIVE_SILENT, active_priority=priority)
+    # Both have owned: what this one took meanwhile, the winner may not have, and the other way round.
+    then = Backup(
+        heard.at + down,
+        advertisement.interval,
+        Reason.ACTIVE_SILENT,
+        held_out=params.quarantines,
+        active_priority=priority,
+    )
     yielding = Yielding(heard.at + HOLD, then, reason, heard.source, priority)
     return yielding, [HushAddresses(params.addresses), Advertise(params.priority)]
 

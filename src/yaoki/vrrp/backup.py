@@ -3,7 +3,11 @@
 Where it goes beyond the RFCs, for the reasons beside the code:
 - priority zero is followed at once, not after Skew_Time, by a router that nobody else can be better than;
 - priority zero that is repeated does not put the takeover off;
-- a Backup that was stopped beyond its timer waits for one more advertisement before it takes over.
+- a Backup that was stopped beyond its timer waits for one more advertisement before it takes over;
+- of a stateful VIP, a router that was away, or owned beside another, is in quarantine: it takes over from nobody, and
+  from a dead one only if it is told so (Quarantine.LAST).
+
+Invariant: a router in quarantine becomes Active by Admit, or by Quarantine.LAST and silence, and by nothing else.
 """
 
 from dataclasses import replace
@@ -20,10 +24,12 @@ from yaoki.vrrp.events import (
     IntervalLearnt,
     NobodyOwns,
     PeerReleased,
+    Quarantined,
+    QuarantineLifted,
     Reason,
     RouterInitialized,
 )
-from yaoki.vrrp.params import Failback, RouterParams
+from yaoki.vrrp.params import Failback, Quarantine, RouterParams
 from yaoki.vrrp.router_state import (
     ActiveGone,
     Admit,
@@ -54,18 +60,21 @@ def in_backup(params: RouterParams, state: Backup, now: Instant, input_: Input) 
         case TimerFired():
             if now < state.active_down_at:
                 return state, []
-            if state.held_out or params.barred:
+            if params.barred or (state.held_out and params.quarantine is not Quarantine.LAST):
                 return _stay_out(params, state, now)
             if not state.roused and now - state.active_down_at >= state.active_adver_interval:
                 return _listen_again(params, state, now), []
-            return become_active(params, now, state.outlook)
+            active, effects = become_active(params, now, state.outlook)
+            lifted: list[Effect] = [Emit(QuarantineLifted(params.key, params.vip))] if state.held_out else []
+            return active, lifted + effects
         case Shutdown(reason) | InterfaceLost(reason):
-            return Initialize(reason), [Emit(RouterInitialized(params.key, params.vip, reason))]
+            current = params.quarantines and not state.held_out
+            return Initialize(reason, current), [Emit(RouterInitialized(params.key, params.vip, reason))]
         case Admit():
             if not state.held_out:
                 return state, []
             at = now if state.alone else state.active_down_at
-            admitted = replace(state, active_down_at=at, held_out=False, alone=False)
+            admitted = replace(state, active_down_at=at, held_out=False, alone=False, joining=False)
             return admitted, [Emit(Admitted(params.key, params.vip))]
         case Reconfigure(after):
             return reconfigured_in_backup(params, state, now, after)
@@ -83,7 +92,7 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
     lower_since = None
     if advertisement.priority < params.priority:
         lower_since = heard.at if state.lower_since is None else state.lower_since
-        retakes = _preempts(params) and heard.at - lower_since >= params.failback_delay
+        retakes = not state.held_out and _preempts(params) and heard.at - lower_since >= params.failback_delay
         lower_since = lower_since if params.failback_delay else None
         if retakes or _is_failing(params, state, heard):
             # RFC 9568 6.4.2: discard it, so that the timer runs out.
@@ -96,7 +105,8 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
     if interval != state.active_adver_interval:
         effects.append(Emit(IntervalLearnt(params.key, heard.source, interval, params.interval)))
     held_out = state.held_out
-    if state.joining and params.failback is Failback.MANUAL and advertisement.priority < params.priority:
+    returned = state.joining and params.failback is Failback.MANUAL and not held_out
+    if returned and advertisement.priority < params.priority:
         held_out = True
         effects.append(Emit(HeldOut(params.key, params.vip, heard.source, advertisement.priority)))
     after = Backup(
@@ -175,7 +185,7 @@ def reconfigured_in_backup(params: RouterParams, state: Backup, now: Instant, af
         version=params.version, priority=params.priority, interval=state.active_adver_interval
     )
     at = started + timer(version=after.version, priority=after.priority, interval=interval)
-    held_out = state.held_out and after.failback is Failback.MANUAL
+    held_out = state.held_out and (after.failback is Failback.MANUAL or after.quarantines)
     alone = state.alone and (held_out or after.barred)
     if state.alone and not alone:
         # Nobody has been heard for longer than the timer, and nothing holds this router out any more.
@@ -184,13 +194,20 @@ def reconfigured_in_backup(params: RouterParams, state: Backup, now: Instant, af
     return after_it, effects
 
 
-def become_backup(params: RouterParams, now: Instant, reason: Reason, *, first: bool) -> Outcome:
-    """Listen, from the beginning; `first`: the router has not run before."""
+def become_backup(params: RouterParams, now: Instant, reason: Reason, *, first: bool, returns: bool) -> Outcome:
+    """Listen, from the beginning; `first`: the router has not run before; `returns`: others may have owned since it
+    last knew."""
     # RFC 9568 6.4.1: set the Active_Adver_Interval to the Advertisement_Interval, start the Active_Down_Timer.
     down = active_down_interval(version=params.version, priority=params.priority, interval=params.interval)
     patience = max(down, params.startup_delay) if first else down
-    state = Backup(now + patience, params.interval, Reason.NOBODY_HEARD, joining=True)
-    return state, [Emit(BecameBackup(params.key, params.vip, reason))]
+    held_out = returns and params.quarantines
+    state = Backup(now + patience, params.interval, Reason.NOBODY_HEARD, joining=True, held_out=held_out)
+    return state, [Emit(BecameBackup(params.key, params.vip, reason)), *quarantine_told(params, held_out=held_out)]
+
+
+def quarantine_told(params: RouterParams, *, held_out: bool) -> list[Effect]:
+    """What a router says that begins to listen in quarantine."""
+    return [Emit(Quarantined(params.key, params.vip))] if held_out and params.quarantines else []
 
 
 def _preempts(params: RouterParams) -> bool:

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     HIGHER_PRIORITY = "a higher priority was heard"
     GREATER_ADDRESS = "equal priority, greater address heard"
     HELD_OUT = "returned, waiting to be admitted"
+    QUARANTINED = "returned, in quarantine until its data is known to be current"
+    ADMITTED = "admitted, it may own again"
     BARRED = "may not own while what it tracks has failed"
     HINDERED = "another router of its sync group may not own"
     GROUP_ELSEWHERE = "the rest of its sync group is owned elsewhere"
@@ -125,6 +127,26 @@ class HeldOut(EventBody):
     vip: str
     peer: IPAddress
     peer_priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined(EventBody):
+    """The VIP is stateful and this node returns: it may not own, whoever else does, until it is released."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLifted(EventBody):
+    """Nobody owns, and the site file says that the quarantine ends then."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    router: RouterKey
+    vip: str
 
 
 @dataclass(frozen=True, slots=True)

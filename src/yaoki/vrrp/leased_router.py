@@ -9,7 +9,7 @@ so that an owner does not give way to one that cannot take over.
 Breaking always comes before making here: addresses are released before the lease is.
 
 Invariants: the addresses are held if and only if the state is Active; only a lease makes a router Active, and its end
-ends that; `deadline` is None only in Initialize.
+ends that; one in quarantine wants no lease; `deadline` is None only in Initialize.
 """
 
 from dataclasses import dataclass, replace
@@ -23,6 +23,7 @@ from yaoki.core.machine import TimerFired
 from yaoki.election.lease_params import LeaseParams, patience
 from yaoki.vrrp.active import become_active, in_active, priority_change
 from yaoki.vrrp.advertisement import Advertisement
+from yaoki.vrrp.backup import quarantine_told
 from yaoki.vrrp.events import (
     Admitted,
     BecameBackup,
@@ -30,6 +31,7 @@ from yaoki.vrrp.events import (
     BidMade,
     HeldOut,
     NobodyOwns,
+    QuarantineLifted,
     Reason,
     RouterInitialized,
 )
@@ -44,7 +46,7 @@ from yaoki.vrrp.leased_state import (
     Memory,
     Standby,
 )
-from yaoki.vrrp.params import Failback, RouterParams
+from yaoki.vrrp.params import Failback, Quarantine, RouterParams
 from yaoki.vrrp.router_state import (
     Active,
     ActiveGone,
@@ -150,7 +152,7 @@ def step(params: RouterParams, memory: Memory, now: Instant, input_: LeasedInput
     """The memory after `input_` at `now`, and what is to be done, in order."""
     match memory.state:
         case Initialize() as state:
-            after, effects = _in_initialize(params, state, input_)
+            after, effects = _in_initialize(params, state, now, input_)
         case Standby() as state:
             after, effects = _in_standby(params, state, now, input_)
         case Bidding() as state:
@@ -165,13 +167,16 @@ def step(params: RouterParams, memory: Memory, now: Instant, input_: LeasedInput
     return replace(memory, state=after), effects
 
 
-def _in_initialize(params: RouterParams, state: Initialize, input_: LeasedInput) -> _Outcome:
+def _in_initialize(params: RouterParams, state: Initialize, now: Instant, input_: LeasedInput) -> _Outcome:
     match input_:
-        case Startup():
+        case Startup(held):
             # Addresses that the kernel holds from before are released by the assembly until the lease is ours again.
-            return Standby(joining=True), [Emit(BecameBackup(params.key, params.vip, Reason.STARTED))]
+            # Where it still answered for them, the lease that it owned by is good, and nobody else has owned since.
+            returns = not (held or state.current)
+            standby, told = _standing_by(params, now, quarantined=returns and params.quarantines)
+            return replace(standby, joining=True), [Emit(BecameBackup(params.key, params.vip, Reason.STARTED)), *told]
         case Shutdown(reason) | InterfaceLost(reason):
-            return Initialize(reason), []
+            return Initialize(reason, state.current), []
         case StepAside() | ActiveGone() | TimerFired() | Heard() | LinkRenewed() | Admit() | Reconfigure():
             return state, []
         case LeaseHeld() | LeaseGone() | LeaseElsewhere() | GiveWay():
@@ -200,12 +205,13 @@ def _in_standby(params: RouterParams, state: Standby, now: Instant, input_: Leas
         case Admit():
             if not state.held_out:
                 return state, []
-            admitted = replace(state, held_out=False, silent_at=None)
+            admitted = replace(state, held_out=False, silent_at=None, joining=False)
             return admitted, [Emit(Admitted(params.key, params.vip))]
         case Shutdown(reason) | InterfaceLost(reason):
-            return Initialize(reason), [Emit(RouterInitialized(params.key, params.vip, reason))]
+            current = params.quarantines and not state.held_out
+            return Initialize(reason, current), [Emit(RouterInitialized(params.key, params.vip, reason))]
         case Reconfigure(after):
-            held_out = state.held_out and after.failback is Failback.MANUAL
+            held_out = state.held_out and (after.failback is Failback.MANUAL or after.quarantines)
             renewed = replace(state, bid_at=None, held_out=held_out)
             return renewed, priority_change(params, after)
         case Startup() | LinkRenewed() | StepAside() | ActiveGone() | LeaseGone():
@@ -221,7 +227,7 @@ def _heard_in_standby(params: RouterParams, state: Standby, heard: Heard) -> _Ou
     silent_at = None if not state.held_out else heard.at + _down(params, heard.advertisement)
     if priority >= params.priority:
         return replace(state, bid_at=None, lower_heard=None, joining=False, silent_at=silent_at), []
-    if state.joining and params.failback is Failback.MANUAL:
+    if state.joining and params.failback is Failback.MANUAL and not state.held_out:
         held_out = replace(state, joining=False, held_out=True, silent_at=heard.at + _down(params, heard.advertisement))
         return held_out, [Emit(HeldOut(params.key, params.vip, heard.source, priority))]
     bid_at = state.bid_at
@@ -237,8 +243,10 @@ def _timers_of_standby(params: RouterParams, state: Standby, now: Instant) -> _O
     if state.waits_until is not None and now >= state.waits_until:
         state = replace(state, waits_until=None)
     if state.silent_at is not None and now >= state.silent_at:
-        effects.append(Emit(NobodyOwns(params.key, params.vip)))
-        state = replace(state, silent_at=None)
+        last = params.quarantine is Quarantine.LAST
+        nobody = QuarantineLifted(params.key, params.vip) if last else NobodyOwns(params.key, params.vip)
+        effects.append(Emit(nobody))
+        state = replace(state, silent_at=None, held_out=state.held_out and not last)
     if state.bid_at is None or now < state.bid_at:
         return state, effects
     if state.lower_heard is None or now - state.lower_heard > _own_down(params):
@@ -266,7 +274,8 @@ def _in_bidding(params: RouterParams, state: Bidding, now: Instant, input_: Leas
         case GiveWay():
             return Standby(now + _duration(params)), []
         case Shutdown(reason) | InterfaceLost(reason):
-            return Initialize(reason), [Emit(RouterInitialized(params.key, params.vip, reason))]
+            initialized = Emit(RouterInitialized(params.key, params.vip, reason))
+            return Initialize(reason, params.quarantines), [initialized]
         case Reconfigure(after):
             return Standby(), priority_change(params, after)
         case Startup() | LinkRenewed() | Admit() | StepAside() | ActiveGone() | LeaseGone() | LeaseElsewhere():
@@ -287,7 +296,9 @@ def _own(params: RouterParams, now: Instant, reason: Reason, epoch: int) -> _Out
 def _while_active(params: RouterParams, state: Active, now: Instant, input_: LeasedInput) -> _Outcome:
     match input_:
         case LeaseGone(reason):
-            return Standby(), _fall_silent(params, BecameBackup(params.key, params.vip, reason))
+            # Whoever holds it now, it was not given to.
+            standby, told = _standing_by(params, now, quarantined=params.quarantines)
+            return standby, [*_fall_silent(params, BecameBackup(params.key, params.vip, reason)), *told]
         case GiveWay(reason):
             return _give_way(params, now, reason, None)
         case StepAside(Reason.BARRED):
@@ -336,6 +347,14 @@ def _give_way(params: RouterParams, now: Instant, reason: Reason, heard: Heard |
     priority = None if heard is None else heard.advertisement.priority
     became = BecameBackup(params.key, params.vip, reason, peer, priority)
     return _standing_aside(params, now), _fall_silent(params, became)
+
+
+def _standing_by(params: RouterParams, now: Instant, *, quarantined: bool) -> tuple[Standby, list[Effect]]:
+    """Not the owner, and in quarantine or not. Nobody is missed before whoever can has had time to take the lease."""
+    if not quarantined:
+        return Standby(), []
+    silent_at = now + _own_down(params) + 2 * _duration(params)
+    return Standby(held_out=True, silent_at=silent_at), quarantine_told(params, held_out=True)
 
 
 def _standing_aside(params: RouterParams, now: Instant) -> Standby:

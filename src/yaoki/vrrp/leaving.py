@@ -16,8 +16,8 @@ from yaoki.core.event import Emit
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.vrrp.active import become_active, priority_change
-from yaoki.vrrp.backup import heard_in_backup, reconfigured_in_backup
-from yaoki.vrrp.events import BecameBackup, HandedOver, NobodyTookOver, Reason, RouterInitialized
+from yaoki.vrrp.backup import heard_in_backup, quarantine_told, reconfigured_in_backup
+from yaoki.vrrp.events import Admitted, BecameBackup, HandedOver, NobodyTookOver, Reason, RouterInitialized
 from yaoki.vrrp.params import RouterParams
 from yaoki.vrrp.router_state import (
     ActiveGone,
@@ -85,15 +85,18 @@ def in_yielding(params: RouterParams, state: Yielding, now: Instant, input_: Inp
             if isinstance(state.then, Backup):
                 return state, []
             then = _backup_of(params, now, params.interval, state.peer_priority)
+            then = replace(then, held_out=params.quarantines)
             return replace(state, then=then, reason=Reason.STARTED), []
         case Reconfigure(after):
             return _reconfigured_in_yielding(params, state, now, after)
         case ActiveGone(_, next_in_line):
-            if next_in_line and isinstance(state.then, Backup):
+            if next_in_line and isinstance(state.then, Backup) and not state.then.held_out:
                 # The winner is gone; what we have not given up yet we keep.
                 return become_active(params, now, Reason.ACTIVE_RELEASED)
             return state, []
-        case LinkRenewed() | StepAside() | Admit():
+        case Admit():
+            return _admitted_in_yielding(params, state)
+        case LinkRenewed() | StepAside():
             return state, []
         case _:
             assert_never(input_)
@@ -142,18 +145,25 @@ def _end_of_hold(params: RouterParams, state: Yielding) -> Outcome:
     if isinstance(state.then, Initialize):
         return _release(params, state.then)
     became = BecameBackup(params.key, params.vip, state.reason, state.peer, state.peer_priority)
-    return state.then, [ReleaseAddresses(params.addresses), Emit(became)]
+    told = quarantine_told(params, held_out=state.then.held_out)
+    return state.then, [ReleaseAddresses(params.addresses), Emit(became), *told]
 
 
 def _heard_in_yielding(params: RouterParams, state: Yielding, now: Instant, heard: Heard) -> Outcome:
     if isinstance(state.then, Initialize):
         return state, []
-    if heard.advertisement.priority == 0 and heard.source == state.peer:
+    if heard.advertisement.priority == 0 and heard.source == state.peer and not state.then.held_out:
         # The winner leaves at once; what we have not given up yet we keep.
         return become_active(params, now, Reason.ACTIVE_RELEASED)
     then, effects = heard_in_backup(params, state.then, heard)
     assert isinstance(then, Backup), "a Backup that hears something stays one"
     return replace(state, then=then), effects
+
+
+def _admitted_in_yielding(params: RouterParams, state: Yielding) -> Outcome:
+    if not isinstance(state.then, Backup) or not state.then.held_out:
+        return state, []
+    return replace(state, then=replace(state.then, held_out=False)), [Emit(Admitted(params.key, params.vip))]
 
 
 def _reconfigured_in_yielding(params: RouterParams, state: Yielding, now: Instant, after: RouterParams) -> Outcome:

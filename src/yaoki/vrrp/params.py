@@ -17,6 +17,16 @@ class Failback(StrEnum):
     MANUAL = "manual"
 
 
+class Quarantine(StrEnum):
+    """What keeps a router out whose node returns, and so may have data that is not current: nothing; or `wait`, until
+    a person or a check of the data releases it, whoever owns meanwhile; or `last`, which ends as well when nobody
+    owns."""
+
+    NONE = "none"
+    WAIT = "wait"
+    LAST = "last"
+
+
 class ChecksumForm(StrEnum):
     """How the IPv4 VRRPv3 checksum is sent: over the message only (RFC 9568), with the pseudo-header (keepalived, old
     FRR), or in the form last heard from a peer, starting with the pseudo-header. Both are always accepted."""
@@ -79,7 +89,8 @@ class RouterParams:
     an owner. `lease`: the router is Active only while this lease is held (leased_router.py); routers of one VIP name
     the same. `group`: its sync group; routers of one group are Active together. `accept`:
     Accept_Mode (section 6.1): whether the owning node takes packets to the addresses for itself; priority 255 always
-    does. Raises ValueError for values outside these ranges.
+    does. `quarantine`: what keeps a router of a stateful VIP out when its node returns. Raises ValueError for values
+    outside these ranges.
     """
 
     vip: str
@@ -102,6 +113,7 @@ class RouterParams:
     lease: LeaseParams | None = None
     group: str | None = None
     accept: bool = True
+    quarantine: Quarantine = Quarantine.NONE
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:
@@ -121,3 +133,8 @@ class RouterParams:
         unit, low, high = (timedelta(milliseconds=10), 1, 4095) if self.version == 3 else (timedelta(seconds=1), 1, 255)
         if self.interval % unit or not low * unit <= self.interval <= high * unit:
             raise ValueError(f"advertisement interval {self.interval} does not fit VRRP version {self.version}")
+
+    @property
+    def quarantines(self) -> bool:
+        """Whether its node, returning, may not own before it is released."""
+        return self.quarantine is not Quarantine.NONE

@@ -19,9 +19,10 @@ from yaoki.vrrp.params import RouterParams
 
 @dataclass(frozen=True, slots=True)
 class Initialize:
-    """Section 6.4.1: takes no part."""
+    """Section 6.4.1: takes no part. `current`: it stood by until now, out of quarantine, so going on is no return."""
 
     reason: Reason = Reason.CONFIGURED
+    current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class ActiveGone:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """A person lets a router that is held out own again."""
+    """A person, or a check of its data, lets a router that is held out or in quarantine own again."""
 
 
 @dataclass(frozen=True, slots=True)

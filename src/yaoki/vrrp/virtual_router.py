@@ -100,9 +100,10 @@ def _in_initialize(params: RouterParams, state: Initialize, now: Instant, input_
                 return become_active(params, now, Reason.OWNS_ADDRESSES)
             if held:
                 return become_active(params, now, Reason.ADDRESSES_HELD)
-            return become_backup(params, now, Reason.STARTED, first=state.reason is Reason.CONFIGURED)
+            first = state.reason is Reason.CONFIGURED
+            return become_backup(params, now, Reason.STARTED, first=first, returns=not state.current)
         case Shutdown(reason) | InterfaceLost(reason):
-            return Initialize(reason), []
+            return Initialize(reason, state.current), []
         case TimerFired() | Heard() | ActiveGone() | LinkRenewed() | StepAside() | Admit() | Reconfigure():
             return state, []
         case _:
