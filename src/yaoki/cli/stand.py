@@ -7,6 +7,7 @@ from yaoki.election.lease_params import longest_takeover
 from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember, Vip
 from yaoki.site.survival import Gateway, Survival, gateways, survival
 from yaoki.site.units import duration_text
+from yaoki.vrrp.params import Failback, Quarantine
 
 
 def print_stand(site: Site) -> None:
@@ -20,7 +21,21 @@ def print_stand(site: Site) -> None:
 def stand(site: Site, vip: Vip) -> tuple[str, ...]:
     """The sentences of one VIP, what it survives first."""
     found = survival(site, vip)
-    return (*_losses(site, vip, found), *_cut(site, vip, found), *_together(site, vip))
+    return (*_losses(site, vip, found), *_cut(site, vip, found), *_together(site, vip), *_quarantine(vip))
+
+
+def _quarantine(vip: Vip) -> Iterable[str]:
+    if not vip.stateful or len(vip.members) < 2:
+        return
+    if vip.failback is Failback.PREFER:
+        yield "it is stateful, yet a node that returns takes it back: what was written since is lost."
+        return
+    by = f"`yaoki vip admit {vip.name}`" + (" or its data check" if vip.data_check is not None else "")
+    yield f"it is stateful: a node that starts or returns waits in quarantine until {by} releases it."
+    if vip.quarantine is Quarantine.LAST:
+        yield "a node in quarantine owns it when no other does, with the data that it has."
+    else:
+        yield "while only nodes in quarantine are left nobody owns it; so it is at the very first start."
 
 
 def _together(site: Site, vip: Vip) -> Iterable[str]:

@@ -24,6 +24,7 @@ from yaoki.core.error import LocalError, Problem
 from yaoki.lb.service import Forward
 from yaoki.site.model import (
     CheckDefinition,
+    DataCheck,
     Hook,
     Interface,
     Machine,
@@ -50,6 +51,7 @@ from yaoki.site.reading import Value
 from yaoki.site.source_map import Path, SourceMap
 from yaoki.site.units import duration_text
 from yaoki.site.vocabulary import LAYER_7_KEYS, LAYER_7_PERSISTENCE
+from yaoki.vrrp.params import Failback
 
 _Values = dict[str, Value]
 _T = TypeVar("_T")
@@ -193,6 +195,7 @@ class SiteBuilder:
             members=members,
             vrid=values["vrid"],
             track=tracks,
+            **_quarantine(name, values),
             **_given(values, "advertise", "version", "failback", "checksum", "stateful"),
             **_given(
                 values,
@@ -349,6 +352,18 @@ def _persistence(values: _Values) -> Persistence:
 
 def _sync_group(name: str, values: _Values) -> SyncGroup:
     return SyncGroup(name, tuple(values["vips"]))
+
+
+def _quarantine(vip: str, values: _Values) -> _Values:
+    """What `stateful` and `quarantine` say; failing back by itself must be asked for."""
+    written = values.get("quarantine", {})
+    found: _Values = {} if "failback" in values or not values.get("stateful") else {"failback": Failback.MANUAL}
+    if "alone" in written:
+        found["quarantine"] = written["alone"]
+    if "data-check" in written:
+        check = written["data-check"]
+        found["data_check"] = DataCheck(vip, check["command"], **_given(check, "user", "timeout", "interval"))
+    return found
 
 
 def _hook(name: str, values: _Values) -> Hook:

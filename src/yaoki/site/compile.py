@@ -53,7 +53,8 @@ from yaoki.site.model import (
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackedProbe, TrackPlan
 from yaoki.site.peers import heartbeat_params
 from yaoki.site.wires import wires_of
-from yaoki.vrrp.params import InterfaceTrack, RouterKey, RouterParams, Transport
+from yaoki.vrrp.params import Failback, InterfaceTrack, Quarantine, RouterKey, RouterParams, Transport
+from yaoki.vrrp.standing import OWNER_PRIORITY
 
 DEFAULT_SCHEDULE = Schedule(interval=timedelta(seconds=1), timeout=timedelta(milliseconds=500))
 # The kernel's own word about its own table needs no second asking.
@@ -154,6 +155,7 @@ class _NodeCompiler:
             hooks=tuple(hook for hook in site.hooks if not hook.nodes or node.name in hook.nodes),
             wires=wires_of(site, routers, node.name),
             heartbeat=heartbeat_params(site, node, generation),
+            data_checks=tuple(vip.data_check for vip in vips if vip.data_check and vip.stateful),
             store=self._store() if any(router.lease is not None for router in routers) else None,
         )
 
@@ -188,6 +190,7 @@ class _NodeCompiler:
                     others=None if vip.peers else others,
                     lease=_lease(vip),
                     accept=vip.accept,
+                    quarantine=_quarantine_of(vip, priority),
                     group=None if (group := self._site.sync_group_of(vip.name)) is None else group.name,
                 )
 
@@ -330,6 +333,13 @@ class _NodeCompiler:
         elif spec.schedule is DEFAULT_SCHEDULE and definition.schedule is not DEFAULT_SCHEDULE:
             self._checks[key] = CheckSpec(spec.id, definition.schedule, f"{definition.name} on {host}")
         return spec.id
+
+
+def _quarantine_of(vip: Vip, priority: int) -> Quarantine:
+    """None where the file says that it fails back by itself: by `failback`, or by priority 255 (RFC 9568 6.1)."""
+    if not vip.stateful or vip.failback is Failback.PREFER or priority == OWNER_PRIORITY:
+        return Quarantine.NONE
+    return vip.quarantine
 
 
 def _lease(vip: Vip) -> LeaseParams | None:

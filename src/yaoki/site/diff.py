@@ -63,6 +63,7 @@ class _Diff:
             *_changes(self._old.tracks, self._new.tracks, key=lambda t: (t.router, t.tracked), name=_track_name),
             *(change for change in services if change.action is Action.REMOVE),
             *(change for change in checks if change.action is Action.REMOVE),
+            *_changes(self._old.data_checks, self._new.data_checks, key=lambda c: c.vip, name=_data_check_name),
             *_changes(self._old.hooks, self._new.hooks, key=lambda h: h.name, name=lambda h: f"hook {h.name}"),
         ]
         return Plan(tuple(changes), tuple(self._costs), tuple(self._unsafe))
@@ -216,6 +217,10 @@ def _service_name(service: ServicePlan) -> str:
 
 def _check_name(check: _Item) -> str:
     return f"check {check.name} ({check.id.target})"
+
+
+def _data_check_name(check: _Item) -> str:
+    return f"data check of VIP {check.vip}"
 
 
 def _track_name(track: _Item) -> str:

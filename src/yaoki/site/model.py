@@ -13,7 +13,7 @@ from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
 from yaoki.core.secret import SecretRef
 from yaoki.election.lease_params import DEFAULT_DURATION
 from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
-from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Transport
+from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
 
 DEFAULT_ELECTION_TIMEOUT = timedelta(milliseconds=500)
 
@@ -174,6 +174,18 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class DataCheck:
+    """A program that knows whether the data of a stateful VIP is current on its node: exit status 0 says so. It is
+    killed after `timeout`, and run again `interval` after it ended, while the node is in quarantine."""
+
+    vip: str
+    command: tuple[str, ...]
+    user: str = "nobody"
+    timeout: timedelta = timedelta(seconds=10)
+    interval: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
 class Vip:
     """One or more addresses that move between nodes together. `peers` are routers besides the members that unicast
     advertisements go to."""
@@ -195,6 +207,9 @@ class Vip:
     failback_delay: timedelta = timedelta(0)
     startup_delay: timedelta = timedelta(0)
     stateful: bool = False
+    quarantine: Quarantine = Quarantine.WAIT
+    """Of a stateful VIP: what ends it but a release."""
+    data_check: DataCheck | None = None
     accept: bool = True
     track: tuple[Track, ...] = ()
 

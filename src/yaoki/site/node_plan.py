@@ -8,7 +8,7 @@ from yaoki.core.address import IPAddress
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import StoreSpec
 from yaoki.lb.service import Forward, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
-from yaoki.site.model import Hook, TrackedService
+from yaoki.site.model import DataCheck, Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
 from yaoki.vrrp.wire_params import WireParams
@@ -89,6 +89,7 @@ class NodePlan:
     wires: tuple[WireParams, ...] = ()
     heartbeat: HeartbeatParams = NO_PEERS
     store: StoreSpec | None = None
+    data_checks: tuple[DataCheck, ...] = ()
 
     @property
     def leases(self) -> tuple[LeaseParams, ...]:

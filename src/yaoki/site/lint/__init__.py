@@ -11,6 +11,7 @@ from yaoki.site.lint import (
     leases,
     peers,
     redundancy,
+    stateful,
     sync_groups,
     ticks,
     timers,
@@ -23,6 +24,7 @@ from yaoki.site.lint.view import View
 RULES: tuple[Rule, ...] = (
     *addressing.RULES,
     *vips.RULES,
+    *stateful.RULES,
     *peers.RULES,
     *sync_groups.RULES,
     *tracks.RULES,

@@ -100,14 +100,6 @@ def _ms(duration: timedelta) -> str:
     return f"{duration / timedelta(milliseconds=1):.1f}"
 
 
-def _stateful_failback(view: View) -> Iterable[Finding]:
-    for vip in view.site.vips:
-        if vip.stateful and vip.failback is Failback.PREFER:
-            what = f"{vip.name} is stateful, yet a returning node takes it back at once, whatever its data"
-            cure = "set failback: sticky or manual, or write acknowledge: [stateful-failback]"
-            yield Finding(("vips", vip.name, "stateful"), what, cure, ("vips", vip.name, "failback"))
-
-
 def _delay_without_failback(view: View) -> Iterable[Finding]:
     for vip in view.site.vips:
         if vip.failback_delay and vip.failback is not Failback.PREFER:
@@ -161,13 +153,6 @@ RULES = (
         Severity.WARNING,
         "a failback is delayed that never happens",
         _delay_without_failback,
-        partial=True,
-    ),
-    Rule(
-        "stateful-failback",
-        Severity.ERROR,
-        "a stateful VIP fails back by itself",
-        _stateful_failback,
         partial=True,
     ),
 )
