@@ -10,8 +10,8 @@ import pytest
 from yaoki.core.event import EventBody
 from yaoki.node.brain_events import HookFailed, HooksPutOff
 from yaoki.runtime import hooks
-from yaoki.runtime.hooks import HookRunner
-from yaoki.site.model import Hook
+from yaoki.runtime.hooks import HookRunner, run_program
+from yaoki.site.model import DataCheck, Hook
 
 ME = "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
 
@@ -85,3 +85,24 @@ def test_hooks_wait_for_their_turn_and_too_many_are_left_out(tmp_path: Path) -> 
     told = run(*[quick] * total, wait=60)
     assert told == [HooksPutOff("mail", hooks.MAX_WAITING)] * 3
     assert len(out.read_text().splitlines()) == total - 3
+
+
+@pytest.mark.req("N-13")
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ('test "$YAOKI_VIP" = data', None),
+        ("echo 17 writes behind; exit 1", "exit status 1: 17 writes behind"),
+        ("sleep 60", "killed after 1 s"),
+    ],
+)
+def test_a_data_check_says_yes_by_its_exit_status_and_by_nothing_else(script: str, why: str | None) -> None:
+    check = DataCheck("data", ("/bin/sh", "-c", script), ME, timedelta(seconds=1))
+    assert asyncio.run(run_program(check, {"YAOKI_VIP": "data"})) == why
+
+
+@pytest.mark.req("N-13")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the account")
+def test_a_data_check_runs_as_nobody_unless_the_site_file_names_another() -> None:
+    check = DataCheck("data", ("/bin/sh", "-c", "id -un; exit 1"))
+    assert asyncio.run(run_program(check, {})) == "exit status 1: nobody"

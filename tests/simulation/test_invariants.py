@@ -46,6 +46,14 @@ def test_a_second_holder_whose_router_is_backup_is_found() -> None:
     assert scene.broken_by(1) == "held is active"
 
 
+@pytest.mark.req("N-13")
+def test_a_node_in_quarantine_that_answers_is_found() -> None:
+    scene = Scene("stateful")
+    scene.world.nodes["lb1"].processes.kill(Part.SPEAKER)
+    scene.world.nodes["lb1"].kernel.claim("eth0", IPv4Interface("192.0.2.51/24"))
+    assert scene.broken_by(1) == "quarantine kept"
+
+
 def test_two_owners_at_a_settled_time_are_found() -> None:
     scene = Scene()
     # The node's own speaker would mend it; without one nobody does.

@@ -30,7 +30,15 @@ class Mutation:
 
 
 # How long a world of each site lives here: a few episodes of faults.
-SECONDS = {"two-nodes": 500, "fast": 150, "three-nodes": 400, "unicast": 180, "leased": 240, "edge": 150}
+SECONDS = {
+    "two-nodes": 500,
+    "fast": 150,
+    "three-nodes": 400,
+    "unicast": 180,
+    "leased": 240,
+    "edge": 150,
+    "stateful": 240,
+}
 
 WORLDS = 30
 """So many are looked at for one in which a mutation shows. What a seed holds in store changes with every kind of fault
@@ -55,6 +63,7 @@ MUTATIONS = (
     Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
     Mutation("priorities-compared-in-reverse", "two-nodes", 2, "right owner"),
     Mutation("priority-zero-ignored", "fast", 3, "planned moves"),
+    Mutation("quarantine-forgotten", "stateful", 0, "quarantine kept"),
     Mutation("released-before-relieved", "fast", 3, "planned moves"),
     Mutation("successor-not-heard", "fast", 3, "planned moves"),
 )

@@ -65,13 +65,27 @@ def _vips(client: NodeClient, args: argparse.Namespace) -> int:
 
 
 def vip_table(routers: Sequence[RouterView], paint: Paint) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows; the sync group has a column where there is one."""
-    header = ("VIP", "Addresses", "Interface", "VRID", "State", "Age", "Priority", "Wanted", "Peer", "Reason")
-    rows = [_router(router, paint) for router in routers]
-    if all(router.group is None for router in routers):
-        return header, rows
-    grouped = [(*row, router.group or "-") for row, router in zip(rows, routers, strict=True)]
-    return (*header, "Sync group"), grouped
+    """Header and rows; the sync group and the epoch of a lease have a column where there is one."""
+    header: tuple[str, ...] = (
+        "VIP",
+        "Addresses",
+        "Interface",
+        "VRID",
+        "State",
+        "Age",
+        "Priority",
+        "Wanted",
+        "Peer",
+        "Reason",
+    )
+    rows: list[tuple[str, ...]] = [_router(router, paint) for router in routers]
+    if any(router.group is not None for router in routers):
+        header = (*header, "Sync group")
+        rows = [(*row, router.group or "-") for row, router in zip(rows, routers, strict=True)]
+    if any(router.epoch is not None for router in routers):
+        header = (*header, "Epoch")
+        rows = [(*row, str(router.epoch or "-")) for row, router in zip(rows, routers, strict=True)]
+    return header, rows
 
 
 def _services(client: NodeClient, args: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """Decide about a VIP on this node: hand it over to another node, or let this one own it again.
 
   move     another node takes it over, without a lost packet; this one owns it only if nobody else does, until admitted
-  admit    it may be owned here again: after a move, or after a return that failback: manual holds out
+  admit    it may be owned here again: after a move, after a return that failback: manual holds out, or where the VIP is
+           stateful and this node waits in quarantine: say so only if the data here is current
 
 A move outlives restarts. It is refused if nobody could take over.
 

@@ -30,7 +30,7 @@ from yaoki.node.snapshot import NodeView, RouterView, ServiceView
 from yaoki.node.wording import ENGLISH, language_of, word
 from yaoki.runtime.event_log import KEPT, LoggedEvent, text_line
 from yaoki.runtime.requests import WhyAnswer, WhyFlow
-from yaoki.vrrp.events import BecameActive, BecameBackup, HandOverBegun, HeldOut, RouterInitialized
+from yaoki.vrrp.events import BecameActive, BecameBackup, HandOverBegun, HeldOut, Quarantined, Reason, RouterInitialized
 
 _LONGEST_CHAIN = 50
 
@@ -173,6 +173,8 @@ def _vip(client: NodeClient, wanted: str, args: argparse.Namespace) -> int:
             print(f"  in the sync group {router.group}" + (f", with {', '.join(others)}" if others else ""))
         if router.moved:
             print(f"  moved away by an operator until `yaoki vip admit {name}`: owned here only if nobody else does")
+        if router.reason == Reason.QUARANTINED.value:
+            print(f"  a node that returns may not own it, even if nobody does, before `yaoki vip admit {name}`")
         for logged in because:
             print("  " + text_line(logged, language_of(os.environ)))
     return int(not any(router.state is not None and router.state.owns for router in routers))
@@ -185,7 +187,7 @@ def chain(router: RouterView, events: Iterable[LoggedEvent]) -> tuple[LoggedEven
     for logged in events:
         by_id[logged.event.id] = logged
         body = logged.event.body
-        if isinstance(body, BecameActive | BecameBackup | HandOverBegun | RouterInitialized | HeldOut):
+        if isinstance(body, BecameActive | BecameBackup | HandOverBegun | RouterInitialized | HeldOut | Quarantined):
             key = body.router
             if (key.interface, key.family, key.vrid) == (router.interface, router.family, router.vrid):
                 last = logged

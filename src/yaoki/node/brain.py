@@ -38,6 +38,7 @@ from yaoki.node.brain_messages import (
     BalancerFound,
     BrainEffect,
     BrainInput,
+    DataChecked,
     KeepDecisions,
     KeeperLost,
     KeeperReached,
@@ -53,6 +54,7 @@ from yaoki.node.brain_messages import (
     WorkerBack,
     WorkerLost,
 )
+from yaoki.node.data_checks import DataChecks
 from yaoki.node.decisions import (
     AdmitVip,
     Decisions,
@@ -129,6 +131,7 @@ class Brain:
         self.wire = WireObserver(self._event, self._server_at)
         self.tracks = TrackHealth()
         self.leases = LeaseWish()
+        self.data = DataChecks(self._event)
         self._found: Desired | None = None
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
@@ -141,12 +144,16 @@ class Brain:
     # --- the machine --------------------------------------------------------------------------------------------------
 
     def deadline(self) -> Deadline | None:
-        """The next step of a slow start, the next try of a refused apply, the end of the hold at a cold start."""
+        """The next step of a slow start, try of a refused apply or data check, the end of the hold at a cold start."""
         if self.stopping:
             return None
         if self.decisions.paused:
             return earliest(self._agenda.next(), self.wire.deadline())
-        return earliest(self._agenda.next(), self.balancer.deadline(), self.routers.deadline(), self.wire.deadline())
+        return earliest(self._agenda.next(), self._next_of_wishes, self.wire.deadline())
+
+    @property
+    def _next_of_wishes(self) -> Deadline | None:
+        return earliest(self.balancer.deadline(), self.routers.deadline(), self.data.deadline())
 
     def handle(self, now: Instant, input_: BrainInput) -> list[BrainEffect]:
         """See yaoki.core.machine.Machine."""
@@ -163,7 +170,7 @@ class Brain:
         """Whether nothing else is due, or will be."""
         pool = self._agenda.next()
         pools_wait = pool is not None and pool.at <= now
-        return not pools_wait and self.balancer.deadline() is None and self.routers.deadline() is None
+        return not pools_wait and self._next_of_wishes is None
 
     def _take(self, now: Instant, input_: BrainInput) -> list[BrainEffect]:
         match input_:
@@ -186,8 +193,8 @@ class Brain:
                 return self._neighbour(now, input_)
             case WireInterface() | ClaimsSeen() | FramesDropped():
                 return list(self.wire.handle(now, input_))
-            case ApplyFinished():
-                return [self._event(now, emit) for emit in self.balancer.finished(now, input_)]
+            case ApplyFinished() | DataChecked():
+                return self._ended(now, input_)
             case NewPlan():
                 return self._new_plan(now, input_)
             case BalancerFound():
@@ -203,11 +210,13 @@ class Brain:
             case _:
                 assert_never(input_)
 
-    def _take_from_part(
-        self,
-        now: Instant,
-        input_: _PartInput,
-    ) -> list[BrainEffect]:
+    def _ended(self, now: Instant, input_: ApplyFinished | DataChecked) -> list[BrainEffect]:
+        """What was begun elsewhere."""
+        if isinstance(input_, ApplyFinished):
+            return [self._event(now, emit) for emit in self.balancer.finished(now, input_)]
+        return [] if self.plan is None else [*self.data.ended(now, self.plan, self.statuses.values(), input_)]
+
+    def _take_from_part(self, now: Instant, input_: _PartInput) -> list[BrainEffect]:
         match input_:
             case RouterStatus():
                 return self._router_status(input_)
@@ -454,6 +463,7 @@ class Brain:
             return []
         effects: list[BrainEffect] = [*self.leases.apply(self.plan), *self.balancer.apply(now, self.desired())]
         spoken = not self._unspoken and self.tracks.spoken
+        effects += self.data.look(now, self.plan, self.statuses.values(), self.leases.epochs)
         effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=spoken)
         return effects
 

@@ -25,6 +25,7 @@ from yaoki.node.messages import (
     VerdictChanged,
 )
 from yaoki.node.wire_messages import WireInput, WireOrder
+from yaoki.site.model import DataCheck
 from yaoki.site.node_plan import NodePlan
 
 # --- in ---------------------------------------------------------------------------------------------------------------
@@ -133,6 +134,15 @@ class Note:
     emit: Emit
 
 
+@dataclass(frozen=True, slots=True)
+class DataChecked:
+    """A CheckData has ended: the data is current (`why` None), or why that is not known."""
+
+    vip: str
+    run: int
+    why: str | None = None
+
+
 BrainInput = (
     NewPlan
     | BalancerFound
@@ -150,6 +160,7 @@ BrainInput = (
     | NeighbourFound
     | WireInput
     | ApplyFinished
+    | DataChecked
     | Operate
     | StopRequested
     | Note
@@ -198,6 +209,15 @@ class RunHook:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckData:
+    """Run a VIP's data check; a DataChecked with the same number follows. `environment` is all that it is told."""
+
+    check: DataCheck
+    run: int
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """To the person whose Operate had this number: done (`why` None), or why not and what would do."""
 
@@ -223,6 +243,7 @@ BrainEffect = (
     | KeepDecisions
     | KeepEpoch
     | RunHook
+    | CheckData
     | Answer
     | Published
 )

@@ -32,6 +32,11 @@ class LeaseWish:
         self.statuses = {key: status for key, status in self.statuses.items() if key in keys}
         return [wanted]
 
+    @property
+    def epochs(self) -> dict[str, int]:
+        """The epochs of the leases by the store's latest word, where it is known."""
+        return {key: status.epoch for key, status in self.statuses.items() if status.epoch}
+
     def repeat(self) -> list[KeeperOrder]:
         """The whole wish again, for a keeper that may know nothing."""
         return [] if self._told is None else [self._told, RepeatLeaseStatus()]

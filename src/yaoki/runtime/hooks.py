@@ -1,4 +1,5 @@
-"""Runs hooks: programs that people want started on events, each with a time limit, an account and a clean environment.
+"""Runs hooks and data checks: programs that people want started, each with a time limit, an account and a clean
+environment.
 
 Invariants: a hook never holds the node up; it and all it started are killed when its time is over; at most
 MAX_RUNNING run and MAX_WAITING wait, in the order of the events. Root only where the site file names root.
@@ -9,12 +10,12 @@ import os
 import pwd
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from yaoki.core.event import EventBody
 from yaoki.node.brain_events import HookFailed, HooksPutOff
-from yaoki.site.model import Hook
+from yaoki.site.model import DataCheck, Hook
 
 MAX_RUNNING = 4
 MAX_WAITING = 256
@@ -62,37 +63,43 @@ class HookRunner:
         self._start_waiting()
 
     async def _run(self, hook: Hook, environment: dict[str, str]) -> None:
-        try:
-            account = pwd.getpwnam(hook.user)
-            privileged = os.geteuid() == 0
-            process = await asyncio.create_subprocess_exec(
-                *hook.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env={"PATH": _PATH, "HOME": account.pw_dir, "USER": hook.user, **environment},
-                cwd="/",
-                start_new_session=True,
-                # Only root may change the account; run by anybody else, hooks run as they.
-                user=account.pw_uid if privileged else None,
-                group=account.pw_gid if privileged else None,
-                extra_groups=() if privileged else None,
-            )
-        except (OSError, KeyError) as error:
-            self._report(HookFailed(hook.name, f"cannot be started: {error}"))
-            return
-        try:
-            async with asyncio.timeout(hook.timeout.total_seconds()):
-                output, _ = await process.communicate()
-        except TimeoutError:
-            self._report(HookFailed(hook.name, f"killed after {hook.timeout.total_seconds():g} s"))
-            return
-        finally:
-            _kill_group(process.pid)
-            await _reap(process)
-        if process.returncode:
-            said = output[-_SHOWN_OUTPUT:].decode(errors="replace").strip()
-            self._report(HookFailed(hook.name, f"exit status {process.returncode}: {said}"))
+        why = await run_program(hook, environment)
+        if why is not None:
+            self._report(HookFailed(hook.name, why))
+
+
+async def run_program(program: Hook | DataCheck, environment: Mapping[str, str]) -> str | None:
+    """Run it to its end, or to the end of its time; why it failed, None if its exit status was 0."""
+    try:
+        account = pwd.getpwnam(program.user)
+        privileged = os.geteuid() == 0
+        process = await asyncio.create_subprocess_exec(
+            *program.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={"PATH": _PATH, "HOME": account.pw_dir, "USER": program.user, **environment},
+            cwd="/",
+            start_new_session=True,
+            # Only root may change the account; run by anybody else, programs run as they.
+            user=account.pw_uid if privileged else None,
+            group=account.pw_gid if privileged else None,
+            extra_groups=() if privileged else None,
+        )
+    except (OSError, KeyError) as error:
+        return f"cannot be started: {error}"
+    try:
+        async with asyncio.timeout(program.timeout.total_seconds()):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return f"killed after {program.timeout.total_seconds():g} s"
+    finally:
+        _kill_group(process.pid)
+        await _reap(process)
+    if process.returncode:
+        said = output[-_SHOWN_OUTPUT:].decode(errors="replace").strip()
+        return f"exit status {process.returncode}: {said}"
+    return None
 
 
 async def _reap(process: asyncio.subprocess.Process) -> None:

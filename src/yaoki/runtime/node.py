@@ -39,6 +39,8 @@ from yaoki.node.brain_messages import (
     BalancerFound,
     BrainEffect,
     BrainInput,
+    CheckData,
+    DataChecked,
     KeepDecisions,
     KeepEpoch,
     NewPlan,
@@ -69,7 +71,7 @@ from yaoki.runtime.balancer import BalancerActuator, BalancerReader
 from yaoki.runtime.driver import Driver, monotonic_now
 from yaoki.runtime.epochs import Epochs
 from yaoki.runtime.event_log import EventLog, LogForm
-from yaoki.runtime.hooks import HookRunner
+from yaoki.runtime.hooks import HookRunner, run_program
 from yaoki.runtime.journal_keeper import JournalKeeper
 from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
 from yaoki.runtime.metrics import Tally
@@ -369,8 +371,8 @@ class Node:
                 self.journal.keep(effect.decisions)
             case KeepEpoch():
                 self._epochs.keep(effect.vip, effect.epoch)
-            case RunHook():
-                self._run_hook(effect)
+            case RunHook() | CheckData():
+                self._run_program(effect)
             case Answer():
                 waiting = self._answers.pop(effect.request, None)
                 if waiting is not None and not waiting.done():
@@ -381,7 +383,14 @@ class Node:
         self.journal.keep_sysctls(self.balancer.sysctls)
         self.driver.give(finished)
 
-    def _run_hook(self, order: RunHook) -> None:
+    async def _check_data(self, order: CheckData) -> None:
+        why = await run_program(order.check, dict(order.environment))
+        self.driver.give(DataChecked(order.check.vip, order.run, why))
+
+    def _run_program(self, order: RunHook | CheckData) -> None:
+        if isinstance(order, CheckData):
+            self.spawn(self._check_data(order))
+            return
         plan = self.brain.plan
         for hook in () if plan is None else plan.hooks:
             if hook.name == order.hook:

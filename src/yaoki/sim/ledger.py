@@ -28,7 +28,9 @@ from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterKey
 
 # Backups that no silence makes Active.
-_MAY_NOT_OWN = (Reason.HELD_OUT.value, Reason.BARRED.value, Reason.HINDERED.value, Reason.NO_GATE.value)
+_MAY_NOT_OWN = tuple(
+    each.value for each in (Reason.HELD_OUT, Reason.QUARANTINED, Reason.BARRED, Reason.HINDERED, Reason.NO_GATE)
+)
 # Times in which a node minded its checks.
 TIMES_REMEMBERED = 20
 

@@ -17,6 +17,8 @@ from yaoki.node.brain_messages import (
     BalancerFound,
     BrainEffect,
     BrainInput,
+    CheckData,
+    DataChecked,
     KeepDecisions,
     KeepEpoch,
     NeighbourFound,
@@ -50,6 +52,7 @@ from yaoki.site.node_plan import NodePlan
 APPLY_US = (2 * MILLISECOND, 30 * MILLISECOND)
 RESOLVE_US = (200, 2_000)
 NOTIFY_US = (50, 500)
+DATA_CHECK_US = (20 * MILLISECOND, 3 * SECOND)
 # How often the kernel asks again for a neighbour that does not answer.
 ASK_AGAIN_US = SECOND
 
@@ -170,8 +173,8 @@ class MainProcess:
                 self._outside.ask(effect.interface, effect.address)
             case ConfigureLeases() | RepeatLeaseStatus() | EndLeases():
                 self._outside.to_keeper(effect)
-            case RunHook() | Answer() | KeepEpoch():
-                pass
+            case CheckData() | RunHook() | Answer() | KeepEpoch():
+                self._run_program(effect)
             case _:
                 assert_never(effect)
 
@@ -192,6 +195,16 @@ class MainProcess:
         self._around.kernel.table = desired
         self._around.witness.table_changed(self._around.node)
         self.process.give(ApplyFinished(changes))
+
+    def _run_program(self, effect: CheckData | RunHook | Answer | KeepEpoch) -> None:
+        if isinstance(effect, CheckData):
+            checked = partial(self._checked_data, effect.check.vip, effect.run)
+            self._later(self._around.chance.between(*DATA_CHECK_US), checked)
+
+    def _checked_data(self, vip: str, run: int) -> None:
+        """Nobody writes in this world: whether the data is there yet is a matter of chance."""
+        why = None if self._around.chance.happens(0.5) else "exit status 1: 17 writes behind"
+        self.process.give(DataChecked(vip, run, why))
 
     def _resolve(self, addresses: tuple[IPAddress, ...]) -> None:
         self._unresolved = addresses

@@ -20,6 +20,7 @@ from yaoki.sim.invariants.ownership import (
     TwoOwnersBounded,
 )
 from yaoki.sim.invariants.peers import PeersKnown
+from yaoki.sim.invariants.stateful import QuarantineKept
 from yaoki.sim.invariants.tables import OwnerHasTables, TablesKept, TablesTrue, VerdictsEarned
 
 INVARIANTS: tuple[type[Invariant], ...] = (
@@ -36,6 +37,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     ArmedWithPeers,
     NeverTwoOwners,
     LeaseTakenInTime,
+    QuarantineKept,
     NeighboursFollow,
     ClaimsTold,
     AlarmsTrue,
