@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from yaoki.core.address import Family
 from yaoki.core.event import EventBody
 from yaoki.node.brain_events import Part, PartLost, ServerAdministered, ServerDutyChanged
 from yaoki.node.events import EVENT_KINDS, KIND_NAMES
@@ -15,6 +16,9 @@ from yaoki.node.terms import TERMS
 from yaoki.node.wording import ENGLISH, JAPANESE, duration, language_of, sentence
 from yaoki.pool.member import AdminState, Duty
 from yaoki.pool.policy import Reason
+from yaoki.vrrp.events import BecameActive
+from yaoki.vrrp.events import Reason as RouterReason
+from yaoki.vrrp.params import RouterKey
 
 
 def test_every_event_kind_has_a_sentence() -> None:
@@ -52,6 +56,12 @@ def test_equal_texts_of_two_classes_have_words_of_their_own() -> None:
 def test_empty_fields_leave_no_brackets() -> None:
     assert sentence(ServerAdministered("web1", None, AdminState.DRAIN)) == "an operator set web1 to drain"
     assert sentence(PartLost(Part.SPEAKER, "")) == "the speaker is out of reach"
+
+
+@pytest.mark.parametrize(("epoch", "end"), [(None, "fell silent"), (7, "fell silent (epoch 7)")])
+def test_a_word_in_brackets_goes_with_its_empty_field(epoch: int | None, end: str) -> None:
+    router = RouterKey("eth0", Family.IPV4, 51)
+    assert sentence(BecameActive(router, "web-vip", RouterReason.ACTIVE_SILENT, 100, epoch)).endswith(end)
 
 
 @pytest.mark.parametrize(

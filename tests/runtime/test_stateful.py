@@ -46,7 +46,7 @@ class Pair:
         return "192.0.2.50" in self.net.run(node, "ip", "-4", "address", "show", "dev", "eth0").stdout
 
     def in_quarantine(self, daemon: DaemonOn) -> bool:
-        return "in quarantine" in daemon.ask("why", "data", check=False).stdout
+        return "in quarantine" in daemon.ask("why", "data", check=False).stdout.partition("\n")[0]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """One sentence for each event, in English or Japanese. Text for people is made here, at the edge, and nowhere else."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
@@ -15,6 +16,9 @@ ENGLISH = "en"
 JAPANESE = "ja"
 LANGUAGES = (ENGLISH, JAPANESE)
 
+# What a field that is empty leaves behind: its brackets, and the word before it.
+_EMPTY_BRACKETS = re.compile(r" ?\((\w+ )?\)")
+
 
 def language_of(environment: Mapping[str, str]) -> str:
     """The language that a person's environment asks for; English unless it is Japanese."""
@@ -29,10 +33,7 @@ def sentence(body: EventBody, language: str = ENGLISH) -> str:
     if template is None:
         return f"{kind_of(body)}: " + ", ".join(f"{name} {text}" for name, text in words.items())
     text = template[LANGUAGES.index(language)].format_map(words)
-    # A field that is empty leaves its brackets behind.
-    for empty in (" ()", "()", "()"):
-        text = text.replace(empty, "")
-    return text.rstrip().removesuffix(":")
+    return _EMPTY_BRACKETS.sub("", text).rstrip().removesuffix(":")
 
 
 def word(value: object, language: str) -> str:
