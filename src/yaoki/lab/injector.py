@@ -76,10 +76,12 @@ class Injector:
             case StopNode(node):
                 self._software.forget(node)
                 self._software.start(node)
-            case KillNode(node, part):
+            case KillNode(_, Part.SPEAKER):
+                # Its node starts it again by itself.
+                self._lab.reap()
+            case KillNode(node):
                 self._software.forget(node)
-                if part is not Part.SPEAKER:
-                    self._software.start(node)
+                self._software.start(node)
             case HangNode():
                 self._resume()
             case RestartNode():
