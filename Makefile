@@ -16,7 +16,7 @@ demo: setup ## rehearse examples/web-pair: real servers, real failures, the tabl
 	@echo; echo "The same partition where the VIP is owned by lease (examples/lease-pair):"
 	@$(BIN)/yaoki rehearse examples/lease-pair/site.yaml --only front-partition
 
-check: setup ## ruff, mypy, import contracts, unit and property tests: under 2 minutes, no namespaces
+check: setup ## ruff, mypy, import contracts, unit and property tests, no namespaces
 	@$(BIN)/ruff format --check -q src tests bench scripts
 	@$(BIN)/ruff check -q src tests bench scripts
 	@$(BIN)/mypy --no-error-summary
