@@ -10,7 +10,6 @@ after the rules that would send them elsewhere are in force; `cleanup` leaves no
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress, MacAddress
@@ -47,6 +46,7 @@ from yaoki.linux.nftables_nat import masked_address
 from yaoki.linux.nftables_objects import NOTHING, commands
 from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
+from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 
 RENDERING = "rendering/2"
@@ -56,17 +56,6 @@ of an empty chain, by which an upgraded node recognises them."""
 
 MOST_FLOWS = 262_144
 """Most entries of connection tracking that are looked at when flows are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerCount:
-    """Packets and octets that a server was sent for a service since it came into it."""
-
-    service: ServiceKey
-    server: IPAddress
-    port: int
-    packets: int
-    octets: int
 
 
 class NftablesBalancer:

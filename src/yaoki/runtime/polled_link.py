@@ -7,7 +7,6 @@ Invariants: at most MAX_QUEUED_OCTETS wait to be sent; more ends the connection,
 """
 
 import contextlib
-import os
 import select
 import socket
 from collections import deque
@@ -18,6 +17,7 @@ from typing import Protocol
 
 from yaoki.core.framing import MAX_DATAGRAM, PING, PONG, BadFrame, Joiner, split
 from yaoki.core.instant import Instant
+from yaoki.runtime.private_socket import listen_privately
 
 MAX_QUEUED_OCTETS = 64 * 1024 * 1024
 FIRST_RETRY = timedelta(milliseconds=20)
@@ -142,15 +142,7 @@ class PolledLinkServer:
 
     def listen(self) -> None:
         """Take the socket's path; what a dead process left there is replaced."""
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        previous = os.umask(0o177)
-        try:
-            self._listener.bind(str(self._path))
-        finally:
-            os.umask(previous)
-        self._listener.listen(4)
+        self._listener = listen_privately(self._path, waiting=4)
         self._poller.attach(self._listener.fileno(), select.EPOLLIN, self._accept)
 
     def send(self, message: bytes) -> None:

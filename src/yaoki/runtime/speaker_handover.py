@@ -13,7 +13,6 @@ on, and should it fail after, the gate shuts as for any dead speaker.
 """
 
 import contextlib
-import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from yaoki.core.framing import MAX_DATAGRAM, BadFrame, Joiner, split
 from yaoki.linux.nftables_session import netfilter_sockets
 from yaoki.node.handover_messages import ReadyToSpeak, ToNewer, ToOlder, Wishes, WishesWanted, YouSpeak
 from yaoki.node.messages import SpeakerOrder
+from yaoki.runtime.private_socket import listen_privately
 from yaoki.runtime.select_loop import READABLE, SelectLoop
 
 SOCKET_NAME = "speaker-handover.sock"
@@ -48,15 +48,7 @@ class HandOver:
 
     def listen(self) -> None:
         """Take the socket's path; what an earlier speaker left there is replaced."""
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        previous = os.umask(0o177)
-        try:
-            self._listener.bind(str(self._path))
-        finally:
-            os.umask(previous)
-        self._listener.listen(1)
+        self._listener = listen_privately(self._path, waiting=1)
         self._loop.attach(self._listener.fileno(), READABLE, self._accept)
 
     def close(self) -> None:

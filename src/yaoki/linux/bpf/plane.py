@@ -9,7 +9,6 @@ written before what it speaks of, and `observe` compares the two, changing nothi
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress
@@ -37,23 +36,13 @@ from yaoki.linux.bpf.layout import Server, ServerFlag
 from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat
 from yaoki.linux.nftables_session import NftSession, open_session
+from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 
 RENDERING = "bpf/1"
 """Names this way of writing services as entries; services written another way are written anew."""
 
 Place = tuple[ServiceKey, IPAddress, int]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerCount:
-    """Packets and octets that a server was sent for a service since it came into it."""
-
-    service: ServiceKey
-    server: IPAddress
-    port: int
-    packets: int
-    octets: int
 
 
 class BpfBalancer:
