@@ -21,9 +21,10 @@ check: setup ## ruff, mypy, import contracts, unit and property tests, no namesp
 	@$(BIN)/ruff check -q src tests bench scripts
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >.venv/contracts.txt 2>&1 || { cat .venv/contracts.txt; exit 1; }
-	@$(BIN)/pytest -q -n auto -m "not netns and not peers and not lab"
+	@$(BIN)/pytest -q -n auto -m "not netns and not peers and not lab and not campaign"
 
-test: check ## check, then the tests in network namespaces with real peers and the lab
+test: check ## check, then campaigns of the simulator, then the tests in network namespaces with real peers and the lab
+	@$(BIN)/pytest -q -n auto -m campaign
 	@$(BIN)/pytest -q -p no:randomly -m "(netns or peers or lab) and not long"
 
 test-long: setup ## rows of the rehearsal that a busy machine does not carry

@@ -39,6 +39,7 @@ def test_the_other_owner_s_worlds_are_among_them(slow_owner: tuple[Model, Explor
     assert owned(model, NO_MISHAP, by=1) in explored.worlds
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(400)
 @pytest.mark.req("Z-04")
 @pytest.mark.parametrize(

@@ -144,7 +144,8 @@ from yaoki.lab.run import rehearse
 from yaoki.site.load import load_site
 def prepare(lab):
     print("up", flush=True)
-    time.sleep(60)
+    for _ in range(600):  # a signal just before a long sleep would wait for its end
+        time.sleep(0.1)
 file = Path(sys.argv[1])
 rehearse(load_site(file).site, file, (), prepare=prepare, base=Path(sys.argv[2]))
 """
