@@ -204,6 +204,13 @@ class Reloaded:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class SpeakerUpgraded:
+    """A newer speaker is started beside that of a node, and takes its place if it can while this lasts."""
+
+    node: str
+
+
 class Alteration(StrEnum):
     """How an altered site file differs from the one that is simulated."""
 
@@ -264,6 +271,7 @@ Fault = (
     | Reconfigured
     | Admitted
     | Moved
+    | SpeakerUpgraded
 )
 
 

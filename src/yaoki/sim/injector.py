@@ -36,6 +36,7 @@ from yaoki.sim.faults import (
     RoughNetwork,
     ServerFault,
     Slowed,
+    SpeakerUpgraded,
     Stopped,
     StoreAway,
     StoreSlow,
@@ -48,16 +49,14 @@ from yaoki.sim.node import NODES, Frame, Node
 from yaoki.sim.servers import Servers
 from yaoki.sim.timeline import SECOND, Timeline
 
+_ProcessFault = Paused | Killed | Slowed | LinkStalled | LinkBroken | SpeakerUpgraded
+
 _NodeFault = (
-    CarrierLost
-    | Paused
-    | Killed
-    | Slowed
+    _ProcessFault
+    | CarrierLost
     | Frozen
     | PowerLost
     | ClockStepped
-    | LinkStalled
-    | LinkBroken
     | PlaneRefuses
     | AddressRemoved
     | Stopped
@@ -204,7 +203,7 @@ class Injector:
     def _to_node(self, fault: _NodeFault, lasts: int, begins: bool) -> None:
         node = self._world.nodes[fault.node]
         match fault:
-            case Paused() | Killed() | Slowed() | LinkStalled() | LinkBroken():
+            case Paused() | Killed() | Slowed() | LinkStalled() | LinkBroken() | SpeakerUpgraded():
                 _to_processes(node, fault, begins)
             case CarrierLost(_, interface, times):
                 if begins:
@@ -256,7 +255,7 @@ class Injector:
         self._world.timeline.after(TYPE_AGAIN_US, partial(self._decide, node, host))
 
 
-def _to_processes(node: Node, fault: Paused | Killed | Slowed | LinkStalled | LinkBroken, begins: bool) -> None:
+def _to_processes(node: Node, fault: _ProcessFault, begins: bool) -> None:
     match fault:
         case Paused():
             (node.processes.pause if begins else node.processes.resume)(fault.part)
@@ -266,6 +265,8 @@ def _to_processes(node: Node, fault: Paused | Killed | Slowed | LinkStalled | Li
             (node.processes.slow if begins else node.processes.quicken)(fault.part, fault.lateness_us)
         case LinkStalled():
             (node.stall if begins else node.unstall)(fault.between)
+        case SpeakerUpgraded():
+            (node.speaker.succeed if begins else node.speaker.succeed_no_more)()
         case LinkBroken():
             (node.bar if begins else node.unbar)(fault.between)
         case _:

@@ -116,6 +116,7 @@ class Node:
             announce=self._announce,
             beat=self._beat,
             report=self._from_speaker,
+            silent=partial(self._break_off, (Between.SPEAKER, Between.HOLDER)),
             ended=self._speaker_ended,
             hold=self._hold,
         )
@@ -476,6 +477,9 @@ class Node:
 
     def _kill(self, kill: Callable[[], None], links: tuple[Between, ...]) -> None:
         kill()
+        self._break_off(links)
+
+    def _break_off(self, links: tuple[Between, ...]) -> None:
         for between in links:
             if between in self.links:
                 self.links[between].break_off()

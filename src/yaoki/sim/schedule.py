@@ -38,6 +38,7 @@ from yaoki.sim.faults import (
     RoughNetwork,
     ServerFault,
     Slowed,
+    SpeakerUpgraded,
     Stopped,
     StoreAway,
     StoreSlow,
@@ -215,6 +216,7 @@ _CONTROL: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Reloaded(draw.node), 1),
     (lambda draw: Reconfigured(draw.node, draw.chance.pick(tuple(Alteration))), 2),
     (lambda draw: PlaneRefuses(draw.node), 1),
+    (lambda draw: SpeakerUpgraded(draw.node), 2),
 )
 _PROCESSES: tuple[tuple[Kind, int], ...] = ((_paused, 3), (_killed, 4), (_slowed, 2), (_stepped, 1))
 _MACHINES: tuple[tuple[Kind, int], ...] = (

@@ -4,7 +4,7 @@ Invariants: addresses change in the order of the effects, before the next input 
 read when the process runs, so an old notification never brings old news.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -45,10 +45,13 @@ from yaoki.node.speaker_brain import SpeakerBrain
 from yaoki.sim.kernel import TICK_US
 from yaoki.sim.process import Process
 from yaoki.sim.surroundings import Surroundings
+from yaoki.sim.timeline import MILLISECOND
 from yaoki.vrrp.advertisement import HOP_LIMIT
 
 NOTIFY_US = (20, 150)
 LOOK_US = 300
+# From the last word of a speaker to the first of the one that takes its place.
+SUCCESSION_US = (2 * MILLISECOND, 15 * MILLISECOND)
 # What the packet sockets of a stopped speaker hold; later packets are lost, as the kernel loses them.
 MAX_UNREAD = 256
 _MICROSECOND = timedelta(microseconds=1)
@@ -65,7 +68,8 @@ class _Unread:
 
 class Speaker:
     """The speaker of one node. `send`, `beat` and `announce` go to the network, `report` to the main process, `hold` to
-    the lease keeper; `ended` is called when it has released everything and leaves."""
+    the lease keeper; `silent` is called when it falls silent for a newer one, and `ended` when it has released
+    everything and leaves."""
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Speaker:
         announce: Callable[[AnnounceAddress], None],
         beat: Callable[[SendHeartbeat], None],
         report: Callable[[object], None],
+        silent: Callable[[], None],
         ended: Callable[[], None],
         hold: Callable[[HoldLeases], None],
     ) -> None:
@@ -83,6 +88,7 @@ class Speaker:
         self._announce = announce
         self._beat = beat
         self._report = report
+        self._become_silent = silent
         self._ended = ended
         self._hold = hold
         self._brain: SpeakerBrain | None = None
@@ -90,6 +96,9 @@ class Speaker:
         self._notified: dict[str, None] = {}
         self._unread: list[_Unread] = []
         self._emptied_at = 0
+        self._held = False
+        self._silent = False
+        self._inheritance: Sequence[SpeakerOrder] | None = None
         self.process: Process[SpeakerInput, SpeakerEffect] = Process(
             f"{around.node}/speaker",
             around.timeline,
@@ -106,27 +115,81 @@ class Speaker:
 
     def start(self) -> None:
         """Begin with a new machine, which is told of every interface."""
+        self._begin(())
+
+    def _begin(self, orders: Sequence[SpeakerOrder]) -> None:
+        around, process = self._around, self.process
         self._incarnation += 1
         self._notified.clear()
         self._unread.clear()
-        self._brain = SpeakerBrain(f"{self.process.name}.{self._incarnation}", boot=self._incarnation)
-        self.process.start(self._brain)
-        self.process.give(AbilitiesFound(gate=True, tick=TICK_US * _MICROSECOND))
-        self._around.kernel.forget_hushed()
-        found = self._around.kernel.gate_found()
+        self._held = self._silent = False
+        self._inheritance = None
+        self._brain = SpeakerBrain(f"{process.name}.{self._incarnation}", boot=self._incarnation)
+        process.start(self._brain)
+        around.kernel.forget_hushed()
+        found = around.kernel.gate_found()
         if found.armed:
-            self.process.give(found)
-        for interface in self._around.kernel.interfaces:
-            self.process.give(self._around.kernel.found(interface))
+            process.give(found)
+        process.give(AbilitiesFound(gate=True, tick=TICK_US * _MICROSECOND))
+        for order in orders:
+            process.give(order)
+        for interface in around.kernel.interfaces:
+            process.give(around.kernel.found(interface))
+
+    def succeed(self) -> None:
+        """A newer speaker has asked for this one's orders and waits for it to fall silent."""
+        if self.process.running and self._brain is not None:
+            self._inheritance = self._brain.wishes()
+            self._give_way(advertised=False)
+
+    def succeed_no_more(self) -> None:
+        """The newer one has no patience left."""
+        self._inheritance = None
+
+    def _give_way(self, *, advertised: bool) -> None:
+        """As the runtime's speaker at the end of a turn."""
+        brain, around = self._brain, self._around
+        if self._inheritance is None or brain is None or not self.process.running or not brain.steady:
+            return
+        if brain.owns and not advertised:
+            return
+        begin = partial(self._take_place, self._inheritance, self._incarnation)
+        self._inheritance = None
+        self._silent = True
+        self._emptied_at = around.clock.monotonic(around.timeline.now)
+        self.process.pause()
+        self._become_silent()
+        around.timeline.after(around.chance.between(*SUCCESSION_US), begin)
+
+    def _give_way_soon(self, *, advertised: bool) -> None:
+        """After all that is being done now."""
+        if self._inheritance is not None:
+            self._around.timeline.after(0, partial(self._give_way, advertised=advertised))
+
+    def _take_place(self, orders: Sequence[SpeakerOrder], predecessor: int) -> None:
+        if self._incarnation != predecessor or self.process.machine is None:
+            return
+        if self._held:
+            self._around.timeline.after(MILLISECOND, partial(self._take_place, orders, predecessor))
+            return
+        self._become_silent()
+        read = [self._packet(packet.interface, packet.frame, self._stamp(packet)) for packet in self._unread]
+        self._begin(orders)
+        for packet in read:
+            self.process.give(packet)
 
     def pause(self) -> None:
         """Stop: what arrives from now on waits in the kernel."""
         if not self.process.paused:
             self._emptied_at = self._around.clock.monotonic(self._around.timeline.now)
+        self._held = True
         self.process.pause()
 
     def resume(self) -> None:
         """Run again: before a timer is acted on, interfaces are looked at and packets read."""
+        self._held = False
+        if self._silent:
+            return
         found = [self._around.kernel.found(interface) for interface in self._notified]
         read = [self._packet(packet.interface, packet.frame, self._stamp(packet)) for packet in self._unread]
         self._notified.clear()
@@ -213,10 +276,12 @@ class Speaker:
         match effect:
             case SendAdvertisement():
                 self._send(effect)
+                self._give_way_soon(advertised=True)
             case ClaimAddress() | ReleaseAddress() | RefuseDelivery():
                 self._place(effect)
             case SendHeartbeat():
                 self._beat(effect)
+                self._give_way_soon(advertised=False)
             case AnnounceAddress():
                 self._announce(effect)
             case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress() | HushAddresses() | AnswerAgain():
