@@ -26,7 +26,7 @@ def test_under_faults_never_two_answer_and_afterwards_one_does(seed: int) -> Non
     assert len(world.owners) > 3
 
 
-@pytest.mark.lab
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 @pytest.mark.req("Z-04")
 @pytest.mark.parametrize("first", range(1000, 1200, 20))

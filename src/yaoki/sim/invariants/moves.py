@@ -8,7 +8,7 @@ from yaoki.sim.invariants.ownership import LATE_FRAMES_US, SLACK_US
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND, SECOND
 from yaoki.sim.topology import Virtual
-from yaoki.vrrp.events import HandedOver, HandOverBegun, NobodyTookOver
+from yaoki.vrrp.events import HandedOver, HandOverBegun, NobodyTookOver, Reason
 from yaoki.vrrp.timing import skew_time
 
 LONGEST_OVERLAP_US = SLACK_US
@@ -78,10 +78,23 @@ class PlannedMoves(Invariant):
         kernel, addresses = self.ledger.world.nodes[node].kernel, virtual.params(node).addresses
         if status.state.owns and not any(kernel.hushes(address.ip) for address in addresses):
             return  # it was taken from it
+        if any(self._has_just_come(virtual, other) for other, _ in virtual.members if other != node):
+            return
         long_ago = self._long_ago(virtual, 0)
         for other, _ in virtual.members:
             if other != node and self._in_touch(virtual, node, other, long_ago):
                 self.broken(f"{node} left {virtual} to nobody, and {other} could have relieved it")
+
+    def _has_just_come(self, virtual: Virtual, node: str) -> bool:
+        """Whether it took over from an owner that it did not hear, and its kernel takes packets in a moment: who
+        believes that nobody serves does not wait for that before it speaks."""
+        status, params = self.ledger.status(virtual, node), virtual.params(node)
+        if status is None or not status.state.owns or status.reason != Reason.ACTIVE_SILENT.value:
+            return False
+        kernel, interface = self.ledger.world.nodes[node].kernel, params.key.interface
+        return any(
+            kernel.holds(interface, address) and not kernel.takes(interface, address.ip) for address in params.addresses
+        )
 
     def _long_ago(self, virtual: Virtual, us: int) -> int:
         """A time at which whoever was there heard of any owner before so many microseconds ago."""

@@ -121,7 +121,7 @@ class OwnerlessBounded(Invariant):
     name = "time without owner"
     holds = (
         "while a member could own, nobody answers for a VIP without lease for at most its Active_Down_Interval, or its "
-        "Skew_Time after the owner has left with priority 0, or its startup-delay"
+        "Skew_Time after the owner has left with priority 0, or its startup-delay and Skew_Time"
     )
 
     def owners_changed(self, virtual: Virtual, /) -> None:
@@ -154,7 +154,9 @@ class OwnerlessBounded(Invariant):
             duration = skew_time(version=params.version, priority=lowest, interval=virtual.interval)
         else:
             down = active_down_interval(version=params.version, priority=lowest, interval=virtual.interval)
-            duration = max(down, params.startup_delay)
+            # A change of priority while the start is waited out moves its end by what it does to the Skew_Time.
+            skew = skew_time(version=params.version, priority=lowest, interval=virtual.interval)
+            duration = max(down, params.startup_delay + skew)
         quiet = all(
             since is not None and since + LATE_FRAMES_US <= begun
             for since in (
