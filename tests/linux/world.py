@@ -6,6 +6,7 @@ The programs that run in the namespaces are `agent.py`'s; they speak JSON lines.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from yaoki.lb.service import Desired, VirtualService
 
 CODEC = Codec()
 AGENT = Path(__file__).with_name("agent.py")
-PREFIX = "ykd-"
+# Each worker of a parallel run has namespaces of its own.
+PREFIX = f"ykd{os.environ.get('PYTEST_XDIST_WORKER', '')}-"
 VIP4, VIP6 = "192.0.2.50", "2001:db8:1::50"
 SERVERS = ("s1", "s2", "s3")
 

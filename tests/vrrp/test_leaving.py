@@ -72,6 +72,17 @@ def test_a_stop_says_priority_zero_and_keeps_the_addresses() -> None:
 
 
 @pytest.mark.req("B-05")
+def test_the_last_word_of_the_owner_before_is_no_successor() -> None:
+    """Told to go just after it had relieved another that leaves, it hears that one's last advertisement."""
+    owner = replace(ACTIVE, since=NOW - HOLD / 4)
+    state, _ = step(PARAMS, owner, NOW, Shutdown())
+    assert step(PARAMS, state, NOW, heard(1, when=NOW)) == (state, [])
+    assert isinstance(step(PARAMS, state, NOW, heard(2, when=NOW))[0], Yielding)
+    later = owner.since + HOLD
+    assert isinstance(step(PARAMS, state, later, heard(1, when=later))[0], Yielding)
+
+
+@pytest.mark.req("B-05")
 def test_the_successor_is_heard_and_the_addresses_go_a_hold_after_that() -> None:
     router = VirtualRouter(PARAMS)
     router.state = LEAVING

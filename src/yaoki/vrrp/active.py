@@ -75,9 +75,9 @@ def in_active(params: RouterParams, state: Active, now: Instant, input_: Input) 
                 # RFC 9568 6.4.3: send an advertisement with priority zero.
                 initialized = Emit(RouterInitialized(params.key, params.vip, reason))
                 return Initialize(reason), [Advertise(0), ReleaseAddresses(params.addresses), initialized]
-            return _leave(params, now, reason, stays=False)
+            return _leave(params, state, now, reason, stays=False)
         case StepAside(reason):
-            return (state, []) if params.others == () else _leave(params, now, reason, stays=True)
+            return (state, []) if params.others == () else _leave(params, state, now, reason, stays=True)
         case InterfaceLost(reason):
             initialized = Emit(RouterInitialized(params.key, params.vip, reason))
             return Initialize(reason), [ReleaseAddresses(params.addresses), initialized]
@@ -144,11 +144,12 @@ def _give_way(params: RouterParams, heard: Heard, reason: Reason) -> Outcome:
     return yielding, [HushAddresses(params.addresses), Advertise(params.priority)]
 
 
-def _leave(params: RouterParams, now: Instant, reason: Reason, *, stays: bool) -> Outcome:
+def _leave(params: RouterParams, state: Active, now: Instant, reason: Reason, *, stays: bool) -> Outcome:
     """RFC 9568 6.4.3: send an advertisement with priority zero; but release only when somebody has come."""
     limit = leaving_limit(version=params.version, interval=params.interval)
-    state = Leaving(reason, now, now + params.interval, now + limit, stays)
-    return state, [Advertise(0), Emit(HandOverBegun(params.key, params.vip, reason, limit))]
+    doubts_until = state.since + HOLD if now - state.since < HOLD else None
+    leaving = Leaving(reason, now, now + params.interval, now + limit, stays, doubts_until)
+    return leaving, [Advertise(0), Emit(HandOverBegun(params.key, params.vip, reason, limit))]
 
 
 def _assert_ownership(params: RouterParams, state: Active, now: Instant, heard: Heard) -> Outcome:

@@ -111,6 +111,9 @@ def _heard_in_leaving(params: RouterParams, state: Leaving, now: Instant, heard:
         # That one leaves as well; it relieves nobody.
         return state, []
     priority = advertisement.priority
+    if priority == LEAST_PRIORITY and state.doubts_until is not None and heard.at < state.doubts_until:
+        # The last word of the owner before. If it comes to stay after all, it will be heard again.
+        return state, []
     taken = HandedOver(params.key, params.vip, heard.source, priority, now - state.since)
     then: Backup | Initialize = Initialize(state.reason)
     if state.stays:

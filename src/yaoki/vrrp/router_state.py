@@ -64,7 +64,8 @@ class Leaving:
     """Beyond section 6.4: gave up with priority zero, and owns on until another router is heard to be Active.
 
     The others are told again at `advertise_at`. At `give_up_at` nobody has come: the addresses are released all the
-    same, or, if this router `stays` as a Backup afterwards, it is Active again.
+    same, or, if this router `stays` as a Backup afterwards, it is Active again. Until `doubts_until` the owner before
+    may have its last word, which is of the least priority.
     """
 
     reason: Reason
@@ -72,6 +73,7 @@ class Leaving:
     advertise_at: Instant
     give_up_at: Instant
     stays: bool = False
+    doubts_until: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import combinations
 
 from yaoki.node.messages import RouterState
+from yaoki.sim.faults import Part
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.neighbours import INTRUDER
@@ -120,9 +121,20 @@ class OwnerlessBounded(Invariant):
 
     name = "time without owner"
     holds = (
-        "while a member could own, nobody answers for a VIP without lease for at most its Active_Down_Interval, or its "
-        "Skew_Time after the owner has left with priority 0, or its startup-delay and Skew_Time"
+        "while a member could own and listens, nobody answers for a VIP without lease for at most its "
+        "Active_Down_Interval, or its Skew_Time after the owner has left with priority 0, or its startup-delay and "
+        "Skew_Time"
     )
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._listening: dict[str, int] = {}
+
+    def started(self, process: str, /) -> None:
+        """A speaker that takes another's place listens from the beginning."""
+        node, _, part = process.partition("/")
+        if part == Part.SPEAKER:
+            self._listening[node] = self.ledger.now
 
     def owners_changed(self, virtual: Virtual, /) -> None:
         self._consider(virtual)
@@ -140,9 +152,10 @@ class OwnerlessBounded(Invariant):
             # What has left takes no part any more, while others of its node still do.
             if fit is None or (status is not None and status.reason == Reason.STOPPED.value):
                 continue
-            limits.append(max(begun, fit) + self._longest(virtual, node, begun))
+            since = max(begun, fit, self._listening.get(node, 0))
+            limits.append(since + self._longest(virtual, node, begun))
             if now >= limits[-1]:
-                waited = (now - max(begun, fit)) / MILLISECOND
+                waited = (now - since) / MILLISECOND
                 self.broken(f"nobody has answered for {virtual} for {waited:.1f} ms, and {node} could all the time")
         if limits:
             self.look_again(virtual, min(limits), partial(self._consider, virtual))
@@ -166,18 +179,23 @@ class OwnerlessBounded(Invariant):
         return int(duration.total_seconds() * 1_000_000) + (SLACK_US if quiet else SLACK_US + LATE_FRAMES_US)
 
     def _lowest_priority(self, virtual: Virtual, node: str) -> int:
-        """With everything that lowers it at once."""
+        """With everything that lowers it at once, or as it was last told: a word from the main process may be held
+        up."""
         params = virtual.params(node)
         plan = self.ledger.world.topology.plan(node)
         weights = [track.weight for track in plan.tracks if track.router == params.key]
         weights += [track.weight for track in params.tracks]
         if virtual.name in self.ledger.world.nodes[node].main.decisions.moved:
             return LEAST_PRIORITY
-        return standing(params.priority, [weight for weight in weights if weight is not None and weight < 0]).priority
+        lowest = standing(params.priority, [weight for weight in weights if weight is not None and weight < 0]).priority
+        status = self.ledger.status(virtual, node)
+        return lowest if status is None else min(lowest, status.priority)
 
     def _was_told(self, virtual: Virtual, node: str, begun: int) -> bool:
         """Whether the last owner said that it leaves, and this member heard it in time."""
         fit = self.ledger.fit_since(virtual, node)
+        if fit is not None:
+            fit = max(fit, self._listening.get(node, 0))
         for other, _ in virtual.members:
             left, clean = self.ledger.left_at(virtual, other), self.ledger.clean_since(virtual, other, node)
             heard = left is not None and abs(begun - left) <= SLACK_US and clean is not None and clean <= left
