@@ -17,8 +17,8 @@ demo: setup ## rehearse examples/web-pair: real servers, real failures, the tabl
 	@$(BIN)/yaoki rehearse examples/lease-pair/site.yaml --only front-partition
 
 check: setup ## ruff, mypy, import contracts, unit and property tests, no namespaces
-	@$(BIN)/ruff format --check -q src tests bench scripts
-	@$(BIN)/ruff check -q src tests bench scripts
+	@$(BIN)/ruff format --check -q src tests bench scripts examples
+	@$(BIN)/ruff check -q src tests bench scripts examples
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >.venv/contracts.txt 2>&1 || { cat .venv/contracts.txt; exit 1; }
 	@$(BIN)/pytest -q -n auto -m "not netns and not peers and not lab and not campaign"
