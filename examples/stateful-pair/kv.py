@@ -94,8 +94,9 @@ class Service:
         """Keep a value; None: it is safe."""
         with self.replica() as (replica, now):
             place, epoch = replica.write(now, key, value), replica.serves
-        if isinstance(place, Refusal) or epoch is None:
-            return place if isinstance(place, Refusal) else Refusal.NOT_OWNED
+        if isinstance(place, Refusal):
+            return place
+        assert epoch is not None, "who takes a write serves"
         safe = self._wait(WRITE_LIMIT_S, lambda replica, now: replica.accepted(now, place, epoch))
         return None if safe else Refusal.UNCONFIRMED
 

@@ -35,6 +35,7 @@ BEFORE_S = 6.0
 ALONE_S = 4.0
 AFTER_S = 2.0
 PATIENCE_S = 60.0
+SHOWN_LINES = 12
 COPY_RATE = 30
 """Records a second that a replica may copy: so few, so that it takes as long as with much data. 20 are written."""
 
@@ -126,7 +127,7 @@ class Run:
                         return node
             meanwhile()
             time.sleep(0.1)
-        raise TimeoutError(f"{' or '.join(nodes)} kept no write within {PATIENCE_S:g} s; see {self._lab.directory}")
+        raise TimeoutError(f"{' or '.join(nodes)} kept no write within {PATIENCE_S:g} s\n{self._logs()}")
 
     def _move(self, owner: str) -> None:
         """Hand the VIP over, if that is not refused, and would not happen by itself."""
@@ -152,6 +153,11 @@ class Run:
             if time.monotonic() > until:
                 raise TimeoutError(f"nothing can be read in the end: {done.stderr}")
             time.sleep(0.1)
+
+    def _logs(self) -> str:
+        """The last that the nodes said, for it goes with the lab."""
+        files = [self._lab.machine_directory(node.name) / "node.log" for node in self._lab.site.nodes]
+        return "\n".join(line for file in files for line in file.read_text().splitlines()[-SHOWN_LINES:])
 
     def _priority(self, node: str) -> int:
         return next(member.priority for member in self._vip.members if member.node == node)
