@@ -128,7 +128,8 @@ def _peer_row(peer: PeerView, generation: str, paint: Paint) -> tuple[str, ...]:
     if peer.alive is None or peer.stale:
         state = paint.faint("unknown" if peer.alive is None else f"{_heard_or_not(peer)} (stale)")
     else:
-        state = paint.green("heard") if peer.alive else paint.red("silent")
+        silent = paint.red if peer.vips else str
+        state = paint.green("heard") if peer.alive else silent("silent")
     paths = ", ".join(
         f"{path.interface} {path.address} {'heard' if path.alive else 'silent'} {age(path.heard)} ago"
         if path.heard is not None
@@ -138,7 +139,8 @@ def _peer_row(peer: PeerView, generation: str, paint: Paint) -> tuple[str, ...]:
     plan = "" if peer.generation is None else f"plan {peer.generation}"
     if peer.generation not in (None, generation):
         plan = paint.red(f"{plan}, which differs")
-    return (peer.node, state, f"for {age(peer.age)}", plan, paths)
+    role = "replaced" if peer.replaced else "" if peer.vips else "cold standby"
+    return (peer.node, state, f"for {age(peer.age)}", plan, paths, role)
 
 
 def _heard_or_not(peer: PeerView) -> str:

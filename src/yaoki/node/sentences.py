@@ -230,6 +230,16 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{peer} runs configuration {theirs}, this node {ours}",
         "{peer} の設定世代は {theirs}、このノードは {ours}",
     ),
+    s.NodeReplaced: (
+        "another node has taken this one's place, says {peer}: nothing may be owned here until this node is given "
+        "the site file that its peers run (configuration {theirs}, here {ours})",
+        "{peer} によるとこのノードは別のノードに交代済み: 他と同じサイトファイルを適用するまで何も所有しない "
+        "(設定世代は先方 {theirs}、ここ {ours})",
+    ),
+    s.NodeNotReplaced: (
+        "no peer says any more that another node has taken this one's place",
+        "このノードが交代済みとするピアはなくなった",
+    ),
     s.GenerationAgrees: ("{peer} runs configuration {ours} as this node does", "{peer} の設定世代が一致 ({ours})"),
     s.AddressNotTaken: (
         "the kernel does not take packets for {address} on {interface} yet; it is announced all the same ({waited})",

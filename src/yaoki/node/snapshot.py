@@ -78,7 +78,8 @@ class PathView:
 
 @dataclass(frozen=True, slots=True)
 class PeerView:
-    """Another node that shares VIPs. `alive` is None before the speaker's first word."""
+    """Another node that shares `vips`; without any, a cold standby, or one that was `replaced`. `alive` is None before
+    the speaker's first word."""
 
     node: str
     vips: tuple[str, ...]
@@ -87,6 +88,7 @@ class PeerView:
     age: timedelta | None = None
     generation: str | None = None
     stale: bool = False
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +295,10 @@ def _peer(brain: Brain, params: PeerParams, now: Instant) -> PeerView:
     status = brain.peers.get(params.node)
     if status is None:
         paths = tuple(PathView(path.interface, path.peer) for path in params.paths)
-        return PeerView(params.node, params.vips, paths, stale=stale)
+        return PeerView(params.node, params.vips, paths, stale=stale, replaced=params.replaced)
     paths = tuple(PathView(p.interface, p.peer, p.alive, _age(now, p.heard)) for p in status.paths)
-    return PeerView(params.node, params.vips, paths, status.alive, now - status.since, status.generation, stale)
+    age = now - status.since
+    return PeerView(params.node, params.vips, paths, status.alive, age, status.generation, stale, params.replaced)
 
 
 def _service(brain: Brain, pool: ServicePool, now: Instant) -> ServiceView:

@@ -44,7 +44,14 @@ from yaoki.node.messages import (
     SpeakerInput,
     SpeakerOrder,
 )
-from yaoki.node.speaker_events import LeaseWithoutGate, PeerHeard, PeerOwnsNoMore, PeerRestarted
+from yaoki.node.speaker_events import (
+    LeaseWithoutGate,
+    NodeNotReplaced,
+    NodeReplaced,
+    PeerHeard,
+    PeerOwnsNoMore,
+    PeerRestarted,
+)
 from yaoki.node.speaker_groups import SpeakerGroups
 from yaoki.node.speaker_leases import lease_key
 from yaoki.node.speaker_router import SpeakerRouter
@@ -326,6 +333,9 @@ class SpeakerBrain(SpeakerGroups):
         for router in self._routers.values():
             if (news := router.news_of_step(self.peering.peers)) is not None:
                 self._rank(out, now, router, self._publish(out, now, news))
+            elif router.replaced is not self.peering.peers.replaced:
+                self._rank(out, now, router, self._told_of_us)
+                self._report(out, now, router)
 
     def _release(self, out: Effects, now: Instant, because: EventId | None) -> None:
         self._releasing = self._configured = True
@@ -406,6 +416,8 @@ class SpeakerBrain(SpeakerGroups):
             event = self._publish(out, now, body)
             if isinstance(body, PeerOwnsNoMore):
                 self._owner_gone(out, now, body, event)
+            elif isinstance(body, NodeReplaced | NodeNotReplaced):
+                self._told_of_us = event
         if news:
             out.extend(self.peering.statuses())
             self._review_gates(out, now)

@@ -163,6 +163,23 @@ class GenerationAgrees(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class NodeReplaced(EventBody):
+    """A peer says that by its configuration (`theirs`) another node has taken this one's place. Nothing is owned here
+    any more, unless it is and nobody else takes it, until this node is given the site file that its peers run."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    peer: str
+    theirs: str
+    ours: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNotReplaced(EventBody):
+    """No peer says any more that another node has taken this one's place: it may own again."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeartbeatRejected(EventBody):
     """What came to the heartbeat port is no heartbeat of the peer there; `count` of this kind so far.
 

@@ -83,6 +83,7 @@ class SpeakerGroups(SpeakerWorks):
         return next((left for each, left in shared if each is router), self._own(router))
 
     def _own(self, router: SpeakerRouter) -> Standing:
+        router.replaced = self.peering.peers.replaced
         return router.standing(self._is_up, self.peering.peers)
 
     def _shared(self, routers: list[SpeakerRouter]) -> list[tuple[SpeakerRouter, Standing]]:
@@ -147,7 +148,7 @@ class SpeakerGroups(SpeakerWorks):
         params, before = router.machine.params, router.relief
         router.relief = params.barred and bool(self.peering.peers.best_other(params.vip, params.key.family))
         if router.relief and not before and isinstance(router.machine.state, vr.Active):
-            reason = Reason.HINDERED if router.hindered else Reason.BARRED
+            reason = Reason.REPLACED if router.replaced else Reason.HINDERED if router.hindered else Reason.BARRED
             self._run(out, now, router, vr.StepAside(reason))
 
     # --- staying together

@@ -2,7 +2,8 @@
 
 A heartbeat goes to every peer on every path at the interval, and at once when a router's state or priority has changed.
 
-Invariants: sequences grow; each peer is told of the routers that it shares and of no others; at most one event for each
+Invariants: sequences grow; each peer is told of the routers that it shares and of no others, and one that was
+replaced of that; at most one event for each
 interface and reason of rejection in REJECTION_QUIET.
 """
 
@@ -63,6 +64,7 @@ class SpeakerPeering:
                 self._sequence,
                 params.interval,
                 tuple(shared[start : start + MAX_ROUTERS]),
+                peer.replaced,
             ).encode()
             sends += [SendHeartbeat(path.interface, path.own, path.peer, payload) for path in peer.paths]
         return sends

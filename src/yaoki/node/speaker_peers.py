@@ -17,6 +17,8 @@ from yaoki.node.messages import PathStatus, PeerStatus
 from yaoki.node.speaker_events import (
     GenerationAgrees,
     GenerationDiffers,
+    NodeNotReplaced,
+    NodeReplaced,
     PeerHeard,
     PeerOwnsNoMore,
     PeerPathHeard,
@@ -50,7 +52,8 @@ class _Path:
 
 @dataclass(slots=True)
 class _Peer:
-    """`words` are the newest of each router, with the sequence of the heartbeat that brought it."""
+    """`words` are the newest of each router, with the sequence of the heartbeat that brought it.
+    `replaces_us`: by its configuration another node has taken our place."""
 
     params: PeerParams
     shared: frozenset[RouterKeyOnWire]
@@ -62,6 +65,7 @@ class _Peer:
     sequence: int = -1
     differs_told_at: Instant | None = None
     differs_told: bool = False
+    replaces_us: bool = False
     words: dict[RouterKeyOnWire, tuple[int, RouterWord]] = field(default_factory=dict)
 
     @property
@@ -88,6 +92,10 @@ class SpeakerPeers:
     def configure(self, now: Instant, params: HeartbeatParams) -> list[EventBody]:
         """Take other peers, or other paths to them; what is known of those that stay is kept."""
         self._changed = True
+        if params.generation != self.params.generation:
+            # What was said of us was said of another file; who still says it will say it again.
+            for peer in self._peers.values():
+                peer.replaces_us = False
         before, self._peers, self._by_address, self.params = self._peers, {}, {}, params
         events: list[EventBody] = []
         for wanted in params.peers:
@@ -146,6 +154,7 @@ class SpeakerPeers:
             peer.sequence = beat.sequence
             peer.generation = beat.generation
             events += self._compare(now, peer)
+            events += self._learn_of_us(peer, replaced=beat.replaced)
         return events
 
     def pass_time(self, now: Instant) -> list[EventBody]:
@@ -195,7 +204,21 @@ class SpeakerPeers:
             peer.differs_told_at = now + GENERATION_GRACE
         return []
 
+    def _learn_of_us(self, peer: _Peer, *, replaced: bool) -> list[EventBody]:
+        """What a peer says of us stays said while it is silent: who was replaced is so whoever else has died."""
+        before, peer.replaces_us = self.replaced, replaced
+        if self.replaced == before:
+            return []
+        if not replaced:
+            return [NodeNotReplaced()]
+        return [NodeReplaced(peer.params.node, peer.generation or "", self.params.generation)]
+
     # --- what is asked
+
+    @property
+    def replaced(self) -> bool:
+        """Whether any peer has said, of the configuration that is in force here, that another node has our place."""
+        return any(peer.replaces_us for peer in self._peers.values())
 
     def members(self, vip: str) -> tuple[str, ...]:
         """The other nodes that may own a VIP."""

@@ -73,6 +73,8 @@ class SpeakerRouter:
         """The kernel has refused the gate without which it may not own."""
         self.hindered = False
         """Whether it may not own for another router of its sync group."""
+        self.replaced = False
+        """Whether it may not own because another node has taken this one's place."""
         self.number = number
         self.machine = VirtualRouter(configured) if configured.lease is None else LeasedRouter(configured)
         self.peer: IPAddress | None = None
@@ -119,7 +121,9 @@ class SpeakerRouter:
         if self._comes_last(peers):
             lost.append(-GREATEST_PRIORITY)
         return standing(
-            configured.priority, [self.ordered - configured.priority, *lost], barred=self.barred or self.gateless
+            configured.priority,
+            [self.ordered - configured.priority, *lost],
+            barred=self.barred or self.gateless or self.replaced,
         )
 
     def ranked(self, params: RouterParams, left: Standing) -> RouterParams:
@@ -393,6 +397,8 @@ class SpeakerRouter:
             return Reason.NO_GATE
         if self.quarantined:
             return Reason.QUARANTINED
+        if self.replaced and isinstance(self.machine.state, Backup | Standby | Bidding):
+            return Reason.REPLACED
         if self.machine.params.barred and isinstance(self.machine.state, Backup | Standby | Bidding):
             return Reason.HINDERED if self.hindered else Reason.BARRED
         if self.machine.params.barred and isinstance(self.machine.state, Active):

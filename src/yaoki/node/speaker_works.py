@@ -71,6 +71,8 @@ class SpeakerWorks:
         self._wish_changed = False
         self._refused: tuple[IPAddress, ...] = ()
         self._delivery_changed = False
+        self._told_of_us: EventId | None = None
+        """The event by which a peer said last whether another node has taken this one's place."""
         self._stirred: dict[str, None] = {}
         """Sync groups of which a router has changed its state."""
 

@@ -100,6 +100,10 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "another router of its sync group may not own",
             "同期グループの他のルータが所有できない",
         ),
+        vrrp_events.Reason.REPLACED: (
+            "another node has taken this one's place",
+            "このノードは別のノードに交代済み",
+        ),
         vrrp_events.Reason.GROUP_ELSEWHERE: (
             "the rest of its sync group is owned elsewhere",
             "同期グループの残りは他のノードが所有",

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     ADMITTED = "admitted, it may own again"
     BARRED = "may not own while what it tracks has failed"
     HINDERED = "another router of its sync group may not own"
+    REPLACED = "another node has taken this one's place"
     GROUP_ELSEWHERE = "the rest of its sync group is owned elsewhere"
     KEPT = "keeps what it may not own, for nobody better takes it"
     OVERSLEPT = "the speaker had stood still for too long"

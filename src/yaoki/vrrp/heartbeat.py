@@ -6,7 +6,7 @@ TTL or hop limit 255 and refused with less, as advertisements are: it cannot com
       0                   1                   2                   3
       0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
      +-------------------------------+---------------+---------------+
-     |         0x5948 ("YH")         |   version 1   |  router count |
+     |         0x5948 ("YH")         |   version 1   |R| router count|
      +---------------+---------------+---------------+---------------+
      | length of node| of generation |         interval (ms)         |
      +---------------+---------------+-------------------------------+
@@ -20,7 +20,9 @@ TTL or hop limit 255 and refused with less, as advertisements are: it cannot com
      |  family (4, 6)|     role      |   priority    |  0, ignored   |
      +---------------------------------------------------------------+
 
-It elects nobody: VRRP does. Invariant: what decodes is in range; no two routers of one heartbeat are the same.
+R: by the sender's site file another node has taken the receiver's place.
+
+A heartbeat elects nobody: VRRP does. Invariant: what decodes is in range; no two routers of one heartbeat are the same.
 """
 
 import struct
@@ -44,6 +46,7 @@ BODIES_REMEMBERED = 64
 
 _MAGIC = 0x5948
 _VERSION = 1
+_REPLACED = 0x80
 _HEADER = struct.Struct("!HBBBBHQQ")
 _ROUTER = struct.Struct("!IBBBx")
 _MILLISECOND = timedelta(milliseconds=1)
@@ -99,7 +102,8 @@ class RouterWord:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """One heartbeat. `interval` (1 ms to 65.535 s) is after what time the next one comes at the latest."""
+    """One heartbeat. `interval` (1 ms to 65.535 s) is after what time the next one comes at the latest. `replaced`: the
+    receiver was replaced by another node, and is to own nothing."""
 
     node: str
     generation: str
@@ -107,6 +111,7 @@ class Heartbeat:
     sequence: int
     interval: timedelta
     routers: tuple[RouterWord, ...] = ()
+    replaced: bool = False
 
     def __post_init__(self) -> None:
         if len(self.routers) > MAX_ROUTERS:
@@ -121,7 +126,8 @@ class Heartbeat:
         node, generation = self.node.encode(), self.generation.encode()
         lengths = len(node), len(generation)
         timing = self.interval // _MILLISECOND
-        head = _HEADER.pack(_MAGIC, _VERSION, len(self.routers), *lengths, timing, self.boot, self.sequence)
+        count = len(self.routers) | (_REPLACED if self.replaced else 0)
+        head = _HEADER.pack(_MAGIC, _VERSION, count, *lengths, timing, self.boot, self.sequence)
         words = [_ROUTER.pack(w.key.vip_crc, w.key.family.value, w.role, w.priority) for w in self.routers]
         return b"".join((head, node, generation, *words))
 
@@ -133,7 +139,8 @@ def decode(data: bytes, *, hop_limit: int) -> Heartbeat | Malformed[HeartbeatFla
         return Malformed(HeartbeatFlaw.HOP_LIMIT, 0)
     if len(data) < _HEADER.size:
         return Malformed(HeartbeatFlaw.TRUNCATED, len(data))
-    magic, version, count, node_length, generation_length, timing, boot, sequence = _HEADER.unpack_from(data)
+    magic, version, head, node_length, generation_length, timing, boot, sequence = _HEADER.unpack_from(data)
+    replaced, count = bool(head & _REPLACED), head & ~_REPLACED
     if magic != _MAGIC:
         return Malformed(HeartbeatFlaw.NOT_A_HEARTBEAT, 0)
     if version != _VERSION:
@@ -150,7 +157,7 @@ def decode(data: bytes, *, hop_limit: int) -> Heartbeat | Malformed[HeartbeatFla
     if isinstance(body, Malformed):
         return body
     node, generation, routers = body
-    return Heartbeat(node, generation, boot, sequence, timing * _MILLISECOND, routers)
+    return Heartbeat(node, generation, boot, sequence, timing * _MILLISECOND, routers, replaced)
 
 
 @lru_cache(maxsize=BODIES_REMEMBERED)

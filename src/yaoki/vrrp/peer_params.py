@@ -20,11 +20,13 @@ class PeerPath:
 
 @dataclass(frozen=True, slots=True)
 class PeerParams:
-    """A node that shares `vips` with us. Without a path it is never heard."""
+    """A node that shares `vips` with us. Without a path it is never heard. Without VIPs it is a cold standby for us, or
+    we are one for it, or it was `replaced` by another node, and is told so should it return."""
 
     node: str
     vips: tuple[str, ...]
     paths: tuple[PeerPath, ...]
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
