@@ -4,8 +4,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from yaoki.sim.topology import Topology, topology
-from yaoki.site.compile import compile_site
+from yaoki.sim.topology import Topology, shape_of
 from yaoki.site.load import load_site
 
 SITES = Path(__file__).parent / "sites"
@@ -22,5 +21,4 @@ def shape(name: str) -> Topology:
 
 
 def _shape(path: Path) -> Topology:
-    site = load_site(path).site
-    return topology(site, tuple(compile_site(site).values()))
+    return shape_of(load_site(path).site)

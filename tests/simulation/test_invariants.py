@@ -12,11 +12,13 @@ from yaoki.core.event import Event, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.lb.service import Desired
 from yaoki.node.messages import RouterState, SpeakerEffect, VerdictChanged
+from yaoki.node.speaker_events import NodeReplaced
 from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
 from yaoki.sim.faults import CarrierLost, Frozen, Part, Paused, PowerLost, ServerFault, Stopped
 from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.invariants.groups import GroupTogether
+from yaoki.sim.invariants.replacement import ReplacedOwnsNothing
 from yaoki.sim.ledger import InvariantBroken
 from yaoki.sim.neighbours import INTRUDER, Announcement
 from yaoki.sim.servers import Condition
@@ -52,6 +54,37 @@ def test_a_node_in_quarantine_that_answers_is_found() -> None:
     scene.world.nodes["lb1"].processes.kill(Part.SPEAKER)
     scene.world.nodes["lb1"].kernel.claim("eth0", IPv4Interface("192.0.2.51/24"))
     assert scene.broken_by(1) == "quarantine kept"
+
+
+@pytest.mark.req("B-02")
+def test_a_node_that_was_replaced_and_answers_is_found() -> None:
+    scene = Scene("replaced")
+    assert scene.owners() == {"vip/ipv4": ("lb3",), "vip/ipv6": ("lb3",), "other/ipv4": ("lb2",)}
+    ledger = scene.world.ledger
+    invariant = ReplacedOwnsNothing(ledger)
+    invariant.settled()
+    other = next(virtual for virtual in ledger.world.topology.virtuals if virtual.name == "other")
+    ledger.holders[other] = ("lb1", "lb2")
+    with pytest.raises(InvariantBroken, match="lb1 was replaced, and answers for other/ipv4"):
+        invariant.settled()
+
+
+@pytest.mark.req("B-02")
+def test_a_node_that_was_told_that_it_was_replaced_and_takes_over_is_found() -> None:
+    scene = Scene("replaced")
+    ledger = scene.world.ledger
+    invariant = ReplacedOwnsNothing(ledger)
+    other = next(virtual for virtual in ledger.world.topology.virtuals if virtual.name == "other")
+    ledger.holders[other] = ("lb1",)
+    invariant.owners_changed(other)  # it has not been told yet
+    told = Event(EventId("lb1/speaker.9", 1), Instant(0), NodeReplaced("lb2", "g2", "g1"))
+    invariant.published("lb1", told)
+    invariant.owners_changed(other)  # it had it before
+    ledger.holders[other] = ()
+    invariant.owners_changed(other)
+    ledger.holders[other] = ("lb1",)
+    with pytest.raises(InvariantBroken, match="lb1 was replaced, was told so, and takes other/ipv4"):
+        invariant.owners_changed(other)
 
 
 def test_two_owners_at_a_settled_time_are_found() -> None:

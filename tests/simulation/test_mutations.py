@@ -38,6 +38,7 @@ SECONDS = {
     "leased": 240,
     "edge": 150,
     "stateful": 240,
+    "replaced": 200,
 }
 
 WORLDS = 30
@@ -65,6 +66,7 @@ MUTATIONS = (
     Mutation("priority-zero-ignored", "fast", 3, "planned moves"),
     Mutation("quarantine-forgotten", "stateful", 0, "quarantine kept"),
     Mutation("released-before-relieved", "fast", 3, "planned moves"),
+    Mutation("replacement-forgotten", "replaced", 0, "replaced owns nothing"),
     Mutation("successor-not-heard", "fast", 3, "planned moves"),
 )
 

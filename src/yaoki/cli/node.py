@@ -1,19 +1,28 @@
-"""Run a node of a site: the daemon, in the foreground.
+"""Run a node of a site: the daemon, in the foreground; or, with `replace`, give a dead node's place to a cold standby.
 
 SIGTERM (or `yaoki stop`) releases what the node holds and ends it. SIGHUP (or `yaoki apply`) reads the site file again.
 If the file is bad at start, the last good configuration is taken, and said so. Exit status 0: stopped as asked; 1: the
 file is refused and no good one is known, or it crashed again and again; 2: another node holds the run directory.
 
+`replace OLD NEW` is run on NEW, which has `standby-for: [OLD]` in the site file. It asks on every network whether OLD
+is dead, shows what will change, writes `replaces: OLD` at NEW into the file, keeps the former file beside it, and has
+the node on this machine take it. Then the file is copied to the other nodes and applied there. OLD, should it return,
+is told by them and owns nothing. Exit status 0: done, or would be; 1: refused, for OLD answers or nobody does.
+
 examples:
   yaoki node --site /etc/yaoki/site.yaml --node lb1
   yaoki node --site site.yaml --node lb1 --run-dir /tmp/lb1 --state-dir /tmp/lb1-state --log json
   yaoki node --site site.yaml --node lb1 --metrics 127.0.0.1:9859
+  yaoki node replace lb1 lb3 --site /etc/yaoki/site.yaml --dry-run
+  yaoki node replace lb1 lb3 --site /etc/yaoki/site.yaml
 """
 
 import argparse
 from pathlib import Path
 
 from yaoki.cli.node_client import RUN_ROOT, STATE_ROOT
+from yaoki.cli.node_replace import replace_node
+from yaoki.cli.prefix import expand
 from yaoki.core.error import UsageError
 from yaoki.daemon import run_node
 from yaoki.runtime.event_log import LogForm
@@ -22,18 +31,32 @@ from yaoki.runtime.node import NodeOptions
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument("action", nargs="?", help="replace")
+    parser.add_argument("old", nargs="?", help="with replace: the node that has died")
+    parser.add_argument("new", nargs="?", help="with replace: the cold standby, which is this machine")
     parser.add_argument("--site", type=Path, required=True, metavar="FILE", help="the site file")
-    parser.add_argument("--node", required=True, metavar="NAME", help="which node of the site this machine is")
+    parser.add_argument("--node", metavar="NAME", help="which node of the site this machine is")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=f"for sockets (default {RUN_ROOT}/NAME)")
     parser.add_argument("--state-dir", type=Path, metavar="DIR", help=f"for the journal (default {STATE_ROOT}/NAME)")
     parser.add_argument("--log", choices=[form.value for form in LogForm], default="text", help="form of log lines")
     parser.add_argument(
         "--metrics", metavar="ADDRESS:PORT", help="serve Prometheus metrics there (off unless given; no TLS, no login)"
     )
+    parser.add_argument("--dry-run", action="store_true", help="with replace: ask and show, and change nothing")
+    parser.add_argument("--force", action="store_true", help="with replace: do it whoever answers")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until stopped."""
+    """Serve until stopped; or replace a node."""
+    if args.action is not None:
+        expand(args.action, ("replace",), what="action")
+        if args.old is None or args.new is None or args.node is not None:
+            raise UsageError("name both nodes: yaoki node replace OLD NEW --site FILE")
+        return replace_node(args)
+    if args.node is None:
+        raise UsageError("which node is this machine? yaoki node --site FILE --node NAME")
+    if args.dry_run or args.force:
+        raise UsageError("--dry-run and --force go with the action replace, and only with it")
     return run_node(
         NodeOptions(
             args.node,

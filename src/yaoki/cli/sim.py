@@ -28,8 +28,7 @@ from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.schedule import DENSE, MIXES, UNHURRIED, Pace
 from yaoki.sim.shrinking import shrink
 from yaoki.sim.timeline import SECOND
-from yaoki.sim.topology import Topology, topology
-from yaoki.site.compile import compile_site
+from yaoki.sim.topology import Topology, shape_of
 from yaoki.site.load import load_site
 
 MAX_SEEDS = 1_000_000
@@ -95,7 +94,7 @@ def _shape(site_file: Path | None) -> Topology:
             site = load_site(path).site
     else:
         site = load_site(site_file).site
-    return topology(site, tuple(compile_site(site).values()))
+    return shape_of(site)
 
 
 def _pace(args: argparse.Namespace) -> Pace:

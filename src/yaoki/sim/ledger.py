@@ -29,7 +29,15 @@ from yaoki.vrrp.params import RouterKey
 
 # Backups that no silence makes Active.
 _MAY_NOT_OWN = tuple(
-    each.value for each in (Reason.HELD_OUT, Reason.QUARANTINED, Reason.BARRED, Reason.HINDERED, Reason.NO_GATE)
+    each.value
+    for each in (
+        Reason.HELD_OUT,
+        Reason.QUARANTINED,
+        Reason.BARRED,
+        Reason.HINDERED,
+        Reason.REPLACED,
+        Reason.NO_GATE,
+    )
 )
 # Times in which a node minded its checks.
 TIMES_REMEMBERED = 20

@@ -12,8 +12,10 @@ from yaoki.core.address import Family, IPAddress, IPNetwork, MacAddress
 from yaoki.core.error import LocalError
 from yaoki.election.lease_params import LeaseParams
 from yaoki.sim.timeline import SECOND
+from yaoki.site.compile import compile_node, compile_site
 from yaoki.site.model import Machine, Site
 from yaoki.site.node_plan import NodePlan
+from yaoki.site.replacement import as_before, replaced_nodes
 from yaoki.vrrp.params import Failback, RouterParams
 from yaoki.vrrp.timing import leaving_limit
 
@@ -114,6 +116,11 @@ class Topology:
         return tuple(plan.node for plan in self.plans)
 
     @property
+    def replaced(self) -> frozenset[str]:
+        """The nodes whose place another one has, by the plans of the others."""
+        return frozenset(peer.node for plan in self.plans for peer in plan.heartbeat.peers if peer.replaced)
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that are probed, each once, in the order of the site file."""
         return tuple(dict.fromkeys(host for _, host in self.servers))
@@ -155,6 +162,14 @@ class Topology:
     def of_node(self, node: str) -> tuple[Attachment, ...]:
         """The interfaces of one node."""
         return tuple(attachment for attachment in self.attachments if attachment.node == node)
+
+
+def shape_of(site: Site) -> Topology:
+    """The world of a site. A node that was replaced has come back, with the site file of before."""
+    plans = compile_site(site) | {
+        node.name: compile_node(as_before(site, node.name), node.name) for node in replaced_nodes(site)
+    }
+    return topology(site, tuple(plans.values()))
 
 
 def topology(site: Site, plans: tuple[NodePlan, ...]) -> Topology:

@@ -48,7 +48,9 @@ from yaoki.site.model import (
 )
 from yaoki.site.placement import Placement, spread
 from yaoki.site.reading import Value
+from yaoki.site.replacement import with_replacements
 from yaoki.site.source_map import Path, SourceMap
+from yaoki.site.standbys import wrong_standbys
 from yaoki.site.units import duration_text
 from yaoki.site.vocabulary import LAYER_7_KEYS, LAYER_7_PERSISTENCE
 from yaoki.vrrp.params import Failback
@@ -80,7 +82,7 @@ class SiteBuilder:
             for name, vip in values.get("vips", {}).items()
             if vip.get("placement") is Placement.SPREAD
         )
-        return Site(
+        site = Site(
             name=values.get("site", ""),
             networks=networks,
             machines=(*self._each("nodes", values, self._node), *self._each("hosts", values, self._host)),
@@ -91,6 +93,10 @@ class SiteBuilder:
             store=self._store(values.get("store")),
             sync_groups=self._each("sync-groups", values, _sync_group),
         )
+        wrong = wrong_standbys(site)
+        for place, what, cure, other in wrong:
+            self._refuse("wrong-standby", place, what, cure, other=other)
+        return site if wrong else with_replacements(site)
 
     def _each(self, section: str, values: _Values, make: Callable[[str, _Values], _T | None]) -> tuple[_T, ...]:
         made = (make(name, value) for name, value in values.get(section, {}).items())
@@ -156,6 +162,8 @@ class SiteBuilder:
             gateway=values.get("gateway"),
             forwards=values.get("forwards", False),
             hz=values.get("hz"),
+            standby_for=values.get("standby-for", ()),
+            replaces=values.get("replaces"),
         )
 
     def _interface(self, path: Path, name: str, values: _Values) -> Interface | None:

@@ -89,7 +89,8 @@ class Machine:
     """A node (runs Yaoki) or a host (does not; the lab plays it).
 
     `plays` names what the lab starts on a host ("nginx", "echo", "client"); `gateway` names a host or VIP and replaces
-    the network's; `forwards` makes it a router. `hz` is the CONFIG_HZ of a node's kernel; None: it is not known.
+    the network's; `forwards` makes it a router. `hz` is the CONFIG_HZ of a node's kernel; None: it is not known. A node
+    can be told to take the place of those that it is `standby_for`, and `replaces` one of them then.
     """
 
     name: str
@@ -99,6 +100,8 @@ class Machine:
     gateway: str | None = None
     forwards: bool = False
     hz: int | None = None
+    standby_for: tuple[str, ...] = ()
+    replaces: str | None = None
 
     def on_network(self, network: str) -> Interface | None:
         """Its first interface in a network, or None."""
@@ -116,10 +119,12 @@ class CheckDefinition:
 
 @dataclass(frozen=True, slots=True)
 class VipMember:
-    """A node that may own a VIP, and its VRRP priority there (1..255)."""
+    """A node that may own a VIP, and its VRRP priority there (1..255). `instead_of`: the node whose place it has taken,
+    which is the one that the file names as the member."""
 
     node: str
     priority: int
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +320,9 @@ class Site:
         for kind in ("networks", "machines", "checks", "vips", "services"):
             for item in getattr(self, kind):
                 self._index[kind, item.name] = item
+        for machine in self.machines:
+            if machine.replaces is not None:
+                self._index["successors", machine.replaces] = machine
 
     @property
     def leased_vips(self) -> tuple[Vip, ...]:
@@ -324,6 +332,18 @@ class Site:
     def sync_group_of(self, vip: str) -> SyncGroup | None:
         """The sync group that a VIP is in, if it is in one."""
         return next((group for group in self.sync_groups if vip in group.vips), None)
+
+    def successor_of(self, node: str) -> Machine | None:
+        """The node that has a node's place now; None if nobody was told to take it. One that has taken a place may
+        have been replaced in its turn."""
+        found = self._index.get(("successors", node))
+        while found is not None:
+            assert isinstance(found, Machine)
+            following = self._index.get(("successors", found.name))
+            if following is None or found.name == node:
+                return found
+            found = following
+        return None
 
     @property
     def nodes(self) -> tuple[Machine, ...]:

@@ -1,5 +1,8 @@
 """A node's peers, from the site: who shares VIPs with it, and the networks that both are on.
 
+So are a node and its cold standbys, which share no VIP; a node that was replaced has no peers, and is one of those that
+it would hear, should it return with its former file: its successor and who shares VIPs with that.
+
 Invariants: a peer has one path for each network that both are on with addresses of a common family, IPv4 before IPv6;
 the interval follows the fastest VIP that is shared at all, and is the same to every peer.
 """
@@ -11,12 +14,15 @@ from yaoki.vrrp.peer_params import LONGEST_INTERVAL, HeartbeatParams, PeerParams
 
 def heartbeat_params(site: Site, node: Machine, generation: str) -> HeartbeatParams:
     """The heartbeats of one node."""
+    if site.successor_of(node.name) is not None:
+        return HeartbeatParams(node.name, generation)
     shared = [vip for vip in site.vips if len(vip.members) > 1 and _member(vip, node)]
     peers = []
     for other in site.nodes:
         vips = tuple(vip.name for vip in shared if other.name != node.name and _member(vip, other))
-        if vips:
-            peers.append(PeerParams(other.name, vips, paths(node, other)))
+        told = _is_told(site, node, other)
+        if vips or told or _stand_by(site, node, other):
+            peers.append(PeerParams(other.name, vips, paths(node, other), replaced=told))
     interval = heartbeat_interval(min((vip.advertise for vip in shared), default=LONGEST_INTERVAL))
     return HeartbeatParams(node.name, generation, interval, tuple(peers))
 
@@ -34,6 +40,20 @@ def paths(node: Machine, other: Machine) -> tuple[PeerPath, ...]:
                 found.append(PeerPath(here.name, own, peer))
                 break
     return tuple(found)
+
+
+def _is_told(site: Site, node: Machine, other: Machine) -> bool:
+    """Whether `other` was replaced, and `node` is one to tell it."""
+    successor = site.successor_of(other.name)
+    if successor is None or other.name == node.name:
+        return False
+    return successor.name == node.name or any(_member(vip, node) and _member(vip, successor) for vip in site.vips)
+
+
+def _stand_by(site: Site, node: Machine, other: Machine) -> bool:
+    if site.successor_of(other.name) is not None:
+        return False
+    return node.name in other.standby_for or other.name in node.standby_for
 
 
 def _member(vip: Vip, node: Machine) -> bool:

@@ -5,6 +5,7 @@ from yaoki.site.shapes import Key, ListOf, MapOf, Record
 
 NETWORK_NAME = Reference(("networks",), "network")
 _GATEWAY = Reference(("hosts", "vips", "nodes"), "host, node or VIP")
+_OTHER_NODE = Reference(("nodes",), "node")
 
 ACKNOWLEDGE = Key(
     "acknowledge",
@@ -42,7 +43,15 @@ _HZ = Key(
     "asked of the node",
 )
 
-NODE = Record("a node", (_INTERFACES, _MACHINE_GATEWAY, _HZ, ACKNOWLEDGE))
+_STANDBY_FOR = Key(
+    "standby-for",
+    ListOf(_OTHER_NODE, least=1),
+    "the nodes whose place this cold standby can take: `yaoki node replace`",
+    "[]",
+)
+_REPLACES = Key("replaces", _OTHER_NODE, "the node whose place it has taken, written by `yaoki node replace`")
+
+NODE = Record("a node", (_INTERFACES, _MACHINE_GATEWAY, _HZ, _STANDBY_FOR, _REPLACES, ACKNOWLEDGE))
 
 HOST = Record(
     "a host",

@@ -26,8 +26,15 @@ def wires_of(site: Site, routers: Sequence[RouterParams], node: str) -> tuple[Wi
 
 
 def _members(site: Site, vip: Vip) -> tuple[WireMember, ...]:
-    """The nodes, and peers that are none, which go by their addresses and have no known priority."""
+    """The nodes with their cold standbys, for one may have been told already to take a place; and peers that are no
+    nodes, which go by their addresses and have no known priority."""
     nodes = [WireMember(m.node, m.priority, _addresses_on(site, m.node, vip.network)) for m in vip.members]
+    here = {member.node: member.priority for member in vip.members}
+    for node in site.nodes:
+        places = [here[old] for old in node.standby_for if old in here]
+        if places and node.name not in here:
+            addresses = _addresses_on(site, node.name, vip.network)
+            nodes.append(WireMember(node.name, max(places), addresses, stands_by=True))
     return (*nodes, *(WireMember(str(peer), 0, (peer,)) for peer in vip.peers))
 
 

@@ -157,7 +157,7 @@ class ClaimWatch:
         what = (params.vip, params.router, self.address, claimant.mac, self._interface, claimant.form, claimant.count)
         if server is not None:
             return ArpLeaked(*what, server=server)
-        of_router = {member.node for member in params.members}
+        of_router = {member.node for member in params.members if not member.stands_by}
         members = tuple(node for node in self._unknown() if node in of_router)
         return UnknownClaim(*what, members=members) if members else ForeignClaim(*what, others=self._others)
 

@@ -21,11 +21,16 @@ _VIRTUAL_MAC = {Family.IPV4: b"\x00\x00\x5e\x00\x01", Family.IPV6: b"\x00\x00\x5
 
 @dataclass(frozen=True, slots=True)
 class WireMember:
-    """A member of a virtual router by its node's name, with its priority and its own addresses on the VIP's network."""
+    """A member of a virtual router by its node's name, with its priority and its own addresses on the VIP's network.
+
+    `stands_by`: a cold standby of members, with the highest of their priorities; while it is off, nobody may be taken
+    for it.
+    """
 
     node: str
     priority: int
     addresses: tuple[IPAddress, ...]
+    stands_by: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from yaoki.sim.invariants.ownership import (
     TwoOwnersBounded,
 )
 from yaoki.sim.invariants.peers import PeersKnown
+from yaoki.sim.invariants.replacement import ReplacedOwnsNothing
 from yaoki.sim.invariants.stateful import QuarantineKept
 from yaoki.sim.invariants.tables import OwnerHasTables, TablesKept, TablesTrue, VerdictsEarned
 
@@ -38,6 +39,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     NeverTwoOwners,
     LeaseTakenInTime,
     QuarantineKept,
+    ReplacedOwnsNothing,
     NeighboursFollow,
     ClaimsTold,
     AlarmsTrue,

@@ -91,6 +91,9 @@ class AlarmsTrue(Invariant):
         self._claimed.add(address)
 
     def owners_changed(self, virtual: Virtual, /) -> None:
+        # A node that was replaced is a foreign machine to the others; alone and not told, it owns as it did.
+        for node in self.ledger.world.topology.replaced.intersection(self.ledger.holders[virtual]):
+            self._claimed.update(address.ip for address in virtual.params(node).addresses)
         # Also when two have just become one: until then both answered.
         if len(self.ledger.holders[virtual]) > 1 or virtual in self._sharing:
             self._shared_at[virtual] = self.ledger.now

@@ -11,6 +11,7 @@ from yaoki.site.lint import (
     leases,
     peers,
     redundancy,
+    standbys,
     stateful,
     sync_groups,
     ticks,
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *timers.RULES,
     *ticks.RULES,
     *redundancy.RULES,
+    *standbys.RULES,
 )
 
 __all__ = ["RULES", "Finding", "Rule", "View"]

@@ -1,0 +1,50 @@
+"""The invariant of nodes that another one has taken the place of."""
+
+from yaoki.core.event import Event
+from yaoki.node.speaker_events import NodeNotReplaced, NodeReplaced
+from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.ledger import Ledger
+from yaoki.sim.topology import Virtual
+
+
+class ReplacedOwnsNothing(Invariant):
+    """See `holds`. Who was replaced is read from the others' plans; that it knows is what it says itself."""
+
+    name = "replaced owns nothing"
+    holds = "a node that was replaced takes nothing once its speaker was told so, and owns nothing when all has settled"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._replaced = ledger.world.topology.replaced
+        self._told: set[str] = set()
+        self._held: set[tuple[Virtual, str]] = set()
+        self._last: dict[str, int] = {}
+
+    def started(self, process: str, /) -> None:
+        node, _, part = process.partition("/")
+        if part == "speaker":
+            self._told.discard(node)
+
+    def published(self, node: str, event: Event, /) -> None:
+        # What passes through the main process is published there once more.
+        if event.id.number <= self._last.get(event.id.source, 0):
+            return
+        self._last[event.id.source] = event.id.number
+        if isinstance(event.body, NodeReplaced):
+            self._told.add(node)
+            if node not in self._replaced:
+                self.broken(f"{node} says that it was replaced, and was not")
+        elif isinstance(event.body, NodeNotReplaced):
+            self._told.discard(node)
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        holders = self.ledger.holders[virtual]
+        for node in self._replaced:
+            if node in holders and node in self._told and (virtual, node) not in self._held:
+                self.broken(f"{node} was replaced, was told so, and takes {virtual}")
+            (self._held.add if node in holders else self._held.discard)((virtual, node))
+
+    def settled(self) -> None:
+        for virtual, holders in self.ledger.holders.items():
+            for node in self._replaced.intersection(holders):
+                self.broken(f"{node} was replaced, and answers for {virtual}")
