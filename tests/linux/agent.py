@@ -242,9 +242,38 @@ def new_balancer(*, flows: int | None = None, program: bool = False, plane: str 
     """A plane that knows nothing, as after a restart of the process; `program`: by nft, without its library."""
     session = ProgramSession() if program else open_session()
     if plane == "bpf":
-        _state["balancer"] = BpfBalancer(session=session)
+        _state["balancer"] = BpfBalancer(session=session, guard=_guard)
         return
     _state["balancer"] = NftablesBalancer(session=session, flows=FLOWS if flows is None else flows)
+
+
+def _guard() -> None:
+    """As a speaker does when it is called, unless it is deaf."""
+    kept: DeadManGate | None = _state.get("gate")
+    _state["calls"] = _state.get("calls", 0) + 1
+    if kept is not None and not _state.get("deaf"):
+        kept.deadlines.follow()
+        kept.deadlines.repeat()
+
+
+def deaf(yes: bool) -> int:
+    """Whether the speaker hears no call from now on; how often it was called until now."""
+    _state["deaf"] = yes
+    return int(_state.pop("calls", 0))
+
+
+def deadlines() -> dict[str, int]:
+    """By address, its deadline; an odd one is the plane's."""
+    installed = installation.find()
+    assert installed is not None
+    tables = installed.tables
+    found = {str(address): tables.deadline(number) for address, number in tables.gates()}
+    installed.close()
+    return found
+
+
+def now_ns() -> int:
+    return time.monotonic_ns()
 
 
 def observed() -> str:
@@ -367,7 +396,13 @@ def gate(what: str, addresses: list[str] | None = None, limit_ms: float = 0) -> 
             return kept.answer_again(parsed)
         case "remove":
             _state["gate"] = None
-            return kept.remove()
+            kept.remove()
+            return kept.close()
+        case "abandon":
+            _state["gate"] = None
+            return kept.close()
+        case "take up":
+            return len(kept.take_up())
         case "armed":
             return {str(each.address): each.open_for / timedelta(milliseconds=1) for each in kept.armed()}
         case _:
@@ -406,6 +441,9 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         make_program_old,
         detach_programs,
         gate_numbers,
+        deaf,
+        deadlines,
+        now_ns,
     )
 }
 

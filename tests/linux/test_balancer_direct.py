@@ -361,9 +361,8 @@ def test_the_server_that_a_source_is_remembered_with_is_found(direct: World, fam
 
 
 @pytest.fixture
-def direct_gate(nftables: World) -> Iterator[World]:
-    nftables.agents["lb"].ask("new_balancer")
-    yield from gated(nftables)
+def direct_gate(direct: World) -> Iterator[World]:
+    yield from gated(direct)
 
 
 @pytest.mark.req("B-19")

@@ -15,21 +15,27 @@ An open address is kept open by one batch that deletes it and adds it again. Ker
 put a time-out off, and on all of them the batch is refused as a whole if the time-out has passed already: who was
 silenced learns it by that, and cannot unsilence himself.
 
+What the balancer's program in BPF redirects passes by these chains, so the program has deadlines of its own
+(yaoki.linux.bpf.deadlines). They are written here, right after the gate has taken the change, and from the moment at
+which the change was begun: a process that stands still in between opens nothing.
+
 Invariants: messages are built once for each (addresses, limit); opening takes one send and one answer, and so does
-hushing; what is hushed is still served.
+hushing; what is hushed is still served; no deadline is put off unless the gate was.
 """
 
 import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from yaoki.core.address import Family, IPAddress, parse_address
 from yaoki.core.error import ActuatorError
 from yaoki.linux.attributes import attribute, attributes, message, messages, nest
+from yaoki.linux.bpf.deadlines import Deadlines, monotonic_ns, nanoseconds
+from yaoki.linux.bpf.hooks import Interface
 from yaoki.linux.nftables_names import ADDRESS_TYPE, GATE, GATE_PRIORITY, IP, hook_name
 from yaoki.linux.nftables_session import open_session
 
@@ -64,31 +70,21 @@ class Armed:
     open_for: timedelta
 
 
-class DeadManGate:
-    """The gate of this network namespace. Raises ActuatorError where the kernel has none."""
+class GateReader:
+    """Looks at the gate of this network namespace, whoever made it. Methods raise ActuatorError, with ENOENT if there
+    is none.
+
+    Its socket stays open: closing one makes every change of nftables wait for an RCU grace period, 10 to 34 ms as
+    measured, and a change that opens the gate comes too late then.
+    """
 
     def __init__(self) -> None:
-        self._prepared: dict[tuple[str, tuple[IPAddress, ...], int], bytes] = {}
-        self._nft = open_session()
-        self.make()
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
         self._socket.bind((0, 0))
-
-    def make(self) -> None:
-        """Make the table and its sets; no error if they are there."""
-        self._nft.run("\n".join(_skeleton()), purpose="make the dead-man gate")
 
     def close(self) -> None:
         """Leave the gate as it is."""
         self._socket.close()
-
-    def remove(self) -> None:
-        """Take the whole gate away: nothing is silenced any more."""
-        self._nft.run(f"add table {GATE}\ndelete table {GATE}", purpose="remove the dead-man gate")
-
-    def hook(self, interface: str, index: int) -> None:
-        """Watch over an interface from now on; no error if it is watched over already."""
-        self._nft.run("\n".join(_hooks(interface, index)), purpose=f"hook the dead-man gate in at {interface}")
 
     def armed(self) -> list[Armed]:
         """What is armed."""
@@ -98,6 +94,56 @@ class DeadManGate:
             armed = self._elements(f"armed{family.value}")
             found += [Armed(address, opened.get(address, timedelta(0))) for address, _ in armed]
         return found
+
+    def _elements(self, name: str) -> Iterator[tuple[IPAddress, timedelta]]:
+        """Each element of a set, with the time that it has left."""
+        body = _NFGENMSG.pack(_NFPROTO_NETDEV, 0, 0) + _text(_LIST_TABLE, _TABLE) + _text(_LIST_SET, name)
+        self._socket.send(message(_GETSETELEM, _F_REQUEST | _F_DUMP, _SENT_FIRST, body))
+        while True:
+            for kind, _, answer in messages(self._socket.recv(_BUFFER)):
+                if kind == _NLMSG_DONE:
+                    return
+                if kind == _NLMSG_ERROR:
+                    number = -int(struct.unpack_from("=i", answer)[0])
+                    raise ActuatorError("read the dead-man gate", os.strerror(number), errno=number)
+                yield from _parse(answer)
+
+
+class DeadManGate(GateReader):
+    """The gate of this network namespace. Raises ActuatorError where the kernel has none. `followed` is told how many
+    balancer programs it holds for, when these are others."""
+
+    def __init__(self, followed: Callable[[int], None] = lambda _: None) -> None:
+        self._prepared: dict[tuple[str, tuple[IPAddress, ...], int], bytes] = {}
+        self._nft = open_session()
+        self.make()
+        super().__init__()
+        self.deadlines = Deadlines(followed)
+
+    def make(self) -> None:
+        """Make the table and its sets; no error if they are there."""
+        self._nft.run("\n".join(_skeleton()), purpose="make the dead-man gate")
+
+    def close(self) -> None:
+        """Leave the gate as it is."""
+        super().close()
+        self.deadlines.close()
+
+    def take_up(self) -> list[Armed]:
+        """What an earlier life has left armed, and from now on the balancer's programs agree with it."""
+        armed = self.armed()
+        self.deadlines.follow(everywhere=True)
+        self.deadlines.align({each.address: each.open_for for each in armed})
+        return armed
+
+    def remove(self) -> None:
+        """Take the whole gate away: nothing is silenced any more."""
+        self._nft.run(f"add table {GATE}\ndelete table {GATE}", purpose="remove the dead-man gate")
+
+    def hook(self, interface: str, index: int) -> None:
+        """Watch over an interface from now on; no error if it is watched over already."""
+        self._nft.run("\n".join(_hooks(interface, index)), purpose=f"hook the dead-man gate in at {interface}")
+        self.deadlines.watch(Interface(interface, index))
 
     def guards(self, addresses: Iterable[IPAddress]) -> bool:
         """Whether the gate is there and armed for these, open or not; somebody may have flushed the whole ruleset."""
@@ -111,21 +157,31 @@ class DeadManGate:
 
     def arm(self, addresses: tuple[IPAddress, ...], limit: timedelta) -> None:
         """Arm addresses of one family, open for `limit` from now, whatever they were before."""
+        begun = monotonic_ns()
         self._run("arm", addresses, limit)
+        self.deadlines.follow()
+        self.deadlines.put_off(addresses, begun + nanoseconds(limit))
 
     def refresh(self, addresses: tuple[IPAddress, ...], limit: timedelta) -> bool:
         """Keep addresses of one family open for `limit` from now; whether they still were."""
+        begun = monotonic_ns()
         try:
             self._run("refresh", addresses, limit)
         except ActuatorError as error:
             if error.errno != errno.ENOENT:
                 raise
             return False
+        self.deadlines.put_off(addresses, begun + nanoseconds(limit))
         return True
 
     def disarm(self, addresses: Iterable[IPAddress]) -> None:
         """Let addresses answer whatever happens."""
+        addresses = tuple(addresses)
         self._of_each_family("disarm", addresses)
+        try:
+            self.deadlines.follow()
+        finally:
+            self.deadlines.end(addresses)
 
     def hush(self, addresses: Iterable[IPAddress]) -> None:
         """Answer for these no more: another node does. Raises ActuatorError, with ENOENT if the gate is gone."""
@@ -165,19 +221,6 @@ class DeadManGate:
                 refusal = refusal or number
                 if sequence in (last, _SENT_FIRST):
                     return refusal
-
-    def _elements(self, name: str) -> Iterator[tuple[IPAddress, timedelta]]:
-        """Each element of a set, with the time that it has left."""
-        body = _NFGENMSG.pack(_NFPROTO_NETDEV, 0, 0) + _text(_LIST_TABLE, _TABLE) + _text(_LIST_SET, name)
-        self._socket.send(message(_GETSETELEM, _F_REQUEST | _F_DUMP, _SENT_FIRST, body))
-        while True:
-            for kind, _, answer in messages(self._socket.recv(_BUFFER)):
-                if kind == _NLMSG_DONE:
-                    return
-                if kind == _NLMSG_ERROR:
-                    number = -int(struct.unpack_from("=i", answer)[0])
-                    raise ActuatorError("read the dead-man gate", os.strerror(number), errno=number)
-                yield from _parse(answer)
 
 
 def remove_gate() -> None:

@@ -76,6 +76,12 @@ class AnnounceRouter:
     because: EventId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GuardPrograms:
+    """To the speaker's driver, which does not trouble its brain with it: the balancer has another program, or an
+    address has another deadline in it; look, and write the deadlines at once."""
+
+
 SpeakerOrder = ConfigureRouters | SetPriority | AdmitRouter | MoveRouter | AnnounceRouter | ReleaseRouters
 
 # --- from the speaker's driver: the world ----------------------------------------------------------------------------

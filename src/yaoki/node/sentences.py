@@ -265,6 +265,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "somebody removed the dead-man gate of {router}; it was made anew",
         "{router} のデッドマンゲートが削除されたため再作成",
     ),
+    s.ProgramsGuarded: (
+        "the dead-man gate holds for {programs} BPF programs of the balancer from now on",
+        "デッドマンゲートがロードバランサーの BPF プログラム {programs} 個を対象にする",
+    ),
     s.IntervalRaised: (
         "{vip} is advertised every {raised_to} and not every {configured}, which is not safe here ({router})",
         "{vip} の広告間隔を {configured} から安全な {raised_to} に引き上げ ({router})",

@@ -230,6 +230,13 @@ class GateRebuilt(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramsGuarded(EventBody):
+    """The balancer's programs in BPF are others than before: from now on the dead-man gate holds for so many."""
+
+    programs: int
+
+
+@dataclass(frozen=True, slots=True)
 class IntervalRaised(EventBody):
     """The configured interval is shorter than what is safe on this machine, and was raised to that."""
 

@@ -21,7 +21,7 @@ from yaoki.node.brain_messages import (
     WorkerLost,
 )
 from yaoki.node.lease_messages import KeeperOrder, KeeperReport
-from yaoki.node.messages import CheckStatusReport, ShardOrder, ShardReport, SpeakerOrder, SpeakerReport
+from yaoki.node.messages import CheckStatusReport, GuardPrograms, ShardOrder, ShardReport, SpeakerOrder, SpeakerReport
 from yaoki.runtime.check_reports import CheckReports
 from yaoki.runtime.part_keeper import PartKeeper
 
@@ -74,7 +74,7 @@ class Parts:
             if part is not Part.LEASES or self._leases_from_before:
                 self._start(part)
 
-    def tell_speaker(self, order: SpeakerOrder) -> None:
+    def tell_speaker(self, order: SpeakerOrder | GuardPrograms) -> None:
         """Send it if the speaker is reached; the whole wish is repeated when it is."""
         self._keepers[Part.SPEAKER].send(self._codec.encode(order))
 

@@ -33,6 +33,7 @@ from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack
 from yaoki.node.messages import (
     AbilitiesFound,
     ConfigureRouters,
+    GuardPrograms,
     Published,
     ReleaseRouters,
     SendAdvertisement,
@@ -57,6 +58,7 @@ EXIT_RUNS_ALREADY = 75
 """sysexits.h, EX_TEMPFAIL."""
 MAX_LOG_LINE = select.PIPE_BUF
 """A pipe that is ready takes so much without blocking."""
+_ORDER = SpeakerOrder | GuardPrograms
 
 
 class Speaker:
@@ -224,11 +226,14 @@ class Speaker:
 
     def _told(self, message: bytes) -> None:
         try:
-            order: SpeakerOrder = self._codec.decode(message, SpeakerOrder)
+            order: SpeakerOrder | GuardPrograms = self._codec.decode(message, _ORDER)
         except Undecodable as error:
             self._tell(OrderUnreadable(str(error)))
             return
-        self._obey(order)
+        if isinstance(order, GuardPrograms):
+            self._kernel.guard_programs()
+        else:
+            self._obey(order)
 
     def _obey(self, order: SpeakerOrder) -> None:
         if isinstance(order, ConfigureRouters):

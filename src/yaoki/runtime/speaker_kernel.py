@@ -45,7 +45,7 @@ from yaoki.node.messages import (
     SendHeartbeat,
     SpeakerInput,
 )
-from yaoki.node.speaker_events import AddressNotOurs, GateRebuilt, GateUnavailable, KernelRefused
+from yaoki.node.speaker_events import AddressNotOurs, GateRebuilt, GateUnavailable, KernelRefused, ProgramsGuarded
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
 from yaoki.runtime.speaker_heartbeats import SpeakerHeartbeats
 from yaoki.vrrp.params import RouterKey
@@ -111,6 +111,7 @@ class SpeakerKernel:
     def prepare(self, keys: Iterable[RouterKey]) -> None:
         """Have everything ready for these routers before it is for us to act: sockets, the gate and its hooks."""
         self._make_gate()
+        self.guard_programs(everywhere=True)
         self._watch.read()
         self._wanted = _places(keys)
         self._open_sockets()
@@ -118,7 +119,7 @@ class SpeakerKernel:
     def _make_gate(self) -> None:
         if self._gate is None:
             try:
-                self._gate = DeadManGate()
+                self._gate = DeadManGate(lambda programs: self._tell(ProgramsGuarded(programs)))
             except ActuatorError as error:
                 self._tell(GateUnavailable(str(error)))
 
@@ -128,7 +129,7 @@ class SpeakerKernel:
         if self._gate is None:
             return False
         try:
-            armed = self._gate.armed()
+            armed = self._gate.take_up()
         except ActuatorError as error:
             self._gate = None
             self._tell(GateUnavailable(str(error)))
@@ -136,6 +137,15 @@ class SpeakerKernel:
         if armed:
             self._give(GateFound(tuple(ArmedAddress(each.address, each.open_for) for each in armed)))
         return True
+
+    def guard_programs(self, *, everywhere: bool = False) -> None:
+        """The gate shall hold for whatever programs the balancer has now."""
+        if self._gate is not None:
+            try:
+                self._gate.deadlines.follow(everywhere=everywhere)
+                self._gate.deadlines.repeat()
+            except ActuatorError as error:
+                self._refused(", ".join(self._hooked), error)
 
     def remove_gate(self) -> None:
         """Nothing is held any more: leave no trace of the gate, and of what was refused."""

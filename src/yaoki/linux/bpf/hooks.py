@@ -14,6 +14,8 @@ from yaoki.linux.bpf.maps import BpfMap
 from yaoki.linux.bpf.program import Program
 from yaoki.linux.bpf.syscall import Command, address, attempt, bpf, room
 
+PROGRAM = "balance_tc"
+"""The name of ours."""
 MOST_PROGRAMS = 64
 """At one hook: the kernel's own limit."""
 MOST_MAPS = 64

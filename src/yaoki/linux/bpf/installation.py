@@ -12,7 +12,7 @@ from pathlib import Path
 from yaoki.core.error import ActuatorError
 from yaoki.linux.bpf import hooks
 from yaoki.linux.bpf.build import CannotBuild, object_file
-from yaoki.linux.bpf.hooks import Interface
+from yaoki.linux.bpf.hooks import PROGRAM, Interface
 from yaoki.linux.bpf.layout import LAYOUT
 from yaoki.linux.bpf.maps import BpfMap
 from yaoki.linux.bpf.object import load
@@ -21,7 +21,6 @@ from yaoki.linux.bpf.records import Origin, Records
 from yaoki.linux.bpf.tables import Tables
 
 OBJECT = "balancer"
-PROGRAM = "balance_tc"
 RECORDS = "records"
 UNREAD = (RECORDS, "gates4", "gates6")
 """Maps that the program does not read, and that shall live as long."""

@@ -101,6 +101,12 @@ def nanoseconds(value: int) -> bytes:
     return _LONG.pack(value)
 
 
+def read_nanoseconds(octets: bytes) -> int:
+    """The other way."""
+    number: int = _LONG.unpack(octets)[0]
+    return number
+
+
 def ticks(duration: timedelta) -> int:
     """How the program counts idle time; at least one."""
     return max(1, int(duration.total_seconds() * 1_000_000_000) // TICK_NS)

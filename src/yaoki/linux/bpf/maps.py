@@ -16,7 +16,8 @@ from yaoki.linux.bpf.syscall import Command, address, attempt, bpf, buffer, refu
 BATCH = 4096
 """Entries that one call reads or writes."""
 
-_PLACE = struct.Struct("=IIQQQ")
+PLACE = struct.Struct("=IIQQQ")
+"""Attributes of looking up, updating and deleting: descriptor, 0, addresses of key and value, flags."""
 _BATCH = struct.Struct("=QQQQIIQQ")
 _BATCH_COUNT = struct.Struct("=I")
 _COUNT_AT = 32
@@ -89,7 +90,7 @@ class BpfMap:
     def look_up(self, key: bytes) -> bytes | None:
         """The value of a key, None if there is none."""
         key_, value = buffer(key), room(self.shape.value_room)
-        attributes = _PLACE.pack(self.descriptor, 0, address(key_), address(value), 0)
+        attributes = PLACE.pack(self.descriptor, 0, address(key_), address(value), 0)
         _, number, _ = attempt(Command.MAP_LOOKUP, attributes)
         if number == errno.ENOENT:
             return None
@@ -100,13 +101,13 @@ class BpfMap:
     def update(self, key: bytes, value: bytes) -> None:
         """Put an entry there, at one instant."""
         key_, value_ = buffer(key), buffer(value)
-        attributes = _PLACE.pack(self.descriptor, 0, address(key_), address(value_), 0)
+        attributes = PLACE.pack(self.descriptor, 0, address(key_), address(value_), 0)
         bpf(Command.MAP_UPDATE, attributes, change=f"BPF map {self.name}: update")
 
     def delete(self, key: bytes) -> bool:
         """Take an entry away; whether it was there."""
         key_ = buffer(key)
-        _, number, _ = attempt(Command.MAP_DELETE, _PLACE.pack(self.descriptor, 0, address(key_), 0, 0))
+        _, number, _ = attempt(Command.MAP_DELETE, PLACE.pack(self.descriptor, 0, address(key_), 0, 0))
         if number not in (0, errno.ENOENT):
             raise refusal(f"BPF map {self.name}: delete", number)
         return not number

@@ -4,11 +4,12 @@ The program is attached by tcx to the interfaces of its services and found again
 ours lives, and a restart takes it up as it is. What was asked for is kept beside it (`records`).
 
 Invariants: what is unchanged is not touched; a server that dies is out by one write, before rings follow; a record is
-written before what it speaks of, and `observe` compares the two, changing nothing; `cleanup` leaves nothing of ours.
+written before what it speaks of, and `observe` compares the two, changing nothing; no address is served before the
+speaker writes its dead-man deadline (`guarding`); `cleanup` leaves nothing of ours.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress
@@ -29,6 +30,7 @@ from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import routing
 from yaoki.linux.bpf import installation, layout, refusal
+from yaoki.linux.bpf.guarding import Guarding, NotGuarded
 from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
 from yaoki.linux.bpf.hooks import interfaces
 from yaoki.linux.bpf.installation import Installation
@@ -46,7 +48,8 @@ Place = tuple[ServiceKey, IPAddress, int]
 
 
 class BpfBalancer:
-    """The plane in the network namespace of this process. One at a time; calls may come from any one thread."""
+    """The plane in the network namespace of this process. One at a time; calls may come from any one thread. `guard`
+    has the speaker look at the program: its dead-man deadlines are others."""
 
     def __init__(
         self,
@@ -54,10 +57,12 @@ class BpfBalancer:
         *,
         session: NftSession | None = None,
         sizes: Mapping[str, int] | None = None,
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session or open_session()
         self._sysctls = sysctls or SysctlKeeper()
         self._sizes = sizes or {}
+        self._guarding = Guarding(guard)
         self._installed: Installation | None = None
         self._held: dict[ServiceKey, Held] | None = None
         self._seating: Seating | None = None
@@ -85,6 +90,8 @@ class BpfBalancer:
         todo = plan(desired, self._actual())
         try:
             self.apply(todo)
+        except NotGuarded:
+            raise
         except ActuatorError:
             # What we believed to be there may have been taken away by somebody; one look at the kernel settles it.
             todo = plan(desired, self.observe())
@@ -236,6 +243,9 @@ class BpfBalancer:
             _check(service)
         self._prepare(wanted.values())
         installed, seating = self._ready()
+        # Before the addresses have numbers: the speaker looks for programs at the interfaces.
+        self._attach({service.interface for service in wanted.values()}, installed)
+        self._guarding.look()
         tables, records = installed.tables, installed.records
         before = {key: held.get(key) for key in wanted}
         after = {key: self._seated(service, held.get(key), seating) for key, service in wanted.items()}
@@ -243,6 +253,8 @@ class BpfBalancer:
             records.put(each.id, each.record)
         # Servers that are out now get no packet from here on, whatever the rings say.
         tables.put_servers({n: s for each in after.values() for n, s in each.rendered.servers.items()})
+        added = {key.address: None for key in after if not _in_force(before[key])}
+        self._guarding.wait(tables, {address: self._gates[address] for address in added})
         tables.put_rings({e.id: e.rendered.slots for k, e in after.items() if _ring_differs(e, before[k])})
         for key, each in after.items():
             tables.put_service(key, each.rendered.service)
@@ -293,7 +305,7 @@ class BpfBalancer:
         if address not in self._gates:
             assert self._installed is not None
             number = seating.gates.new()
-            self._installed.tables.put_gate(address, number)
+            self._installed.tables.put_gate(address, number, self._guarding.beginning(address))
             self._gates[address] = number
         return self._gates[address]
 
@@ -325,6 +337,12 @@ class BpfBalancer:
         for size in layout.CAPACITY:
             if size is not after.rendered.service.ring:
                 installed.tables.remove_ring(after.id, size)
+
+    @staticmethod
+    def _attach(names: set[str], installed: Installation) -> None:
+        for interface in interfaces():
+            if interface.name in names:
+                installed.attach(interface)
 
     def _hook(self, held: Mapping[ServiceKey, Held], installed: Installation) -> None:
         needed = {each.rendered.service.interface for each in held.values()}
@@ -360,6 +378,10 @@ def _check(service: VirtualService) -> None:
     ]
     if wrong:
         raise ActuatorError(subject(service), "; ".join(wrong))
+
+
+def _in_force(before: Held | None) -> bool:
+    return before is not None and before.actual.intact
 
 
 def _ring_differs(after: Held, before: Held | None) -> bool:

@@ -71,6 +71,25 @@ def attempt(command: Command, attributes: bytes) -> tuple[int, int, bytes]:
     return result, ctypes.get_errno() if result < 0 else 0, block.raw
 
 
+class Prepared:
+    """One call that is made again and again: nothing is built for it any more. What its attributes point to is kept."""
+
+    def __init__(self, command: Command, attributes: bytes, *kept: Buffer) -> None:
+        block = buffer(attributes)
+        self._kept = (block, *kept)
+        self._arguments = (
+            ctypes.c_long(_number()),
+            ctypes.c_int(command),
+            ctypes.byref(block),
+            ctypes.c_uint(len(attributes)),
+        )
+        self._call = _libc().syscall
+
+    def __call__(self) -> int:
+        """The errno, 0 for none."""
+        return ctypes.get_errno() if self._call(*self._arguments) < 0 else 0
+
+
 def refusal(change: str, number: int) -> ActuatorError:
     """What the kernel's number means here."""
     why = os.strerror(number)
@@ -86,6 +105,11 @@ def refusal(change: str, number: int) -> ActuatorError:
 @cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
+
+
+def is_known() -> bool:
+    """Whether the call can be made at all on such a machine."""
+    return os.uname().machine in _NUMBERS
 
 
 def _number() -> int:

@@ -134,9 +134,9 @@ class Tables:
         """Addresses with a deadline, number 0 among them, which is none's."""
         return self._maps["deadlines"].shape.max_entries
 
-    def put_gate(self, address: IPAddress, number: int) -> None:
-        """The number of an address's deadline; there is none to begin with."""
-        self._maps["deadlines"].update(layout.index(number), layout.nanoseconds(0))
+    def put_gate(self, address: IPAddress, number: int, at_ns: int = 0) -> None:
+        """The number of an address's deadline, and what that is to begin with."""
+        self.set_deadline(number, at_ns)
         self._of("gates", Family.of(address)).update(address.packed, layout.index(number))
 
     def remove_gate(self, address: IPAddress) -> None:
@@ -153,8 +153,16 @@ class Tables:
         """Serve an address until CLOCK_MONOTONIC has passed `at_ns`, 0 for ever; whether it has a service here."""
         number = self._of("gates", Family.of(address)).look_up(address.packed)
         if number is not None:
-            self._maps["deadlines"].update(number, layout.nanoseconds(at_ns))
+            self.set_deadline(layout.read_index(number), at_ns)
         return number is not None
+
+    def set_deadline(self, number: int, at_ns: int) -> None:
+        """The same by its number."""
+        self._maps["deadlines"].update(layout.index(number), layout.nanoseconds(at_ns))
+
+    def deadline(self, number: int) -> int:
+        """As it was set; 0 is never."""
+        return layout.read_nanoseconds(self._maps["deadlines"].look_up(layout.index(number)) or bytes(8))
 
     # --- counters
 
