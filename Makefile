@@ -25,8 +25,8 @@ check: setup ## ruff, mypy, import contracts, unit and property tests, no namesp
 
 test: check ## check, then campaigns of the simulator, then the tests in network namespaces with real peers and the lab
 	@$(BIN)/pytest -q -n auto -m campaign
-	@$(BIN)/pytest -q -n auto --dist loadfile -p no:randomly -m netns tests/linux
-	@$(BIN)/pytest -q -p no:randomly -m "(netns or peers or lab) and not long" --ignore=tests/linux
+	@$(BIN)/pytest -q -n auto --dist loadfile -p no:randomly -m "(netns or peers) and not lab and not long"
+	@$(BIN)/pytest -q -p no:randomly -m "lab and not long"
 
 test-long: setup ## rows of the rehearsal that a busy machine does not carry
 	@$(BIN)/pytest -q -p no:randomly -m long
