@@ -42,7 +42,15 @@ class ReplacedOwnsNothing(Invariant):
         for node in self._replaced:
             if node in holders and node in self._told and (virtual, node) not in self._held:
                 self.broken(f"{node} was replaced, was told so, and takes {virtual}")
-            (self._held.add if node in holders else self._held.discard)((virtual, node))
+            if node in holders:
+                self._held.add((virtual, node))
+            elif not self._holds(virtual, node):
+                # While a machine stands still, or is hushed, it answers nobody, and owns what it owned.
+                self._held.discard((virtual, node))
+
+    def _holds(self, virtual: Virtual, node: str) -> bool:
+        params, kernel = virtual.params(node), self.ledger.world.nodes[node].kernel
+        return any(kernel.holds(params.key.interface, address) for address in params.addresses)
 
     def settled(self) -> None:
         for virtual, holders in self.ledger.holders.items():
