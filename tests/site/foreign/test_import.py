@@ -233,6 +233,15 @@ def test_no_secret_is_repeated_anywhere() -> None:
     assert [remark.statement for remark in made.remarks if "auth_pass" in remark.statement] == ["auth_pass ***"]
 
 
+def test_a_key_of_auth_hmac_is_not_repeated_and_its_place_is_named() -> None:
+    made = imported(lb1=instance(150, "", "auth_hmac {", "key 1 hex:0f0f0f0f", "active_key 1", "}"))
+    assert all("0f0f" not in f"{remark.statement} {remark.text}" for remark in made.remarks)
+    assert [remark.statement for remark in made.remarks if remark.statement.startswith("key")] == ["key ***"]
+    outcome, text = said_of(made, "auth_hmac")[0]
+    assert outcome is Outcome.NOT_TAKEN
+    assert "name it under authentication" in text
+
+
 def test_notify_scripts_become_hooks_of_their_vip_and_nodes(tmp_path: Path) -> None:
     both = 'notify_master "/opt/up VI_1" admin'
     first = instance(150, "192.0.2.11", both, "notify /opt/any") + instance(

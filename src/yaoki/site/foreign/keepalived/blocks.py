@@ -13,7 +13,7 @@ from yaoki.site.foreign.keepalived.words import Word
 
 MAX_DEPTH = 16
 
-_SECRETS = {"auth_pass", "password"}
+_SECRETS = {"auth_pass", "password", "key"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

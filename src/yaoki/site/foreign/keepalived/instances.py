@@ -59,6 +59,7 @@ _NOT_NEEDED = {
 }
 _NOT_TAKEN = {
     "authentication": _AUTHENTICATION,
+    "auth_hmac": "the keys are secrets: put each into a file of its own and name it under authentication",
     "use_vmac": _MAC,
     "use_vmac_addr": _MAC,
     "vmac_xmit_base": _MAC,
