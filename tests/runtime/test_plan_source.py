@@ -54,6 +54,21 @@ def test_a_bad_file_without_a_good_plan_is_an_error(tmp_path: Path) -> None:
         source(tmp_path, GOOD, "lb9").first(None, no_crashes, 3)
 
 
+def test_a_node_that_has_not_got_a_vips_key_refuses_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YAOKI_SECRETS", str(tmp_path))
+    signed = GOOD.replace("vrid: 51,", "vrid: 51, authentication: {hmac: {secret: vrrp51}},")
+    with pytest.raises(SiteError) as refused:
+        source(tmp_path, signed).first(None, no_crashes, 3)
+    (problem,) = refused.value.problems
+    assert (problem.rule, problem.where.line) == ("secret-unavailable", 10)
+    assert problem.what == f"secret vrrp51: {tmp_path}/vrrp51: No such file or directory"
+    (tmp_path / "vrrp51").write_text("hex:" + "0f" * 32 + "\n")
+    (tmp_path / "vrrp51").chmod(0o600)
+    (router,) = source(tmp_path, signed).first(None, no_crashes, 3).plan.routers
+    assert router.authentication is not None
+    assert router.authentication.window == timedelta(seconds=5)
+
+
 def test_a_plan_that_keeps_crashing_gives_way_to_the_last_good_one(tmp_path: Path) -> None:
     good = source(tmp_path, GOOD).first(None, no_crashes, 3).plan
     crashing = source(tmp_path, OTHER)

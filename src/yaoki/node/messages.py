@@ -17,6 +17,7 @@ from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack
 from yaoki.pool.member import Health
+from yaoki.vrrp.advertisement import Rejection
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
 
@@ -89,7 +90,8 @@ SpeakerOrder = ConfigureRouters | SetPriority | AdmitRouter | MoveRouter | Annou
 
 @dataclass(frozen=True, slots=True)
 class PacketArrived:
-    """A protocol-112 packet, IP header removed. `received` is when the kernel took it, on the speaker's clock."""
+    """A protocol-112 packet, IP header and authentication removed. `received` is when the kernel took it, on the
+    speaker's clock; `flaw` is what is wrong with its authentication."""
 
     interface: str
     family: Family
@@ -98,6 +100,14 @@ class PacketArrived:
     hop_limit: int
     payload: bytes
     received: Instant
+    flaw: Rejection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeysFound:
+    """The keys of the routers about to be configured were read; those in `missing` cannot sign, and may not own."""
+
+    missing: tuple[RouterKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +200,7 @@ class GateRefused:
 
 GateInput = AbilitiesFound | GateFound | GateShut | GateOpened | GateRefused
 KeeperInput = KeeperBack | HolderReport
-WorldInput = PacketArrived | HeartbeatArrived | InterfaceFound | AddressTaken
+WorldInput = PacketArrived | HeartbeatArrived | InterfaceFound | AddressTaken | KeysFound
 SpeakerInput = SpeakerOrder | WorldInput | GateInput | KeeperInput | TimerFired
 
 # --- what the speaker wants done -------------------------------------------------------------------------------------

@@ -261,6 +261,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "the kernel refused the dead-man gate: {vip} is not owned here, and its lease is given up ({router})",
         "カーネルがデッドマンゲートを拒否したため {vip} を所有せずリースを手放す ({router})",
     ),
+    s.KeyUnavailable: (
+        "a key of {vip} cannot be used ({router}): {why}",
+        "{vip} の鍵を使えない ({router}): {why}",
+    ),
     s.GateRebuilt: (
         "somebody removed the dead-man gate of {router}; it was made anew",
         "{router} のデッドマンゲートが削除されたため再作成",

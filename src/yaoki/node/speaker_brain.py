@@ -34,6 +34,7 @@ from yaoki.node.messages import (
     HeartbeatArrived,
     InterfaceFound,
     KeeperInput,
+    KeysFound,
     MoveRouter,
     PacketArrived,
     PeerStatus,
@@ -107,6 +108,8 @@ class SpeakerBrain(SpeakerGroups):
                     self._relieve(out, now, barred)
             case InterfaceFound():
                 self._interface_found(out, now, input_)
+            case KeysFound():
+                self._keys_found(out, now, input_)
             case AddressTaken(interface, address):
                 self._announcing.taken(interface, address)
                 for router in [each for each in self._routers.values() if each.configured.key.interface == interface]:

@@ -83,6 +83,18 @@ class LeaseWithoutGate(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyUnavailable(EventBody):
+    """A key of a VIP whose advertisements are signed cannot be used. A router that has not got the key that signs may
+    not own; it goes on with what it had, if it had one."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    router: RouterKey
+    vip: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderUnreadable(EventBody):
     """The node process sent what this version of the speaker cannot read; it goes on as it was last told."""
 

@@ -18,6 +18,7 @@ from datetime import timedelta
 
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
+from yaoki.node.messages import KeysFound
 from yaoki.node.speaker_events import GroupFree, GroupHindered
 from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.node.speaker_works import Effects, SpeakerWorks
@@ -53,6 +54,7 @@ class SpeakerGroups(SpeakerWorks):
     def __init__(self, source: str, *, boot: int = 0) -> None:
         super().__init__(source, boot=boot)
         self._groups: dict[str, _Group] = {}
+        self._keyless: frozenset[RouterKey] = frozenset()
 
     def _together(self, router: SpeakerRouter) -> list[SpeakerRouter]:
         """The routers that move with one: itself, and those of its group."""
@@ -84,6 +86,7 @@ class SpeakerGroups(SpeakerWorks):
 
     def _own(self, router: SpeakerRouter) -> Standing:
         router.replaced = self.peering.peers.replaced
+        router.keyless = router.configured.key in self._keyless
         return router.standing(self._is_up, self.peering.peers)
 
     def _shared(self, routers: list[SpeakerRouter]) -> list[tuple[SpeakerRouter, Standing]]:
@@ -150,6 +153,14 @@ class SpeakerGroups(SpeakerWorks):
         if router.relief and not before and isinstance(router.machine.state, vr.Active):
             reason = Reason.REPLACED if router.replaced else Reason.HINDERED if router.hindered else Reason.BARRED
             self._run(out, now, router, vr.StepAside(reason))
+
+    def _keys_found(self, out: Effects, now: Instant, found: KeysFound) -> None:
+        """Which routers can sign, before it is said what they are to be."""
+        self._keyless = frozenset(found.missing)
+        for router in self._routers.values():
+            if router.keyless is not (router.configured.key in self._keyless):
+                self._rank(out, now, router, None)
+                self._report(out, now, router)
 
     # --- staying together
 

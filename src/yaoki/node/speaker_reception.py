@@ -29,6 +29,9 @@ class SpeakerReception:
         self, now: Instant, router: SpeakerRouter, packet: PacketArrived
     ) -> tuple[Advertisement | None, list[EventBody]]:
         """The advertisement in a packet, and what it tells besides if it is not the last one again."""
+        if packet.flaw is not None:
+            # Before all else: what is replayed is what was accepted before.
+            return None, self._reject(now, packet, Malformed(packet.flaw, len(packet.payload)))
         if (known := router.known(packet)) is not None:
             return known, []
         advertisement = router.accept(packet)

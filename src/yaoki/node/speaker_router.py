@@ -73,6 +73,8 @@ class SpeakerRouter:
         """The kernel has refused the gate without which it may not own."""
         self.hindered = False
         """Whether it may not own for another router of its sync group."""
+        self.keyless = False
+        """Whether it may not own because it cannot sign its advertisements."""
         self.replaced = False
         """Whether it may not own because another node has taken this one's place."""
         self.number = number
@@ -123,7 +125,7 @@ class SpeakerRouter:
         return standing(
             configured.priority,
             [self.ordered - configured.priority, *lost],
-            barred=self.barred or self.gateless or self.replaced,
+            barred=self.barred or self.gateless or self.keyless or self.replaced,
         )
 
     def ranked(self, params: RouterParams, left: Standing) -> RouterParams:
@@ -395,6 +397,8 @@ class SpeakerRouter:
         """Why the router is in its state; that it is barred comes before how it came there."""
         if self.gateless:
             return Reason.NO_GATE
+        if self.keyless:
+            return Reason.NO_KEY
         if self.quarantined:
             return Reason.QUARANTINED
         if self.replaced and isinstance(self.machine.state, Backup | Standby | Bidding):

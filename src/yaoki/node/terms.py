@@ -117,6 +117,10 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         vrrp_events.Reason.LEASE_RAN_OUT: ("the lease ran out", "リースの期限切れ"),
         vrrp_events.Reason.LEASE_TAKEN: ("another node holds the lease", "他のノードがリースを保持"),
         vrrp_events.Reason.NO_GATE: ("the kernel refused the dead-man gate", "カーネルがデッドマンゲートを拒否"),
+        vrrp_events.Reason.NO_KEY: (
+            "the key that signs its advertisements is not there",
+            "広告に署名する鍵がない",
+        ),
         vrrp_events.Reason.OTHER_FAMILY: ("the other family gave way", "もう一方のアドレスファミリが譲った"),
         vrrp_events.Reason.INTERFACE_DOWN: ("interface down", "インタフェース断"),
         vrrp_events.Reason.NO_SOURCE_ADDRESS: (
@@ -140,6 +144,12 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         Rejection.AUTHENTICATION: ("unknown authentication", "未知の認証"),
         Rejection.OWN_ADDRESS: ("sent from our own address", "自分のアドレスから送信されている"),
         Rejection.NOT_A_PEER: ("sent by none of the peers", "ピア以外から送信されている"),
+        Rejection.UNSIGNED: ("not signed", "署名がない"),
+        Rejection.TRAILER: ("authentication trailer that cannot be", "認証トレーラが不正"),
+        Rejection.UNKNOWN_KEY: ("signed with an unknown key", "未知の鍵で署名されている"),
+        Rejection.WRONG_HMAC: ("wrong HMAC", "HMAC不一致"),
+        Rejection.STALE: ("signed too long ago, or by another clock", "署名時刻が許容範囲外 (時計のずれ)"),
+        Rejection.REPLAYED: ("signed, and heard before", "受信済みの署名の再送"),
     },
     HeartbeatFlaw: {
         HeartbeatFlaw.HOP_LIMIT: ("hop limit is not 255", "ホップリミットが255でない"),

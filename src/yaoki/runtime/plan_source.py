@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from yaoki.core.error import SiteError, UsageError
+from yaoki.core.error import Problem, SiteError, UsageError
 from yaoki.pool.plan import Plan
+from yaoki.runtime.secret_file import SecretUnavailable
+from yaoki.runtime.speaker_authentication import read_key
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff
 from yaoki.site.examine import accept_site, refuse_tick
+from yaoki.site.load import LoadedSite
 from yaoki.site.node_plan import NodePlan
 
 
@@ -69,7 +72,24 @@ class PlanSource:
         if self._node not in plans:
             raise UsageError(f'{path} has no node "{self._node}"; it has: {", ".join(plans)}')
         refuse_tick(loaded, self._node, self._tick)
+        _refuse_missing_keys(loaded, plans[self._node])
         return plans
+
+
+def _refuse_missing_keys(loaded: LoadedSite, plan: NodePlan) -> None:
+    """Raises SiteError if this node has not got the keys of its VIPs: it could neither advertise nor believe."""
+    problems = []
+    for vip, params in dict.fromkeys((r.vip, r.authentication) for r in plan.routers):
+        for number, ref in enumerate(() if params is None else params.keys):
+            try:
+                read_key(ref)
+            except SecretUnavailable as error:
+                place = ("also", number - 1, "hmac") if number else ("hmac",)
+                where = loaded.source_map.at("vips", vip, "authentication", *place)
+                cure = "the secrets of a VIP are the same on all its members; put the file there, mode 0600"
+                problems.append(Problem("secret-unavailable", where, str(error), cure))
+    if problems:
+        raise SiteError(problems)
 
 
 def _sentences(error: SiteError | UsageError) -> tuple[str, ...]:

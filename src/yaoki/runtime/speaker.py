@@ -238,6 +238,7 @@ class Speaker:
     def _obey(self, order: SpeakerOrder) -> None:
         if isinstance(order, ConfigureRouters):
             with self._kernel.sockets_for(params.key for params in order.routers):
+                self._give(self._kernel.authentication.configure(order.routers))
                 self._give(order)
             self._kernel.forget_delivery()
             self._kernel.heartbeats.keep(order.heartbeat)

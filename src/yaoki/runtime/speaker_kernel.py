@@ -47,6 +47,7 @@ from yaoki.node.messages import (
 )
 from yaoki.node.speaker_events import AddressNotOurs, GateRebuilt, GateUnavailable, KernelRefused, ProgramsGuarded
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
+from yaoki.runtime.speaker_authentication import SpeakerAuthentication
 from yaoki.runtime.speaker_heartbeats import SpeakerHeartbeats
 from yaoki.vrrp.params import RouterKey
 
@@ -88,6 +89,7 @@ class SpeakerKernel:
         self._delivery_failed = False
         self._announcer = Announcer()
         self.heartbeats = SpeakerHeartbeats(loop, give)
+        self.authentication = SpeakerAuthentication(tell)
         self._wanted: tuple[Place, ...] = ()
         self._sockets: dict[Place, VrrpSocket] = {}
         self._refusals: dict[tuple[str, str], tuple[int, Instant]] = {}
@@ -163,8 +165,9 @@ class SpeakerKernel:
             match effect:
                 case SendAdvertisement():
                     sock = self._sockets.get((effect.interface, effect.family))
-                    if sock is not None:
-                        sock.send(effect.source, effect.destination, effect.payload)
+                    payload = self.authentication.sign(effect)
+                    if sock is not None and payload is not None:
+                        sock.send(effect.source, effect.destination, payload)
                 case SendHeartbeat():
                     self.heartbeats.send(effect, self._watch.state(effect.interface))
                 case RefuseDelivery():
@@ -352,14 +355,27 @@ class SpeakerKernel:
             self._strays_at = now + STRAYS_EVERY
             for sock in list(self._sockets.values()):
                 for stray in sock.read_strays():
-                    self._give(_packet(sock, stray))
+                    self._give(self._packet(sock, stray))
 
     def _hear_ready(self, sock: VrrpSocket, _: int) -> None:
         self._hear(sock)
 
     def _hear(self, sock: VrrpSocket) -> None:
         for datagram in sock.read():
-            self._give(_packet(sock, datagram))
+            self._give(self._packet(sock, datagram))
+
+    def _packet(self, sock: VrrpSocket, datagram: Datagram) -> PacketArrived:
+        payload, flaw = self.authentication.judge(sock.interface, sock.family, datagram)
+        return PacketArrived(
+            sock.interface,
+            sock.family,
+            datagram.source,
+            datagram.destination,
+            datagram.hop_limit,
+            payload,
+            Instant(datagram.received_ns // 1000),
+            flaw,
+        )
 
     def _interfaces(self, states: list[InterfaceState]) -> None:
         for state in states:
@@ -440,15 +456,3 @@ def _place_of(effect: KernelEffect) -> str:
             return ", ".join(map(str, effect.addresses))
         case _:
             return effect.interface
-
-
-def _packet(sock: VrrpSocket, datagram: Datagram) -> PacketArrived:
-    return PacketArrived(
-        sock.interface,
-        sock.family,
-        datagram.source,
-        datagram.destination,
-        datagram.hop_limit,
-        datagram.payload,
-        Instant(datagram.received_ns // 1000),
-    )

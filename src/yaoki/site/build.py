@@ -53,6 +53,7 @@ from yaoki.site.source_map import Path, SourceMap
 from yaoki.site.standbys import wrong_standbys
 from yaoki.site.units import duration_text
 from yaoki.site.vocabulary import LAYER_7_KEYS, LAYER_7_PERSISTENCE
+from yaoki.vrrp.authentication_params import AuthenticationParams, KeyRef, default_window
 from yaoki.vrrp.params import Failback
 
 _Values = dict[str, Value]
@@ -203,6 +204,7 @@ class SiteBuilder:
             members=members,
             vrid=values["vrid"],
             track=tracks,
+            authentication=self._authentication(name, values),
             **_quarantine(name, values),
             **_given(values, "advertise", "version", "failback", "checksum", "stateful"),
             **_given(
@@ -217,6 +219,23 @@ class SiteBuilder:
                 "accept",
             ),
         )
+
+    def _authentication(self, vip: str, values: _Values) -> AuthenticationParams | None:
+        written = values.get("authentication")
+        if written is None:
+            return None
+        place: Path = ("vips", vip, "authentication")
+        keys = [KeyRef(written.get("key-id", 1), written["hmac"])]
+        for index, key in enumerate(written.get("also", ())):
+            if key["key-id"] in (known.id for known in keys):
+                what = f"two keys of {vip} go by the number {key['key-id']}"
+                self._refuse("duplicate-name", (*place, "also", index, "key-id"), what, "give one of them another")
+            keys.append(KeyRef(key["key-id"], key["hmac"]))
+        window = written.get("window", default_window(values.get("advertise", DEFAULT_INTERVAL)))
+        if window % timedelta(seconds=1):
+            what = "window: it is counted in whole seconds"
+            self._refuse("out-of-range", (*place, "window"), what, f"write {window // timedelta(seconds=1) + 1}s")
+        return AuthenticationParams(tuple(keys), window=window, **_given(written, "mode", "replay"))
 
     def _members(self, vip: str, values: _Values) -> tuple[VipMember, ...] | None:
         """The members with the priorities that they were given, or that the placement gives them."""

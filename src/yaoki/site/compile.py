@@ -190,6 +190,7 @@ class _NodeCompiler:
                     others=None if vip.peers else others,
                     lease=_lease(vip),
                     accept=vip.accept,
+                    authentication=vip.authentication,
                     quarantine=_quarantine_of(vip, priority),
                     group=None if (group := self._site.sync_group_of(vip.name)) is None else group.name,
                 )

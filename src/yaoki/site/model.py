@@ -13,6 +13,7 @@ from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
 from yaoki.core.secret import SecretRef
 from yaoki.election.lease_params import DEFAULT_DURATION
 from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
+from yaoki.vrrp.authentication_params import AuthenticationParams
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
 
 DEFAULT_ELECTION_TIMEOUT = timedelta(milliseconds=500)
@@ -216,6 +217,7 @@ class Vip:
     """Of a stateful VIP: what ends it but a release."""
     data_check: DataCheck | None = None
     accept: bool = True
+    authentication: AuthenticationParams | None = None
     track: tuple[Track, ...] = ()
 
     @property

@@ -33,6 +33,7 @@ from yaoki.site.model import Election
 from yaoki.site.placement import Placement
 from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, Tagged, WordOr
 from yaoki.site.units import duration_text
+from yaoki.site.vocabulary_authentication import AUTHENTICATION
 from yaoki.site.vocabulary_machines import ACKNOWLEDGE, HOST, NETWORK, NETWORK_NAME, NODE
 from yaoki.site.vocabulary_quarantine import QUARANTINE
 from yaoki.site.vocabulary_store import STORE
@@ -255,6 +256,7 @@ VIP = Record(
             "a spare that runs another generation of the site than the owner",
             "as-ever",
         ),
+        Key("authentication", AUTHENTICATION, "how advertisements are signed, and what of others is accepted"),
         Key("accept", Boolean(), "whether its owner takes packets to it for itself", "true"),
         Key("stateful", Boolean(), "whether what listens on it loses data by moving", "false"),
         Key("quarantine", QUARANTINE, "of a stateful VIP: how a node that returns waits, and what releases it"),

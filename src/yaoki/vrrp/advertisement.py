@@ -55,6 +55,12 @@ class Rejection(StrEnum):
     AUTHENTICATION = "unknown authentication"
     OWN_ADDRESS = "sent from our own address"
     NOT_A_PEER = "sent by none of the peers"
+    UNSIGNED = "not signed"
+    TRAILER = "authentication trailer that cannot be"
+    UNKNOWN_KEY = "signed with an unknown key"
+    WRONG_HMAC = "wrong HMAC"
+    STALE = "signed too long ago, or by another clock"
+    REPLAYED = "signed, and heard before"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     LEASE_TAKEN = "another node holds the lease"
     OTHER_FAMILY = "the other family gave way"
     NO_GATE = "the kernel refused the dead-man gate"
+    NO_KEY = "the key that signs its advertisements is not there"
     INTERFACE_DOWN = "interface down"
     NO_SOURCE_ADDRESS = "interface has no address to send from"
     STOPPED = "stopped"

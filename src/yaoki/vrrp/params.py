@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.election.lease_params import LeaseParams
+from yaoki.vrrp.authentication_params import AuthenticationParams
 
 
 class Failback(StrEnum):
@@ -89,7 +90,8 @@ class RouterParams:
     an owner. `lease`: the router is Active only while this lease is held (leased_router.py); routers of one VIP name
     the same. `group`: its sync group; routers of one group are Active together. `accept`:
     Accept_Mode (section 6.1): whether the owning node takes packets to the addresses for itself; priority 255 always
-    does. `quarantine`: what keeps a router of a stateful VIP out when its node returns. Raises ValueError for values
+    does. `quarantine`: what keeps a router of a stateful VIP out when its node returns. `authentication`: how its
+    advertisements are signed, if they are. Raises ValueError for values
     outside these ranges.
     """
 
@@ -114,6 +116,7 @@ class RouterParams:
     group: str | None = None
     accept: bool = True
     quarantine: Quarantine = Quarantine.NONE
+    authentication: AuthenticationParams | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:
