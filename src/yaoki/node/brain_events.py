@@ -74,6 +74,7 @@ class Part(StrEnum):
     SPEAKER = "speaker"
     CHECKS = "checks"
     LEASES = "leases"
+    FLOWS = "flows"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from enum import Enum
 
 from yaoki.election.events import LossReason
+from yaoki.lb.flow_datagram import DatagramFlaw
+from yaoki.lb.flow_events import NotCaughtUp, NotTaken
 from yaoki.node.brain_events import Part
 from yaoki.packet.claim import Form
 from yaoki.pool.health import Turn
@@ -32,6 +34,24 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         Part.SPEAKER: ("speaker", "スピーカー"),
         Part.CHECKS: ("check worker", "チェックワーカー"),
         Part.LEASES: ("lease keeper", "リースキーパー"),
+        Part.FLOWS: ("flow copier", "フローコピー"),
+    },
+    NotCaughtUp: {
+        NotCaughtUp.SILENT: ("it does not answer", "応答なし"),
+        NotCaughtUp.BROKEN_OFF: ("it broke off", "途中で途絶えた"),
+        NotCaughtUp.TOO_MANY: ("it took too long", "時間切れ"),
+    },
+    NotTaken: {
+        NotTaken.RATE: ("too many in a second", "毎秒の上限を超えた"),
+        NotTaken.TABLE_FULL: ("the kernel's table is nearly full", "カーネルの表がほぼ満杯"),
+        NotTaken.KERNEL: ("the kernel refused them", "カーネルが拒否"),
+    },
+    DatagramFlaw: {
+        DatagramFlaw.HOP_LIMIT: ("its hop limit is not 255", "ホップリミットが255でない"),
+        DatagramFlaw.TRUNCATED: ("it is cut short", "途中で切れている"),
+        DatagramFlaw.FOREIGN: ("it is no datagram of a flow copier", "フローコピーのデータグラムでない"),
+        DatagramFlaw.VERSION: ("it is of another version", "バージョンが異なる"),
+        DatagramFlaw.RECORD: ("it tells of a flow that cannot be", "ありえないフローを含む"),
     },
     LossReason: {
         LossReason.GIVEN_UP: ("given up", "放棄"),

@@ -1,0 +1,80 @@
+"""Events of the flow copier; their sentences are in yaoki.node.sentences."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from yaoki.core.address import IPAddress
+from yaoki.core.event import EventBody, Severity
+from yaoki.lb.flow_datagram import DatagramFlaw
+
+
+class NotCaughtUp(StrEnum):
+    """Why a peer's flows were not told to the end."""
+
+    SILENT = "silent"
+    BROKEN_OFF = "broken-off"
+    TOO_MANY = "too-many"
+
+
+class NotTaken(StrEnum):
+    """Why flows that a peer told of were not put into the kernel."""
+
+    RATE = "rate"
+    TABLE_FULL = "table-full"
+    KERNEL = "kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsCaughtUp(EventBody):
+    """A peer has told all flows of the VIPs that it owns."""
+
+    SEVERITY: ClassVar[Severity] = Severity.NOTICE
+    peer: str
+    flows: int
+    took: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsNotCaughtUp(EventBody):
+    """A peer was asked for its flows, and did not tell all of them; what it owns may be taken all the same."""
+
+    SEVERITY: ClassVar[Severity] = Severity.NOTICE
+    peer: str
+    why: NotCaughtUp
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEventsLost(EventBody):
+    """The kernel told of flows more quickly than they were heard; all are read and told anew."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsNotTold(EventBody):
+    """More new flows than are told in a second; the rest is told with the next refresh, if it is there still."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsNotTaken(EventBody):
+    """Flows that a peer told of are not in this node's kernel: they would be cut if a VIP came here."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+    why: NotTaken
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDatagramRefused(EventBody):
+    """A datagram that is none of a peer's flow copier."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+    interface: str
+    source: IPAddress
+    flaw: DatagramFlaw
