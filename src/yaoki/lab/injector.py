@@ -5,6 +5,7 @@ not settled. A machine without power forgets what its kernel was told, as after 
 """
 
 import signal
+import sys
 from pathlib import Path
 from typing import assert_never
 
@@ -162,6 +163,7 @@ class Injector:
         self._lab.reap()
         names = [port.interface for port in namespace.ports]
         namespaces.run(namespaces.inside(namespace.name, ["nft", "flush", "ruleset"]))
+        namespaces.run(namespaces.inside(namespace.name, [sys.executable, "-m", "yaoki.linux.conntrack_flush"]))
         namespaces.ip_batch(
             [
                 *(f"addr flush dev {name} scope global" for name in names),

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -152,6 +153,16 @@ def _tracking() -> Capability:
     )
 
 
+def _copies() -> Capability:
+    ability, evidence = _in_namespace(sys.executable, "-m", "yaoki.linux.flow_self_test")
+    return Capability(
+        "flow-copies",
+        ability,
+        "a flow that is put into the kernel is found there" if ability is Ability.YES else evidence,
+        "a move of a VIP cuts the flows of its services with forward nat",
+    )
+
+
 def _forwarding() -> Capability:
     path = Path("/proc/sys/net/ipv4/ip_forward")
     try:
@@ -246,6 +257,7 @@ _TRIALS: Iterable[Callable[[], Capability]] = (
     _tick,
     _forwarding,
     _tracking,
+    _copies,
     _library,
     _namespaces,
     _translation,

@@ -1,4 +1,5 @@
-"""UDP sockets for heartbeats: one for each path, bound to our address there and connected to the peer's.
+"""UDP sockets for heartbeats, and for what else nodes tell each other: one for each path, bound to our address there
+and connected to the peer's.
 
 The kernel drops what comes from anybody else before it can wake the speaker. TTL or hop limit 255 is sent, and reported
 of what is received.
@@ -33,9 +34,15 @@ _AWAY = frozenset(
 
 
 class HeartbeatSocket:
-    """Sends to and hears one peer on one interface. Raises ActuatorError when it cannot be opened."""
+    """Sends to and hears one peer on one interface. `urgent`: marked as network control, before other traffic.
 
-    def __init__(self, interface: str, index: int, own: IPAddress, peer: IPAddress, port: int) -> None:
+    Raises ActuatorError when it cannot be opened.
+    """
+
+    def __init__(
+        self, interface: str, index: int, own: IPAddress, peer: IPAddress, port: int, *, urgent: bool = True
+    ) -> None:
+        self._urgent = urgent
         self.interface = interface
         self.index = index
         self.peer = peer
@@ -49,7 +56,7 @@ class HeartbeatSocket:
             self._socket.connect((str(peer), port))
         except OSError as error:
             self._socket.close()
-            what = f"open a heartbeat socket to {peer} on {interface}"
+            what = f"open a socket to the peer {peer} on {interface}"
             raise ActuatorError(what, error.strerror or str(error), errno=error.errno) from error
 
     def fileno(self) -> int:
@@ -66,7 +73,7 @@ class HeartbeatSocket:
             return
         except OSError as error:
             if error.errno not in _AWAY:
-                what = f"send a heartbeat to {self.peer} on {self.interface}"
+                what = f"send to the peer {self.peer} on {self.interface}"
                 raise ActuatorError(what, error.strerror or str(error), errno=error.errno) from error
 
     def read(self) -> list[Datagram]:
@@ -98,11 +105,14 @@ class HeartbeatSocket:
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         if isinstance(self._own, IPv4Address):
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, HOP_LIMIT)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _NETWORK_CONTROL)
+            if self._urgent:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _NETWORK_CONTROL)
             sock.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, HOP_LIMIT)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _NETWORK_CONTROL)
+            if self._urgent:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _NETWORK_CONTROL)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
         # After the type of service, which sets a priority of its own.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _PRIORITY)
+        if self._urgent:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _PRIORITY)

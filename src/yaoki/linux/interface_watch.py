@@ -73,6 +73,10 @@ class InterfaceWatch:
         """The interface of this name as answered last."""
         return self._told.get(name)
 
+    def states(self) -> tuple[InterfaceState, ...]:
+        """Every interface as answered last."""
+        return tuple(self._told.values())
+
     def note_claimed(self, index: int, address: IPInterface) -> None:
         """We have just put an address there. The kernel's word may come late: of IPv6 it tells after other work."""
         self._take(Address(index, address, 0, ours=True))
