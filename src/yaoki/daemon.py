@@ -66,6 +66,7 @@ def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:
         speaker=(*python, "yaoki.runtime.speaker", *where),
         worker=(*python, "yaoki.runtime.check_worker", *where),
         keeper=(*python, "yaoki.runtime.lease_keeper", *where),
+        copier=(*python, "yaoki.runtime.flow_copier", *where),
     )
     requests = Requests(node)
     servers: list[Server] = [

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 
+from yaoki.cli.flow_fate import fates
 from yaoki.election.lease_params import longest_takeover
 from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember, Vip
 from yaoki.site.survival import Gateway, Survival, gateways, survival
@@ -11,11 +12,13 @@ from yaoki.vrrp.params import Failback, Quarantine
 
 
 def print_stand(site: Site) -> None:
-    """One paragraph for each VIP."""
+    """One paragraph for each VIP, and a line on each service's flows."""
     for vip in site.vips:
         print(f"VIP {vip.name} ({', '.join(str(address.ip) for address in vip.addresses)}), {_election(vip)}:")
         for sentence in stand(site, vip):
             print(f"  {sentence}")
+    for fate in fates(site):
+        print(fate)
 
 
 def stand(site: Site, vip: Vip) -> tuple[str, ...]:

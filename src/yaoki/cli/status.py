@@ -16,9 +16,20 @@ from datetime import timedelta
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
+from yaoki.node.flow_messages import CopyState
 from yaoki.node.lease_messages import LeaseState
 from yaoki.node.messages import RouterState
-from yaoki.node.snapshot import LeaseView, NodeView, PartView, PeerView, RouterView, ServerView, ServiceView
+from yaoki.node.snapshot import (
+    FlowsView,
+    LeaseView,
+    NodeView,
+    PartView,
+    PeerCopyView,
+    PeerView,
+    RouterView,
+    ServerView,
+    ServiceView,
+)
 from yaoki.node.wire_view import Evidence
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Duty, Health
@@ -63,6 +74,10 @@ def print_node(node: NodeView, wrong: Iterable[str], paint: Paint) -> None:
         print(paint.bold("leases"))
     for line in table([_lease_row(lease, paint) for lease in node.leases]):
         print(f"  {line}")
+    if node.flows is not None:
+        print(paint.bold("copied flows") + f"  {_flows_state(node.flows, paint)}")
+        for line in table([_copy_row(peer, paint) for peer in node.flows.peers]):
+            print(f"  {line}")
     for service in node.services:
         print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}")
         for line in table([_server_row(server, paint) for server in service.servers]):
@@ -158,6 +173,20 @@ def _lease_row(lease: LeaseView, paint: Paint) -> tuple[str, ...]:
         f"epoch {lease.epoch or '-'}",
         f"lasts {duration(lease.duration)}" + ("" if lease.left is None else f", {duration(lease.left)} of it left"),
     )
+
+
+def _flows_state(flows: FlowsView, paint: Paint) -> str:
+    if flows.stale or flows.catching_up is None:
+        return paint.faint("unknown")
+    state = paint.yellow("catching up: no VIP is taken from another") if flows.catching_up else paint.green("following")
+    return f"{state}, {flows.told} told" + (paint.red(f", {flows.refused} refused") if flows.refused else "")
+
+
+def _copy_row(peer: PeerCopyView, paint: Paint) -> tuple[str, ...]:
+    heard = "never heard" if peer.heard is None else f"heard {age(peer.heard)} ago"
+    copied = "" if peer.copied is None else f"told all its {peer.copied} flows {age(peer.copied_ago)} ago"
+    state = paint.red(peer.state.value) if peer.state is CopyState.SILENT else peer.state.value
+    return (peer.node, state, heard, f"{peer.taken} taken", f"{peer.lost} datagrams lost", copied)
 
 
 def _service_state(service: ServiceView, paint: Paint) -> str:

@@ -24,7 +24,6 @@ from yaoki.core.machine import TimerFired
 from yaoki.lb.service import Desired
 from yaoki.node.balancer_wish import BalancerWish
 from yaoki.node.brain_events import (
-    HookNeverRuns,
     NeighbourResolved,
     NodeStopping,
     Part,
@@ -38,6 +37,8 @@ from yaoki.node.brain_messages import (
     BalancerFound,
     BrainEffect,
     BrainInput,
+    CopierLost,
+    CopierReached,
     DataChecked,
     KeepDecisions,
     KeeperLost,
@@ -46,7 +47,6 @@ from yaoki.node.brain_messages import (
     NewPlan,
     Note,
     Operate,
-    RunHook,
     SpeakerBack,
     SpeakerLost,
     StopRequested,
@@ -59,15 +59,16 @@ from yaoki.node.decisions import (
     AdmitVip,
     Decisions,
     MoveVip,
-    OperatorCommand,
     Pause,
     Refused,
     Resume,
+    alone,
     decide,
     vips_with,
 )
-from yaoki.node.events import KIND_NAMES
-from yaoki.node.hook_environment import hook_environment, runs_on
+from yaoki.node.flow_messages import FlowStatus
+from yaoki.node.flow_wish import FlowWish
+from yaoki.node.hook_runs import questioned, with_hooks
 from yaoki.node.lease_messages import LeaseStatus
 from yaoki.node.lease_wish import LeaseWish
 from yaoki.node.messages import (
@@ -103,6 +104,9 @@ _PartInput = (
     | KeeperReached
     | KeeperLost
     | LeaseStatus
+    | CopierReached
+    | CopierLost
+    | FlowStatus
     | RouterStatus
     | PeerStatus
     | Published
@@ -131,6 +135,7 @@ class Brain:
         self.wire = WireObserver(self._event, self._server_at)
         self.tracks = TrackHealth()
         self.leases = LeaseWish()
+        self.flows = FlowWish()
         self.data = DataChecks(self._event)
         self._found: Desired | None = None
         self._watched: tuple[tuple[str, IPAddress], ...] = ()
@@ -153,7 +158,8 @@ class Brain:
 
     @property
     def _next_of_wishes(self) -> Deadline | None:
-        return earliest(self.balancer.deadline(), self.routers.deadline(), self.data.deadline())
+        wishes = (self.balancer, self.routers, self.flows, self.data)
+        return earliest(*(wish.deadline() for wish in wishes))
 
     def handle(self, now: Instant, input_: BrainInput) -> list[BrainEffect]:
         """See yaoki.core.machine.Machine."""
@@ -182,6 +188,9 @@ class Brain:
                 | KeeperReached()
                 | KeeperLost()
                 | LeaseStatus()
+                | CopierReached()
+                | CopierLost()
+                | FlowStatus()
                 | RouterStatus()
                 | PeerStatus()
                 | Published()
@@ -241,8 +250,21 @@ class Brain:
             case LeaseStatus():
                 self.leases.note(input_)
                 return []
+            case CopierReached() | CopierLost() | FlowStatus():
+                return self._take_from_copier(now, input_)
             case _:
                 assert_never(input_)
+
+    def _take_from_copier(self, now: Instant, input_: CopierReached | CopierLost | FlowStatus) -> list[BrainEffect]:
+        match input_:
+            case CopierReached():
+                return [self._part(now, Part.FLOWS, None), *self.flows.repeat()]
+            case CopierLost():
+                self.flows.lost()
+                return [self._part(now, Part.FLOWS, input_.why)]
+            case FlowStatus():
+                self.flows.note(input_)
+                return []
 
     def _router_status(self, status: RouterStatus) -> list[BrainEffect]:
         self.statuses[status.router] = status
@@ -290,7 +312,8 @@ class Brain:
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
         known = {peer.node for peer in plan.heartbeat.peers}
         self.peers = {node: status for node, status in self.peers.items() if node in known}
-        effects: list[BrainEffect] = [adopted, *self._question_hooks(now, plan, because)]
+        effects: list[BrainEffect] = [adopted]
+        effects += [self._event(now, Emit(body, because)) for body in questioned(plan)]
         effects += [*self._configure_checks(because), *self._watch(), *self.wire.configure(now, plan.wires)]
         for gone in (pool.key for pool in before if pool.key not in self.pools):
             self._agenda.set(gone, None)
@@ -300,10 +323,6 @@ class Brain:
         self._changed, self._followed = True, False
         effects += self._decide(now, self.pools, because)
         return effects
-
-    def _question_hooks(self, now: Instant, plan: NodePlan, because: EventId) -> list[BrainEffect]:
-        unknown = {hook.name: tuple(kind for kind in hook.on if kind not in KIND_NAMES) for hook in plan.hooks}
-        return [self._event(now, Emit(HookNeverRuns(name, on), because)) for name, on in unknown.items() if on]
 
     def _configure_checks(self, because: EventId | None) -> list[BrainEffect]:
         if self.plan is None:
@@ -352,7 +371,7 @@ class Brain:
         if self.plan is None:
             return [Answer(operate.request, "the node has no plan yet", "try again in a moment")]
         command = operate.command
-        result = self._alone(command) or decide(self.decisions, self.plan, command)
+        result = alone(self.plan, self.peers, command) or decide(self.decisions, self.plan, command)
         if isinstance(result, Refused):
             return [Answer(operate.request, result.why, result.cure)]
         if result == self.decisions and not isinstance(command, AdmitVip | MoveVip):
@@ -372,18 +391,6 @@ class Brain:
             effects += self._configure_checks(because)
             effects += self._decide(now, self.pools, because)
         return effects
-
-    def _alone(self, command: OperatorCommand) -> Refused | None:
-        """Of a VIP that no other member could take over: it stays. Members that send no heartbeats are not known to be
-        dead, and the speaker keeps what nobody takes."""
-        if self.plan is None or not isinstance(command, MoveVip):
-            return None
-        peers = [peer.node for peer in self.plan.heartbeat.peers if command.vip in peer.vips and peer.paths]
-        unknown = any(router.others is None for router in self.plan.routers if router.vip == command.vip)
-        silent = [node for node in peers if node in self.peers and not self.peers[node].alive]
-        if unknown or not peers or len(silent) < len(peers):
-            return None
-        return Refused(f"no other member of {command.vip} is heard ({', '.join(silent)})", "yaoki status shows them")
 
     def _timer_fired(self, now: Instant) -> list[BrainEffect]:
         due = [pool for key in self._agenda.due(now) if (pool := self.pools.get(key)) is not None]
@@ -461,7 +468,10 @@ class Brain:
     def _apply(self, now: Instant) -> list[BrainEffect]:
         if self.plan is None or self.decisions.paused or self.stopping:
             return []
-        effects: list[BrainEffect] = [*self.leases.apply(self.plan), *self.balancer.apply(now, self.desired())]
+        effects: list[BrainEffect] = [*self.leases.apply(self.plan)]
+        # The copier first: what a server had that is dead now is not to come back while its flows are deleted.
+        effects += [*self.flows.apply(now, self.plan, self.desired()), *self.balancer.apply(now, self.desired())]
+        self.routers.held_back = self.flows.held_back(self.plan, self.statuses.values())
         spoken = not self._unspoken and self.tracks.spoken
         effects += self.data.look(now, self.plan, self.statuses.values(), self.leases.epochs)
         effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=spoken)
@@ -485,11 +495,4 @@ class Brain:
     def _with_hooks(self, effects: list[BrainEffect]) -> list[BrainEffect]:
         if self.plan is None or not self.plan.hooks or self.decisions.paused:
             return effects
-        result: list[BrainEffect] = []
-        for effect in effects:
-            result.append(effect)
-            if isinstance(effect, Published):
-                environment = hook_environment(self.plan, effect.event)
-                wanted = (hook for hook in self.plan.hooks if runs_on(hook, effect.event.body))
-                result += [RunHook(hook.name, environment) for hook in wanted]
-        return result
+        return with_hooks(self.plan, effects)

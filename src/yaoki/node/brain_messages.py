@@ -9,6 +9,7 @@ from yaoki.core.event import Emit, EventId
 from yaoki.core.machine import TimerFired
 from yaoki.lb.service import Desired
 from yaoki.node.decisions import Decisions, OperatorCommand
+from yaoki.node.flow_messages import CopierOrder, FlowStatus
 from yaoki.node.lease_messages import KeeperOrder, LeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
@@ -95,6 +96,18 @@ class KeeperLost:
 
 
 @dataclass(frozen=True, slots=True)
+class CopierReached:
+    """The link to the flow copier is up: repeat the whole wish."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopierLost:
+    """The link to the flow copier is down; it goes on with what it was told."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeighbourFound:
     """The kernel's neighbour table changed; `mac` None: the address does not answer."""
 
@@ -153,6 +166,9 @@ BrainInput = (
     | KeeperReached
     | KeeperLost
     | LeaseStatus
+    | CopierReached
+    | CopierLost
+    | FlowStatus
     | RouterStatus
     | PeerStatus
     | VerdictChanged
@@ -237,6 +253,7 @@ BrainEffect = (
     | ConfigureChecks
     | RepeatVerdicts
     | KeeperOrder
+    | CopierOrder
     | ApplyBalancer
     | WatchNeighbours
     | WireOrder

@@ -7,9 +7,11 @@ weight everywhere.
 Invariant: only decisions that differ from the site file are kept, so an empty Decisions means "as the file says".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from yaoki.node.messages import PeerStatus
 from yaoki.pool.member import AdminState
 from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.standing import OWNER_PRIORITY
@@ -252,3 +254,16 @@ def _unknown_server(plan: NodePlan, server: str, service: str | None) -> Refused
 def _unknown(what: str, name: str, known: list[str]) -> Refused:
     shown = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
     return Refused(f'there is no {what} "{name}" on this node', f"there are: {shown}" if known else "there are none")
+
+
+def alone(plan: NodePlan, peers: Mapping[str, PeerStatus], command: OperatorCommand) -> Refused | None:
+    """Of a VIP that no other member could take over: it stays. Members that send no heartbeats are not known to be
+    dead, and the speaker keeps what nobody takes."""
+    if not isinstance(command, MoveVip):
+        return None
+    others = [peer.node for peer in plan.heartbeat.peers if command.vip in peer.vips and peer.paths]
+    unknown = any(router.others is None for router in plan.routers if router.vip == command.vip)
+    silent = [node for node in others if node in peers and not peers[node].alive]
+    if unknown or not others or len(silent) < len(others):
+        return None
+    return Refused(f"no other member of {command.vip} is heard ({', '.join(silent)})", "yaoki status shows them")

@@ -29,6 +29,8 @@ class RouterWish:
     def __init__(self, moved: tuple[str, ...]) -> None:
         self.moved = moved
         """VIPs that a person moved away: wanted with the least priority, to own only if nobody else does."""
+        self.held_back: frozenset[str] = frozenset()
+        """VIPs that are not to be taken from another for the moment: likewise."""
         self._wanted: tuple[RouterParams, ...] = ()
         self._heartbeat = NO_PEERS
         self._tracks_of: dict[RouterKey, tuple[TrackPlan, ...]] = {}
@@ -91,7 +93,8 @@ class RouterWish:
         return standing(params.priority, self._weights(params)).effective
 
     def _weights(self, params: RouterParams) -> list[int | None]:
-        moved = [LEAST_PRIORITY - params.priority] if params.vip in self.moved else []
+        aside = params.vip in self.moved or params.vip in self.held_back
+        moved = [LEAST_PRIORITY - params.priority] if aside else []
         return [*moved, *(track.weight for track in self._lost.get(params.key, ()))]
 
     def apply(self, now: Instant, *, tables_ready: bool, checks_spoken: bool) -> list[ConfigureRouters | SetPriority]:

@@ -8,6 +8,7 @@ them.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.core.event import EventId
@@ -17,12 +18,14 @@ from yaoki.lb.service import Duty, Forward, Protocol, Scheduler, ServiceKey, Sou
 from yaoki.node.brain import Brain
 from yaoki.node.brain_events import Part
 from yaoki.node.decisions import Decisions
+from yaoki.node.flow_messages import CopyState
 from yaoki.node.lease_messages import LeaseState
 from yaoki.node.messages import RouterState
 from yaoki.node.service_pool import ServicePool
 from yaoki.node.wire_view import SeenView, WireView, seen, wires
 from yaoki.pool.member import AdminState, Health
 from yaoki.pool.policy import Outlook, Reason
+from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.params import RouterParams
 from yaoki.vrrp.peer_params import PeerParams
 
@@ -108,6 +111,33 @@ class LeaseView:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerCopyView:
+    """How this node stands with a peer's flows. `heard`: how long ago; `copied` flows were told when it told all, so
+    long ago; `taken` since the copier started; `lost`: its datagrams that did not arrive."""
+
+    node: str
+    state: CopyState
+    age: timedelta
+    heard: timedelta | None
+    copied: int | None
+    copied_ago: timedelta | None
+    taken: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsView:
+    """Copying of flows. `catching_up`: this node takes no VIP from another for the moment; None before the copier's
+    first word."""
+
+    catching_up: bool | None = None
+    peers: tuple[PeerCopyView, ...] = ()
+    told: int = 0
+    refused: int = 0
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """What a server was sent for a service, as the kernel counted; `flows` it has now, None where nobody knows."""
 
@@ -182,6 +212,8 @@ class NodeView:
     wires: tuple[WireView, ...] = ()
     peers: tuple[PeerView, ...] = ()
     leases: tuple[LeaseView, ...] = ()
+    flows: FlowsView | None = None
+    """None where no service's flows are copied."""
 
 
 def view(brain: Brain, now: Instant) -> NodeView:
@@ -197,7 +229,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
         brain.decisions.paused,
         brain.stopping,
         brain.decisions,
-        parts=tuple(_part(brain, part, now) for part in Part if part is not Part.LEASES or plan.leases),
+        parts=tuple(_part(brain, part, now) for part in Part if _has_part(plan, part)),
         routers=tuple(_router(brain, params, now) for params in plan.routers),
         services=tuple(_service(brain, pool, now) for pool in brain.pools),
         balancer=BalancerView(
@@ -206,6 +238,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
         wires=wires(brain.wire),
         peers=tuple(_peer(brain, params, now) for params in plan.heartbeat.peers),
         leases=tuple(_lease(brain, lease, now) for lease in plan.leases),
+        flows=_flows(brain, now) if plan.copies_flows else None,
     )
 
 
@@ -238,6 +271,39 @@ def _part(brain: Brain, part: Part, now: Instant) -> PartView:
         return PartView(part, reached=False, age=None, why="not reached yet")
     reached, since, why = brain.parts[part]
     return PartView(part, reached, now - since, why)
+
+
+def _has_part(plan: NodePlan, part: Part) -> bool:
+    match part:
+        case Part.LEASES:
+            return bool(plan.leases)
+        case Part.FLOWS:
+            return plan.copies_flows
+        case Part.SPEAKER | Part.CHECKS:
+            return True
+        case _:
+            assert_never(part)
+
+
+def _flows(brain: Brain, now: Instant) -> FlowsView:
+    stale = not _reached(brain, Part.FLOWS)
+    status = brain.flows.status
+    if status is None:
+        return FlowsView(stale=stale)
+    peers = tuple(
+        PeerCopyView(
+            peer.node,
+            peer.state,
+            now - peer.since,
+            _age(now, peer.heard),
+            peer.copied,
+            _age(now, peer.copied_at),
+            peer.taken,
+            peer.lost,
+        )
+        for peer in status.peers
+    )
+    return FlowsView(status.catching_up, peers, status.told, status.refused, stale)
 
 
 def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:

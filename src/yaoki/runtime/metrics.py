@@ -22,9 +22,10 @@ from prometheus_client.registry import Collector
 
 from yaoki import __version__
 from yaoki.core.event import Event
+from yaoki.node.flow_messages import CopyState
 from yaoki.node.hook_environment import kind_of
 from yaoki.node.messages import CheckStatus, RouterState
-from yaoki.node.snapshot import NodeView
+from yaoki.node.snapshot import FlowsView, NodeView
 from yaoki.pool.member import AdminState, Duty, Health
 from yaoki.vrrp.events import BecameActive
 
@@ -71,6 +72,8 @@ class NodeCollector(Collector):
         """See prometheus_client's Collector."""
         yield from self._of_node()
         yield from self._of_vips()
+        if self._node.flows is not None:
+            yield from self._of_flows(self._node.flows)
         yield from self._of_services()
         yield from self._of_servers()
         if self._checks is not None:
@@ -111,6 +114,23 @@ class NodeCollector(Collector):
         for key, count in self._tally.takeovers.items():
             takeovers.add_metric(key, count)
         yield takeovers
+
+    def _of_flows(self, flows: FlowsView) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "yaoki_flows_catching_up",
+            "1 while peers tell their flows: no VIP is taken from them.",
+            flows.catching_up or 0,
+        )
+        yield CounterMetricFamily("yaoki_flows_told", "Flows told to the peers.", flows.told)
+        yield CounterMetricFamily("yaoki_flows_refused", "Copies that the kernel did not take.", flows.refused)
+        following = GaugeMetricFamily("yaoki_flows_following", "1 when a peer's flows are followed.", labels=("peer",))
+        taken = CounterMetricFamily("yaoki_flows_taken", "Flows taken from a peer.", labels=("peer",))
+        lost = CounterMetricFamily("yaoki_flows_datagrams_lost", "Datagrams of it that were lost.", labels=("peer",))
+        for peer in flows.peers:
+            following.add_metric((peer.node,), peer.state is CopyState.FOLLOWING)
+            taken.add_metric((peer.node,), peer.taken)
+            lost.add_metric((peer.node,), peer.lost)
+        yield from (following, taken, lost)
 
     def _of_wires(self) -> Iterable[Metric]:
         labels = ("vip", "node", "family")

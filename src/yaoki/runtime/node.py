@@ -53,6 +53,7 @@ from yaoki.node.brain_messages import (
 )
 from yaoki.node.decisions import OperatorCommand
 from yaoki.node.events import EVENT_KINDS
+from yaoki.node.flow_messages import ConfigureFlows, RepeatFlowStatus
 from yaoki.node.lease_messages import ConfigureLeases, EndLeases, RepeatLeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
@@ -116,7 +117,7 @@ class NodeOptions:
 
 
 class Node:
-    """One node process. `speaker`, `worker` and `keeper` are the command lines of its parts."""
+    """One node process. `speaker`, `worker`, `keeper` and `copier` are the command lines of its parts."""
 
     def __init__(
         self,
@@ -126,6 +127,7 @@ class Node:
         speaker: Sequence[str],
         worker: Sequence[str],
         keeper: Sequence[str],
+        copier: Sequence[str],
     ) -> None:
         self.options = options
         self.codec = Codec(EVENT_KINDS)
@@ -144,7 +146,7 @@ class Node:
         self.parts = Parts(
             options.run_dir,
             self.codec,
-            {Part.SPEAKER: speaker, Part.CHECKS: worker, Part.LEASES: keeper},
+            {Part.SPEAKER: speaker, Part.CHECKS: worker, Part.LEASES: keeper, Part.FLOWS: copier},
             give=self.driver.give,
             note=self.note,
         )
@@ -289,7 +291,7 @@ class Node:
         await self.balancer.cleanup()
         self.kernel.cleanup()
         self.journal.remove()
-        for name in (*SOCKETS.values(), "lease-holder.sock", "lease.lock", "control.sock", "lock"):
+        for name in (*SOCKETS.values(), "lease-holder.sock", "lease.lock", "flows.lock", "control.sock", "lock"):
             (self.options.run_dir / name).unlink(missing_ok=True)
         self._epochs.remove()
         with suppress(OSError):
@@ -365,8 +367,8 @@ class Node:
             case WatchWire() | AskWire():
                 assert self._wire is not None, "the watch is there before the plan"
                 self._wire.perform(effect)
-            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases():
-                self.parts.tell_keeper(effect)
+            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases() | ConfigureFlows() | RepeatFlowStatus():
+                self.parts.tell_on_demand(effect)
             case KeepDecisions():
                 self.journal.keep(effect.decisions)
             case KeepEpoch():

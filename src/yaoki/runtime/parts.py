@@ -1,6 +1,7 @@
-"""The processes beside the node process: speaker, check worker and lease keeper, their links, what comes over them.
+"""The processes beside the node process: speaker, check worker, lease keeper and flow copier, their links, what comes
+over them.
 
-The lease keeper is started when a lease is first asked for: most nodes have none.
+Lease keeper and flow copier are started by their first order: many nodes need none.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from yaoki.core.event import EventBody
 from yaoki.node.brain_events import Part, PartUnfit
 from yaoki.node.brain_messages import (
     BrainInput,
+    CopierLost,
+    CopierReached,
     KeeperLost,
     KeeperReached,
     SpeakerBack,
@@ -20,6 +23,7 @@ from yaoki.node.brain_messages import (
     WorkerBack,
     WorkerLost,
 )
+from yaoki.node.flow_messages import CopierOrder, CopierReport
 from yaoki.node.lease_messages import KeeperOrder, KeeperReport
 from yaoki.node.messages import CheckStatusReport, GuardPrograms, ShardOrder, ShardReport, SpeakerOrder, SpeakerReport
 from yaoki.runtime.check_reports import CheckReports
@@ -33,18 +37,33 @@ WORKER_GRACE = timedelta(seconds=2)
 KEEPER_GRACE = timedelta(seconds=6)
 """How long a lease keeper may take to tell the store of what is released."""
 
-_REPORTS: dict[Part, Any] = {Part.SPEAKER: SpeakerReport, Part.CHECKS: ShardReport, Part.LEASES: KeeperReport}
-_BACK: dict[Part, type[SpeakerBack] | type[WorkerBack] | type[KeeperReached]] = {
+COPIER_GRACE = timedelta(seconds=2)
+_ON_DEMAND = (Part.LEASES, Part.FLOWS)
+
+_REPORTS: dict[Part, Any] = {
+    Part.SPEAKER: SpeakerReport,
+    Part.CHECKS: ShardReport,
+    Part.LEASES: KeeperReport,
+    Part.FLOWS: CopierReport,
+}
+_BACK: dict[Part, type[SpeakerBack] | type[WorkerBack] | type[KeeperReached] | type[CopierReached]] = {
     Part.SPEAKER: SpeakerBack,
     Part.CHECKS: WorkerBack,
     Part.LEASES: KeeperReached,
+    Part.FLOWS: CopierReached,
 }
-_LOST: dict[Part, type[SpeakerLost] | type[WorkerLost] | type[KeeperLost]] = {
+_LOST: dict[Part, type[SpeakerLost] | type[WorkerLost] | type[KeeperLost] | type[CopierLost]] = {
     Part.SPEAKER: SpeakerLost,
     Part.CHECKS: WorkerLost,
     Part.LEASES: KeeperLost,
+    Part.FLOWS: CopierLost,
 }
-SOCKETS = {Part.SPEAKER: "speaker.sock", Part.CHECKS: "checks.sock", Part.LEASES: "lease.sock"}
+SOCKETS = {
+    Part.SPEAKER: "speaker.sock",
+    Part.CHECKS: "checks.sock",
+    Part.LEASES: "lease.sock",
+    Part.FLOWS: "flows.sock",
+}
 
 
 class Parts:
@@ -64,14 +83,14 @@ class Parts:
         self._note = note
         self._unfit: set[Part] = set()
         self._keepers = {part: self._keeper(part, commands[part], run_dir / SOCKETS[part]) for part in Part}
-        self._leases_from_before = (run_dir / SOCKETS[Part.LEASES]).exists()
+        self._from_before = [part for part in _ON_DEMAND if (run_dir / SOCKETS[part]).exists()]
         self._started: set[Part] = set()
         self.checks = CheckReports(self.tell_worker)
 
     def start(self) -> None:
         """Adopt those that live, start the others."""
         for part in Part:
-            if part is not Part.LEASES or self._leases_from_before:
+            if part not in _ON_DEMAND or part in self._from_before:
                 self._start(part)
 
     def tell_speaker(self, order: SpeakerOrder | GuardPrograms) -> None:
@@ -82,10 +101,11 @@ class Parts:
         """As tell_speaker, for the check worker."""
         self._keepers[Part.CHECKS].send(self._codec.encode(order))
 
-    def tell_keeper(self, order: KeeperOrder) -> None:
-        """As tell_speaker, for the lease keeper, which is started by its first order."""
-        self._start(Part.LEASES)
-        self._keepers[Part.LEASES].send(self._codec.encode(order))
+    def tell_on_demand(self, order: KeeperOrder | CopierOrder) -> None:
+        """As tell_speaker, for the lease keeper or the flow copier, which is started by its first order."""
+        part = Part.FLOWS if isinstance(order, CopierOrder) else Part.LEASES
+        self._start(part)
+        self._keepers[part].send(self._codec.encode(order))
 
     def _start(self, part: Part) -> None:
         if part not in self._started:
@@ -118,6 +138,7 @@ class Parts:
         await speaker.end(SPEAKER_GRACE + leaving, asked=speaker.is_up)
         # After the speaker, which has fallen silent first.
         await self._keepers[Part.LEASES].end(KEEPER_GRACE, asked=False)
+        await self._keepers[Part.FLOWS].end(COPIER_GRACE, asked=False)
         await self._keepers[Part.CHECKS].end(WORKER_GRACE, asked=False)
 
     def _keeper(self, part: Part, command: Sequence[str], path: Path) -> PartKeeper:
@@ -137,7 +158,9 @@ class Parts:
 
     def _heard(self, part: Part, message: bytes) -> None:
         try:
-            report: SpeakerReport | ShardReport | KeeperReport = self._codec.decode(message, _REPORTS[part])
+            report: SpeakerReport | ShardReport | KeeperReport | CopierReport = self._codec.decode(
+                message, _REPORTS[part]
+            )
         except Undecodable as error:
             # Told once for each connection: a part of another version says everything in its own way.
             if part not in self._unfit:

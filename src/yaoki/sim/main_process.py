@@ -29,7 +29,8 @@ from yaoki.node.brain_messages import (
     WatchNeighbours,
 )
 from yaoki.node.decisions import Decisions, OperatorCommand
-from yaoki.node.lease_messages import ConfigureLeases, EndLeases, RepeatLeaseStatus
+from yaoki.node.flow_messages import ConfigureFlows, CopierOrder, RepeatFlowStatus
+from yaoki.node.lease_messages import ConfigureLeases, EndLeases, KeeperOrder, RepeatLeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
     AnnounceRouter,
@@ -43,6 +44,7 @@ from yaoki.node.messages import (
 )
 from yaoki.node.wire_messages import AskWire, WatchWire, WireInterface
 from yaoki.sim.alteration import altered
+from yaoki.sim.copier import Copier
 from yaoki.sim.faults import Alteration
 from yaoki.sim.process import Process
 from yaoki.sim.surroundings import Surroundings
@@ -111,6 +113,13 @@ class MainProcess:
             observer=around.witness,
         )
 
+        self._copier = Copier(
+            around.chance.stream(f"flows/{around.node}"),
+            later=self._later,
+            report=self.process.give,
+            now=lambda: around.clock.instant(around.timeline.now),
+        )
+
     def start(self) -> None:
         """Begin with what the disk and the kernel hold."""
         self._incarnation += 1
@@ -171,12 +180,18 @@ class MainProcess:
                     self.notify(interface)
             case AskWire():
                 self._outside.ask(effect.interface, effect.address)
-            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases():
-                self._outside.to_keeper(effect)
+            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases() | ConfigureFlows() | RepeatFlowStatus():
+                self._tell_on_demand(effect)
             case CheckData() | RunHook() | Answer() | KeepEpoch():
                 self._run_program(effect)
             case _:
                 assert_never(effect)
+
+    def _tell_on_demand(self, order: KeeperOrder | CopierOrder) -> None:
+        if isinstance(order, CopierOrder):
+            self._copier.told(order)
+        else:
+            self._outside.to_keeper(order)
 
     def _later(self, us: int, action: partial[None]) -> None:
         """What this incarnation has begun is not finished by the next."""

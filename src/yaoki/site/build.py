@@ -311,7 +311,8 @@ class SiteBuilder:
             checks=values.get("check", ()),
             persistence=None if persistence == "none" else _persistence(persistence),
             slo=Slo(**_given(values.get("slo", {}), "outage", "server-outage")),
-            **_given(values, "forward", "scheduler", "when-all-down", "slow-start", "panic-threshold", "enabled"),
+            **_given(values, "forward", "scheduler", "when-all-down", "slow-start", "panic-threshold"),
+            **_given(values, "enabled", "copy-flows"),
         )
 
     def _wants_layer_7(self, name: str, values: _Values) -> bool:

@@ -281,7 +281,12 @@ class _NodeCompiler:
                 slow_start=service.slow_start,
                 panic_threshold=service.panic_threshold,
                 enabled=service.enabled,
+                copied=self._copied(service, servers),
             )
+
+    def _copied(self, service: Service, servers: list[ServerPlan]) -> bool:
+        shared = len(self._site.vip(service.vip).members) > 1
+        return service.copy_flows and shared and any(server.forward is Forward.NAT for server in servers)
 
     def _server(
         self, service: Service, server: Server, way: _Way, definitions: tuple[CheckDefinition, ...]

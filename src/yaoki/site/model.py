@@ -284,6 +284,8 @@ class Service:
     panic_threshold: float = 0.0
     """Share of servers (0..1): when more than this fails within one interval, the checker is suspected; 0 is off."""
     enabled: bool = True
+    copy_flows: bool = True
+    """Whether flows under address translation are copied to the other members of the VIP."""
     slo: Slo = Slo()
 
 

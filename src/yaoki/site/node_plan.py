@@ -45,6 +45,8 @@ class ServicePlan:
     slow_start: timedelta = timedelta(0)
     panic_threshold: float = 0.0
     enabled: bool = True
+    copied: bool = False
+    """Whether flows of its `nat` servers are copied to the VIP's other members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class NodePlan:
     heartbeat: HeartbeatParams = NO_PEERS
     store: StoreSpec | None = None
     data_checks: tuple[DataCheck, ...] = ()
+
+    @property
+    def copies_flows(self) -> bool:
+        """Whether flows of a service of it are copied to other nodes."""
+        return any(service.copied for service in self.services)
 
     @property
     def leases(self) -> tuple[LeaseParams, ...]:

@@ -1,0 +1,28 @@
+"""What a move of its VIP does to the connections of each service, in plain words."""
+
+from collections.abc import Iterable
+
+from yaoki.lb.service import Forward, Scheduler
+from yaoki.site.model import Service, Site
+
+
+def fates(site: Site) -> Iterable[str]:
+    """One sentence for each service and forwarding method, where there is anywhere to move to."""
+    for service in site.services:
+        if len(site.vip(service.vip).members) > 1:
+            ways = {server.forward or service.forward for server in service.servers}
+            for way in Forward:
+                if way in ways:
+                    yield f"service {service.name} ({way.value}): when {service.vip} moves, {_fate(service, way)}"
+
+
+def _fate(service: Service, way: Forward) -> str:
+    if way is Forward.NAT and service.copy_flows:
+        return "its flows go on: they are copied to the other members."
+    if way is Forward.NAT:
+        return "its flows are cut: copy-flows is false."
+    if way is Forward.FULLNAT:
+        return "its flows are cut: servers answer an address of the node that had them."
+    if service.scheduler is Scheduler.SOURCE_HASH or len(service.servers) == 1:
+        return "its flows go on: every member chooses the same server for them."
+    return "most of its flows are cut, for they get a server anew; scheduler sh keeps them."

@@ -1,0 +1,287 @@
+"""The flow copier: one process that tells a node's peers of its flows, and puts theirs into the kernel.
+
+    python -m yaoki.runtime.flow_copier --node N --run-dir D
+
+It listens on D/flows.sock for the node process, and goes on without it for as long as this node owns a VIP whose flows
+are copied; after that, alone, it ends in ALONE_LIMIT. SIGTERM ends it at once: the kernel keeps what it has.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import gc
+import os
+import secrets
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from yaoki.core.address import Family
+from yaoki.core.codec import Codec, Undecodable
+from yaoki.core.error import ActuatorError
+from yaoki.core.event import Emit, EventNumbering
+from yaoki.lb.flow_datagram import PORT
+from yaoki.lb.service import ServiceKey
+from yaoki.linux.flow_table import FlowNews, FlowReader, FlowWriter, established_s, filled
+from yaoki.linux.heartbeat_socket import HeartbeatSocket
+from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
+from yaoki.node.flow_copier import FlowCopier
+from yaoki.node.flow_messages import (
+    AddressesHeld,
+    CopierEffect,
+    CopierInput,
+    CopierOrder,
+    DatagramArrived,
+    EventsOverrun,
+    FlowsPut,
+    FlowsSeen,
+    FlowStatus,
+    KeepPaths,
+    PutFlows,
+    ReadTable,
+    RepeatFlowStatus,
+    SendDatagram,
+    TableFilled,
+    TableRead,
+    WatchFlows,
+)
+from yaoki.node.messages import Published
+from yaoki.node.speaker_events import OrderUnreadable
+from yaoki.runtime.driver import Driver, monotonic_now
+from yaoki.runtime.lease_keeper import AsyncioPoller
+from yaoki.runtime.polled_link import PolledLinkServer
+from yaoki.vrrp.peer_params import PeerPath
+
+SOCKET_NAME = "flows.sock"
+LOCK_NAME = "flows.lock"
+ALONE_LIMIT = timedelta(seconds=60)
+LOOK_EVERY_S = 1.0
+"""How often the kernel is asked how full its table is."""
+MAX_KEPT_EVENTS = 1000
+"""Events kept for a node process that is away; the oldest give way."""
+EXIT_RUNS_ALREADY = 75
+"""sysexits.h, EX_TEMPFAIL."""
+
+
+class FlowCopierProcess:
+    """The process, from its first to its last turn."""
+
+    def __init__(self, node: str, run_dir: Path) -> None:
+        # The process id keeps event ids of different lives apart.
+        source = f"{node}/flows.{os.getpid()}"
+        machine = FlowCopier(source, secrets.randbits(64), established_s())
+        self._own_events = EventNumbering(f"{source}.process")
+        self._driver: Driver[CopierInput, CopierEffect] = Driver(machine, self._perform)
+        self._codec = Codec()
+        self._link = PolledLinkServer(
+            run_dir / SOCKET_NAME,
+            AsyncioPoller(),
+            on_message=self._told,
+            on_up=self._reached,
+            on_down=lambda _: self._left(),
+        )
+        self._writer = FlowWriter()
+        self._news = FlowNews((self._writer.id,))
+        self._reader = FlowReader()
+        self._interfaces = InterfaceWatch()
+        self._sockets: dict[PeerPath, HeartbeatSocket] = {}
+        self._paths: frozenset[PeerPath] = frozenset()
+        self._services: dict[ServiceKey, None] = {}
+        self._held: frozenset[object] = frozenset()
+        self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._alone_since: float | None = None
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until told to end or left alone."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._over.set)
+        self._link.listen()
+        self._left()
+        self._look_at_interfaces()
+        loop.add_reader(self._interfaces.fileno(), self._look_at_interfaces)
+        loop.add_reader(self._news.fileno(), self._hear_news)
+        looking = loop.create_task(self._look())
+        await self._over.wait()
+        looking.cancel()
+        self._driver.close()
+        self._link.close()
+        for path in list(self._sockets):
+            self._close(path)
+        for each in (self._interfaces, self._news):
+            loop.remove_reader(each.fileno())
+            each.close()
+        self._reader.close()
+        self._writer.close()
+
+    # --- the machine's effects ----------------------------------------------------------------------------------------
+
+    def _perform(self, effect: CopierEffect) -> None:
+        match effect:
+            case SendDatagram():
+                self._send(effect)
+            case PutFlows():
+                self._put(effect)
+            case ReadTable():
+                self._read(again=effect.again)
+            case KeepPaths():
+                self._paths = frozenset(effect.paths)
+                for path in self._sockets.keys() - self._paths:
+                    self._close(path)
+                # A peer is heard before it is spoken to.
+                for path in effect.paths:
+                    self._socket(path)
+            case WatchFlows():
+                self._services = dict.fromkeys(effect.services)
+            case FlowStatus() | Published():
+                self._report(effect)
+
+    def _put(self, effect: PutFlows) -> None:
+        try:
+            refused = self._writer.put(effect.flows, owned=effect.owned)
+        except ActuatorError:
+            refused = len(effect.flows)
+        self._driver.give(FlowsPut(len(effect.flows) - refused, refused))
+
+    def _read(self, *, again: bool) -> None:
+        if again:
+            families = {key.family for key in self._services}
+            self._reader.begin(family for family in Family if family in families)
+        try:
+            flows, last = self._reader.read(self._services)
+        except ActuatorError:
+            flows, last = [], True
+        self._driver.give(TableRead(tuple(flows), last))
+
+    # --- the kernel ---------------------------------------------------------------------------------------------------
+
+    def _hear_news(self) -> None:
+        flows, lost = self._news.read(self._services)
+        if flows:
+            self._driver.give(FlowsSeen(tuple(flows)))
+        if lost:
+            self._driver.give(EventsOverrun())
+
+    def _look_at_interfaces(self) -> None:
+        changed = self._interfaces.read()
+        for state in changed:
+            self._reopen(state)
+        held = frozenset(address.ip for state in self._interfaces.states() for address in state.ours)
+        if changed and held != self._held:
+            self._held = held
+            self._driver.give(AddressesHeld(held))
+
+    async def _look(self) -> None:
+        while True:
+            self._driver.give(TableFilled(filled()))
+            self._look_whether_alone()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    # --- the peers ----------------------------------------------------------------------------------------------------
+
+    def _send(self, effect: SendDatagram) -> None:
+        sock = self._socket(effect.path)
+        if sock is None:
+            return
+        try:
+            sock.send(effect.payload)
+        except ActuatorError:
+            # An interface that is being taken away; what is lost is told again with the next refresh.
+            self._close(effect.path)
+
+    def _socket(self, path: PeerPath) -> HeartbeatSocket | None:
+        sock = self._sockets.get(path)
+        state = self._interfaces.state(path.interface)
+        if sock is not None or state is None or not state.up or path not in self._paths:
+            return sock
+        try:
+            sock = HeartbeatSocket(path.interface, state.index, path.own, path.peer, PORT, urgent=False)
+        except ActuatorError:
+            return None  # its address is not there yet
+        self._sockets[path] = sock
+        asyncio.get_running_loop().add_reader(sock.fileno(), partial(self._hear, path, sock))
+        return sock
+
+    def _hear(self, path: PeerPath, sock: HeartbeatSocket) -> None:
+        for datagram in sock.read():
+            self._driver.give(DatagramArrived(path.interface, datagram.source, datagram.hop_limit, datagram.payload))
+
+    def _reopen(self, state: InterfaceState) -> None:
+        """Sockets of an earlier interface of this name are closed, those that could not be opened tried again."""
+        for path in self._paths:
+            sock = self._sockets.get(path)
+            if path.interface == state.name and sock is not None and sock.index != state.index:
+                self._close(path)
+            if path.interface == state.name:
+                self._socket(path)
+
+    def _close(self, path: PeerPath) -> None:
+        sock = self._sockets.pop(path, None)
+        if sock is not None:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+            sock.close()
+
+    # --- the node process ---------------------------------------------------------------------------------------------
+
+    def _told(self, message: bytes) -> None:
+        try:
+            order: CopierOrder = self._codec.decode(message, CopierOrder)
+        except Undecodable as error:
+            self._report(Published(self._own_events.event(monotonic_now(), Emit(OrderUnreadable(str(error))))))
+            return
+        self._driver.give(order)
+
+    def _report(self, report: FlowStatus | Published) -> None:
+        """A status is repeated on the next connection; events would be lost, so some are kept."""
+        if self._link.is_up:
+            self._link.send(self._codec.encode(report))
+        elif isinstance(report, Published):
+            self._kept.append(report)
+
+    def _reached(self) -> None:
+        self._alone_since = None
+        while self._kept and self._link.is_up:
+            self._link.send(self._codec.encode(self._kept.popleft()))
+        self._driver.give(RepeatFlowStatus())
+
+    def _left(self) -> None:
+        self._alone_since = asyncio.get_running_loop().time()
+
+    def _look_whether_alone(self) -> None:
+        if self._alone_since is None or self._owns(self._services):
+            return
+        if asyncio.get_running_loop().time() - self._alone_since >= ALONE_LIMIT.total_seconds():
+            self._over.set()
+
+    def _owns(self, services: Iterable[ServiceKey]) -> bool:
+        return any(key.address in self._held for key in services)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the process; its exit status."""
+    parser = argparse.ArgumentParser(prog="yaoki flow-copier")
+    parser.add_argument("--node", required=True)
+    parser.add_argument("--run-dir", required=True, type=Path)
+    options = parser.parse_args(arguments)
+    lock = os.open(options.run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.stderr.write(f"yaoki flow copier: one runs already in {options.run_dir}; stop it with `yaoki stop`\n")
+        return EXIT_RUNS_ALREADY
+    gc.freeze()
+    asyncio.run(_run(options.node, options.run_dir))
+    return 0
+
+
+async def _run(node: str, run_dir: Path) -> None:
+    await FlowCopierProcess(node, run_dir).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""TCP connections through address translation survive every move of their VIP, because their flows are copied."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yaoki.core.error import ActuatorError
+from yaoki.lab import namespaces
+from yaoki.lab.fault import Fault, PowerOff, StopNode
+from yaoki.lab.injector import Injector
+from yaoki.lab.lab import Lab
+from yaoki.lab.software_yaoki import Yaoki
+from yaoki.site.load import load_site
+
+pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(240)]
+
+SITE = Path(__file__).with_name("flows.yaml")
+CLIENT = Path(__file__).with_name("long_connections.py")
+CONNECTIONS = 100
+PLACES = ("192.0.2.50", "8080", "2001:db8:1::50", "8080")
+PATIENCE_S = 30.0
+
+
+class Pair:
+    """The lab with both nodes running."""
+
+    def __init__(self, file: Path) -> None:
+        site = load_site(file).site
+        self.lab = Lab(site, file)
+        self.software = Yaoki(self.lab)
+        self.injector = Injector(self.lab, self.software)
+
+    def until(self, what: str, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert time.monotonic() < end, f"waited in vain for: {what}"
+            time.sleep(0.05)
+
+    def owner(self) -> str:
+        """The node whose kernel has the VIP; of two the second."""
+        found = [node for node in ("lb1", "lb2") if self._has_vip(node)]
+        return found[-1] if found else ""
+
+    def owned_by(self, node: str) -> None:
+        self.until(f"{node} owns alone", lambda: [n for n in ("lb1", "lb2") if self._has_vip(n)] == [node])
+
+    def settled(self, node: str) -> None:
+        """A node has nothing to complain of, and its copier follows."""
+
+        def holds() -> bool:
+            try:
+                return self.software.missing(node) is None
+            except ActuatorError:
+                return False
+
+        self.until(f"{node} settles", holds)
+
+    def _has_vip(self, node: str) -> bool:
+        shown = namespaces.run(["ip", "-n", self.lab.namespace(node), "-j", "addr", "show", "dev", "eth0"])
+        return any(a.get("local") == "192.0.2.50" for link in json.loads(shown) for a in link["addr_info"])
+
+
+@contextmanager
+def pair(file: Path) -> Iterator[Pair]:
+    both = Pair(file)
+    both.lab.up()
+    try:
+        for node in ("lb1", "lb2"):
+            both.software.start(node)
+        for node in ("lb1", "lb2"):
+            both.settled(node)
+        both.owned_by("lb1")
+        yield both
+    finally:
+        both.lab.down()
+
+
+@contextmanager
+def connections(both: Pair) -> Iterator[Callable[[], dict[str, Any]]]:
+    """A hundred connections that are open; the value ends them and tells how they fared."""
+    command = [sys.executable, str(CLIENT), str(CONNECTIONS), *PLACES]
+    process = subprocess.Popen(
+        namespaces.inside(both.lab.namespace("alice"), command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    opened = json.loads(process.stdout.readline())
+    assert opened["open"] == CONNECTIONS
+    assert len(opened["servers"]) == 2
+
+    def result() -> dict[str, Any]:
+        told, _ = process.communicate(timeout=PATIENCE_S)
+        found: dict[str, Any] = json.loads(told)
+        return found
+
+    try:
+        yield result
+    finally:
+        process.kill()
+        process.wait()
+
+
+def moved_and_back(both: Pair, fault: Fault) -> None:
+    both.injector.inject(fault)
+    both.owned_by("lb2")
+    time.sleep(2)
+    both.injector.mend(fault)
+    both.settled("lb1")
+    both.owned_by("lb1")
+    time.sleep(2)
+
+
+@pytest.mark.req("B-14", "D-34")
+def test_no_connection_is_cut_by_a_stop_a_death_or_a_failback() -> None:
+    with pair(SITE) as both, connections(both) as result:
+        time.sleep(1)
+        moved_and_back(both, StopNode("lb1"))
+        moved_and_back(both, PowerOff("lb1"))
+        found = result()
+    assert found["cut"] == 0, found
+
+
+@pytest.mark.req("B-14")
+def test_without_copying_they_are_cut(tmp_path: Path) -> None:
+    text = (
+        SITE.read_text()
+        .replace("site: ykflow", "site: ykflow2")
+        .replace("    scheduler: rr\n", "    scheduler: rr\n    copy-flows: false\n")
+    )
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    with pair(file) as both, connections(both) as result:
+        both.injector.inject(PowerOff("lb1"))
+        both.owned_by("lb2")
+        time.sleep(3)
+        found = result()
+    assert found["cut"] >= CONNECTIONS // 10, found

@@ -1,0 +1,142 @@
+"""What the Brain asks of the flow copier, and which VIPs are left to their owner while flows are still being told."""
+
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import IPv4Address
+
+import pytest
+
+from tests.node.scene import ROUTER, Scene, address, of, plan, server, service
+from yaoki.core.instant import Instant
+from yaoki.lb.flow import CopiedService
+from yaoki.lb.service import Forward
+from yaoki.node.brain_events import Part
+from yaoki.node.brain_messages import ApplyBalancer, CopierLost, CopierReached
+from yaoki.node.flow_messages import ConfigureFlows, CopyState, FlowStatus, PeerCopy, RepeatFlowStatus
+from yaoki.node.flow_wish import FIRST_WORD
+from yaoki.node.messages import RouterState, RouterStatus, SetPriority
+from yaoki.pool.member import Health
+from yaoki.site.node_plan import NodePlan
+from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
+from yaoki.vrrp.standing import LEAST_PRIORITY
+
+PEER = PeerParams("lb2", ("web-vip",), (PeerPath("eth0", IPv4Address("192.0.2.11"), IPv4Address("192.0.2.12")),))
+ALL = tuple((address(number), 80) for number in (1, 2, 3))
+
+
+def copied(*, forward: Forward = Forward.NAT) -> NodePlan:
+    web = service(servers=[server(number, forward=forward) for number in (1, 2, 3)])
+    site = plan(replace(web, copied=forward is Forward.NAT), tracked="")
+    return replace(site, heartbeat=HeartbeatParams("lb1", "g1", peers=(PEER,)))
+
+
+def status(state: RouterState, scene: Scene) -> RouterStatus:
+    return RouterStatus(ROUTER, "web-vip", state, scene.now, 150, "", None, None, None)
+
+
+def copying(state: CopyState, scene: Scene) -> FlowStatus:
+    return FlowStatus(state is not CopyState.FOLLOWING, (PeerCopy("lb2", state, scene.now),))
+
+
+def started(site: NodePlan, state: RouterState = RouterState.BACKUP) -> Scene:
+    scene = Scene()
+    scene.start(site)
+    scene.all_up()
+    scene.give(status(state, scene))
+    return scene
+
+
+def priorities(scene: Scene) -> list[int]:
+    return [order.priority for order in of(SetPriority, scene.log)]
+
+
+@pytest.mark.req("B-14")
+def test_the_copier_is_told_of_servers_that_may_have_flows_before_the_plane_deletes_any() -> None:
+    scene = started(copied())
+    (key,) = {found.key for each in of(ConfigureFlows, scene.log) for found in each.services}
+    assert of(ConfigureFlows, scene.log)[-1] == ConfigureFlows((PEER,), (CopiedService(key, ALL),))
+    effects = scene.verdict(2, Health.DOWN)
+    orders = [effect for effect in effects if isinstance(effect, ConfigureFlows | ApplyBalancer)]
+    assert orders[0] == ConfigureFlows((PEER,), (CopiedService(key, (ALL[0], ALL[2])),))
+    assert isinstance(orders[1], ApplyBalancer)
+
+
+def test_nothing_is_asked_where_nothing_is_copied() -> None:
+    assert of(ConfigureFlows, started(copied(forward=Forward.FULLNAT)).log) == []
+
+
+def test_a_copier_that_comes_back_is_told_everything_again() -> None:
+    scene = started(copied())
+    told = of(ConfigureFlows, scene.log)[-1]
+    effects = scene.give(CopierReached())
+    assert [effect for effect in effects if isinstance(effect, ConfigureFlows | RepeatFlowStatus)] == [
+        told,
+        RepeatFlowStatus(),
+    ]
+    assert scene.brain.parts[Part.FLOWS][0]
+
+
+@pytest.mark.req("B-14")
+def test_a_vip_is_left_to_its_owner_until_the_flows_are_told() -> None:
+    scene = started(copied())
+    assert priorities(scene) == [LEAST_PRIORITY]
+    scene.give(copying(CopyState.COPYING, scene))
+    scene.pass_time(2 * FIRST_WORD)
+    assert priorities(scene) == [LEAST_PRIORITY]
+    scene.give(copying(CopyState.FOLLOWING, scene))
+    assert priorities(scene) == [LEAST_PRIORITY, 150]
+
+
+@pytest.mark.req("B-14")
+def test_a_vip_that_nobody_owned_is_kept_by_whoever_took_it() -> None:
+    scene = started(copied())
+    scene.give(copying(CopyState.COPYING, scene))
+    scene.give(status(RouterState.ACTIVE, scene))
+    assert priorities(scene) == [LEAST_PRIORITY, 150]
+
+
+def test_an_owner_is_never_made_the_least() -> None:
+    scene = started(copied(), RouterState.ACTIVE)
+    scene.give(copying(CopyState.ASKED, scene))
+    assert priorities(scene) == []
+
+
+def test_a_copier_that_says_nothing_holds_nobody_back_for_long() -> None:
+    scene = started(copied())
+    scene.pass_time(FIRST_WORD)
+    assert priorities(scene) == [LEAST_PRIORITY, 150]
+
+
+def test_a_copier_that_dies_holds_nobody_back() -> None:
+    scene = started(copied())
+    scene.give(copying(CopyState.COPYING, scene))
+    scene.give(CopierLost("it died"))
+    assert priorities(scene) == [LEAST_PRIORITY, 150]
+
+
+def test_what_moves_with_a_vip_that_is_owned_is_not_held_back() -> None:
+    site = copied()
+    (web,) = site.routers
+    other = replace(web, vip="lan-vip", key=replace(web.key, vrid=52))
+    grouped = replace(site, routers=tuple(replace(router, group="both") for router in (web, other)))
+    wish = Scene().brain.flows
+    wish.note(FlowStatus(catching_up=True))
+    at = Instant(0)
+    statuses = [
+        RouterStatus(web.key, "web-vip", RouterState.ACTIVE, at, 150, "", None, None, None),
+        RouterStatus(other.key, "lan-vip", RouterState.BACKUP, at, 150, "", None, None, None),
+    ]
+    assert wish.held_back(grouped, statuses) == frozenset()
+    assert wish.held_back(replace(site, routers=(web, other)), statuses) == {"lan-vip"}
+    assert wish.held_back(grouped, [replace(each, state=RouterState.BACKUP) for each in statuses]) == {
+        "web-vip",
+        "lan-vip",
+    }
+
+
+def test_a_server_that_is_dead_here_is_listed_again_when_it_lives() -> None:
+    scene = started(copied())
+    scene.verdict(2, Health.DOWN)
+    scene.pass_time(timedelta(seconds=1))
+    scene.verdict(2, Health.UP)
+    assert of(ConfigureFlows, scene.log)[-1].services[0].servers == ALL

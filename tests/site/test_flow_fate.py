@@ -1,0 +1,55 @@
+"""Which services copy flows, and what `yaoki plan` says of connections when a VIP moves."""
+
+from pathlib import Path
+
+import pytest
+
+from yaoki.cli.flow_fate import fates
+from yaoki.site.compile import compile_site
+from yaoki.site.load import load_site
+from yaoki.site.model import Site
+
+FILE = Path(__file__).parents[1] / "lab/flows.yaml"
+
+
+def changed(folder: Path, before: str, after: str) -> Site:
+    text = FILE.read_text()
+    assert before in text
+    file = folder / "site.yaml"
+    file.write_text(text.replace(before, after))
+    return load_site(file).site
+
+
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize(
+    ("before", "after", "copied", "fate"),
+    [
+        ("scheduler: rr", "scheduler: rr", True, "(nat): when web-vip moves, its flows go on: they are copied to the"),
+        ("scheduler: rr", "copy-flows: false", False, "(nat): when web-vip moves, its flows are cut: copy-flows is"),
+        ("forward: nat", "forward: fullnat", False, "(fullnat): when web-vip moves, its flows are cut: servers answer"),
+        (", lb2: {priority: 100}}", "}", False, None),
+    ],
+)
+def test_nat_flows_are_copied_where_there_is_anywhere_to_move(
+    tmp_path: Path, before: str, after: str, copied: bool, fate: str | None
+) -> None:
+    site = changed(tmp_path, before, after)
+    plan = compile_site(site)["lb1"]
+    assert {service.copied for service in plan.services} == {copied}
+    assert plan.copies_flows is copied
+    said = list(fates(site))
+    assert [line[: len(f"service api {fate}")] for line in said] == ([f"service api {fate}"] if fate else [])
+
+
+def test_of_direct_return_the_hash_alone_keeps_flows(tmp_path: Path) -> None:
+    example = (Path(__file__).parents[2] / "examples/web-pair/site.yaml").read_text()
+    file = tmp_path / "site.yaml"
+    file.write_text(example)
+    said = list(fates(load_site(file).site))
+    assert said[0] == (
+        "service web (direct): when web-vip moves, most of its flows are cut, for they get a server anew; "
+        "scheduler sh keeps them."
+    )
+    file.write_text(example.replace("scheduler: wrr", "scheduler: sh"))
+    hashed = list(fates(load_site(file).site))
+    assert hashed[0].endswith("its flows go on: every member chooses the same server for them.")
