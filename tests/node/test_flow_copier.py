@@ -40,6 +40,7 @@ from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.node.flow_copier import COPY_KEPT_S, FLOWS_TAKEN, OPENINGS_TOLD, OTHERS_KEPT_S, FlowCopier
 from yaoki.node.flow_messages import (
     AddressesHeld,
+    ChangeServices,
     ConfigureFlows,
     CopierEffect,
     CopierInput,
@@ -243,7 +244,7 @@ def test_neither_foreign_flows_nor_those_of_a_dead_server_are_told_or_taken() ->
     other = replace(flow(), service=replace(WEB, port=81))
     assert sent(hands.give(FlowsSeen((dead, other)))) == []
     assert put(hands.hear(Told((dead, other)))) == []
-    hands.give(ConfigureFlows(WISH.peers, (CopiedService(WEB, ()),)))
+    hands.give(ChangeServices((CopiedService(WEB, ()),)))
     assert put(hands.hear(Told((flow(),)))) == []
 
 

@@ -12,7 +12,7 @@ from yaoki.lb.flow import CopiedService
 from yaoki.lb.service import Forward
 from yaoki.node.brain_events import Part
 from yaoki.node.brain_messages import ApplyBalancer, CopierLost, CopierReached
-from yaoki.node.flow_messages import ConfigureFlows, CopyState, FlowStatus, PeerCopy, RepeatFlowStatus
+from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopyState, FlowStatus, PeerCopy, RepeatFlowStatus
 from yaoki.node.flow_wish import FIRST_WORD
 from yaoki.node.messages import RouterState, RouterStatus, SetPriority
 from yaoki.pool.member import Health
@@ -56,8 +56,8 @@ def test_the_copier_is_told_of_servers_that_may_have_flows_before_the_plane_dele
     (key,) = {found.key for each in of(ConfigureFlows, scene.log) for found in each.services}
     assert of(ConfigureFlows, scene.log)[-1] == ConfigureFlows((PEER,), (CopiedService(key, ALL),))
     effects = scene.verdict(2, Health.DOWN)
-    orders = [effect for effect in effects if isinstance(effect, ConfigureFlows | ApplyBalancer)]
-    assert orders[0] == ConfigureFlows((PEER,), (CopiedService(key, (ALL[0], ALL[2])),))
+    orders = [effect for effect in effects if isinstance(effect, ConfigureFlows | ChangeServices | ApplyBalancer)]
+    assert orders[0] == ChangeServices((CopiedService(key, (ALL[0], ALL[2])),))
     assert isinstance(orders[1], ApplyBalancer)
 
 
@@ -139,4 +139,6 @@ def test_a_server_that_is_dead_here_is_listed_again_when_it_lives() -> None:
     scene.verdict(2, Health.DOWN)
     scene.pass_time(timedelta(seconds=1))
     scene.verdict(2, Health.UP)
-    assert of(ConfigureFlows, scene.log)[-1].services[0].servers == ALL
+    assert of(ChangeServices, scene.log)[-1].services[0].servers == ALL
+    told = of(ConfigureFlows, scene.give(CopierReached()))
+    assert told[0].services[0].servers == ALL

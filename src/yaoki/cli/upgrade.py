@@ -1,9 +1,9 @@
 """Bring a running node to the version of Yaoki that is installed now: its processes are replaced, what they hold stays.
 
-The node process, the check worker and the lease keeper are replaced without anybody noticing, unless a lease lasts less
-than half a second. The speaker is replaced only with --speaker: the newer one starts beside it and takes its place
-between two advertisements. VIPs that are owned by lease are let go for the moment that the keeper takes to grant them
-to the newer one. Should it fail, the older one goes on, and an event says so.
+The node process, the check worker, the lease keeper and the flow copier are replaced without anybody noticing, unless a
+lease lasts less than half a second. The speaker is replaced only with --speaker: the newer one starts beside it and
+takes its place between two advertisements. VIPs that are owned by lease are let go for the moment that the keeper takes
+to grant them to the newer one. Should it fail, the older one goes on, and an event says so.
 
 examples:
   yaoki upgrade
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, and wait until the new process answers."""
-    parts = (Part.CHECKS, Part.LEASES, *((Part.SPEAKER,) if args.speaker else ()))
+    parts = (Part.CHECKS, Part.LEASES, Part.FLOWS, *((Part.SPEAKER,) if args.speaker else ()))
     took = renew(run_dir_of(args), parts=parts)
     if args.json:
         print_json({"upgraded": ["node", *(part.value for part in parts)], "took": took})

@@ -51,6 +51,7 @@ from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.node.copy_book import CopyBook
 from yaoki.node.flow_messages import (
     AddressesHeld,
+    ChangeServices,
     ConfigureFlows,
     CopierEffect,
     CopierInput,
@@ -159,6 +160,9 @@ class FlowCopier:
         match input_:
             case ConfigureFlows():
                 return self._configure(now, input_)
+            case ChangeServices(services):
+                self._services |= {service.key: frozenset(service.servers) for service in services}
+                return []
             case AddressesHeld(addresses):
                 return self._hold(now, addresses)
             case FlowsSeen(flows):

@@ -28,11 +28,18 @@ class ConfigureFlows:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeServices:
+    """Some of the services that are configured, with the servers that they have now."""
+
+    services: tuple[CopiedService, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RepeatFlowStatus:
     """The Brain has just (re)connected: send the status again."""
 
 
-CopierOrder = ConfigureFlows | RepeatFlowStatus
+CopierOrder = ConfigureFlows | ChangeServices | RepeatFlowStatus
 
 # --- from the driver --------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from datetime import timedelta
 
 from yaoki.core.instant import Deadline, Instant
 from yaoki.lb.flow import CopiedService
-from yaoki.lb.service import Desired, Duty, Forward, VirtualService
-from yaoki.node.flow_messages import ConfigureFlows, CopierOrder, FlowStatus, RepeatFlowStatus
+from yaoki.lb.service import Desired, Duty, Forward, ServiceKey, VirtualService
+from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopierOrder, FlowStatus, RepeatFlowStatus
 from yaoki.node.messages import RouterStatus
 from yaoki.site.node_plan import NodePlan
 
@@ -28,24 +28,50 @@ class FlowWish:
         self.status: FlowStatus | None = None
         self._told: ConfigureFlows | None = None
         self._desired: Desired | None = None
+        self._plan: NodePlan | None = None
+        self._keys: frozenset[ServiceKey] = frozenset()
+        self._services: dict[ServiceKey, tuple[VirtualService, CopiedService]] = {}
         self._silent_until: Instant | None = None
 
-    def apply(self, now: Instant, plan: NodePlan, desired: Desired) -> list[ConfigureFlows]:
+    def apply(self, now: Instant, plan: NodePlan, desired: Desired) -> list[CopierOrder]:
         """What to tell the copier now."""
         if self._silent_until is not None and now >= self._silent_until:
             self._silent_until = None
-        if desired is self._desired and self._told is not None and self._told.peers == plan.heartbeat.peers:
+        if plan is not self._plan:
+            self._plan, self._keys = plan, frozenset(service.key for service in plan.services if service.copied)
+        elif desired is self._desired:
             return []
         self._desired = desired
-        copied = {service.key for service in plan.services if service.copied}
-        services = tuple(_copied(service) for service in desired.services if service.key in copied)
-        wanted = ConfigureFlows(plan.heartbeat.peers if copied else (), services)
-        if wanted == self._told or (self._told is None and not copied):
+        if self._told is None and not self._keys:
             return []
-        if self._told is None:
+        changed = self._follow(desired)
+        before, wanted = self._told, self._wanted(plan)
+        if wanted == before:
+            return []
+        if before is None:
             self._silent_until = now + FIRST_WORD
         self._told = wanted
-        return [wanted]
+        same = before is not None and before.peers == wanted.peers and _keys(before) == _keys(wanted)
+        # Of a thousand services, one server's death is a line.
+        return [ChangeServices(changed) if same else wanted]
+
+    def _follow(self, desired: Desired) -> tuple[CopiedService, ...]:
+        """Take note of the services as they are now; those that have changed."""
+        services = {service.key: service for service in desired.services if service.key in self._keys}
+        changed = []
+        for key, service in services.items():
+            known = self._services.get(key)
+            if known is None or known[0] is not service:
+                self._services[key] = service, _copied(service)
+                if known is None or known[1] != self._services[key][1]:
+                    changed.append(self._services[key][1])
+        for key in self._services.keys() - services.keys():
+            del self._services[key]
+        return tuple(changed)
+
+    def _wanted(self, plan: NodePlan) -> ConfigureFlows:
+        peers = plan.heartbeat.peers if self._keys else ()
+        return ConfigureFlows(peers, tuple(copied for _, copied in self._services.values()))
 
     def repeat(self) -> list[CopierOrder]:
         """The whole wish again, for a copier that may know nothing."""
@@ -75,6 +101,10 @@ class FlowWish:
         groups = {router.group for router in plan.routers if known.get(router.vip) and router.group is not None}
         others = (router for router in plan.routers if router.group not in groups)
         return frozenset(router.vip for router in others if known.get(router.vip) is False)
+
+
+def _keys(wish: ConfigureFlows) -> list[ServiceKey]:
+    return [service.key for service in wish.services]
 
 
 def _copied(service: VirtualService) -> CopiedService:

@@ -53,7 +53,7 @@ from yaoki.node.brain_messages import (
 )
 from yaoki.node.decisions import OperatorCommand
 from yaoki.node.events import EVENT_KINDS
-from yaoki.node.flow_messages import ConfigureFlows, RepeatFlowStatus
+from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, RepeatFlowStatus
 from yaoki.node.lease_messages import ConfigureLeases, EndLeases, RepeatLeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
@@ -367,7 +367,14 @@ class Node:
             case WatchWire() | AskWire():
                 assert self._wire is not None, "the watch is there before the plan"
                 self._wire.perform(effect)
-            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases() | ConfigureFlows() | RepeatFlowStatus():
+            case (
+                ConfigureLeases()
+                | RepeatLeaseStatus()
+                | EndLeases()
+                | ConfigureFlows()
+                | ChangeServices()
+                | RepeatFlowStatus()
+            ):
                 self.parts.tell_on_demand(effect)
             case KeepDecisions():
                 self.journal.keep(effect.decisions)

@@ -29,7 +29,7 @@ from yaoki.node.brain_messages import (
     WatchNeighbours,
 )
 from yaoki.node.decisions import Decisions, OperatorCommand
-from yaoki.node.flow_messages import ConfigureFlows, CopierOrder, RepeatFlowStatus
+from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopierOrder, RepeatFlowStatus
 from yaoki.node.lease_messages import ConfigureLeases, EndLeases, KeeperOrder, RepeatLeaseStatus
 from yaoki.node.messages import (
     AdmitRouter,
@@ -180,7 +180,14 @@ class MainProcess:
                     self.notify(interface)
             case AskWire():
                 self._outside.ask(effect.interface, effect.address)
-            case ConfigureLeases() | RepeatLeaseStatus() | EndLeases() | ConfigureFlows() | RepeatFlowStatus():
+            case (
+                ConfigureLeases()
+                | RepeatLeaseStatus()
+                | EndLeases()
+                | ConfigureFlows()
+                | ChangeServices()
+                | RepeatFlowStatus()
+            ):
                 self._tell_on_demand(effect)
             case CheckData() | RunHook() | Answer() | KeepEpoch():
                 self._run_program(effect)
