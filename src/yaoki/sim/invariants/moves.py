@@ -9,6 +9,7 @@ from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND, SECOND
 from yaoki.sim.topology import Virtual
 from yaoki.vrrp.events import HandedOver, HandOverBegun, NobodyTookOver, Reason
+from yaoki.vrrp.standing import LEAST_PRIORITY
 from yaoki.vrrp.timing import skew_time
 
 LONGEST_OVERLAP_US = SLACK_US
@@ -104,6 +105,10 @@ class PlannedMoves(Invariant):
         if self.ledger.holders_since[virtual] != begun:
             return
         again = self._begun.get(virtual, begun) + LONGEST_OVERLAP_US
+        status = self.ledger.status(virtual, other)
+        if status is not None and status.priority == LEAST_PRIORITY:
+            # Who has itself only just taken over waits until such a one is heard again.
+            again = max(again, begun + int(virtual.interval.total_seconds() * SECOND) + LONGEST_OVERLAP_US)
         if again > self.ledger.now:
             # The next one leaves as well, before this one has left: another move, with an overlap of its own.
             self.ledger.timeline.at(again, partial(self._still_two, virtual, node, other, begun))
