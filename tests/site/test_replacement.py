@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from yaoki.cli.stand import stand
 from yaoki.site.compile import compile_node, compile_site, generation_of
 from yaoki.site.examine import examine
 from yaoki.site.load import load_site
@@ -140,5 +141,16 @@ def test_a_standby_is_looked_at_with_the_rules_of_the_place_before_it_is_needed(
     (problem, *_) = examine(file).problems
     assert problem.rule == "unfit-standby"
     assert problem.what == ("lb3 cannot take the place of lb1: lb3 has no IPv4 address of its own on front")
-    file.write_text(FILE)
-    assert examine(file).problems == ()
+    for taken in ("", "replaces: lb1, "):
+        file.write_text(FILE.replace("standby-for: [lb1, lb2]", f"{taken}standby-for: [lb1, lb2]"))
+        assert examine(file).problems == ()
+
+
+def test_plan_says_who_can_be_put_into_whose_place(tmp_path: Path) -> None:
+    before = site(tmp_path)
+    said = "lb3 can be put into the place of lb1 or lb2, on command (yaoki node replace)."
+    assert stand(before, before.vip("gate"))[2] == said
+    after = replaced_by(before, "lb1", "lb3")
+    assert [line for line in stand(after, after.vip("gate")) if "put into" in line] == [
+        "lb4 can be put into the place of lb3, on command (yaoki node replace).",
+    ]

@@ -24,7 +24,16 @@ def print_stand(site: Site) -> None:
 def stand(site: Site, vip: Vip) -> tuple[str, ...]:
     """The sentences of one VIP, what it survives first."""
     found = survival(site, vip)
-    return (*_losses(site, vip, found), *_cut(site, vip, found), *_together(site, vip), *_quarantine(vip))
+    cut, together = _cut(site, vip, found), _together(site, vip)
+    return (*_losses(site, vip, found), *_standbys(site, vip), *cut, *together, *_quarantine(vip))
+
+
+def _standbys(site: Site, vip: Vip) -> Iterable[str]:
+    members = [member.node for member in vip.members]
+    for node in site.nodes:
+        places = [old for old in node.standby_for if old in members]
+        if places and node.replaces is None:
+            yield f"{node.name} can be put into the place of {_joined(places, 'or')}, on command (yaoki node replace)."
 
 
 def _quarantine(vip: Vip) -> Iterable[str]:
@@ -141,6 +150,6 @@ def _milliseconds(duration: timedelta) -> str:
     return duration_text(-(-duration // millisecond) * millisecond)
 
 
-def _joined(names: Iterable[str]) -> str:
+def _joined(names: Iterable[str], by: str = "and") -> str:
     *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {by} {last}" if most else last

@@ -24,7 +24,7 @@ _OTHERS = (
 def _unfit_standby(view: View) -> Iterable[Finding]:
     site = view.site
     standing = [(node, index, old) for node in site.nodes for index, old in enumerate(node.standby_for)]
-    standing = [(node, index, old) for node, index, old in standing if site.successor_of(old) is None]
+    standing = [each for each in standing if each[0].replaces is None and site.successor_of(each[2]) is None]
     if not standing:
         return
     as_it_is = {(rule.id, finding.what) for rule in _fatal() for finding in rule.find(view)}
