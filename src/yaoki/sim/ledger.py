@@ -37,6 +37,7 @@ _MAY_NOT_OWN = tuple(
         Reason.HINDERED,
         Reason.REPLACED,
         Reason.NO_GATE,
+        Reason.NO_KEY,
     )
 )
 # Times in which a node minded its checks.
