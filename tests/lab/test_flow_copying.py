@@ -26,6 +26,9 @@ CLIENT = Path(__file__).with_name("long_connections.py")
 CONNECTIONS = 100
 PLACES = ("192.0.2.50", "8080", "2001:db8:1::50", "8080")
 PATIENCE_S = 30.0
+ASKING = Path(__file__).with_name("many_sources.py")
+SOURCES = [f"198.51.100.{n}" for n in range(101, 113)], [f"2001:db8:2::{n}" for n in range(101, 113)]
+ASKED = ("192.0.2.50", *SOURCES[0], "--", "2001:db8:1::50", *SOURCES[1])
 
 
 class Pair:
@@ -119,13 +122,34 @@ def moved_and_back(both: Pair, fault: Fault) -> None:
     time.sleep(2)
 
 
-@pytest.mark.req("B-14", "D-34")
-def test_no_connection_is_cut_by_a_stop_a_death_or_a_failback() -> None:
-    with pair(SITE) as both, connections(both) as result:
-        time.sleep(1)
-        moved_and_back(both, StopNode("lb1"))
-        moved_and_back(both, PowerOff("lb1"))
-        found = result()
+def servers_of_sources(both: Pair) -> dict[str, str]:
+    """Who serves each of many clients, by persistence."""
+    shown = namespaces.run(
+        namespaces.inside(both.lab.namespace("alice"), [sys.executable, str(ASKING), "9090", *ASKED])
+    )
+    found: dict[str, str] = json.loads(shown)
+    return found
+
+
+@pytest.mark.req("B-14", "D-31", "D-34")
+def test_neither_connections_nor_persistence_end_with_a_stop_a_death_or_a_failback() -> None:
+    with pair(SITE) as both:
+        lines = [f"addr add {source}/24 dev eth0" for source in SOURCES[0]]
+        lines += [f"addr add {source}/64 dev eth0 nodad" for source in SOURCES[1]]
+        namespaces.ip_batch(lines, namespace=both.lab.namespace("alice"))
+        with connections(both) as result:
+            before = servers_of_sources(both)
+            assert set(before.values()) == {"app1", "app2"}
+            time.sleep(1)
+            moved_and_back(both, StopNode("lb1"))
+            both.injector.inject(PowerOff("lb1"))
+            both.owned_by("lb2")
+            assert servers_of_sources(both) == before
+            both.injector.mend(PowerOff("lb1"))
+            both.settled("lb1")
+            both.owned_by("lb1")
+            time.sleep(2)
+            found = result()
     assert found["cut"] == 0, found
 
 

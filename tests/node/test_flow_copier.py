@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yaoki.core.address import IPAddress
 from yaoki.core.event import EventBody
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
@@ -36,7 +37,8 @@ from yaoki.lb.flow_events import (
     NotTaken,
 )
 from yaoki.lb.flow_peer import ASK_EVERY, ASK_TRIES, BULK_LIMIT, BULK_SILENCE, HELLO_EVERY, PEER_SILENCE
-from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.lb.service import Protocol, ServiceKey, SourcePersistence
+from yaoki.linux.nftables_nat import masked_address
 from yaoki.node.flow_copier import COPY_KEPT_S, FLOWS_TAKEN, OPENINGS_TOLD, OTHERS_KEPT_S, FlowCopier
 from yaoki.node.flow_messages import (
     AddressesHeld,
@@ -53,6 +55,7 @@ from yaoki.node.flow_messages import (
     KeepPaths,
     PutFlows,
     ReadTable,
+    RememberSources,
     RepeatFlowStatus,
     SendDatagram,
     TableFilled,
@@ -60,6 +63,7 @@ from yaoki.node.flow_messages import (
     WatchFlows,
 )
 from yaoki.node.flow_reading import AFTER_MOVE, AFTER_OVERRUN, REFRESH_EVERY
+from yaoki.node.flow_sources import GATHER_FOR, masked
 from yaoki.node.messages import Published
 from yaoki.vrrp.peer_params import PeerParams, PeerPath
 
@@ -360,6 +364,25 @@ def test_what_is_no_datagram_is_told_once(hops: int, flaw: DatagramFlaw) -> None
     hostile = DatagramArrived("eth0", FRONT.peer, hops, b"\x59")
     assert events(hands.give(hostile)) == [FlowDatagramRefused("eth0", FRONT.peer, flaw)]
     assert events(hands.give(hostile)) == []
+
+
+@pytest.mark.req("D-31")
+def test_the_source_of_a_copied_flow_is_remembered_as_persistence_does() -> None:
+    hands = Hands().caught_up()
+    sticky = CopiedService(WEB, (ALIVE,), SourcePersistence(24, timedelta(minutes=5)))
+    hands.give(ChangeServices((sticky,)))
+    hands.hear(Told((flow(1), flow(2), flow(3, Stage.CLOSING))))
+    remembered = [effect for effect in hands.wait(GATHER_FOR) if isinstance(effect, RememberSources)]
+    assert remembered == [RememberSources(WEB, *ALIVE, (bytes((198, 51, 100, 0)),), 300)]
+    hands.give(AddressesHeld(frozenset({VIP})))
+    hands.hear(Told((flow(1),)))
+    assert not [effect for effect in hands.wait(GATHER_FOR) if isinstance(effect, RememberSources)]
+
+
+@given(st.ip_addresses(), st.integers(0, 128))
+def test_a_source_is_masked_as_the_plane_masks_it(source: IPAddress, bits: int) -> None:
+    persistence = SourcePersistence(min(bits, source.max_prefixlen), timedelta(seconds=1))
+    assert masked(source, persistence) == masked_address(source, persistence)
 
 
 def test_from_elsewhere_nothing_is_heard() -> None:

@@ -1,5 +1,6 @@
 """What the Brain asks of the flow copier, and which VIPs are left to their owner while flows are still being told."""
 
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -7,6 +8,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from tests.node.scene import ROUTER, Scene, address, of, plan, server, service
+from yaoki.cli.output import Paint
+from yaoki.cli.status import print_node
 from yaoki.core.instant import Instant
 from yaoki.lb.flow import CopiedService
 from yaoki.lb.service import Forward
@@ -15,7 +18,9 @@ from yaoki.node.brain_messages import ApplyBalancer, CopierLost, CopierReached
 from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopyState, FlowStatus, PeerCopy, RepeatFlowStatus
 from yaoki.node.flow_wish import FIRST_WORD
 from yaoki.node.messages import RouterState, RouterStatus, SetPriority
+from yaoki.node.snapshot import view
 from yaoki.pool.member import Health
+from yaoki.runtime.metrics import Picture, Tally, exposition
 from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 from yaoki.vrrp.standing import LEAST_PRIORITY
@@ -142,3 +147,28 @@ def test_a_server_that_is_dead_here_is_listed_again_when_it_lives() -> None:
     assert of(ChangeServices, scene.log)[-1].services[0].servers == ALL
     told = of(ConfigureFlows, scene.give(CopierReached()))
     assert told[0].services[0].servers == ALL
+
+
+def test_status_and_metrics_tell_how_the_copying_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = started(copied())
+    scene.give(CopierReached())
+    peer = PeerCopy("lb2", CopyState.FOLLOWING, scene.now, scene.now, 12, scene.now, 40, 3)
+    scene.give(FlowStatus(catching_up=False, peers=(peer,), told=7, refused=1))
+    seen = view(scene.brain, scene.now)
+    print_node(seen, (), Paint(sys.stdout))
+    said = capsys.readouterr().out
+    assert "copied flows  following, 7 told, 1 refused" in said
+    assert "lb2  following  heard" in said
+    assert "40 taken  3 datagrams lost  told all its 12 flows" in said
+    exposed = exposition(Picture(seen), Tally(), "")[0].decode().splitlines()
+    for line in (
+        "yaoki_flows_catching_up 0.0",
+        "yaoki_flows_told_total 7.0",
+        "yaoki_flows_refused_total 1.0",
+        'yaoki_flows_following{peer="lb2"} 1.0',
+        'yaoki_flows_taken_total{peer="lb2"} 40.0',
+        'yaoki_flows_datagrams_lost_total{peer="lb2"} 3.0',
+        'yaoki_part_up{part="flows"} 1.0',
+    ):
+        assert line in exposed
+    assert view(started(copied(forward=Forward.FULLNAT)).brain, scene.now).flows is None

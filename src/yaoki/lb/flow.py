@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from yaoki.core.address import IPAddress
-from yaoki.lb.service import ServiceKey
+from yaoki.lb.service import ServiceKey, SourcePersistence
 
 MAX_SECONDS = (1 << 31) - 1
 
@@ -37,7 +37,9 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class CopiedService:
-    """A service whose flows are copied, and its servers that may have flows: address and port of each."""
+    """A service whose flows are copied, and its servers that may have flows: address and port of each. What persistence
+    remembers of a flow's source goes with it."""
 
     key: ServiceKey
     servers: tuple[tuple[IPAddress, int], ...]
+    persistence: SourcePersistence | None = None

@@ -175,7 +175,7 @@ class NftablesBalancer:
                 mac = None if element is None else element.value[:6]
                 servers = (s for s in found.service.servers if s.mac is not None and s.mac.octets == mac)
             else:
-                pins = ((server, pin_name(key, server)) for server in found.service.eligible)
+                pins = ((server, pin_name(key, server.address, server.port)) for server in found.service.eligible)
                 servers = (server for server, pin in pins if reader.element(TRANSLATION, pin, masked) is not None)
             return next(servers, None)
 

@@ -58,9 +58,9 @@ def counter_name(service: str, server: RealServer) -> str:
     return f"{service}/{address_name(server.address)}/{server.port}"
 
 
-def pin_name(key: ServiceKey, server: RealServer) -> str:
+def pin_name(key: ServiceKey, server: IPAddress, port: int) -> str:
     """The set of sources that persistence keeps with one server, under address translation."""
-    return f"pin/{service_name(key)}/{address_name(server.address)}/{server.port}"
+    return f"pin/{service_name(key)}/{address_name(server)}/{port}"
 
 
 def parse_counter_name(name: str) -> tuple[ServiceKey, IPAddress, int] | None:

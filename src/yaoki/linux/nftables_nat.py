@@ -132,7 +132,7 @@ def render(service: VirtualService, digest: str) -> Objects:
         if server.forward is Forward.FULLNAT and server.source is not None:
             elements[f"sources_{space}", flow] = Element(str(server.source))
         if service.persistence is not None and server.eligible:
-            pin = pin_name(key, server)
+            pin = pin_name(key, server.address, server.port)
             lifetime = f"flags dynamic,timeout; gc-interval 10s; size {PERSISTENT_SOURCES};"
             sets[pin] = OwnSet("set", f"type {ADDRESS_TYPE[family]}; {lifetime}")
             source = masked_source(family, service.persistence)
@@ -151,7 +151,7 @@ def _rules(service: VirtualService, slots: Slots | None) -> Iterator[str]:
     if service.persistence is not None:
         source = masked_source(key.family, service.persistence)
         for server in service.eligible:
-            yield f"{lead} {source} @{pin_name(key, server)} dnat {ip} to {_place(server)}"
+            yield f"{lead} {source} @{pin_name(key, server.address, server.port)} dnat {ip} to {_place(server)}"
     if slots.only:
         yield f"{lead} dnat {ip} to {_place(slots.only)}"
     else:

@@ -70,6 +70,7 @@ from yaoki.node.flow_messages import (
     WatchFlows,
 )
 from yaoki.node.flow_reading import AFTER_MOVE, AFTER_OVERRUN, FlowReading
+from yaoki.node.flow_sources import FlowSources
 from yaoki.node.messages import Published
 from yaoki.vrrp.peer_params import PeerParams
 
@@ -123,6 +124,7 @@ class FlowCopier:
         self._reading = FlowReading()
         self._openings, self._telling = Budget(OPENINGS_TOLD), Budget(FLOWS_TOLD)
         self._taking = Budget(FLOWS_TAKEN)
+        self._sources = FlowSources()
         self._filled = 0.0
         self._hello_at: Instant | None = None
         self._book = CopyBook()
@@ -132,7 +134,7 @@ class FlowCopier:
 
     def deadline(self) -> Deadline | None:
         """See yaoki.core.machine.Machine."""
-        at = [self._hello_at, self._status_at, self._reading.deadline()]
+        at = [self._hello_at, self._status_at, self._reading.deadline(), self._sources.deadline()]
         at += [peer.deadline() for peer in self._peers.values()]
         known = [instant for instant in at if instant is not None]
         return Deadline(min(known), "flow copier") if known else None
@@ -162,6 +164,7 @@ class FlowCopier:
                 return self._configure(now, input_)
             case ChangeServices(services):
                 self._services |= {service.key: frozenset(service.servers) for service in services}
+                self._sources.configure(services, all_=False)
                 return []
             case AddressesHeld(addresses):
                 return self._hold(now, addresses)
@@ -190,6 +193,7 @@ class FlowCopier:
     def _configure(self, now: Instant, wish: ConfigureFlows) -> list[CopierEffect]:
         keys_before, paths_before = tuple(self._services), self._paths()
         self._services = {service.key: frozenset(service.servers) for service in wish.services}
+        self._sources.configure(wish.services, all_=True)
         self._params = {peer.node: peer for peer in wish.peers}
         self._by_place = {(path.interface, path.peer): peer.node for peer in wish.peers for path in peer.paths}
         for node in [node for node in self._peers if node not in self._params]:
@@ -326,6 +330,9 @@ class FlowCopier:
             effects += self._once(now, FlowsNotTaken(NotTaken.RATE, len(flows) - granted), NotTaken.RATE)
         taken = [replace(flow, seconds=_kept(flow)) for flow in flows[:granted]]
         self._book.take(node, len(taken))
+        for flow in taken:
+            if flow.service.address not in self._held:
+                self._sources.note(now, flow)
         for owned in (True, False):
             part = tuple(flow for flow in taken if (flow.service.address in self._held) is owned)
             if part:
@@ -344,6 +351,7 @@ class FlowCopier:
         if self._hello_at is not None and now >= self._hello_at:
             self._hello_at = now + HELLO_EVERY if self._params else None
             effects += self._send_all(Hello())
+        effects += self._sources.due(now)
         first = self._reading.due(now)
         if first and not self._owns and not self._reading.retimes:
             effects += self._read(now, TableRead((), last=True))

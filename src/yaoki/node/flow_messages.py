@@ -149,6 +149,17 @@ class PutFlows:
     owned: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RememberSources:
+    """Keep these sources, masked, with a server of a service for so long, as persistence does with each packet."""
+
+    service: ServiceKey
+    server: IPAddress
+    port: int
+    sources: tuple[bytes, ...]
+    seconds: int
+
+
 # --- to the Brain -----------------------------------------------------------------------------------------------------
 
 
@@ -191,4 +202,4 @@ class FlowStatus:
 
 
 CopierReport = FlowStatus | Published
-CopierEffect = KeepPaths | WatchFlows | SendDatagram | ReadTable | PutFlows | CopierReport
+CopierEffect = KeepPaths | WatchFlows | SendDatagram | ReadTable | PutFlows | RememberSources | CopierReport

@@ -109,4 +109,4 @@ def _keys(wish: ConfigureFlows) -> list[ServiceKey]:
 
 def _copied(service: VirtualService) -> CopiedService:
     servers = (s for s in service.servers if s.forward is Forward.NAT and s.duty is not Duty.OUT)
-    return CopiedService(service.key, tuple((server.address, server.port) for server in servers))
+    return CopiedService(service.key, tuple((server.address, server.port) for server in servers), service.persistence)

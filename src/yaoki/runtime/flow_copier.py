@@ -8,6 +8,7 @@ are copied; after that, alone, it ends in ALONE_LIMIT. SIGTERM ends it at once: 
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import gc
 import os
@@ -29,6 +30,7 @@ from yaoki.lb.service import ServiceKey
 from yaoki.linux.flow_table import FlowNews, FlowReader, FlowWriter, established_s, filled
 from yaoki.linux.heartbeat_socket import HeartbeatSocket
 from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
+from yaoki.linux.nftables_pins import PinWriter
 from yaoki.node.flow_copier import FlowCopier
 from yaoki.node.flow_messages import (
     AddressesHeld,
@@ -43,6 +45,7 @@ from yaoki.node.flow_messages import (
     KeepPaths,
     PutFlows,
     ReadTable,
+    RememberSources,
     RepeatFlowStatus,
     SendDatagram,
     TableFilled,
@@ -87,6 +90,7 @@ class FlowCopierProcess:
         self._writer = FlowWriter()
         self._news = FlowNews((self._writer.id,))
         self._reader = FlowReader()
+        self._pins = PinWriter()
         self._interfaces = InterfaceWatch()
         self._sockets: dict[PeerPath, HeartbeatSocket] = {}
         self._paths: frozenset[PeerPath] = frozenset()
@@ -118,6 +122,7 @@ class FlowCopierProcess:
             each.close()
         self._reader.close()
         self._writer.close()
+        self._pins.close()
 
     # --- the machine's effects ----------------------------------------------------------------------------------------
 
@@ -127,6 +132,8 @@ class FlowCopierProcess:
                 self._send(effect)
             case PutFlows():
                 self._put(effect)
+            case RememberSources():
+                self._remember(effect)
             case ReadTable():
                 self._read(again=effect.again)
             case KeepPaths():
@@ -147,6 +154,11 @@ class FlowCopierProcess:
         except ActuatorError:
             refused = len(effect.flows)
         self._driver.give(FlowsPut(len(effect.flows) - refused, refused))
+
+    def _remember(self, effect: RememberSources) -> None:
+        # What the kernel refuses here costs a client its server at a move, and is tried again with the next refresh.
+        with contextlib.suppress(ActuatorError):
+            self._pins.put(effect.service, effect.server, effect.port, effect.sources, effect.seconds)
 
     def _read(self, *, again: bool) -> None:
         if again:
