@@ -70,6 +70,13 @@ def test_nothing_is_asked_where_nothing_is_copied() -> None:
     assert of(ConfigureFlows, started(copied(forward=Forward.FULLNAT)).log) == []
 
 
+def test_a_node_that_shares_other_vips_is_no_peer_of_the_copier() -> None:
+    site = copied()
+    other = replace(PEER, node="lb3", vips=("lan-vip",))
+    scene = started(replace(site, heartbeat=replace(site.heartbeat, peers=(PEER, other))))
+    assert of(ConfigureFlows, scene.log)[-1].peers == (PEER,)
+
+
 def test_a_copier_that_comes_back_is_told_everything_again() -> None:
     scene = started(copied())
     told = of(ConfigureFlows, scene.log)[-1]

@@ -70,7 +70,9 @@ class FlowWish:
         return tuple(changed)
 
     def _wanted(self, plan: NodePlan) -> ConfigureFlows:
-        peers = plan.heartbeat.peers if self._keys else ()
+        # A node that shares other VIPs only may have no copier.
+        vips = {service.vip for service in plan.services if service.copied}
+        peers = tuple(peer for peer in plan.heartbeat.peers if vips & set(peer.vips))
         return ConfigureFlows(peers, tuple(copied for _, copied in self._services.values()))
 
     def repeat(self) -> list[CopierOrder]:

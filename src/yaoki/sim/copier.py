@@ -1,20 +1,20 @@
 """The simulated flow copier: no flow is in this world, but the time that it takes to tell them, and to say nothing.
 
-What it decides in truth, when to stop catching up, is bounded by yaoki.lb.flow_peer; here chance draws within the same
-bound. A copier may also die without a word.
+What it decides in truth, when to stop catching up, is bounded by yaoki.lb.flow_peer.BULK_LIMIT; here nobody has flows
+for longer than LONGEST_US. A copier may also die without a word, and is waited for then (flow_wish.FIRST_WORD).
 """
 
 from collections.abc import Callable
 from functools import partial
 
 from yaoki.core.instant import Instant
-from yaoki.lb.flow_peer import BULK_LIMIT
 from yaoki.node.flow_messages import ConfigureFlows, CopierOrder, CopyState, FlowStatus, PeerCopy
 from yaoki.sim.chance import Chance
-from yaoki.sim.timeline import MILLISECOND
+from yaoki.sim.timeline import MILLISECOND, SECOND
 
 QUICK_US = (1 * MILLISECOND, 600 * MILLISECOND)
-SLOW_US = (600 * MILLISECOND, round(BULK_LIMIT.total_seconds() * 1000) * MILLISECOND)
+LONGEST_US = 3 * SECOND
+SLOW_US = (600 * MILLISECOND, LONGEST_US)
 SLOW, SAYS_NOTHING = 0.1, 0.05
 
 

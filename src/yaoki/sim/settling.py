@@ -2,14 +2,16 @@
 
 boot, start, hold of the VIPs at a cold start, a command typed again, one detection (fall or rise) that changes a
 priority, and two Active_Down_Intervals one after the other; with sync groups, a pause and a leaving; with leases, two
-takeovers and a bid that had to wait
+takeovers and a bid that had to wait; with copied flows, the time that telling them takes
 """
 
 from datetime import timedelta
 
 from yaoki.election.lease_params import longest_takeover
+from yaoki.node.flow_wish import FIRST_WORD
 from yaoki.node.router_wish import STARTUP_HOLD
 from yaoki.node.speaker_groups import REUNION_PAUSE
+from yaoki.sim.copier import LONGEST_US
 from yaoki.sim.injector import TYPE_AGAIN_US
 from yaoki.sim.processes import BOOT_US, START_US
 from yaoki.sim.timeline import SECOND
@@ -38,6 +40,7 @@ def settling_us(topology: Topology) -> int:
         + 2 * _us(down)
         + _us(delay)
         + _us(_of_groups(topology) + _of_leases(topology))
+        + _of_flows_us(topology)
     )
 
 
@@ -54,6 +57,11 @@ def _of_leases(topology: Topology) -> timedelta:
     """A takeover, bids that are paused by the bidder and not heeded by the owner, and one more takeover."""
     longest = max((lease.duration for lease in topology.leases), default=None)
     return timedelta(0) if longest is None else 2 * BID_PAUSE + 2 * longest_takeover(longest) + longest
+
+
+def _of_flows_us(topology: Topology) -> int:
+    """A node that returns leaves a VIP to its owner until it was told its flows."""
+    return max(LONGEST_US, _us(FIRST_WORD)) if any(plan.copies_flows for plan in topology.plans) else 0
 
 
 def _us(duration: timedelta) -> int:
