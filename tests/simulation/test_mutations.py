@@ -62,6 +62,7 @@ MUTATIONS = (
     Mutation("last-advertisement-forgotten", "two-nodes", 133, "neighbours follow"),
     Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
     Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
+    Mutation("owner-made-the-least", "three-nodes", 22, "nothing moves"),
     Mutation("priorities-compared-in-reverse", "two-nodes", 2, "right owner"),
     Mutation("priority-zero-ignored", "fast", 3, "planned moves"),
     Mutation("quarantine-forgotten", "stateful", 0, "quarantine kept"),
