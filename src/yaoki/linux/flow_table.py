@@ -228,7 +228,7 @@ def _made(flow: Flow) -> bytes:
         attribute(_NAT_MAX[version], flow.server.packed),
         nest(_NAT_PROTO, attribute(_NAT_PORT_MIN, port), attribute(_NAT_PORT_MAX, port)),
     )
-    return _original(flow) + untranslated + translation + _standing(flow)
+    return _original(flow) + untranslated + translation + _status(flow) + _standing(flow)
 
 
 def _changed(flow: Flow) -> bytes:
@@ -237,13 +237,18 @@ def _changed(flow: Flow) -> bytes:
         _addresses(flow.server.packed, flow.client.packed),
         _ports(flow.service.protocol, flow.port, flow.client_port),
     )
-    return _head(flow) + reply + _standing(flow)
+    # What is assured stays so: the kernel takes no bit of the status away.
+    status = b"" if flow.stage is Stage.OPENING else _status(flow)
+    return _head(flow) + reply + status + _standing(flow)
+
+
+def _status(flow: Flow) -> bytes:
+    status = _CONFIRMED | _SEEN_REPLY | (0 if flow.stage is Stage.OPENING else _ASSURED)
+    return attribute(_STATUS, status.to_bytes(4, "big"))
 
 
 def _standing(flow: Flow) -> bytes:
-    status = _CONFIRMED | _SEEN_REPLY | (0 if flow.stage is Stage.OPENING else _ASSURED)
-    parts = attribute(_STATUS, status.to_bytes(4, "big"))
-    parts += attribute(_TIMEOUT, max(1, min(flow.seconds, MAX_SECONDS)).to_bytes(4, "big"))
+    parts = attribute(_TIMEOUT, max(1, min(flow.seconds, MAX_SECONDS)).to_bytes(4, "big"))
     if flow.service.protocol is Protocol.TCP:
         liberal = bytes((_BE_LIBERAL, _BE_LIBERAL))
         tcp = nest(
