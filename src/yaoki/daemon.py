@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from yaoki.core.event import EventBody
 from yaoki.linux import neighbour_cache, probe_rules
-from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.dead_man_gate import remove_gate
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
+from yaoki.linux.planes import SplitBalancer
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.linux.vip_addresses import release_marked
 from yaoki.linux.vip_delivery import accept_all
@@ -35,8 +35,8 @@ LONGEST_PAUSE_S = 5.0
 class LinuxKernel:
     """The kernel of this machine, or of this network namespace."""
 
-    def balancer(self, originals: Mapping[str, str], /) -> BalancerPlane:
-        return NftablesBalancer(SysctlKeeper(originals))
+    def balancer(self, originals: Mapping[str, str], guard: Callable[[], None], /) -> BalancerPlane:
+        return SplitBalancer(SysctlKeeper(originals), guard=guard)
 
     def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
         return NeighbourWatcher(lambda address, mac: found(NeighbourFound(address, mac)))

@@ -10,6 +10,7 @@ from yaoki.lb.digest import digest
 from yaoki.lb.service import (
     Duty,
     Forward,
+    PlaneWish,
     Protocol,
     RealServer,
     Scheduler,
@@ -49,8 +50,10 @@ def test_the_digest_of_a_known_service_never_changes() -> None:
     assert digest(trio(), "r1") == "f28cce3c49ad2f37"
 
 
-def test_every_field_of_a_service_is_in_its_digest() -> None:
-    assert set(OTHER_SERVICE) == {field.name for field in fields(VirtualService)}
+def test_every_field_of_a_service_but_the_plane_is_in_its_digest() -> None:
+    """A plane does not ask which plane was wanted."""
+    assert {*OTHER_SERVICE, "plane"} == {field.name for field in fields(VirtualService)}
+    assert digest(replace(trio(), plane=PlaneWish.BPF), "r1") == digest(trio(), "r1")
 
 
 def test_every_field_of_a_server_is_in_its_digest() -> None:

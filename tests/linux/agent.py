@@ -26,6 +26,7 @@ from yaoki.linux.dead_man_gate import DeadManGate
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
 from yaoki.linux.nftables_session import ProgramSession, open_session
+from yaoki.linux.planes import SplitBalancer
 
 _state: dict[str, Any] = {"sockets": {}, "streams": {}, "serving": {}}
 
@@ -244,6 +245,9 @@ def new_balancer(*, flows: int | None = None, program: bool = False, plane: str 
     if plane == "bpf":
         _state["balancer"] = BpfBalancer(session=session, guard=_guard)
         return
+    if plane == "both":
+        _state["balancer"] = SplitBalancer(guard=_guard)
+        return
     _state["balancer"] = NftablesBalancer(session=session, flows=FLOWS if flows is None else flows)
 
 
@@ -274,6 +278,14 @@ def deadlines() -> dict[str, int]:
 
 def now_ns() -> int:
     return time.monotonic_ns()
+
+
+def choices() -> dict[str, str]:
+    """Which plane carries each service, and why."""
+    return {
+        str(key): " ".join(filter(None, (each.plane.value, each.reason.value, each.why)))
+        for key, each in _state["balancer"].choices.items()
+    }
 
 
 def observed() -> str:
@@ -441,6 +453,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         make_program_old,
         detach_programs,
         gate_numbers,
+        choices,
         deaf,
         deadlines,
         now_ns,

@@ -1,27 +1,26 @@
 """`yaoki node` with a mistake in it: whoever asks for a service called "boom" crashes the process."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from yaoki import daemon
-from yaoki.lb.plan import BalancerPlan
 from yaoki.lb.service import Desired
-from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.planes import Changes, SplitBalancer
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.runtime.node import NodeOptions
 
 
-class BreakingBalancer(NftablesBalancer):
-    def converge(self, desired: Desired) -> BalancerPlan:
+class BreakingBalancer(SplitBalancer):
+    def converge(self, desired: Desired) -> Changes:
         if any(service.name == "boom" for service in desired.services):
             raise KeyError("a mistake of ours")
         return super().converge(desired)
 
 
 class BreakingKernel(daemon.LinuxKernel):
-    def balancer(self, originals: Mapping[str, str], /) -> BreakingBalancer:
-        return BreakingBalancer(SysctlKeeper(originals))
+    def balancer(self, originals: Mapping[str, str], guard: Callable[[], None], /) -> BreakingBalancer:
+        return BreakingBalancer(SysctlKeeper(originals), guard=guard)
 
 
 def main(site: str, node: str, run_dir: str, state_dir: str) -> int:

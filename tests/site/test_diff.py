@@ -134,3 +134,19 @@ def test_a_node_that_is_gone_from_the_file_gives_up_all(plans: Plans) -> None:
     assert {change.action for change in plan.changes} == {Action.REMOVE}
     assert "VIP web-vip: lb1 gives it up; lb2 may own it" in plan.costs
     assert plan.unsafe == ()
+
+
+def test_a_named_plane_may_cut_flows_and_auto_moves_nothing(plans: Plans) -> None:
+    line = "    scheduler: wrr\n"
+
+    def costs(before: str, after: str) -> tuple[str, ...]:
+        plans.old = plans.compiled(EXAMPLE.replace(line, before))
+        return plans.of((line, after)).costs[:1]
+
+    named = "service web (tcp/192.0.2.50:80): unless it is on bpf already, it moves there, and its flows are cut where"
+    assert costs(line, f"{line}    plane: bpf\n") == (f"{named} the schedule leads them to another server",)
+    assert costs(f"{line}    plane: bpf\n", line) == ()
+    assert costs(f"{line}    plane: nftables\n", f"{line}    plane: auto\n") == ()
+    hashed = "    scheduler: sh\n"
+    (cost,) = costs(f"{hashed}    plane: bpf\n", f"{hashed}    plane: nftables\n")
+    assert cost.endswith("flows that began before its servers last changed may be cut")

@@ -20,7 +20,7 @@ from typing import Any
 from yaoki.cli.node_client import NodeClient, add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.prefix import expand
-from yaoki.cli.status import age
+from yaoki.cli.status import age, plane_words
 from yaoki.cli.table import table
 from yaoki.core.address import IPAddress
 from yaoki.core.error import UsageError
@@ -106,8 +106,9 @@ def print_services(services: Iterable[ServiceView], paint: Paint) -> None:
         key = service.key
         flags = "" if service.persistence is None else f" {_persistence(service.persistence)}"
         flags += "" if service.enabled else " disabled"
+        plane = "" if service.plane is None else f"  on {plane_words(service.plane)}"
         place = f"{key.protocol.value.upper():4} {_host(key.address)}:{key.port} {service.scheduler.value}{flags}"
-        rows.append((f"{place}  ({service.name})", "", "", "", "", "", ""))
+        rows.append((f"{place}  ({service.name}){plane}", "", "", "", "", "", ""))
         rows += [_server(server, paint) for server in service.servers]
     # The lines of services span the columns of their servers.
     widths = table([row for row in rows if row[1]])

@@ -16,6 +16,8 @@ from datetime import timedelta
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
+from yaoki.lb.plane import PlaneChoice, PlaneReason
+from yaoki.lb.service import PlaneWish
 from yaoki.node.flow_messages import CopyState
 from yaoki.node.lease_messages import LeaseState
 from yaoki.node.messages import RouterState
@@ -79,7 +81,8 @@ def print_node(node: NodeView, wrong: Iterable[str], paint: Paint) -> None:
         for line in table([_copy_row(peer, paint) for peer in node.flows.peers]):
             print(f"  {line}")
     for service in node.services:
-        print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}")
+        plane = "" if service.plane is None else f"  on {plane_words(service.plane)}"
+        print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}{plane}")
         for line in table([_server_row(server, paint) for server in service.servers]):
             print(f"  {line}")
 
@@ -87,6 +90,12 @@ def print_node(node: NodeView, wrong: Iterable[str], paint: Paint) -> None:
 def age(value: timedelta | None) -> str:
     """An age as people read it."""
     return "-" if value is None else duration(value)
+
+
+def plane_words(choice: PlaneChoice) -> str:
+    """The plane that carries a service, and why."""
+    why = f" ({choice.why})" if choice.why else ""
+    return f"{choice.plane.value}: {word(choice.reason, ENGLISH)}{why}"
 
 
 def _wrong(node: NodeView) -> Iterable[str]:
@@ -105,6 +114,9 @@ def _wrong(node: NodeView) -> Iterable[str]:
     for service in node.services:
         if service.enabled and service.outlook in (Outlook.NOBODY, Outlook.NOWHERE_BETTER, Outlook.CHECKER_SUSPECTED):
             yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
+        plane = service.plane
+        if plane is not None and plane.reason is PlaneReason.UNABLE and service.wished_plane is PlaneWish.BPF:
+            yield f"{service.name} on {service.key} is not on BPF, as the file wants: {plane.why}"
 
 
 def _wrong_on_the_wire(router: RouterView) -> Iterable[str]:

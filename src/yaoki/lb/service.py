@@ -95,6 +95,14 @@ class RealServer:
         return self.duty is Duty.SERVE and self.weight > 0 and reachable
 
 
+class PlaneWish(StrEnum):
+    """Which balancer plane the file wants: one by name, or whichever is better and can carry the service."""
+
+    AUTO = "auto"
+    BPF = "bpf"
+    NFTABLES = "nftables"
+
+
 class WhenAllDown(StrEnum):
     """What a service without an eligible server does: refuse (RST or port unreachable) or send to all it last had."""
 
@@ -104,7 +112,8 @@ class WhenAllDown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
-    """One virtual service on one address. `interface` is where its packets arrive (and leave, for `direct`)."""
+    """One virtual service on one address. `interface` is where its packets arrive (and leave, for `direct`). `plane` is
+    for whoever chooses one; a plane itself does not ask."""
 
     name: str
     key: ServiceKey
@@ -113,6 +122,7 @@ class VirtualService:
     servers: tuple[RealServer, ...]
     persistence: SourcePersistence | None = None
     when_all_down: WhenAllDown = WhenAllDown.REFUSE
+    plane: PlaneWish = PlaneWish.AUTO
 
     @property
     def eligible(self) -> tuple[RealServer, ...]:

@@ -25,6 +25,7 @@ from yaoki.lb.plan import (
     RemoveService,
     plan,
 )
+from yaoki.lb.plane import is_direct
 from yaoki.lb.service import Desired, Duty, Forward, RealServer, ServiceKey, VirtualService
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
@@ -83,6 +84,10 @@ class NftablesBalancer:
         """Read the kernel. Raises ActuatorError."""
         self._inventory = take(RENDERING)
         return _actual(self._inventory)
+
+    def known(self) -> Actual:
+        """What it holds as far as it knows; it reads the kernel the first time. Raises ActuatorError."""
+        return _actual(self._known())
 
     def converge(self, desired: Desired) -> BalancerPlan:
         """Bring the kernel to `desired`; what was done. Raises ActuatorError, and then nothing or all but the flushing
@@ -240,11 +245,6 @@ class NftablesBalancer:
 
 def _actual(inventory: Inventory) -> Actual:
     return Actual(RENDERING, tuple(inventory.services.values()))
-
-
-def is_direct(service: VirtualService) -> bool:
-    """Which table a service belongs to; its servers are all of one kind in this (yaoki.lb.validity)."""
-    return any(server.forward is Forward.DIRECT for server in service.servers)
 
 
 def _replace(after: Inventory, key: ServiceKey, objects: ServiceObjects) -> Iterator[str]:

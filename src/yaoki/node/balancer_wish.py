@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from yaoki.core.event import Emit, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
-from yaoki.lb.service import Desired
+from yaoki.lb.plane import PlaneChoice
+from yaoki.lb.service import Desired, ServiceKey
 from yaoki.node.brain_events import BalancerApplied, BalancerRefused
 from yaoki.node.brain_messages import ApplyBalancer, ApplyFinished
 
@@ -22,6 +23,8 @@ class BalancerWish:
     def __init__(self) -> None:
         self.has: Desired | None = None
         self.refusal: str | None = None
+        self.planes: dict[ServiceKey, PlaneChoice] = {}
+        """Which plane carries each service that the plane has, and why."""
         self.finished_at: Instant | None = None
         self._asked: Desired | None = None
         self._because: EventId | None = None
@@ -56,6 +59,7 @@ class BalancerWish:
         self.finished_at = now
         if end.error is None:
             self.has, self.refusal, self._pause = asked, None, FIRST_RETRY
+            self.planes = dict(end.planes)
             if not end.changes:
                 return []
             body: EventBody = BalancerApplied(end.changes[:SHOWN_CHANGES], len(end.changes), end.took)

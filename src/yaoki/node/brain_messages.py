@@ -7,7 +7,8 @@ from enum import StrEnum
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import Emit, EventId
 from yaoki.core.machine import TimerFired
-from yaoki.lb.service import Desired
+from yaoki.lb.plane import PlaneChoice
+from yaoki.lb.service import Desired, ServiceKey
 from yaoki.node.decisions import Decisions, OperatorCommand
 from yaoki.node.flow_messages import CopierOrder, FlowStatus
 from yaoki.node.lease_messages import KeeperOrder, LeaseStatus
@@ -122,6 +123,8 @@ class ApplyFinished:
     changes: tuple[str, ...] = ()
     took: timedelta = timedelta(0)
     error: str | None = None
+    planes: tuple[tuple[ServiceKey, PlaneChoice], ...] = ()
+    """Which plane carries each service now, and why; empty where nobody chooses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ class ServicePool:
             ),
             persistence=plan.persistence,
             when_all_down=plan.when_all_down,
+            plane=plan.plane,
         )
         if service == self.service:
             return False

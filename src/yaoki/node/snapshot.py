@@ -14,7 +14,8 @@ from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
 from yaoki.election.lease_params import LeaseParams
-from yaoki.lb.service import Duty, Forward, Protocol, Scheduler, ServiceKey, SourcePersistence
+from yaoki.lb.plane import PlaneChoice
+from yaoki.lb.service import Duty, Forward, PlaneWish, Protocol, Scheduler, ServiceKey, SourcePersistence
 from yaoki.node.brain import Brain
 from yaoki.node.brain_events import Part
 from yaoki.node.decisions import Decisions
@@ -169,7 +170,7 @@ class ServerView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """A virtual service on one address."""
+    """A virtual service on one address. `plane` is None while the kernel does not have it."""
 
     name: str
     vip: str
@@ -179,6 +180,8 @@ class ServiceView:
     enabled: bool
     outlook: Outlook | None
     servers: tuple[ServerView, ...]
+    plane: PlaneChoice | None = None
+    wished_plane: PlaneWish = PlaneWish.AUTO
 
     @property
     def protocol(self) -> Protocol:
@@ -379,6 +382,8 @@ def _service(brain: Brain, pool: ServicePool, now: Instant) -> ServiceView:
         brain.decisions.enabled(plan.name, plan.enabled),
         None if selection is None else selection.outlook,
         tuple(_server(brain, pool, index, now) for index in range(len(plan.servers))),
+        brain.balancer.planes.get(plan.key),
+        plan.plane,
     )
 
 

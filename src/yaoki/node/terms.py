@@ -5,6 +5,7 @@ from enum import Enum
 from yaoki.election.events import LossReason
 from yaoki.lb.flow_datagram import DatagramFlaw
 from yaoki.lb.flow_events import NotCaughtUp, NotTaken
+from yaoki.lb.plane import PlaneReason
 from yaoki.node.brain_events import Part
 from yaoki.packet.claim import Form
 from yaoki.pool.health import Turn
@@ -15,6 +16,16 @@ from yaoki.vrrp.advertisement import Rejection
 from yaoki.vrrp.heartbeat import HeartbeatFlaw
 
 TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
+    PlaneReason: {
+        PlaneReason.NOT_DIRECT: ("BPF is for direct return only", "BPF はダイレクトリターン専用"),
+        PlaneReason.FILE: ("the site file says so", "サイトファイルの指定"),
+        PlaneReason.CARRIES: ("its interface can carry it", "インタフェースが対応"),
+        PlaneReason.STAYS: (
+            "it was there before, and a move would cut flows",
+            "以前からここにあり、移動はフローを切る",
+        ),
+        PlaneReason.UNABLE: ("BPF cannot carry it", "BPF では扱えない"),
+    },
     Duty: {
         Duty.SERVE: ("serves", "稼働"),
         Duty.DRAIN: ("keeps only the flows it has", "ドレイン (既存フローのみ)"),

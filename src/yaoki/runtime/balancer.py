@@ -7,15 +7,17 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
-from yaoki.lb.plan import Actual, BalancerPlan
+from yaoki.lb.plan import Actual
+from yaoki.lb.plane import PlaneChoice
 from yaoki.lb.service import Desired, RealServer, ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.node.brain_messages import ApplyFinished
 from yaoki.node.snapshot import Count
+from yaoki.pool.plan import Plan
 
 ResultT = TypeVar("ResultT")
 
@@ -50,7 +52,12 @@ class BalancerPlane(Protocol):
 
     def observe(self) -> Actual: ...
 
-    def converge(self, desired: Desired, /) -> BalancerPlan: ...
+    @property
+    def choices(self) -> Mapping[ServiceKey, PlaneChoice]:
+        """Which plane carries each service, and why."""
+        ...
+
+    def converge(self, desired: Desired, /) -> Plan[Any]: ...
 
     def counters(self) -> Iterable[ServerCount]: ...
 
@@ -86,7 +93,8 @@ class BalancerActuator:
         except ActuatorError as error:
             return ApplyFinished(error=str(error))
         changes = tuple(_described(change.action.value, change.subject, change.details) for change in done.changes)
-        return ApplyFinished(changes, timedelta(seconds=loop.time() - begun))
+        planes = tuple(self._plane.choices.items())
+        return ApplyFinished(changes, timedelta(seconds=loop.time() - begun), planes=planes)
 
     async def cleanup(self) -> None:
         """Take away all that is the plane's. Raises ActuatorError."""

@@ -34,8 +34,9 @@ class WireWatch(Protocol):
 class Kernel(Protocol):
     """The kernel's side of a node process."""
 
-    def balancer(self, originals: Mapping[str, str], /) -> BalancerPlane:
-        """The balancer plane; `originals` are kernel parameters as they were before an earlier life changed them."""
+    def balancer(self, originals: Mapping[str, str], guard: Callable[[], None], /) -> BalancerPlane:
+        """The balancer plane; `originals` are kernel parameters as they were before an earlier life changed them.
+        `guard` has the speaker look at the plane's programs; it is called on the plane's thread."""
         ...
 
     def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:

@@ -60,6 +60,7 @@ from yaoki.node.messages import (
     AnnounceRouter,
     ConfigureChecks,
     ConfigureRouters,
+    GuardPrograms,
     MoveRouter,
     Published,
     ReleaseRouters,
@@ -135,8 +136,8 @@ class Node:
         self.events = EventLog(self.codec, sys.stderr, form=options.log)
         self.journal = JournalKeeper(options.state_dir, self.note)
         self.kernel = kernel
-        self.balancer = BalancerActuator(kernel.balancer(dict(self.journal.content.sysctls)))
-        self.reader = BalancerReader(kernel.balancer({}))
+        self.balancer = BalancerActuator(kernel.balancer(dict(self.journal.content.sysctls), self._guard_programs))
+        self.reader = BalancerReader(kernel.balancer({}, lambda: None))
         start = self.journal.content.starts + 1
         # The start's number keeps event ids of different lives apart.
         self.brain = Brain(f"{options.node}/brain.{start}", decisions=self.journal.content.decisions)
@@ -157,6 +158,7 @@ class Node:
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._requests = 0
         self._ending: asyncio.Future[Ending] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._cleanup = False
         self._renewed: tuple[Part, ...] = ()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -165,7 +167,7 @@ class Node:
 
     async def run(self, servers: Sequence[Server]) -> Ending:
         """Serve until stopped or restarted, `servers` with it. Raises SiteError or UsageError if it cannot start."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._ending = loop.create_future()
         lock = take_run_dir(self.options.run_dir)
         loop.add_signal_handler(signal.SIGTERM, lambda: self.stop("SIGTERM"))
@@ -391,6 +393,11 @@ class Node:
         finished = await self.balancer.apply(order.desired)
         self.journal.keep_sysctls(self.balancer.sysctls)
         self.driver.give(finished)
+
+    def _guard_programs(self) -> None:
+        """Called on the balancer's thread."""
+        assert self._loop is not None, "the balancer is asked for nothing before the node runs"
+        self._loop.call_soon_threadsafe(self.parts.tell_speaker, GuardPrograms())
 
     async def _check_data(self, order: CheckData) -> None:
         why = await run_program(order.check, dict(order.environment))

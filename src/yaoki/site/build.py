@@ -93,6 +93,7 @@ class SiteBuilder:
             hooks=self._each("hooks", values, _hook),
             store=self._store(values.get("store")),
             sync_groups=self._each("sync-groups", values, _sync_group),
+            **_given(values.get("balancer", {}), "plane"),
         )
         wrong = wrong_standbys(site)
         for place, what, cure, other in wrong:
@@ -312,7 +313,7 @@ class SiteBuilder:
             persistence=None if persistence == "none" else _persistence(persistence),
             slo=Slo(**_given(values.get("slo", {}), "outage", "server-outage")),
             **_given(values, "forward", "scheduler", "when-all-down", "slow-start", "panic-threshold"),
-            **_given(values, "enabled", "copy-flows"),
+            **_given(values, "enabled", "copy-flows", "plane"),
         )
 
     def _wants_layer_7(self, name: str, values: _Values) -> bool:

@@ -282,6 +282,7 @@ class _NodeCompiler:
                 panic_threshold=service.panic_threshold,
                 enabled=service.enabled,
                 copied=self._copied(service, servers),
+                plane=service.plane or self._site.plane,
             )
 
     def _copied(self, service: Service, servers: list[ServerPlan]) -> bool:

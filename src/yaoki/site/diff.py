@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from yaoki.election.store import EtcdStore, StoreSpec
+from yaoki.lb.service import Forward, PlaneWish, Scheduler
 from yaoki.pool.plan import Action, Plan
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan
 from yaoki.site.units import duration_text
@@ -177,6 +178,8 @@ class _Diff:
             self._costs[f"{name}: disabled, its flows are cut"] = None
         if before.persistence is not None and before.persistence != after.persistence:
             self._costs[f"{name}: clients may be moved to other servers, for persistence changes"] = None
+        if after.plane not in (before.plane, PlaneWish.AUTO) and _is_direct(before) and _is_direct(after):
+            self._costs[f"{name}: {_cost_of_moving(after)}"] = None
         new = {server.name: server for server in after.servers}
         for server in before.servers:
             if server.name not in new:
@@ -197,6 +200,19 @@ def _same_store(before: StoreSpec, after: StoreSpec) -> bool:
 def _path_of(server: ServerPlan) -> tuple[object, ...]:
     """What a flow of a server is bound to."""
     return server.address, server.port, server.forward, server.source
+
+
+def _is_direct(service: ServicePlan) -> bool:
+    return any(server.forward is Forward.DIRECT for server in service.servers)
+
+
+def _cost_of_moving(service: ServicePlan) -> str:
+    """Which flows are cut when it goes to the plane that is named now. By a hash of the source both planes choose the
+    same server; what one of them remembers, the other does not."""
+    moves = f"unless it is on {service.plane.value} already, it moves there, and"
+    if service.scheduler is Scheduler.SOURCE_HASH and service.persistence is None:
+        return f"{moves} flows that began before its servers last changed may be cut"
+    return f"{moves} its flows are cut where the schedule leads them to another server"
 
 
 def _takes_flows(service: ServicePlan) -> bool:

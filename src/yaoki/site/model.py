@@ -12,7 +12,7 @@ from yaoki.checks.check import KindParams, Schedule
 from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
 from yaoki.core.secret import SecretRef
 from yaoki.election.lease_params import DEFAULT_DURATION
-from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
+from yaoki.lb.service import Forward, PlaneWish, Protocol, Scheduler, WhenAllDown
 from yaoki.vrrp.authentication_params import AuthenticationParams
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
 
@@ -287,6 +287,8 @@ class Service:
     copy_flows: bool = True
     """Whether flows under address translation are copied to the other members of the VIP."""
     slo: Slo = Slo()
+    plane: PlaneWish | None = None
+    """None: the site's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +320,7 @@ class Site:
     hooks: tuple[Hook, ...] = ()
     store: Store | None = None
     sync_groups: tuple[SyncGroup, ...] = ()
+    plane: PlaneWish = PlaneWish.AUTO
     _index: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from yaoki.checks.check import CheckId, CheckSpec
 from yaoki.core.address import IPAddress
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import StoreSpec
-from yaoki.lb.service import Forward, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
+from yaoki.lb.service import Forward, PlaneWish, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
 from yaoki.site.model import DataCheck, Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
@@ -47,6 +47,7 @@ class ServicePlan:
     enabled: bool = True
     copied: bool = False
     """Whether flows of its `nat` servers are copied to the VIP's other members."""
+    plane: PlaneWish = PlaneWish.AUTO
 
 
 @dataclass(frozen=True, slots=True)

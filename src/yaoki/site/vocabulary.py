@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from yaoki.checks.check import UdpParams
 from yaoki.election.lease_params import DEFAULT_DURATION, LONGEST_DURATION, SHORTEST_DURATION
-from yaoki.lb.service import Forward, Scheduler, WhenAllDown
+from yaoki.lb.service import Forward, PlaneWish, Scheduler, WhenAllDown
 from yaoki.site.kinds import (
     ADDRESS,
     INTERFACE_NAME,
@@ -328,6 +328,15 @@ SERVER = Record(
     ),
 )
 
+_PLANE = Word(
+    {
+        "auto": "BPF for direct return where the node and the interface can carry it, else nftables",
+        "bpf": "BPF; where it cannot be, nftables all the same, and `yaoki status` complains",
+        "nftables": "nftables",
+    },
+    PlaneWish,
+)
+
 SERVICE = Record(
     "a service",
     (
@@ -370,6 +379,7 @@ SERVICE = Record(
         Key("panic-threshold", Share(), "more failing at once than this makes the checker suspect; 0% is off", "0%"),
         Key("enabled", Boolean(), "whether it is served at all", "true"),
         Key("copy-flows", Boolean(), "flows of `nat` servers are copied to the VIP's other members", "true"),
+        Key("plane", _PLANE, "the balancer plane that carries it", "that of `balancer`"),
         Key(
             "slo",
             Record(
@@ -384,6 +394,10 @@ SERVICE = Record(
         *(Key(name, Anything(), "a layer-7 option", offered=False) for name in LAYER_7_KEYS),
         ACKNOWLEDGE,
     ),
+)
+
+BALANCER = Record(
+    "the balancer", (Key("plane", _PLANE, "the balancer plane of services that name none", "auto"), ACKNOWLEDGE)
 )
 
 _EVENT = Text("an event kind", r"[a-z]+(?:-[a-z]+)*", example="became-active")
@@ -423,6 +437,7 @@ SITE = Record(
             "where leases are kept: `kind: etcd`, `witness` or, on a single node, `in-process`",
         ),
         _section("services", SERVICE, "virtual services"),
+        Key("balancer", BALANCER, "what all virtual services have in common"),
         _section("hooks", HOOK, "programs run on events"),
         *(Key(name, NotYet(), "a later domain", offered=False) for name in LATER_SECTIONS),
     ),

@@ -22,6 +22,8 @@ from yaoki.linux.dead_man_gate import GateReader
 
 PATIENCE = timedelta(seconds=2)
 """For a speaker that is called; one that is alive answers in milliseconds."""
+CALL_EVERY = timedelta(milliseconds=200)
+"""It may have been out of reach."""
 _LOOK_EVERY_S = 0.001
 
 
@@ -48,12 +50,14 @@ class Guarding:
     def wait(self, tables: Tables, numbers: Mapping[IPAddress, int]) -> None:
         """Until the deadlines with these numbers are the speaker's, as far as their gates are armed and open. Raises
         NotGuarded after PATIENCE."""
-        begun, called = monotonic_ns(), False
+        begun = monotonic_ns()
+        call_at = begun
         while waiting := self._not_taken_up(tables, numbers):
-            if not called:
+            now = monotonic_ns()
+            if now >= call_at:
                 self._call()
-                called = True
-            elif monotonic_ns() - begun > nanoseconds(PATIENCE):
+                call_at = now + nanoseconds(CALL_EVERY)
+            if now - begun > nanoseconds(PATIENCE):
                 which = ", ".join(map(str, waiting))
                 raise NotGuarded(f"BPF: guard {which}", "the speaker does not write its dead-man deadline")
             time.sleep(_LOOK_EVERY_S)

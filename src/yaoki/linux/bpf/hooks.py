@@ -78,6 +78,13 @@ def attached(interface: Interface) -> Iterator[Program]:
             yield Program(descriptor, _name(descriptor))
 
 
+def refusal_of(interface: Interface) -> int:
+    """The errno of asking an interface for its programs: ENOENT for none, EINVAL where there are no such hooks."""
+    attributes = _QUERY.pack(interface.index, _TCX_INGRESS, 0, 0, 0, 0)
+    _, number, _ = attempt(Command.PROGRAM_QUERY, attributes)
+    return number
+
+
 def maps_of(program: Program) -> dict[str, BpfMap]:
     """The maps that a program uses or is bound to, by name; the caller closes them. Raises ActuatorError."""
     ids, info = room(4 * MOST_MAPS), bytearray(_INFO_LENGTH)

@@ -93,9 +93,13 @@ def install(sizes: Mapping[str, int]) -> Installation:
 
 
 def renewed(found: Installation) -> Installation:
-    """The same with the program of today. Raises ActuatorError."""
+    """The same with the program of today; one that runs goes on where none can be had. Raises ActuatorError."""
     origin = found.records.origin()
-    if origin is not None and origin.object == _object().name:
+    try:
+        today = object_file(OBJECT).name
+    except CannotBuild:
+        return found
+    if origin is not None and origin.object == today:
         return found
     new, object_ = _loaded({}, found.maps)
     for interface in found.attached.values():

@@ -83,6 +83,10 @@ class BpfBalancer:
         self._held = {} if self._installed is None else self._read(self._installed)
         return self._actual()
 
+    def known(self) -> Actual:
+        """What it holds as far as it knows; it reads the kernel the first time. Raises ActuatorError."""
+        return self._actual()
+
     def converge(self, desired: Desired) -> BalancerPlan:
         """Bring the kernel to `desired`; what was done. Raises ActuatorError; then a part of it may have been done:
         converge again."""

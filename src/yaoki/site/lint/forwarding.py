@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from yaoki.core.event import Severity
-from yaoki.lb.service import Forward
+from yaoki.lb.service import Forward, PlaneWish
 from yaoki.lb.validity import mixture
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, families_of, server_path
@@ -56,6 +56,15 @@ def _direct_port(view: View) -> Iterable[Finding]:
             what = f"direct return cannot rewrite port {service.port} to {server.port}: only the MAC address changes"
             cure = f"let {server.host} listen on {service.port}, or forward by nat or fullnat"
             yield Finding(server_path(service, server, "port"), what, cure, ("services", service.name, "listen"))
+
+
+def _bpf_not_direct(view: View) -> Iterable[Finding]:
+    for service in view.site.services:
+        ways = {view.forward_of(service, server) for server in service.servers}
+        if service.plane is PlaneWish.BPF and Forward.DIRECT not in ways:
+            what = f"the plane on BPF is for direct return only, and {service.name} is forwarded by {service.forward}"
+            cure = "remove plane, or forward by direct"
+            yield Finding(("services", service.name, "plane"), what, cure, ("services", service.name, "forward"))
 
 
 def _nat_gateway(view: View) -> Iterable[Finding]:
@@ -205,6 +214,13 @@ RULES = (
         "a server under direct return has another port than its service",
         _direct_port,
         firm=True,
+        partial=True,
+    ),
+    Rule(
+        "bpf-not-direct",
+        Severity.ERROR,
+        "a service that is not for direct return names the plane on BPF",
+        _bpf_not_direct,
         partial=True,
     ),
     Rule(

@@ -1,0 +1,56 @@
+"""Which balancer plane carries a virtual service on a node, and why. Pure.
+
+A service stays on the plane that has it, for a move schedules its flows anew: a node that is started again, or was
+given a newer version, moves nothing of its own accord. Only a file that names the other plane does.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from yaoki.lb.service import Forward, PlaneWish, VirtualService
+
+
+class Plane(StrEnum):
+    """What carries virtual services: the program in BPF, for `direct`, or tables of nftables, for all."""
+
+    BPF = "bpf"
+    NFTABLES = "nftables"
+
+
+class PlaneReason(StrEnum):
+    """Why a service is on its plane."""
+
+    NOT_DIRECT = "not-direct"
+    FILE = "file"
+    CARRIES = "carries"
+    STAYS = "stays"
+    UNABLE = "unable"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneChoice:
+    """`why` says what BPF lacks here, where the reason is that."""
+
+    plane: Plane
+    reason: PlaneReason
+    why: str = ""
+
+
+def choose(service: VirtualService, *, held: Plane | None, lacks: str | None) -> PlaneChoice:
+    """`held` is the plane that has the service now; `lacks` what hinders BPF at its interface, None if nothing does."""
+    if not is_direct(service):
+        return PlaneChoice(Plane.NFTABLES, PlaneReason.NOT_DIRECT)
+    if service.plane is PlaneWish.NFTABLES:
+        return PlaneChoice(Plane.NFTABLES, PlaneReason.FILE)
+    if lacks is not None:
+        return PlaneChoice(Plane.NFTABLES, PlaneReason.UNABLE, lacks)
+    if service.plane is PlaneWish.BPF:
+        return PlaneChoice(Plane.BPF, PlaneReason.FILE)
+    if held is Plane.NFTABLES:
+        return PlaneChoice(Plane.NFTABLES, PlaneReason.STAYS)
+    return PlaneChoice(Plane.BPF, PlaneReason.CARRIES)
+
+
+def is_direct(service: VirtualService) -> bool:
+    """Whether its servers are for direct return: all of them are, or none (yaoki.lb.validity)."""
+    return any(server.forward is Forward.DIRECT for server in service.servers)

@@ -1,0 +1,190 @@
+"""Both balancer planes as one: each service on the plane that is chosen for it (yaoki.lb.plane).
+
+Invariants: a service that moves is on its new plane before it leaves the old one; of the two, BPF decides while both
+have it; what BPF refuses to take is carried by nftables; what both planes hold is what this one holds.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from yaoki.core.address import IPAddress
+from yaoki.core.error import ActuatorError
+from yaoki.lb.plan import Actual, ActualService, AddService, BalancerChange, FlushFlows, RemoveService
+from yaoki.lb.plane import Plane, PlaneChoice, choose, is_direct
+from yaoki.lb.service import Desired, PlaneWish, RealServer, ServiceKey, VirtualService
+from yaoki.lb.why import Flow
+from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.bpf.plane import BpfBalancer
+from yaoki.linux.carriers import Carriers, interface_lacks
+from yaoki.linux.server_count import ServerCount
+from yaoki.linux.sysctl import SysctlKeeper
+from yaoki.pool.plan import Action, Plan
+
+AGAIN_AFTER_S = 60.0
+"""What BPF refused is offered to it again after this, if the file wants it there."""
+
+Place = tuple[ServiceKey, IPAddress, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveService:
+    """A virtual service that goes from one plane to the other."""
+
+    service: VirtualService
+    before: Plane
+    after: Plane
+
+    @property
+    def action(self) -> Action:
+        return Action.CHANGE
+
+    @property
+    def subject(self) -> str:
+        return f"service {self.service.name} ({self.service.key})"
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        return (f"plane: {self.before} -> {self.after}",)
+
+
+Changes = Plan[BalancerChange | MoveService]
+
+
+class SplitBalancer:
+    """The planes in the network namespace of this process. One at a time; calls may come from any one thread. `guard`
+    as for BpfBalancer."""
+
+    def __init__(self, sysctls: SysctlKeeper | None = None, *, guard: Callable[[], None] = lambda: None) -> None:
+        self._sysctls = sysctls or SysctlKeeper()
+        self._nftables = NftablesBalancer(self._sysctls)
+        self._bpf = BpfBalancer(self._sysctls, guard=guard)
+        self._carriers = Carriers()
+        self._choices: dict[ServiceKey, PlaneChoice] = {}
+        self._refused: dict[ServiceKey, tuple[str, float]] = {}
+
+    @property
+    def sysctls(self) -> SysctlKeeper:
+        """The parameters that the planes set, with their originals for the journal."""
+        return self._sysctls
+
+    @property
+    def choices(self) -> Mapping[ServiceKey, PlaneChoice]:
+        """Which plane carries each service since the last `converge`, and why."""
+        return self._choices
+
+    def observe(self) -> Actual:
+        """Read the kernel. Raises ActuatorError."""
+        return _both(self._nftables.observe(), self._bpf.observe())
+
+    def converge(self, desired: Desired) -> Changes:
+        """Bring the kernel to `desired`; what was done. Raises ActuatorError; then a part of it may have been done:
+        converge again."""
+        held = self._held()
+        choices = self._chosen(desired, held)
+        to_nftables, to_bpf = (
+            tuple(service for service in desired.services if choices[service.key].plane is plane)
+            for plane in (Plane.NFTABLES, Plane.BPF)
+        )
+        leaving = self._leaving(to_bpf)
+        done: list[Plan[BalancerChange]] = [self._nftables.converge(Desired((*to_nftables, *leaving)))]
+        try:
+            done.append(self._bpf.converge(Desired(to_bpf)))
+        except ActuatorError as error:
+            arriving = [service.key for service in to_bpf if held.get(service.key) is not Plane.BPF]
+            if not arriving:
+                raise
+            self._refused |= dict.fromkeys(arriving, (str(error), time.monotonic()))
+            return self.converge(desired)
+        if leaving:
+            done.append(self._nftables.converge(Desired(to_nftables)))
+        self._choices = choices
+        before = ((service, held.get(service.key), choices[service.key].plane) for service in desired.services)
+        return _joined(done, [MoveService(s, was, now) for s, was, now in before if was not in (None, now)])
+
+    def counters(self) -> tuple[ServerCount, ...]:
+        """What every server was sent. Raises ActuatorError."""
+        self._bpf.observe()
+        return (*self._nftables.counters(), *self._bpf.counters())
+
+    def flows(self) -> Mapping[Place, int]:
+        """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
+        return {**self._nftables.flows(), **self._bpf.flows()}
+
+    def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
+        """The server that a flow has now; None if there is no such flow. Raises ActuatorError."""
+        return self._bpf.find(key, flow) or self._nftables.find(key, flow)
+
+    def remembered(self, key: ServiceKey, source: IPAddress) -> RealServer | None:
+        """The server that a source is remembered with, by persistence; None if with none. Raises ActuatorError."""
+        return self._bpf.remembered(key, source) or self._nftables.remembered(key, source)
+
+    def cleanup(self) -> None:
+        """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""
+        self._bpf.cleanup()
+        self._nftables.cleanup()
+        self._choices = {}
+
+    def _held(self) -> dict[ServiceKey, Plane]:
+        """The plane that each service is in force on."""
+        planes = ((Plane.NFTABLES, self._nftables.known()), (Plane.BPF, self._bpf.known()))
+        return {found.key: plane for plane, actual in planes for found in actual.services if found.intact}
+
+    def _chosen(self, desired: Desired, held: Mapping[ServiceKey, Plane]) -> dict[ServiceKey, PlaneChoice]:
+        lacks: dict[tuple[str, bool], str | None] = {}
+
+        def lacked(service: VirtualService, plane: Plane | None) -> str | None:
+            """What hinders BPF; asked once for each interface, and not at all where it does not matter."""
+            stays = plane is Plane.NFTABLES and service.plane is PlaneWish.AUTO
+            if stays or not is_direct(service) or service.plane is PlaneWish.NFTABLES:
+                return self._refusal(service.key)
+            # Where the program runs, nothing has to be had any more.
+            runs = plane is Plane.BPF
+            place = service.interface, runs
+            if place not in lacks:
+                ask = interface_lacks if runs else self._carriers.lacks
+                lacks[place] = ask(service.interface)
+            return self._refusal(service.key) or lacks[place]
+
+        return {
+            service.key: choose(service, held=(plane := held.get(service.key)), lacks=lacked(service, plane))
+            for service in desired.services
+        }
+
+    def _refusal(self, key: ServiceKey) -> str | None:
+        why, at = self._refused.get(key, (None, 0.0))
+        if why is not None and time.monotonic() - at > AGAIN_AFTER_S:
+            del self._refused[key]
+            return None
+        return why
+
+    def _leaving(self, to_bpf: Iterable[VirtualService]) -> tuple[VirtualService, ...]:
+        """Services of nftables that are for BPF from now on, as nftables has them."""
+        keys = {service.key for service in to_bpf}
+        return tuple(found.service for found in self._nftables.known().services if found.key in keys)
+
+
+def _both(nftables: Actual, bpf: Actual) -> Actual:
+    by_key = {found.key: found for found in (*nftables.services, *bpf.services)}
+    return Actual(f"{nftables.rendering} {bpf.rendering}", tuple(by_key.values()))
+
+
+def _joined(done: list[Plan[BalancerChange]], moves: list[MoveService]) -> Changes:
+    moved = {each.service.key for each in moves}
+    changes: list[BalancerChange | MoveService] = list(moves)
+    changes += [change for plan in done for change in plan.changes if not _of(change, moved)]
+    subjects = tuple(f"{each.subject}:" for each in moves)
+    costs = [cost for plan in done for cost in plan.costs if not cost.startswith(subjects)]
+    costs += [f"{each.subject}: its flows are scheduled anew, on another plane" for each in moves]
+    return Plan(tuple(changes), tuple(costs), tuple(reason for plan in done for reason in plan.unsafe))
+
+
+def _of(change: BalancerChange, moved: set[ServiceKey]) -> bool:
+    """Whether it is a part of a move."""
+    match change:
+        case AddService(service) | FlushFlows(service, _):
+            return service.key in moved
+        case RemoveService(ActualService(service)):
+            return service.key in moved
+        case _:
+            return False
