@@ -1,5 +1,6 @@
 """Find out what this kernel and machine can do: each ability with the evidence, and what its lack means.
 
+Last comes what each interface can carry: the balancer plane that direct return has there, and why.
 It is tried, not guessed; what would change the machine is tried in a network namespace made for the purpose. Exit
 status 0: a node can run here; 1: something that every node needs is missing.
 
