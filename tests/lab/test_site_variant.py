@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from tests.lab.sites import PAIR, pair
-from yaoki.lab.site_variant import drained, plain_site, with_extra_service, without_server, write
+from yaoki.lab.site_variant import drained, on_plane, plain_site, with_extra_service, without_server, write
+from yaoki.lb.service import PlaneWish
+from yaoki.site.compile import compile_node
 from yaoki.site.load import load_site
 
 
@@ -30,3 +32,14 @@ def test_a_reconfigured_site_has_one_service_more_and_nothing_else_changed(tmp_p
     site = load_site(write(with_extra_service(plain_site(PAIR)), tmp_path / "extra.yaml")).site
     assert site.services[:-1] == pair().services
     assert site.services[-1].port not in {service.port for service in pair().services}
+
+
+def test_a_site_on_one_plane_has_every_service_on_it_whatever_it_named(tmp_path: Path) -> None:
+    plain = plain_site(PAIR)
+    plain["services"]["web"]["plane"] = "auto"
+    for plane in (PlaneWish.BPF, PlaneWish.NFTABLES):
+        site = load_site(write(on_plane(plain, plane.value), tmp_path / "plane.yaml")).site
+        assert site.plane is plane
+        assert {service.plane for service in site.services} == {None}
+        assert {service.plane for service in compile_node(site, "lb1").services} == {plane}
+        assert site.services == pair().services

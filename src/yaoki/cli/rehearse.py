@@ -11,6 +11,7 @@ examples:
   yaoki rehearse site.yaml
   yaoki rehearse site.yaml --list
   yaoki rehearse site.yaml --only lb1-power-off --only 'web1-*'
+  yaoki rehearse site.yaml --plane nftables
   yaoki rehearse site.yaml --json before.json
   yaoki rehearse site.yaml --baseline before.json
   yaoki -j rehearse site.yaml         the report on stdout
@@ -22,6 +23,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -31,12 +33,14 @@ from yaoki.cli.lab import need_root
 from yaoki.cli.output import Paint, print_json, talk
 from yaoki.cli.table import table
 from yaoki.core.error import UsageError
+from yaoki.lab import site_variant
 from yaoki.lab.catalogue import catalogue, chosen
 from yaoki.lab.probes.targets import clients, targets_of
 from yaoki.lab.report import Growth, Layout, as_json, grown, listing
 from yaoki.lab.row import Expectation, Row, expectation
 from yaoki.lab.run import rehearse
 from yaoki.lab.wording import reasons, word
+from yaoki.lb.service import PlaneWish
 from yaoki.node.wording import LANGUAGES, language_of
 from yaoki.site.load import load_site
 
@@ -52,6 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="scenarios: a name, part, or pattern"
     )
+    parser.add_argument(
+        "--plane",
+        choices=[wish.value for wish in PlaneWish if wish is not PlaneWish.AUTO],
+        help="on this balancer plane, whatever the file says; `nat` and `fullnat` are always on nftables",
+    )
     parser.add_argument("--list", action="store_true", help="show what would be run, and what would survive and why")
     parser.add_argument("--json", dest="report", type=Path, metavar="F", help="write the report to a file")
     parser.add_argument("--baseline", type=Path, metavar="F", help="compare with an earlier report")
@@ -59,7 +68,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rehearse, or list."""
-    site = load_site(args.site).site
+    if args.plane is None:
+        return _rehearse(args, args.site)
+    with tempfile.TemporaryDirectory(prefix="yaoki-rehearsal-") as directory:
+        changed = site_variant.on_plane(site_variant.plain_site(args.site), args.plane)
+        return _rehearse(args, site_variant.write(changed, Path(directory) / f"{args.plane}.yaml"))
+
+
+def _rehearse(args: argparse.Namespace, file: Path) -> int:
+    site = load_site(file).site
     if not clients(site):
         raise UsageError(f'{args.site}: no host plays a client, so nothing can be measured; give one "plays: [client]"')
     scenarios = chosen(catalogue(site), tuple(part for text in args.only for part in text.split(",")))
@@ -73,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, _interrupt)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
     show = Show(Layout([s.name for s in scenarios], width, language), quiet=args.json)
-    rows = rehearse(site, args.site.resolve(), scenarios, watcher=show)
+    rows = rehearse(site, file.resolve(), scenarios, watcher=show)
     report = as_json(rows)
     if args.report is not None:
         args.report.write_text(json.dumps(report, indent=1) + "\n")

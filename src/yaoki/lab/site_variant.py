@@ -62,6 +62,14 @@ def with_extra_service(site: Plain) -> Plain:
     return changed
 
 
+def on_plane(site: Plain, plane: str) -> Plain:
+    """Every service on this balancer plane, as far as it can be."""
+    changed = _copy(site)
+    for service in changed.get("services", {}).values():
+        service.pop("plane", None)
+    return {**changed, "balancer": {**(changed.get("balancer") or {}), "plane": plane}}
+
+
 def write(site: Plain, file: Path) -> Path:
     """Write a site file; the result is its path."""
     file.write_text(json.dumps(site, indent=1))

@@ -16,6 +16,8 @@ from yaoki.lab import namespaces
 from yaoki.lab.events import LabEvent, Turn
 from yaoki.lab.lab import Lab
 from yaoki.lab.software import Part
+from yaoki.lb.plane import PlaneReason
+from yaoki.lb.service import PlaneWish
 from yaoki.node.brain_events import BalancerApplied
 from yaoki.node.events import EVENT_KINDS
 from yaoki.node.messages import RouterState
@@ -133,6 +135,9 @@ def _missing(status: dict[str, Any]) -> Iterator[str]:
         if router["state"] not in (RouterState.ACTIVE.value, RouterState.BACKUP.value):
             yield f"{router['vip']} is {router['state'] or 'unknown'}"
     for service in status["services"]:
+        plane, wanted = service["plane"], service["enabled"] and service["wished_plane"] == PlaneWish.BPF.value
+        if wanted and (plane is None or plane["reason"] == PlaneReason.UNABLE.value):
+            yield f"{service['name']} is not on BPF: {'no plane has it yet' if plane is None else plane['why']}"
         for server in service["servers"]:
             if service["enabled"] and server["health"] != Health.UP.value:
                 yield f"{server['name']} of {service['name']} is {server['health']}"
