@@ -22,6 +22,7 @@ from yaoki.linux.bpf import hooks, installation
 from yaoki.linux.bpf.layout import LAYOUT
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.bpf.records import Origin
+from yaoki.linux.carriers import Carriers, carriers
 from yaoki.linux.dead_man_gate import DeadManGate
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
@@ -280,6 +281,12 @@ def now_ns() -> int:
     return time.monotonic_ns()
 
 
+def lacks() -> dict[str, str | None]:
+    """What hinders BPF at each interface that may have addresses, as `yaoki doctor` says it."""
+    known = Carriers()
+    return {name: known.lacks(name) for name in (*carriers(), "nowhere")}
+
+
 def choices() -> dict[str, str]:
     """Which plane carries each service, and why."""
     return {
@@ -454,6 +461,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         detach_programs,
         gate_numbers,
         choices,
+        lacks,
         deaf,
         deadlines,
         now_ns,

@@ -102,3 +102,17 @@ def test_cleanup_leaves_nothing_of_either(planes: World) -> None:
     planes.agents["lb"].ask("cleanup")
     assert planes.agents["lb"].ask("programs") == []
     assert planes.ruleset() == before
+
+
+@pytest.mark.req("B-13")
+def test_what_hinders_bpf_is_said_of_each_interface(planes: World) -> None:
+    planes.ip("lb", "tuntap add dev tun0 mode tun")
+    try:
+        found = planes.agents["lb"].ask("lacks")
+        assert found == {
+            "eth0": None,
+            "tun0": "tun0 is no Ethernet interface",
+            "nowhere": "there is no interface nowhere",
+        }
+    finally:
+        planes.ip("lb", "link del tun0")

@@ -175,6 +175,7 @@ def test_a_node_with_a_peer_that_is_killed_or_hangs_forwards_nothing_after_its_d
     scene.insist_on("lb1")
     sent, back = scene.exchange()
     assert sent == back, "an armed node whose speaker lives serves"
+    assert "the dead-man gate holds for the balancer's BPF programs, too, from now on: 1" in scene.lb1.text()
     hung = scene.lb1.part("yaoki.runtime.speaker")
     scene.net.kill(hung, signal.SIGSTOP)
     eventually(lambda: scene.owned_by("lb2"), what=scene.lb2.text)

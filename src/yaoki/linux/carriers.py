@@ -31,7 +31,7 @@ class Carriers:
 
     def lacks(self, interface: str) -> str | None:
         """What hinders BPF there, in a few words; None if nothing does."""
-        return self._lacks_program() or interface_lacks(interface)
+        return self._lacks_program() or _interface_lacks(interface)
 
     def _lacks_program(self) -> str | None:
         if not self._tried:
@@ -43,7 +43,7 @@ class Carriers:
         return self._program_lacks
 
 
-def interface_lacks(name: str) -> str | None:
+def _interface_lacks(name: str) -> str | None:
     """The same, if the program is there."""
     try:
         index = socket.if_nametoindex(name)

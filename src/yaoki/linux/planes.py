@@ -16,7 +16,8 @@ from yaoki.lb.service import Desired, PlaneWish, RealServer, ServiceKey, Virtual
 from yaoki.lb.why import Flow
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.bpf.plane import BpfBalancer
-from yaoki.linux.carriers import Carriers, interface_lacks
+from yaoki.linux.carriers import Carriers
+from yaoki.linux.nftables_session import open_session
 from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.pool.plan import Action, Plan
@@ -57,8 +58,9 @@ class SplitBalancer:
 
     def __init__(self, sysctls: SysctlKeeper | None = None, *, guard: Callable[[], None] = lambda: None) -> None:
         self._sysctls = sysctls or SysctlKeeper()
-        self._nftables = NftablesBalancer(self._sysctls)
-        self._bpf = BpfBalancer(self._sysctls, guard=guard)
+        session = open_session()
+        self._nftables = NftablesBalancer(self._sysctls, session=session)
+        self._bpf = BpfBalancer(self._sysctls, session=session, guard=guard)
         self._carriers = Carriers()
         self._choices: dict[ServiceKey, PlaneChoice] = {}
         self._refused: dict[ServiceKey, tuple[str, float]] = {}
@@ -104,7 +106,6 @@ class SplitBalancer:
 
     def counters(self) -> tuple[ServerCount, ...]:
         """What every server was sent. Raises ActuatorError."""
-        self._bpf.observe()
         return (*self._nftables.counters(), *self._bpf.counters())
 
     def flows(self) -> Mapping[Place, int]:
@@ -131,20 +132,17 @@ class SplitBalancer:
         return {found.key: plane for plane, actual in planes for found in actual.services if found.intact}
 
     def _chosen(self, desired: Desired, held: Mapping[ServiceKey, Plane]) -> dict[ServiceKey, PlaneChoice]:
-        lacks: dict[tuple[str, bool], str | None] = {}
+        lacks: dict[str, str | None] = {}
 
         def lacked(service: VirtualService, plane: Plane | None) -> str | None:
-            """What hinders BPF; asked once for each interface, and not at all where it does not matter."""
-            stays = plane is Plane.NFTABLES and service.plane is PlaneWish.AUTO
+            """What hinders BPF; asked once for each interface, and not at all where it does not matter: where the
+            program runs, nothing has to be had any more."""
+            stays = plane is Plane.BPF or (plane is Plane.NFTABLES and service.plane is PlaneWish.AUTO)
             if stays or not is_direct(service) or service.plane is PlaneWish.NFTABLES:
                 return self._refusal(service.key)
-            # Where the program runs, nothing has to be had any more.
-            runs = plane is Plane.BPF
-            place = service.interface, runs
-            if place not in lacks:
-                ask = interface_lacks if runs else self._carriers.lacks
-                lacks[place] = ask(service.interface)
-            return self._refusal(service.key) or lacks[place]
+            if service.interface not in lacks:
+                lacks[service.interface] = self._carriers.lacks(service.interface)
+            return self._refusal(service.key) or lacks[service.interface]
 
         return {
             service.key: choose(service, held=(plane := held.get(service.key)), lacks=lacked(service, plane))

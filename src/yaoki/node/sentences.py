@@ -271,7 +271,7 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "{router} のデッドマンゲートが削除されたため再作成",
     ),
     s.ProgramsGuarded: (
-        "the dead-man gate holds for {programs} BPF programs of the balancer from now on",
+        "the dead-man gate holds for the balancer's BPF programs, too, from now on: {programs}",
         "デッドマンゲートがロードバランサーの BPF プログラム {programs} 個を対象にする",
     ),
     s.IntervalRaised: (

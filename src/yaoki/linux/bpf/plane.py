@@ -35,6 +35,7 @@ from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
 from yaoki.linux.bpf.hooks import interfaces
 from yaoki.linux.bpf.installation import Installation
 from yaoki.linux.bpf.layout import Server, ServerFlag
+from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat
 from yaoki.linux.nftables_session import NftSession, open_session
@@ -70,6 +71,7 @@ class BpfBalancer:
         self._strays: tuple[ServiceKey, ...] = ()
         self._gates: dict[IPAddress, int] = {}
         self._renewed = False
+        self._decoded: dict[bytes, ServiceRecord] = {}
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -125,15 +127,20 @@ class BpfBalancer:
                 raise
 
     def counters(self) -> tuple[ServerCount, ...]:
-        """What every server was sent. Raises ActuatorError."""
-        held = self._known()
-        if self._installed is None:
+        """What every server was sent, of whatever is in the kernel now. Raises ActuatorError."""
+        installed = installation.find()
+        if installed is None:
             return ()
-        counts = list(self._installed.tables.server_counts())
+        try:
+            counts = list(installed.tables.server_counts())
+            # Of a thousand services few have changed since they were counted last.
+            self._decoded = installed.records.decoded(self._decoded)
+        finally:
+            installed.close()
         return tuple(
-            ServerCount(key, *place, counts[seat.number].packets, counts[seat.number].octets)
-            for key, each in held.items()
-            for place, seat in each.seats.items()
+            ServerCount(record.service.key, *place, counts[seat.number].packets, counts[seat.number].octets)
+            for record in self._decoded.values()
+            for place, seat in record.seats.items()
         )
 
     def flows(self) -> Mapping[Place, int]:

@@ -5,7 +5,7 @@ speaks of is changed, so there is never an entry in use of which no record knows
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from yaoki.core.codec import Codec, Undecodable
@@ -63,19 +63,32 @@ class Records:
 
     def all(self) -> dict[int, ServiceRecord]:
         """Those that can be read, by the id of the service."""
+        found = {}
+        for id_, text in self._texts():
+            try:
+                found[id_] = _CODEC.decode(text, ServiceRecord)
+            except Undecodable:
+                continue
+        return found
+
+    def decoded(self, known: Mapping[bytes, ServiceRecord]) -> dict[bytes, ServiceRecord]:
+        """Those that can be read, by their texts; what is known is not decoded again."""
+        found = {}
+        for _, text in self._texts():
+            try:
+                found[text] = known[text] if text in known else _CODEC.decode(text, ServiceRecord)
+            except Undecodable:
+                continue
+        return found
+
+    def _texts(self) -> Iterator[tuple[int, bytes]]:
         texts: dict[int, dict[int, bytes]] = {}
         for key, value in self._map.items():
             id_, part = _KEY.unpack(key)
             texts.setdefault(id_, {})[part] = value
         texts.pop(_ABOUT_ALL, None)
-        found = {}
         for id_, parts in sorted(texts.items()):
-            text = b"".join(parts[part] for part in sorted(parts))
-            try:
-                found[id_] = _CODEC.decode(text.rstrip(b"\0"), ServiceRecord)
-            except Undecodable:
-                continue
-        return found
+            yield id_, b"".join(parts[part] for part in sorted(parts)).rstrip(b"\0")
 
     def put_origin(self, origin: Origin) -> None:
         self._write(_ABOUT_ALL, _CODEC.encode(origin))
