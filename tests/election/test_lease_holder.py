@@ -63,3 +63,16 @@ def test_wanting_on_is_no_new_claim() -> None:
     holder.want()
     assert holder.claim == 1
     assert holder.answers(NOW)
+
+
+@pytest.mark.req("B-19")
+def test_what_an_earlier_process_held_is_held_under_its_claim_until_its_end_and_not_under_another() -> None:
+    holder = LeaseHolder()
+    holder.inherit(claim=5, epoch=7, valid_until=Instant(100))
+    holder.want()
+    assert (holder.claim, holder.epoch, holder.answers_until) == (5, 7, Instant(100))
+    assert holder.answers(Instant(99))
+    assert not holder.answers(Instant(100))
+    holder.gave_up()
+    holder.want()
+    assert (holder.claim, holder.epoch, holder.answers_until) == (6, None, None)

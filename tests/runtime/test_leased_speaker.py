@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.speakers import PATIENCE_S, VIP, RunningSpeaker, Segment, eventually, never, params
+from tests.runtime.speakers import PATIENCE_S, VIP, VIP_6, RunningSpeaker, Segment, eventually, never, params
+from yaoki.core.address import Family
 from yaoki.core.codec import Codec
 from yaoki.core.framing import MAX_DATAGRAM, Joiner, split
 from yaoki.core.instant import Instant
@@ -18,6 +19,7 @@ from yaoki.election.lease_params import LeaseParams
 from yaoki.node.holder_messages import HolderOrder, HoldLeases, LeaseValid, LeaseWish
 from yaoki.node.messages import RouterState
 from yaoki.node.speaker_events import LeaseWithoutGate
+from yaoki.vrrp.events import BecameActive, Reason
 
 pytestmark = [pytest.mark.netns, pytest.mark.req("B-21")]
 
@@ -50,6 +52,9 @@ class Keeper:
             self._socket.close()
 
     def accept(self) -> None:
+        """Serve the next speaker that connects, and no other."""
+        with contextlib.suppress(AttributeError):
+            self._socket.close()
         self._socket, _ = self._listener.accept()
         self._socket.settimeout(PATIENCE_S)
 
@@ -61,12 +66,12 @@ class Keeper:
                 order: HolderOrder = self._codec.decode(message, HolderOrder)
                 return order
 
-    def grant(self) -> None:
-        """Give what is wanted, for D from now."""
+    def grant(self, duration: timedelta = D) -> None:
+        """Give what is wanted, for so long from now."""
         wishes: tuple[LeaseWish, ...] = ()
         while not wishes:
             wishes = self.wanted().wishes
-        until = Instant(time.monotonic_ns() // 1000) + D
+        until = Instant(time.monotonic_ns() // 1000) + duration
         for wish in wishes:
             valid = LeaseValid(wish.key, wish.claim, 9, until)
             for datagram in split(self._codec.encode(valid)):
@@ -106,3 +111,27 @@ def test_without_an_armed_gate_a_granted_vip_is_never_claimed(leased: tuple[Segm
     never(lambda: VIP in segment.addresses("a"), "the VIP was claimed", within=1.0)
     assert RouterState.ACTIVE not in {status.state for status in speaker.statuses}
     assert keeper.wanted().wishes == ()
+
+
+@pytest.mark.req("B-19")
+def test_a_newer_speaker_goes_on_by_the_lease_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Its keeper grants it nothing meanwhile, and need not."""
+    lease = LeaseParams.usual("web-vip", 10 * D)
+    keeper = Keeper(tmp_path)
+    with contextlib.closing(keeper), Segment() as segment:
+        segment.add("a", 11)
+        segment.add("c", 13)
+        speaker = segment.speaker("a", tmp_path)
+        speaker.configure(*(replace(params(150, family=family), lease=lease) for family in Family))
+        keeper.accept()
+        keeper.grant(lease.duration)
+        eventually(lambda: segment.addresses("a") >= {VIP, VIP_6}, "both families are owned")
+        probes = [segment.pings("c", vip, tmp_path, every_ms=1) for vip in (VIP, VIP_6)]
+        for _ in range(2):
+            speaker = segment.successor(speaker, "a", tmp_path)
+            keeper.accept()
+            assert [(wish.key, wish.claim) for wish in keeper.wanted().wishes] == [("web-vip", 1)]
+            eventually(lambda now=speaker: len(now.told(BecameActive)) == 2, "it owns both")  # type: ignore[misc]
+            became = [body for body in speaker.told(BecameActive) if isinstance(body, BecameActive)]
+            assert {(body.reason, body.epoch) for body in became} == {(Reason.ADDRESSES_HELD, 9)}
+        assert [probe.lost() for probe in probes] == [0, 0]

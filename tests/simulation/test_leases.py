@@ -16,6 +16,7 @@ from yaoki.sim.faults import (
     Partition,
     Paused,
     PowerLost,
+    SpeakerUpgraded,
     Stopped,
     StoreAway,
 )
@@ -141,6 +142,31 @@ def test_a_restart_of_the_lease_keeper_costs_nothing() -> None:
     scene.fault(Killed("lb1", Part.KEEPER), lasts=0.3)
     scene.run(5)
     assert owner(scene) == ("lb1",)
+
+
+@pytest.mark.req("B-19")
+@pytest.mark.parametrize("site", ["leased", "stateful"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_newer_speaker_goes_on_by_the_lease_of_the_older_one(site: str, seed: int) -> None:
+    scene = Scene(site, seed=seed, forwarding_untouched=True)
+    before = scene.owners()
+    for _ in range(3):
+        scene.fault(SpeakerUpgraded("lb1"), lasts=2)
+        scene.run(2.5)
+    scene.settle()
+    assert scene.owners() == before
+
+
+@pytest.mark.req("B-21")
+def test_a_newer_speaker_owns_for_no_longer_than_the_lease_that_it_has_inherited() -> None:
+    """Neither it nor its kernel: the keeper died before it was asked for more."""
+    scene = Scene("leased")
+    scene.fault(SpeakerUpgraded("lb1"), lasts=0.5)
+    scene.fault(Killed("lb1", Part.KEEPER), lasts=20)
+    scene.run(0.6)
+    assert owner(scene) == ("lb1",)
+    scene.run(TAKEOVER - 0.5)
+    assert owner(scene) == ("lb2",)
 
 
 @pytest.mark.req("B-21")

@@ -36,9 +36,10 @@ from yaoki.vrrp.leased_state import (
     LeaseGone,
     LeaseHeld,
     Memory,
+    Resume,
     Standby,
 )
-from yaoki.vrrp.params import Failback, RouterKey, RouterParams
+from yaoki.vrrp.params import Failback, Quarantine, RouterKey, RouterParams
 from yaoki.vrrp.router_state import (
     Active,
     Admit,
@@ -102,6 +103,7 @@ INPUTS: tuple[LeasedInput, ...] = (
     LeaseGone(),
     LeaseElsewhere(),
     GiveWay(),
+    Resume(7),
 )
 LEAVE = [ReleaseAddresses, Advertise]
 OWN_IT = [ClaimAddresses, AnnounceAddresses, Advertise, BecameActive]
@@ -127,6 +129,7 @@ TABLE: tuple[tuple[LeasedState, tuple[tuple[type[object], list[type[object]]], .
             (Initialize, NOTHING),
             (Initialize, NOTHING),
             (Initialize, NOTHING),
+            (Active, OWN_IT),
         ),
     ),
     (
@@ -144,6 +147,7 @@ TABLE: tuple[tuple[LeasedState, tuple[tuple[type[object], list[type[object]]], .
             (Standby, NOTHING),
             (Standby, [PriorityChanged]),
             (Active, OWN_IT),
+            (Standby, NOTHING),
             (Standby, NOTHING),
             (Standby, NOTHING),
             (Standby, NOTHING),
@@ -167,6 +171,7 @@ TABLE: tuple[tuple[LeasedState, tuple[tuple[type[object], list[type[object]]], .
             (Bidding, NOTHING),
             (Bidding, NOTHING),
             (Standby, NOTHING),
+            (Bidding, NOTHING),
         ),
     ),
     (
@@ -187,6 +192,7 @@ TABLE: tuple[tuple[LeasedState, tuple[tuple[type[object], list[type[object]]], .
             (Standby, [*LEAVE, BecameBackup]),
             (Active, NOTHING),
             (Standby, [*LEAVE, BecameBackup]),
+            (Active, NOTHING),
         ),
     ),
 )
@@ -223,6 +229,15 @@ def test_only_the_lease_makes_an_owner_and_its_epoch_is_told() -> None:
     assert bodies(router.handle(at(10_000), LeaseHeld(41))) == [
         BecameActive(KEY, "vip", Reason.LEASE_GRANTED, 100, epoch=41)
     ]
+
+
+@pytest.mark.req("B-19", "N-13")
+def test_one_that_goes_on_by_a_lease_that_is_good_owns_under_its_epoch_and_waits_in_no_quarantine() -> None:
+    stateful = replace(PARAMS, quarantine=Quarantine.WAIT)
+    router = LeasedRouter(stateful)
+    effects = router.handle(NOW, Resume(41))
+    assert bodies(effects) == [BecameActive(KEY, "vip", Reason.ADDRESSES_HELD, 100, epoch=41)]
+    assert router.wish(NOW) == Wanted(LEASE, timedelta(0))
 
 
 @pytest.mark.req("B-21")
@@ -350,7 +365,7 @@ def test_addresses_are_held_if_and_only_if_active_and_active_only_between_grant_
     for step, us in steps:
         now += timedelta(microseconds=us)
         input_ = replace(step, at=now) if isinstance(step, Heard) else step
-        granted = isinstance(input_, LeaseHeld) or (granted and not isinstance(input_, LeaseGone))
+        granted = isinstance(input_, LeaseHeld | Resume) or (granted and not isinstance(input_, LeaseGone))
         for effect in router.handle(now, input_):
             held = isinstance(effect, ClaimAddresses) or (held and not isinstance(effect, ReleaseAddresses))
         assert held == isinstance(router.state, Active)

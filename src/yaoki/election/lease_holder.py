@@ -28,6 +28,11 @@ class LeaseHolder:
             self.wanted = True
             self.claim += 1
 
+    def inherit(self, *, claim: int, epoch: int, valid_until: Instant) -> None:
+        """An earlier process of this machine wanted it so and was granted it; it has fallen silent for this one."""
+        self.wanted, self.claim = True, claim
+        self.epoch, self.answers_until = epoch, valid_until
+
     def gave_up(self) -> None:
         """The address is silent and shall stay so: the keeper may release the lease."""
         self.wanted = False

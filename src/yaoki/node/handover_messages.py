@@ -4,13 +4,15 @@
     WishesWanted  --------------------->
                   <---------------------  Wishes        what it was ordered
     ReadyToSpeak  --------------------->                sockets are open, the gate is known
-                  <---------------------  YouSpeak      it has fallen silent, and holds nothing but its memory
+                  <---------------------  YouSpeak      it has fallen silent, and which leases are good until when
 
-Between the last two messages nobody speaks; what the older one held is in the kernel, and stays there.
+Between the last two messages nobody speaks; what the older one held is in the kernel, and stays there. A lease is the
+node's and not the process's, and its end is an instant of the machine's clock, so it is as good to the newer one.
 """
 
 from dataclasses import dataclass
 
+from yaoki.node.holder_messages import LeaseValid
 from yaoki.node.messages import SpeakerOrder
 
 
@@ -33,7 +35,9 @@ class ReadyToSpeak:
 
 @dataclass(frozen=True, slots=True)
 class YouSpeak:
-    """I am silent from now on."""
+    """I am silent from now on. These leases I held, each under the claim by which its keeper knows it."""
+
+    leases: tuple[LeaseValid, ...] = ()
 
 
 ToOlder = WishesWanted | ReadyToSpeak

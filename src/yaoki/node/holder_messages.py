@@ -74,3 +74,11 @@ HolderReport = LeaseValid | LeaseOver | LeaseSeen
 @dataclass(frozen=True, slots=True)
 class KeeperBack:
     """The link to the keeper is up: it knows nothing of what is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesInherited:
+    """The holder whose place this one takes held these when it fell silent. Told once, before any order: what was held
+    by them is gone on with where the kernel still has it, addresses and open gates."""
+
+    leases: tuple[LeaseValid, ...]

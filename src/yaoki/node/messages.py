@@ -15,7 +15,7 @@ from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.event import Event, EventId
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
-from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack
+from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack, LeasesInherited
 from yaoki.pool.member import Health
 from yaoki.vrrp.advertisement import Rejection
 from yaoki.vrrp.params import RouterKey, RouterParams
@@ -199,7 +199,7 @@ class GateRefused:
 
 
 GateInput = AbilitiesFound | GateFound | GateShut | GateOpened | GateRefused
-KeeperInput = KeeperBack | HolderReport
+KeeperInput = KeeperBack | LeasesInherited | HolderReport
 WorldInput = PacketArrived | HeartbeatArrived | InterfaceFound | AddressTaken | KeysFound
 SpeakerInput = SpeakerOrder | WorldInput | GateInput | KeeperInput | TimerFired
 

@@ -16,7 +16,7 @@ from typing import assert_never
 from yaoki.core.event import EventBody, EventId
 from yaoki.core.instant import Deadline, Instant, earliest
 from yaoki.core.machine import TimerFired
-from yaoki.node.holder_messages import KeeperBack, LeaseOver, LeaseSeen, LeaseValid
+from yaoki.node.holder_messages import KeeperBack, LeaseOver, LeaseSeen, LeasesInherited, LeaseValid
 from yaoki.node.messages import (
     AbilitiesFound,
     AddressTaken,
@@ -121,7 +121,7 @@ class SpeakerBrain(SpeakerGroups):
                 ConfigureRouters() | SetPriority() | AdmitRouter() | MoveRouter() | AnnounceRouter() | ReleaseRouters()
             ):
                 self._take_order(out, now, input_)
-            case KeeperBack() | LeaseValid() | LeaseOver() | LeaseSeen():
+            case KeeperBack() | LeasesInherited() | LeaseValid() | LeaseOver() | LeaseSeen():
                 self._keeper_says(out, now, input_)
             case _:
                 assert_never(input_)
@@ -171,6 +171,9 @@ class SpeakerBrain(SpeakerGroups):
         if isinstance(said, KeeperBack):
             self.leases.keeper_is_new()
             self._wish_changed = True
+            return
+        if isinstance(said, LeasesInherited):
+            self.leases.inherit(said.leases)
             return
         because = None if isinstance(said, LeaseSeen) else said.because
         for lease, told in self.leases.told(now, said):

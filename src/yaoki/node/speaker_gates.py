@@ -94,6 +94,15 @@ class SpeakerGates:
         """Whether an earlier life was silenced at one of these addresses: somebody else may own them."""
         return any(address.ip in self._found and self._found[address.ip] <= now for address in addresses)
 
+    def left_open(self, now: Instant, addresses: Iterable[IPInterface]) -> bool:
+        """Whether an earlier life has left all these addresses armed, and the kernel still lets them through."""
+        return all(self._found.get(address.ip, now) > now for address in addresses)
+
+    def take_up(self, addresses: Iterable[IPInterface]) -> None:
+        """What an earlier life has left at these is a leased router's from now on."""
+        for address in addresses:
+            self._found.pop(address.ip, None)
+
     def forget_found(self, *, keep: Set[IPAddress]) -> list[SpeakerEffect]:
         """Disarm what an earlier life has left and no router has taken up; `keep` those whose routers still wait."""
         left = tuple(address for address in self._found if address not in keep)

@@ -5,7 +5,8 @@ Both families of a VIP share one lease: it is wanted as long as either of its ro
 Invariants: a grant that has run out is told before anything else is looked at; a lease is left out of the wishes only
 when no router wants it, and a router that owns wants it; wishes are repeated WISHES_PER_LIFE times within their life,
 so that two may be lost on the way or be late; no gate is open for longer than the lease is good;
-nothing is owned unless its gate is armed, and what the kernel refuses to arm is given up.
+nothing is owned unless its gate is armed, and what the kernel refuses to arm is given up; what was inherited is wanted
+until its routers have found their interface, but never beyond its own end.
 """
 
 from collections.abc import Iterable
@@ -50,6 +51,8 @@ class SpeakerLeases:
         self._gates_awaited: dict[int, LeaseHeld] = {}
         self._try_gates_at: dict[RouterKey, Instant] = {}
         self._keeper_is_new = False
+        self._unplaced: dict[str, Instant] = {}
+        """What was inherited, and until when, while its routers wait for their interface."""
 
     def epoch(self, key: str | None) -> int | None:
         """The fencing token of what is held."""
@@ -122,6 +125,32 @@ class SpeakerLeases:
         holder.over()
         return True
 
+    # --- what passes from one speaker to the next ---------------------------------------------------------------------
+
+    def held(self, now: Instant) -> tuple[LeaseValid, ...]:
+        """What may be relied on, and until when."""
+        return tuple(
+            LeaseValid(key, holder.claim, holder.epoch, holder.answers_until)
+            for key, holder in self._holders.items()
+            if holder.epoch is not None and holder.answers_until is not None and holder.answers(now)
+        )
+
+    def inherit(self, leases: Iterable[LeaseValid]) -> None:
+        """These were held by the speaker whose place this one takes."""
+        for lease in leases:
+            holder = self._holders[lease.key] = LeaseHolder()
+            holder.inherit(claim=lease.claim, epoch=lease.epoch, valid_until=lease.valid_until)
+            self._unplaced[lease.key] = lease.valid_until
+
+    def placed(self, key: str | None) -> bool:
+        """A router of this lease has found its interface, and knows by itself what it wants; whether that is new."""
+        return key is not None and self._unplaced.pop(key, None) is not None
+
+    def _unplaced_wish(self, now: Instant, router: SpeakerRouter) -> Wanted | None:
+        lease = router.configured.lease
+        until = None if lease is None else self._unplaced.get(lease.key)
+        return Wanted(lease, timedelta(0)) if lease is not None and until is not None and now < until else None
+
     # --- what follows from it -----------------------------------------------------------------------------------------
 
     def gate_to_open(self, now: Instant, router: SpeakerRouter, tick: timedelta) -> list[ArmGate]:
@@ -175,7 +204,7 @@ class SpeakerLeases:
     def wish(self, now: Instant, routers: Iterable[SpeakerRouter]) -> list[HoldLeases]:
         """Want what these routers want, and nothing else: what is to be told to the keeper now, if anything."""
         wanted: dict[str, Wanted] = {}
-        for each in filter(None, (router.wish(now) for router in routers)):
+        for each in filter(None, (router.wish(now) or self._unplaced_wish(now, router) for router in routers)):
             before = wanted.get(each.params.key)
             wanted[each.params.key] = each if before is None or each.patience < before.patience else before
         for key, holder in self._holders.items():

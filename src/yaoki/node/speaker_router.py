@@ -37,7 +37,7 @@ from yaoki.vrrp.events import (
     Unbarred,
 )
 from yaoki.vrrp.leased_router import LeasedRouter, Wanted
-from yaoki.vrrp.leased_state import Bidding, GiveWay, LeasedInput, LeaseElsewhere, LeaseGone, LeaseHeld, Standby
+from yaoki.vrrp.leased_state import Bidding, GiveWay, LeasedInput, LeaseElsewhere, LeaseGone, LeaseHeld, Resume, Standby
 from yaoki.vrrp.params import ChecksumForm, OutOfStep, RouterParams
 from yaoki.vrrp.router_state import Active, Backup, Effect, Initialize, Leaving, Owning, Yielding
 from yaoki.vrrp.standing import GREATEST_PRIORITY, OWNER_PRIORITY, Standing, standing
@@ -166,7 +166,7 @@ class SpeakerRouter:
         """Give the machine its input; what concerns a lease is nothing to a router without one."""
         if isinstance(self.machine, LeasedRouter):
             return self.machine.handle(now, input_)
-        assert not isinstance(input_, LeaseHeld | LeaseGone | LeaseElsewhere | GiveWay), "it has no lease"
+        assert not isinstance(input_, LeaseHeld | Resume | LeaseGone | LeaseElsewhere | GiveWay), "it has no lease"
         return self.machine.handle(now, input_)
 
     def wish(self, now: Instant) -> Wanted | None:

@@ -34,7 +34,7 @@ from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import BecameActive, Reason
 from yaoki.vrrp.leased_router import LeasedRouter
-from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld
+from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld, Resume
 from yaoki.vrrp.params import RouterKey
 from yaoki.vrrp.standing import OWNER_PRIORITY
 
@@ -81,6 +81,7 @@ class SpeakerWorks:
         found = self._interfaces.get(router.configured.key.interface)
         if found is None:
             return
+        self._wish_changed = self.leases.placed(router.lease_key) or self._wish_changed
         source = router.source_in(found)
         initialized = isinstance(router.machine.state, vr.Initialize)
         if not found.up or source is None:
@@ -98,8 +99,14 @@ class SpeakerWorks:
             # If an earlier life was silenced, somebody else may own them by now.
             held = any(address in ours for address in params.addresses)
             held = held and not self._gates.left_shut(now, params.addresses)
+            epoch = self.leases.epoch(router.lease_key)
+            if epoch is not None and held and self._gates.left_open(now, params.addresses):
+                # No sooner shut than by the kernel, and opened anew with the next grant.
+                self._gates.take_up(params.addresses)
+                self._run(out, now, router, Resume(epoch), because)
+                return
             self._run(out, now, router, vr.Startup(held), because)
-            if (epoch := self.leases.epoch(router.lease_key)) is not None:
+            if epoch is not None:
                 self._arm_and_hold(out, now, router, LeaseHeld(epoch))
 
     def _is_up(self, interface: str) -> bool:
@@ -207,6 +214,7 @@ class SpeakerWorks:
         """Have the gate opened for as long as the lease is good; the router is told when the kernel has done it."""
         arming = self.leases.gate_to_open(now, router, self._gates.tick)
         if arming:
+            self._gates.take_up(router.machine.params.addresses)
             self.leases.await_gate(router, held)
             out += arming
 

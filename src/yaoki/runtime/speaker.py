@@ -29,7 +29,7 @@ from yaoki.core.event import Emit, EventBody, EventNumbering
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.linux.realtime import SCHEDULER, kernel_tick, make_punctual, stop_collecting
-from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack
+from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack, LeasesInherited
 from yaoki.node.messages import (
     AbilitiesFound,
     ConfigureRouters,
@@ -115,13 +115,14 @@ class Speaker:
         routers = [params for order in orders if isinstance(order, ConfigureRouters) for params in order.routers]
         self._kernel.prepare(params.key for params in routers)
         stop_collecting()
-        older.relieve()
+        leases = older.relieve()
         self._inherited = older.kept
         self._take_run_dir()
         if self._lock is None:
             return False
         self._look_around(punctual)
-        # Before the interfaces, so that what is held is advertised with the priority that it had.
+        # Before the interfaces, so that what is held is kept, and advertised with the priority that it had.
+        self._give(LeasesInherited(leases))
         for order in orders:
             self._obey(order)
         self._kernel.look_again()
@@ -179,7 +180,7 @@ class Speaker:
         self._link.close()
         if self._lock is not None:
             os.close(self._lock)
-        self._hand_over.done()
+        self._hand_over.done(self._brain.leases.held(monotonic_now()))
         # Only now, for the kernel takes some 25 ms to close these.
         self._keeper.close()
         self._kernel.close()

@@ -22,6 +22,7 @@ from yaoki.core.error import LocalError
 from yaoki.core.framing import MAX_DATAGRAM, BadFrame, Joiner, split
 from yaoki.linux.nftables_session import netfilter_sockets
 from yaoki.node.handover_messages import ReadyToSpeak, ToNewer, ToOlder, Wishes, WishesWanted, YouSpeak
+from yaoki.node.holder_messages import LeaseValid
 from yaoki.node.messages import SpeakerOrder
 from yaoki.runtime.private_socket import listen_privately
 from yaoki.runtime.select_loop import READABLE, SelectLoop
@@ -60,12 +61,14 @@ class HandOver:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
 
-    def done(self) -> None:
-        """This speaker is silent."""
+    def done(self, leases: tuple[LeaseValid, ...]) -> None:
+        """This speaker is silent, and held these leases."""
         if self._newer is not None:
-            (word,) = split(self._codec.encode(YouSpeak()))
+            *first, last = split(self._codec.encode(YouSpeak(leases)))
             with contextlib.suppress(OSError):
-                socket.send_fds(self._newer, [word], netfilter_sockets()[:MAX_GIVEN])
+                for datagram in first:
+                    self._newer.send(datagram)
+                socket.send_fds(self._newer, [last], netfilter_sockets()[:MAX_GIVEN])
 
     def _forget(self) -> None:
         self.wanted = False
@@ -132,11 +135,13 @@ class Predecessor:
             raise LocalError("the speaker answered out of turn")
         return answer.orders
 
-    def relieve(self) -> None:
-        """Have it fall silent; then it is for us to speak."""
-        if not isinstance(self._ask(ReadyToSpeak()), YouSpeak):
+    def relieve(self) -> tuple[LeaseValid, ...]:
+        """Have it fall silent; then it is for us to speak. The leases that it held."""
+        answer = self._ask(ReadyToSpeak())
+        if not isinstance(answer, YouSpeak):
             raise LocalError("the speaker answered out of turn")
         self._socket.close()
+        return answer.leases
 
     def _ask(self, question: ToOlder) -> ToNewer:
         try:

@@ -164,12 +164,6 @@ def _slowed(draw: Draw) -> Fault:
     return Slowed(draw.node, part, draw.chance.pick((2, 20, 200)) * MILLISECOND)
 
 
-def _upgraded(draw: Draw) -> Fault:
-    """Of a VIP that is owned by lease a newer speaker gives up what it holds until it is granted once more."""
-    node = draw.node
-    return Killed(node, Part.WORKER) if draw.topology.leases else SpeakerUpgraded(node)
-
-
 def _moved(draw: Draw) -> Fault:
     virtual = draw.chance.pick(draw.topology.virtuals)
     return Moved(draw.chance.pick(virtual.members)[0], virtual.name)
@@ -222,7 +216,7 @@ _CONTROL: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Reloaded(draw.node), 1),
     (lambda draw: Reconfigured(draw.node, draw.chance.pick(tuple(Alteration))), 2),
     (lambda draw: PlaneRefuses(draw.node), 1),
-    (_upgraded, 2),
+    (lambda draw: SpeakerUpgraded(draw.node), 2),
 )
 _PROCESSES: tuple[tuple[Kind, int], ...] = ((_paused, 3), (_killed, 4), (_slowed, 2), (_stepped, 1))
 _MACHINES: tuple[tuple[Kind, int], ...] = (

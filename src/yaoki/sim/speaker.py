@@ -12,7 +12,7 @@ from typing import assert_never
 
 from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
-from yaoki.node.holder_messages import HoldLeases
+from yaoki.node.holder_messages import HoldLeases, LeasesInherited, LeaseValid
 from yaoki.node.messages import (
     AbilitiesFound,
     AddressTaken,
@@ -115,9 +115,9 @@ class Speaker:
 
     def start(self) -> None:
         """Begin with a new machine, which is told of every interface."""
-        self._begin(())
+        self._begin((), None)
 
-    def _begin(self, orders: Sequence[SpeakerOrder]) -> None:
+    def _begin(self, orders: Sequence[SpeakerOrder], leases: Sequence[LeaseValid] | None) -> None:
         around, process = self._around, self.process
         self._incarnation += 1
         self._notified.clear()
@@ -131,6 +131,8 @@ class Speaker:
         if found.armed:
             process.give(found)
         process.give(AbilitiesFound(gate=True, tick=TICK_US * _MICROSECOND))
+        if leases is not None:
+            process.give(LeasesInherited(tuple(leases)))
         for order in orders:
             process.give(order)
         for interface in around.kernel.interfaces:
@@ -153,7 +155,8 @@ class Speaker:
             return
         if brain.owns and not advertised:
             return
-        begin = partial(self._take_place, self._inheritance, self._incarnation)
+        leases = brain.leases.held(around.clock.instant(around.timeline.now))
+        begin = partial(self._take_place, self._inheritance, leases, self._incarnation)
         self._inheritance = None
         self._silent = True
         self._emptied_at = around.clock.monotonic(around.timeline.now)
@@ -166,15 +169,15 @@ class Speaker:
         if self._inheritance is not None:
             self._around.timeline.after(0, partial(self._give_way, advertised=advertised))
 
-    def _take_place(self, orders: Sequence[SpeakerOrder], predecessor: int) -> None:
+    def _take_place(self, orders: Sequence[SpeakerOrder], leases: Sequence[LeaseValid], predecessor: int) -> None:
         if self._incarnation != predecessor or self.process.machine is None:
             return
         if self._held:
-            self._around.timeline.after(MILLISECOND, partial(self._take_place, orders, predecessor))
+            self._around.timeline.after(MILLISECOND, partial(self._take_place, orders, leases, predecessor))
             return
         self._become_silent()
         read = [self._packet(packet.interface, packet.frame, self._stamp(packet)) for packet in self._unread]
-        self._begin(orders)
+        self._begin(orders, leases)
         for packet in read:
             self.process.give(packet)
 

@@ -44,6 +44,7 @@ from yaoki.vrrp.leased_state import (
     LeaseGone,
     LeaseHeld,
     Memory,
+    Resume,
     Standby,
 )
 from yaoki.vrrp.params import Failback, Quarantine, RouterParams
@@ -175,6 +176,9 @@ def _in_initialize(params: RouterParams, state: Initialize, now: Instant, input_
             returns = not (held or state.current)
             standby, told = _standing_by(params, now, quarantined=returns and params.quarantines)
             return replace(standby, joining=True), [Emit(BecameBackup(params.key, params.vip, Reason.STARTED)), *told]
+        case Resume(epoch):
+            # Nobody else has owned since, so what is here is current.
+            return _own(params, now, Reason.ADDRESSES_HELD, epoch)
         case Shutdown(reason) | InterfaceLost(reason):
             return Initialize(reason, state.current), []
         case StepAside() | ActiveGone() | TimerFired() | Heard() | LinkRenewed() | Admit() | Reconfigure():
@@ -214,7 +218,7 @@ def _in_standby(params: RouterParams, state: Standby, now: Instant, input_: Leas
             held_out = state.held_out and (after.failback is Failback.MANUAL or after.quarantines)
             renewed = replace(state, bid_at=None, held_out=held_out)
             return renewed, priority_change(params, after)
-        case Startup() | LinkRenewed() | StepAside() | ActiveGone() | LeaseGone():
+        case Startup() | Resume() | LinkRenewed() | StepAside() | ActiveGone() | LeaseGone():
             return state, []
         case _:
             assert_never(input_)
@@ -278,7 +282,9 @@ def _in_bidding(params: RouterParams, state: Bidding, now: Instant, input_: Leas
             return Initialize(reason, params.quarantines), [initialized]
         case Reconfigure(after):
             return Standby(), priority_change(params, after)
-        case Startup() | LinkRenewed() | Admit() | StepAside() | ActiveGone() | LeaseGone() | LeaseElsewhere():
+        case Startup() | Resume() | LinkRenewed() | Admit() | StepAside() | ActiveGone():
+            return state, []
+        case LeaseGone() | LeaseElsewhere():
             return state, []
         case _:
             assert_never(input_)
@@ -314,7 +320,7 @@ def _while_active(params: RouterParams, state: Active, now: Instant, input_: Lea
             return Initialize(reason), [ReleaseAddresses(params.addresses), initialized]
         case TimerFired() | Heard() | LinkRenewed() | Reconfigure():
             return _as_any_owner(params, state, now, input_)
-        case Startup() | Admit() | ActiveGone() | LeaseHeld() | LeaseElsewhere():
+        case Startup() | Resume() | Admit() | ActiveGone() | LeaseHeld() | LeaseElsewhere():
             return state, []
         case _:
             assert_never(input_)

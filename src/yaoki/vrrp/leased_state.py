@@ -55,6 +55,14 @@ class LeaseHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """Startup of one that goes on: the lease is ours under this epoch, the kernel holds the addresses from before, and
+    their gate is open."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseGone:
     """The lease is not ours any more: be silent at once."""
 
@@ -74,4 +82,4 @@ class GiveWay:
     reason: Reason = Reason.OTHER_FAMILY
 
 
-LeasedInput = Input | LeaseHeld | LeaseGone | LeaseElsewhere | GiveWay
+LeasedInput = Input | LeaseHeld | Resume | LeaseGone | LeaseElsewhere | GiveWay
