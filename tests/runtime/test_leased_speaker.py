@@ -45,29 +45,32 @@ class Keeper:
         self._listener.listen()
         self._listener.settimeout(PATIENCE_S)
         self._codec, self._joiner = Codec(), Joiner()
+        self._speaker: socket.socket | None = None
 
     def close(self) -> None:
         self._listener.close()
-        with contextlib.suppress(AttributeError):
-            self._socket.close()
+        if self._speaker is not None:
+            self._speaker.close()
 
     def accept(self) -> None:
         """Serve the next speaker that connects, and no other."""
-        with contextlib.suppress(AttributeError):
-            self._socket.close()
-        self._socket, _ = self._listener.accept()
-        self._socket.settimeout(PATIENCE_S)
+        if self._speaker is not None:
+            self._speaker.close()
+        self._speaker, _ = self._listener.accept()
+        self._speaker.settimeout(PATIENCE_S)
 
     def wanted(self) -> HoldLeases:
         """The next wish."""
+        assert self._speaker is not None
         while True:
-            message = self._joiner.join(self._socket.recv(MAX_DATAGRAM))
+            message = self._joiner.join(self._speaker.recv(MAX_DATAGRAM))
             if message is not None:
                 order: HolderOrder = self._codec.decode(message, HolderOrder)
                 return order
 
     def grant(self, duration: timedelta = D) -> None:
         """Give what is wanted, for so long from now."""
+        assert self._speaker is not None
         wishes: tuple[LeaseWish, ...] = ()
         while not wishes:
             wishes = self.wanted().wishes
@@ -75,7 +78,7 @@ class Keeper:
         for wish in wishes:
             valid = LeaseValid(wish.key, wish.claim, 9, until)
             for datagram in split(self._codec.encode(valid)):
-                self._socket.send(datagram)
+                self._speaker.send(datagram)
 
 
 @pytest.fixture

@@ -150,8 +150,9 @@ def test_a_restart_of_the_lease_keeper_costs_nothing() -> None:
 def test_a_newer_speaker_goes_on_by_the_lease_of_the_older_one(site: str, seed: int) -> None:
     scene = Scene(site, seed=seed, forwarding_untouched=True)
     before = scene.owners()
+    [node] = before["leased/ipv4"]
     for _ in range(3):
-        scene.fault(SpeakerUpgraded("lb1"), lasts=2)
+        scene.fault(SpeakerUpgraded(node), lasts=2)
         scene.run(2.5)
     scene.settle()
     assert scene.owners() == before

@@ -60,6 +60,7 @@ MUTATIONS = (
     Mutation("held-addresses-forgotten", "fast", 37, "kept until taken"),
     Mutation("kernel-not-adopted", "two-nodes", 111, "tables kept"),
     Mutation("last-advertisement-forgotten", "two-nodes", 133, "neighbours follow"),
+    Mutation("lease-not-inherited", "stateful", 8, "nothing moves"),
     Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
     Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
     Mutation("owner-made-the-least", "three-nodes", 22, "nothing moves"),

@@ -4,9 +4,9 @@ The older one listens on D/speaker-handover.sock. It falls silent right after an
 way (a virtual router that leaves, an address that is not taken yet), so that the newer has nearly a whole interval, and
 the dead-man gate nearly its whole limit, until the next one is due.
 
-With its last word the older one gives its netfilter sockets away, and the newer keeps them open: when one is closed,
-the kernel lets every change of nftables wait for an RCU grace period, 7 to 34 ms as measured, and that of a gate would
-come too late.
+With its last word the older one names the leases that it holds, and gives its netfilter sockets away. The newer keeps
+these open: when one is closed, the kernel lets every change of nftables wait for an RCU grace period, 7 to 34 ms as
+measured, and that of a gate would come too late.
 
 Invariants: at every moment at most one of the two acts; should the newer one fail before ReadyToSpeak, the older goes
 on, and should it fail after, the gate shuts as for any dead speaker.
