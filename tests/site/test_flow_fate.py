@@ -38,7 +38,8 @@ def test_nat_flows_are_copied_where_there_is_anywhere_to_move(
     assert {service.copied for service in plan.services} == {copied}
     assert plan.copies_flows is copied
     said = list(fates(site))
-    assert [line[: len(f"service api {fate}")] for line in said] == ([f"service api {fate}"] if fate else [])
+    beginnings = [f"service {name} {fate}" for name in ("api", "sticky")] if fate else []
+    assert [line[: len(beginning)] for line, beginning in zip(said, beginnings, strict=True)] == beginnings
 
 
 def test_of_direct_return_the_hash_alone_keeps_flows(tmp_path: Path) -> None:
