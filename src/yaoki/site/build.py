@@ -166,6 +166,8 @@ class SiteBuilder:
             hz=values.get("hz"),
             standby_for=values.get("standby-for", ()),
             replaces=values.get("replaces"),
+            os=values.get("os"),
+            loopback=values.get("loopback"),
         )
 
     def _interface(self, path: Path, name: str, values: _Values) -> Interface | None:
@@ -180,7 +182,7 @@ class SiteBuilder:
                 self._refuse("address-outside-network", (*path, "addresses", index), what, cure, other=other)
                 return None
             addresses.append(within)
-        return Interface(name, network, tuple(addresses))
+        return Interface(name, network, tuple(addresses), values.get("alias"))
 
     def _within(self, network: str, address: IPAddress) -> IPInterface | None:
         """The address with the length of the network's prefix that holds it; the longest, should several."""

@@ -12,6 +12,7 @@ from yaoki.checks.check import KindParams, Schedule
 from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
 from yaoki.core.secret import SecretRef
 from yaoki.election.lease_params import DEFAULT_DURATION
+from yaoki.lb.realserver import OperatingSystem
 from yaoki.lb.service import Forward, PlaneWish, Protocol, Scheduler, WhenAllDown
 from yaoki.vrrp.authentication_params import AuthenticationParams
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
@@ -79,6 +80,8 @@ class Interface:
     name: str
     network: str
     addresses: tuple[IPInterface, ...]
+    alias: str | None = None
+    """What the machine's own operating system calls it; None: as `name`."""
 
     def address(self, family: Family) -> IPAddress | None:
         """The first address of a family, or None."""
@@ -91,7 +94,8 @@ class Machine:
 
     `plays` names what the lab starts on a host ("nginx", "echo", "client"); `gateway` names a host or VIP and replaces
     the network's; `forwards` makes it a router. `hz` is the CONFIG_HZ of a node's kernel; None: it is not known. A node
-    can be told to take the place of those that it is `standby_for`, and `replaces` one of them then.
+    can be told to take the place of those that it is `standby_for`, and `replaces` one of them then. `os` and
+    `loopback`, the name of its loopback adapter, are for the set-up of a real server.
     """
 
     name: str
@@ -103,6 +107,8 @@ class Machine:
     hz: int | None = None
     standby_for: tuple[str, ...] = ()
     replaces: str | None = None
+    os: OperatingSystem | None = None
+    loopback: str | None = None
 
     def on_network(self, network: str) -> Interface | None:
         """Its first interface in a network, or None."""

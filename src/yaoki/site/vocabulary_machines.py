@@ -1,11 +1,21 @@
 """The part of the vocabulary for networks, nodes and hosts, and what all objects may say; see yaoki.site.vocabulary."""
 
+from yaoki.lb.realserver import OperatingSystem
 from yaoki.site.kinds import ADDRESS, INTERFACE_NAME, PREFIX, Boolean, Integer, Reference, Text, Word
 from yaoki.site.shapes import Key, ListOf, MapOf, Record
 
 NETWORK_NAME = Reference(("networks",), "network")
 _GATEWAY = Reference(("hosts", "vips", "nodes"), "host, node or VIP")
 _OTHER_NODE = Reference(("nodes",), "node")
+
+_ENDS = r'[^\\/:*?"<>|%\s\x00-\x1f\x7f-\x9f]'
+_WITHIN = r'[^\\/:*?"<>|%\x00-\x1f\x7f-\x9f\u2028\u2029]'
+_CONNECTION = Text(
+    "the name of a network connection",
+    rf"{_ENDS}(?:{_WITHIN}{{0,253}}{_ENDS})?",
+    example='"ローカル エリア接続", which has none of \\ / : * ? " < > | % in it',
+)
+"""What Windows refuses in such a name, and the % that a command prompt would read as the beginning of a variable."""
 
 ACKNOWLEDGE = Key(
     "acknowledge",
@@ -28,6 +38,7 @@ INTERFACE = Record(
     (
         Key("network", NETWORK_NAME, "the network that it is plugged into", required=True),
         Key("addresses", ListOf(ADDRESS), "its own addresses, each within a prefix of the network", "[]"),
+        Key("alias", _CONNECTION, "what its own operating system calls it, as Windows does", "its name here"),
     ),
 )
 
@@ -74,6 +85,23 @@ HOST = Record(
             "[]",
         ),
         _MACHINE_GATEWAY,
+        Key(
+            "os",
+            Word(
+                {
+                    "linux": "any Linux, until it starts again",
+                    "debian": "with ifupdown",
+                    "rhel": "with systemd",
+                    "freebsd": "its loopback is lo0",
+                    "windows-2003": "2000 and 2003",
+                    "windows-2008": "2008 and 2008 R2",
+                    "windows": "2012 and later",
+                },
+                OperatingSystem,
+            ),
+            "what it runs, for `yaoki realserver setup`",
+        ),
+        Key("loopback", _CONNECTION, "what its loopback adapter is called, if it runs Windows", "Loopback"),
         Key("forwards", Boolean(), "whether it routes between its interfaces", "false"),
         ACKNOWLEDGE,
     ),
