@@ -78,3 +78,17 @@ def test_a_file_that_is_no_configuration_is_drawn_with_its_line(
 @pytest.mark.parametrize("own", ["lb1", "lb1:eth0=192.0.2.1", "eth0=192.0.2.1/24", "lb1:eth0=here/24"])
 def test_an_own_address_that_cannot_be_read_is_a_mistake_of_the_command(own: str, files: list[str]) -> None:
     assert main(["import", "keepalived", "--own", own, *files]) == 2
+
+
+def test_a_table_of_ipvsadm_is_imported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "lb1.rules").write_text(
+        "-A -t 192.0.2.50:http -s wrr\n-a -t 192.0.2.50:http -r 192.0.2.21:http -g -w 1\n"
+    )
+    own = ["--own", "lb1:eth1=192.0.2.11/25"]
+    assert main(["import", "-q", "ipvsadm", "--site", "tokyo", *own, str(tmp_path / "lb1.rules")]) == 0
+    said = capsys.readouterr()
+    (tmp_path / "site.yaml").write_text(said.out)
+    loaded = examine(tmp_path / "site.yaml").loaded
+    assert loaded is not None
+    assert (loaded.site.services[0].port, str(loaded.site.networks[0].prefixes[0])) == (80, "192.0.2.0/25")
+    assert "vrid and priorities are made up" in said.err

@@ -11,6 +11,7 @@ examples:
   yaoki import keepalived lb1=lb1/keepalived.conf lb2=lb2/keepalived.conf > site.yaml
   yaoki import keepalived main=keepalived.conf backup=keepalived.conf      one file with @conditions, two nodes
   yaoki import keepalived --own lb1:eth0=192.0.2.11/24 --own lb2:eth0=192.0.2.12/24 lb1=a.conf lb2=b.conf > site.yaml
+  yaoki import ipvsadm lb1=lb1.rules lb2=lb2.rules > site.yaml             what ipvsadm -S -n has saved on each
   yaoki import -q keepalived keepalived.conf                               report only what was not taken as it is
   yaoki -j import keepalived keepalived.conf                               site and report as one JSON value
 """
@@ -19,9 +20,11 @@ import argparse
 import sys
 from ipaddress import ip_interface
 
+from yaoki.cli.import_names import SystemNames
 from yaoki.cli.output import Paint, print_json, talk
 from yaoki.core.address import IPInterface
 from yaoki.core.error import UsageError
+from yaoki.site.foreign.ipvsadm import import_ipvsadm
 from yaoki.site.foreign.keepalived import MAX_NODES, Disk, Import, Original, Outcome, Remark, import_keepalived
 
 _QUIET = (Outcome.TAKEN, Outcome.NOT_NEEDED)
@@ -29,7 +32,7 @@ _QUIET = (Outcome.TAKEN, Outcome.NOT_NEEDED)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("format", choices=("keepalived",), help="what the files are written for")
+    parser.add_argument("format", choices=("keepalived", "ipvsadm"), help="what the files are written for")
     parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help="the files, one for each node")
     parser.add_argument("--site", default="imported", help="the name of the site (default: imported)")
     parser.add_argument(
@@ -37,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NODE:INTERFACE=ADDRESS/LENGTH",
-        help="a node's own address, which keepalived asks its machine for",
+        help="a node's own address, which is in no file",
     )
     parser.add_argument("--strict", action="store_true", help="fail unless all was taken as it is")
     parser.add_argument("-q", "--quiet", action="store_true", help="report only what was not taken as it is")
@@ -47,9 +50,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the site and the report."""
     if len(args.files) > MAX_NODES:
         raise UsageError(f"at most {MAX_NODES} files are imported at once")
-    made = import_keepalived(
-        [_original(word) for word in args.files], Disk(), site=args.site, own=[_own(word) for word in args.own]
-    )
+    originals, own = [_original(word) for word in args.files], [_own(word) for word in args.own]
+    if args.format == "ipvsadm":
+        made = import_ipvsadm(originals, Disk(), site=args.site, own=own, directory=SystemNames())
+    else:
+        made = import_keepalived(originals, Disk(), site=args.site, own=own)
     shown = [remark for remark in made.remarks if not (args.quiet and remark.outcome in _QUIET)]
     if args.json:
         print_json({"site": made.text, "remarks": [_as_json(remark) for remark in shown]})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import ip_address
 
 from yaoki.checks.check import (
@@ -49,18 +50,26 @@ class Joined:
     groups: Sequence[JoinedGroup] = ()
 
 
+class Product(StrEnum):
+    """What the files were written for."""
+
+    KEEPALIVED = "keepalived"
+    IPVSADM = "ipvsadm"
+
+
 class Draft:
     """One site, ready to be printed."""
 
-    def __init__(self, joined: Joined, report: Report) -> None:
+    def __init__(self, joined: Joined, report: Report, product: Product = Product.KEEPALIVED) -> None:
         self._joined = joined
+        self._product = product
         self._hosts = tuple(host for host in joined.hosts if _serves(host, joined.services))
         self._report = report
 
     def text(self, site: str) -> str:
         """The site file. Gaps found on the way are remarked on."""
         head = [
-            "Imported from keepalived: " + ", ".join(node.file for node in self._joined.configurations),
+            f"Imported from {self._product.value}: " + ", ".join(node.file for node in self._joined.configurations),
             f"What is assumed is marked {GAP} mend it, then try the site: yaoki check, yaoki rehearse.",
         ]
         for node in self._joined.configurations:
@@ -163,6 +172,10 @@ class Draft:
         if vip.unicast:
             keys += [("transport", "unicast"), ("peers", tuple(vip.peers))]
         comments = []
+        if self._product is Product.IPVSADM:
+            what = "no file says how its owner is elected; vrid and priorities are made up"
+            comments.append(f"{GAP} {what}")
+            self._gap(vip.name, what)
         if len(vip.instances) == 1:
             peers = ", ".join(map(str, lead.peers))
             known = f" (a peer is {peers})" if peers else ""

@@ -8,7 +8,7 @@ from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.error import Location, Problem, SiteError
 from yaoki.site.foreign.keepalived.blocks import every
 from yaoki.site.foreign.keepalived.configuration import Configuration, Instance
-from yaoki.site.foreign.keepalived.draft import Draft, Joined
+from yaoki.site.foreign.keepalived.draft import Draft, Joined, Product
 from yaoki.site.foreign.keepalived.hooks import HookJoiner
 from yaoki.site.foreign.keepalived.library import Library
 from yaoki.site.foreign.keepalived.named_checks import NamedChecks
@@ -70,6 +70,19 @@ def import_keepalived(
         where = Location(originals[0].file, 1, 1)
         what = "there is no vrrp_instance that could be a VIP"
         raise SiteError([Problem("keepalived-empty", where, what, "name the main file, with its includes beside it")])
+    return join(configurations, report, names, site=site, own=own)
+
+
+def join(
+    configurations: tuple[Configuration, ...],
+    report: Report,
+    names: Names,
+    *,
+    site: str,
+    own: Sequence[tuple[str, str, IPInterface]],
+    product: Product = Product.KEEPALIVED,
+) -> Import:
+    """One site of the configurations of its nodes. Raises SiteError where a prefix has no room for their addresses."""
     given = tuple(Own(Plug(node, interface), address) for node, interface, address in own)
     networks = Networks(configurations, given)
     vips = VipJoiner(networks, names, report).join(configurations)
@@ -86,7 +99,7 @@ def import_keepalived(
     joined = Joined(
         configurations, networks, vips, services, tuple(joiner.hosts.values()), checks.by_name, hooks, tracks, groups
     )
-    text = Draft(joined, report).text(site)
+    text = Draft(joined, report, product).text(site)
     for node in configurations:
         for statement in every(node.statements):
             if not report.knows(statement):

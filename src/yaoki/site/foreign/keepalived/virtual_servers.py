@@ -16,12 +16,12 @@ from yaoki.site.foreign.keepalived.values import address, number, seconds
 MAX_RANGE = 256
 """Addresses of one range of a group."""
 
-_SCHEDULERS = {
+SCHEDULERS = {
     "rr": Scheduler.ROUND_ROBIN,
     "wrr": Scheduler.WEIGHTED_ROUND_ROBIN,
     "sh": Scheduler.SOURCE_HASH,
 }
-_CLOSEST = {"mh": Scheduler.SOURCE_HASH}
+CLOSEST = {"mh": Scheduler.SOURCE_HASH}
 _METHODS = {"NAT": Forward.NAT, "DR": Forward.DIRECT}
 _NOT_FORWARDED = "it is forwarded to in a way that is not in this release"
 _PERSISTENCE = timedelta(minutes=6)
@@ -147,11 +147,11 @@ class VirtualServerReader:
     def _scheduler(self, item: Statement | None) -> Scheduler:
         # keepalived's own default is wlc.
         word = "wlc" if item is None else item.first() or "wlc"
-        if word in _SCHEDULERS:
+        if word in SCHEDULERS:
             if item is not None:
                 self._report.taken(item, "scheduler")
-            return _SCHEDULERS[word]
-        closest = _CLOSEST.get(word, Scheduler.WEIGHTED_ROUND_ROBIN)
+            return SCHEDULERS[word]
+        closest = CLOSEST.get(word, Scheduler.WEIGHTED_ROUND_ROBIN)
         if item is not None:
             self._report.changed(item, f"scheduler: {closest} comes closest to {word}")
         return closest

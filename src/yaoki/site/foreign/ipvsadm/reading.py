@@ -1,0 +1,242 @@
+"""The lines of one table, each option with its remark.
+
+    -A -t 192.0.2.50:80 -s wrr -p 360 -M 255.255.255.0      a virtual service
+    -a -t 192.0.2.50:80 -r 192.0.2.21:80 -g -w 1            a real server of it
+
+Without -n, ipvsadm prints names of hosts and ports; a Directory tells what they stand for.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Protocol as Interface
+
+from yaoki.core.address import Family, IPAddress, parse_address
+from yaoki.core.error import Location, Problem
+from yaoki.lb.service import Forward, Protocol, Scheduler
+from yaoki.site.foreign.keepalived.blocks import Statement
+from yaoki.site.foreign.keepalived.configuration import RealServer, VirtualServer
+from yaoki.site.foreign.keepalived.report import Report
+from yaoki.site.foreign.keepalived.values import number
+from yaoki.site.foreign.keepalived.virtual_servers import CLOSEST, SCHEDULERS
+
+MAX_LINES = 100_000
+_PERSISTENCE = timedelta(minutes=6)
+"""ipvsadm(8): the timeout of -p without one."""
+_LONG = {
+    "--add-service": "-A", "--add-server": "-a", "--tcp-service": "-t", "--udp-service": "-u", "--fwmark-service": "-f",
+    "--scheduler": "-s", "--persistent": "-p", "--netmask": "-M", "--real-server": "-r", "--gatewaying": "-g",
+    "--ipip": "-i", "--masquerading": "-m", "--weight": "-w", "--u-threshold": "-x", "--l-threshold": "-y",
+    "--ops": "-o", "--sched-flags": "-b", "--ipv6": "-6",
+}  # fmt: skip
+_WITH_VALUE = {"-t", "-u", "-f", "-s", "-M", "-r", "-w", "-x", "-y", "-b", "--pe", "--sctp-service",
+               "--tun-type", "--tun-port"}  # fmt: skip
+_METHODS = {"-g": Forward.DIRECT, "-m": Forward.NAT}
+_NOT_TAKEN = {
+    "-x": "connections are not counted against a limit",
+    "-y": "connections are not counted against a limit",
+    "-o": "a flow of datagrams keeps its server",
+    "--pe": "persistence is by source",
+    "-b": "the hash is of the source address alone",
+}
+_TUNNEL = "forwarding by tunnel is not in this release"
+
+
+class Directory(Interface):
+    """What names stand for."""
+
+    def address(self, name: str, /) -> IPAddress | None: ...
+
+    def port(self, name: str, protocol: Protocol, /) -> int | None: ...
+
+
+class NoNames:
+    """Knows none: for tables that were saved with -n."""
+
+    def address(self, name: str) -> IPAddress | None:
+        del name
+        return None
+
+    def port(self, name: str, protocol: Protocol) -> int | None:
+        del name, protocol
+        return None
+
+
+@dataclass(slots=True)
+class _Table:
+    """Virtual servers by how their lines name them; None: not taken, so its servers are not either."""
+
+    found: dict[tuple[str, str], VirtualServer | None] = field(default_factory=dict)
+
+
+class TableReader:
+    """Reads one file."""
+
+    def __init__(self, file: str, directory: Directory, report: Report, problems: list[Problem]) -> None:
+        self._file = file
+        self._directory = directory
+        self._report = report
+        self._problems = problems
+        self._table = _Table()
+
+    def read(self, text: str) -> tuple[tuple[VirtualServer, ...], tuple[Statement, ...]]:
+        """The virtual servers, and every line as a statement with its options."""
+        statements = []
+        for count, line in enumerate(text.splitlines()[:MAX_LINES], start=1):
+            words = line.split()
+            if not words or words[0].startswith("#"):
+                continue
+            where = Location(self._file, count, 1 + len(line) - len(line.lstrip()), line)
+            statement = self._statement(words, where)
+            if statement is None:
+                return (), ()
+            statements.append(statement)
+            self._line(statement)
+        found = (server for server in self._table.found.values() if server is not None)
+        return tuple(found), tuple(statements)
+
+    def _statement(self, words: list[str], where: Location) -> Statement | None:
+        names = [_LONG.get(word, word) for word in words]
+        if names[0] not in ("-A", "-a"):
+            what = f'"{words[0]}" begins no line of a table that ipvsadm has saved'
+            self._problems.append(Problem("ipvsadm-syntax", where, what, "save it: ipvsadm -S -n > FILE"))
+            return None
+        options, values = [], names[1:]
+        while values:
+            keyword = values.pop(0)
+            optional = keyword == "-p" and values and values[0].isdigit()
+            taken = (values.pop(0),) if values and (keyword in _WITH_VALUE or optional) else ()
+            options.append(Statement(keyword, taken, where))
+        return Statement(names[0], tuple(words[1:]), where, tuple(options))
+
+    def _line(self, line: Statement) -> None:
+        said = {option.keyword: option for option in line.items}
+        key = next(
+            ((name, said[name].first() or "") for name in ("-t", "-u", "-f", "--sctp-service") if name in said), None
+        )
+        if key is None:
+            self._report.whole_not_taken(line, "it names no service")
+        elif line.keyword == "-A" and key in self._table.found:
+            self._report.whole_not_taken(line, "there is such a service already")
+        elif line.keyword == "-A":
+            self._table.found[key] = self._service(line, said, key)
+        elif (held := self._table.found.get(key)) is None:
+            self._report.whole_not_taken(line, "its service is not taken")
+        else:
+            server = self._server(line, said, held)
+            if server is not None:
+                self._table.found[key] = replace(held, servers=(*held.servers, server))
+
+    def _service(self, line: Statement, said: dict[str, Statement], key: tuple[str, str]) -> VirtualServer | None:
+        protocol = {"-t": Protocol.TCP, "-u": Protocol.UDP}.get(key[0])
+        if protocol is None:
+            why = "packets are told by address and port, not by marks" if key[0] == "-f" else "SCTP is not balanced"
+            self._report.whole_not_taken(line, why)
+            return None
+        place = self._place(key[1], protocol)
+        if isinstance(place, str):
+            self._report.whole_not_taken(line, place)
+            return None
+        address, port = place
+        if not port:
+            self._report.whole_not_taken(line, "a service listens on one port")
+            return None
+        self._report.taken(line, "a service")
+        self._report.taken(said[key[0]], "listen")
+        made = VirtualServer(
+            name="",
+            address=address,
+            port=port,
+            protocol=protocol,
+            scheduler=self._scheduler(said.get("-s")),
+            forward=Forward.DIRECT,
+            persistence=self._persistence(said.get("-p")),
+            mask=self._mask(said.get("-M"), address),
+            servers=(),
+            source=line,
+        )
+        self._others(line)
+        return made
+
+    def _server(self, line: Statement, said: dict[str, Statement], service: VirtualServer) -> RealServer | None:
+        where = said["-r"].first() if "-r" in said else None
+        place = self._place(where or "", service.protocol)
+        weight = number(said["-w"].first(), 0, 65535) if "-w" in said else 1
+        if "-i" in said or isinstance(place, str) or weight is None:
+            why = (
+                _TUNNEL
+                if "-i" in said
+                else place
+                if isinstance(place, str)
+                else "its weight is no whole number 0..65535"
+            )
+            self._report.whole_not_taken(line, why)
+            return None
+        if Family.of(place[0]) is not Family.of(service.address):
+            self._report.whole_not_taken(line, "a server of another family needs a tunnel")
+            return None
+        method = next((name for name in _METHODS if name in said), "-g")
+        self._report.taken(line, "a server")
+        for keyword in ("-t", "-u", "-r", "-w", method):
+            if keyword in said:
+                self._report.taken(said[keyword], {"-w": "weight", method: "forward"}.get(keyword, "a server"))
+        self._others(line)
+        return RealServer(place[0], place[1] or service.port, weight, _METHODS[method], (), line)
+
+    # --- options ---
+
+    def _scheduler(self, option: Statement | None) -> Scheduler:
+        word = "wlc" if option is None else option.first() or ""
+        found = SCHEDULERS.get(word)
+        if option is not None and found is not None:
+            self._report.taken(option, "scheduler")
+        closest = found or CLOSEST.get(word, Scheduler.WEIGHTED_ROUND_ROBIN)
+        if option is not None and found is None:
+            self._report.changed(option, f"scheduler: {closest.value} comes closest to {word}")
+        return closest
+
+    def _persistence(self, option: Statement | None) -> timedelta | None:
+        if option is None:
+            return None
+        seconds = None if option.first() is None else number(option.first(), 1, 7 * 86400)
+        if option.first() is not None and seconds is None:
+            self._report.not_taken(option, "its value is no time of 1 second to 7 days")
+            return None
+        self._report.taken(option, "persistence: by source")
+        return _PERSISTENCE if seconds is None else timedelta(seconds=seconds)
+
+    def _mask(self, option: Statement | None, address: IPAddress) -> int | None:
+        if option is None:
+            return None
+        text = option.first() or ""
+        bits = number(text, 0, 128) if address.version == 6 else None
+        if address.version == 4:
+            try:
+                bits = ip_network(f"0.0.0.0/{text}").prefixlen
+            except ValueError:
+                bits = None
+        if bits is None:
+            self._report.not_taken(option, "its value is no mask")
+            return None
+        self._report.taken(option, "persistence: the bits of the source that count")
+        return bits
+
+    def _others(self, line: Statement) -> None:
+        for option in line.items:
+            if not self._report.knows(option):
+                self._report.not_taken(option, _NOT_TAKEN.get(option.keyword, "it has no counterpart"))
+
+    def _place(self, text: str, protocol: Protocol) -> tuple[IPAddress, int] | str:
+        """An address and a port (0: none), or why the text is neither."""
+        host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
+        host = host.removeprefix("[").removesuffix("]")
+        try:
+            address: IPAddress | None = parse_address(host)
+        except ValueError:
+            address = self._directory.address(host)
+        if address is None:
+            return f'"{host}" is no address, and no name that is known here: save it with -n'
+        found = number(port, 0, 65535) if port.isdigit() or not port else self._directory.port(port, protocol)
+        if port and found is None:
+            return f'"{port}" is no port, and no name that is known here: save it with -n'
+        return address, found or 0
