@@ -1,6 +1,7 @@
 """TCP connections through address translation survive every move of their VIP, because their flows are copied."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,20 @@ class Pair:
                 return False
 
         self.until(f"{node} settles", holds)
+
+    def kill_copiers(self) -> None:
+        """Of both nodes, at once; they are started again by their nodes, and take up where they were."""
+        before = self._copiers()
+        assert len(before) == 2
+        namespaces.send_signal(before, signal.SIGKILL)
+        self.until("copiers live", lambda: len(self._copiers()) == 2 and not set(before) & set(self._copiers()))
+        for node in ("lb1", "lb2"):
+            self.settled(node)
+        time.sleep(1)
+
+    def _copiers(self) -> tuple[int, ...]:
+        found = namespaces.processes([self.lab.namespace(node) for node in ("lb1", "lb2")])
+        return tuple(pid for pid in found if "yaoki.runtime.flow_copier" in namespaces.command_line(pid))
 
     def _has_vip(self, node: str) -> bool:
         shown = namespaces.run(["ip", "-n", self.lab.namespace(node), "-j", "addr", "show", "dev", "eth0"])
@@ -142,6 +157,8 @@ def test_neither_connections_nor_persistence_end_with_a_stop_a_death_or_a_failba
             assert set(before.values()) == {"app1", "app2"}
             time.sleep(1)
             moved_and_back(both, StopNode("lb1"))
+            both.kill_copiers()
+            both.owned_by("lb1")
             both.injector.inject(PowerOff("lb1"))
             both.owned_by("lb2")
             assert servers_of_sources(both, shuffled=True) == before
