@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.site.foreign.shelf import Shelf, examined, said_of, site_of
@@ -102,6 +102,7 @@ def test_names_are_looked_up_or_refused_with_the_cure(tmp_path: Path) -> None:
         ("-A -t 192.0.2.51:0 -s rr -p 360", "a service listens on one port"),
         ("-A --sctp-service 192.0.2.51:80 -s rr", "SCTP is not balanced"),
         ("-A -s rr", "it names no service"),
+        ("-A -t 0.0.0.0:80 -s rr", "no host can have 0.0.0.0"),
     ],
 )
 def test_what_cannot_be_taken_says_why(line: str, why: str, tmp_path: Path) -> None:
@@ -148,6 +149,8 @@ LINE = st.builds(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(tables=([], ["-A -t 0.0.0.0:1"]))
+@example(tables=([], ["-A -t [2001:db8:1::50]:1", "-a -t [2001:db8:1::50]:1 -r [2001:db8::]:0"]))
 @given(tables=st.tuples(st.lists(LINE, max_size=12), st.lists(LINE, max_size=12)))
 def test_whatever_the_tables_say_a_node_would_run_the_site(tables: tuple[list[str], list[str]], tmp_path: Path) -> None:
     one, other = tables

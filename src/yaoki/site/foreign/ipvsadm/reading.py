@@ -17,7 +17,7 @@ from yaoki.lb.service import Forward, Protocol, Scheduler
 from yaoki.site.foreign.keepalived.blocks import Statement
 from yaoki.site.foreign.keepalived.configuration import RealServer, VirtualServer
 from yaoki.site.foreign.keepalived.report import Report
-from yaoki.site.foreign.keepalived.values import number
+from yaoki.site.foreign.keepalived.values import is_unicast, number
 from yaoki.site.foreign.keepalived.virtual_servers import CLOSEST, SCHEDULERS
 
 MAX_LINES = 100_000
@@ -236,6 +236,8 @@ class TableReader:
             address = self._directory.address(host)
         if address is None:
             return f'"{host}" is no address, and no name that is known here: save it with -n'
+        if not is_unicast(address):
+            return f"no host can have {address}"
         found = number(port, 0, 65535) if port.isdigit() or not port else self._directory.port(port, protocol)
         if port and found is None:
             return f'"{port}" is no port, and no name that is known here: save it with -n'

@@ -75,11 +75,7 @@ class Lan:
 
     def allows(self, address: IPAddress) -> bool:
         """Whether a host on it may have an address: none that its prefix keeps for itself."""
-        for prefix in self.prefixes:
-            if address in prefix and prefix.num_addresses > 2:
-                broadcast = address.version == 4 and address == prefix.broadcast_address
-                return address != prefix.network_address and not broadcast
-        return True
+        return next((_is_hosts(address, prefix) for prefix in self.prefixes if address in prefix), True)
 
 
 class Networks:
@@ -139,6 +135,11 @@ class Networks:
     def plugs_of(self, node: str) -> tuple[Plug, ...]:
         """The interfaces of a node, one on each of its networks, in the order of its file."""
         return tuple(plug for plug in self._by_plug if plug.node == node and self.first(plug) == plug)
+
+    def allows(self, address: IPAddress) -> bool:
+        """Whether a host may have an address, on the network that holds it or would be made for it."""
+        found = next((lan for lan in self._lans if lan.holds(address)), None)
+        return _is_hosts(address, assumed_prefix(address)) if found is None else found.allows(address)
 
     def place_server(self, address: IPAddress, beside: Lan | None) -> bool:
         """Find or make the network of a real server; `beside`: it must be this one. Whether there can be one."""
@@ -255,6 +256,12 @@ class Networks:
             for other in self._lans[index + 1 :]:
                 if any(_overlap(a, b) for a in one.prefixes for b in other.prefixes):
                     yield one, other
+
+
+def _is_hosts(address: IPAddress, prefix: IPNetwork) -> bool:
+    """Whether it is not one of those that a prefix keeps for itself."""
+    broadcast = address.version == 4 and address == prefix.broadcast_address
+    return prefix.num_addresses <= 2 or (address != prefix.network_address and not broadcast)
 
 
 def assumed_prefix(address: IPAddress) -> IPNetwork:

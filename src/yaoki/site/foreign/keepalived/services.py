@@ -129,7 +129,7 @@ class ServiceJoiner:
             return f"{server.address} is the node {self._nodes_own[server.address]}, and a server is a host"
         if any(server.address in vip.addresses for vip in self._vips):
             return f"{server.address} is a VIP"
-        if server.address.is_link_local or not service.vip.lan.allows(server.address):
+        if server.address.is_link_local or not self._networks.allows(server.address):
             return f"{server.address} cannot be a server's"
         host = self.hosts.get(server.address)
         if host is not None and host.name in service.servers:
