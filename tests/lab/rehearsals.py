@@ -39,8 +39,6 @@ PATIENCE = timedelta(0)
 RETRIES = 10
 """A machine with other work makes rows void; that says nothing about them."""
 
-_SILENCE = "table netdev silence { chain c { type filter hook ingress device eth0 priority -500; policy drop; }; }"
-
 
 @dataclass
 class Notes:
@@ -100,12 +98,15 @@ class Breaking(Injector):
         self.notes = notes
 
     def silence(self, node: str) -> None:
-        """The node's kernel hears nothing any more, until the next row."""
-        run(inside(self.lab.namespace(node), ["nft", "-f", "-"]), text=_SILENCE + "\n")
+        """The node's kernel hears nothing any more, until the next row: nothing leaves the switch for it."""
+        ports = ", ".join(f'"{port.switch_port}"' for port in self.lab.plan.namespace(node).ports)
+        chain = f"type filter hook egress devices = {{ {ports} }} priority 0; policy drop;"
+        text = f"table netdev silence-{node} {{\nchain c {{ {chain} }}\n}}\n"
+        run(inside(self.lab.plan.switch, ["nft", "-f", "-"]), text=text)
         self.notes.tidy.append(lambda: self._hear(node))
 
     def _hear(self, node: str) -> None:
-        run(inside(self.lab.namespace(node), ["nft", "delete", "table", "netdev", "silence"]), check=False)
+        run(inside(self.lab.plan.switch, ["nft", "delete", "table", "netdev", f"silence-{node}"]), check=False)
 
 
 class WithoutTheKernel(Breaking):

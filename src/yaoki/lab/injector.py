@@ -163,7 +163,8 @@ class Injector:
         self._lab.reap()
         names = [port.interface for port in namespace.ports]
         namespaces.run(namespaces.inside(namespace.name, ["nft", "flush", "ruleset"]))
-        namespaces.run(namespaces.inside(namespace.name, [sys.executable, "-m", "yaoki.linux.conntrack_flush"]))
+        for what in ("yaoki.linux.conntrack_flush", "yaoki.linux.bpf.detach"):
+            namespaces.run(namespaces.inside(namespace.name, [sys.executable, "-m", what]))
         namespaces.ip_batch(
             [
                 *(f"addr flush dev {name} scope global" for name in names),
