@@ -43,6 +43,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("plan", "show what a new site file would change, and what that costs", "yaoki.cli.plan"),
     Command("apply", "put a site file in force on the running node", "yaoki.cli.apply"),
     Command("import", "make a site file of another product's configuration", "yaoki.cli.import_"),
+    Command("export", "write the services of a site for another product", "yaoki.cli.export"),
     Command("schema", "print the JSON Schema of the site file, for editors", "yaoki.cli.schema"),
     Command("node", "run a node: the daemon", "yaoki.cli.node"),
     Command("witness", "keep the leases of a site of two nodes, on a third machine", "yaoki.cli.witness"),
