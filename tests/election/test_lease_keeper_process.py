@@ -32,7 +32,7 @@ from yaoki.node.lease_messages import (
 from yaoki.node.messages import Published
 from yaoki.node.speaker_events import OrderUnreadable
 from yaoki.runtime.driver import monotonic_now
-from yaoki.runtime.lease_keeper import EXIT_RUNS_ALREADY
+from yaoki.runtime.part_process import EXIT_RUNS_ALREADY
 
 D = timedelta(seconds=1.5)
 MS = timedelta(milliseconds=1)

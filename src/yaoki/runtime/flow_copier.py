@@ -6,16 +6,12 @@ It listens on D/flows.sock for the node process, and goes on without it for as l
 are copied; after that, alone, it ends in ALONE_LIMIT. SIGTERM ends it at once: the kernel keeps what it has.
 """
 
-import argparse
 import asyncio
 import contextlib
-import fcntl
-import gc
 import os
 import secrets
 import signal
 import sys
-from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -55,7 +51,7 @@ from yaoki.node.flow_messages import (
 from yaoki.node.messages import Published
 from yaoki.node.speaker_events import OrderUnreadable
 from yaoki.runtime.driver import Driver, monotonic_now
-from yaoki.runtime.lease_keeper import AsyncioPoller
+from yaoki.runtime.part_process import AsyncioPoller, Reports, run_part
 from yaoki.runtime.polled_link import PolledLinkServer
 from yaoki.vrrp.peer_params import PeerPath
 
@@ -64,12 +60,8 @@ LOCK_NAME = "flows.lock"
 ALONE_LIMIT = timedelta(seconds=60)
 LOOK_EVERY_S = 1.0
 """How often the kernel is asked how full its table is."""
-MAX_KEPT_EVENTS = 1000
-"""Events kept for a node process that is away; the oldest give way."""
 NICENESS = -15
 """Before what else the machine does, and behind the speaker, whose priority is a real-time one."""
-EXIT_RUNS_ALREADY = 75
-"""sysexits.h, EX_TEMPFAIL."""
 
 
 class FlowCopierProcess:
@@ -98,7 +90,7 @@ class FlowCopierProcess:
         self._paths: frozenset[PeerPath] = frozenset()
         self._services: dict[ServiceKey, None] = {}
         self._held: frozenset[object] = frozenset()
-        self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._reports = Reports(self._link, self._codec)
         self._alone_since: float | None = None
         self._over = asyncio.Event()
 
@@ -148,7 +140,7 @@ class FlowCopierProcess:
             case WatchFlows():
                 self._services = dict.fromkeys(effect.services)
             case FlowStatus() | Published():
-                self._report(effect)
+                self._reports.send(effect)
 
     def _put(self, effect: PutFlows) -> None:
         try:
@@ -246,21 +238,13 @@ class FlowCopierProcess:
         try:
             order: CopierOrder = self._codec.decode(message, CopierOrder)
         except Undecodable as error:
-            self._report(Published(self._own_events.event(monotonic_now(), Emit(OrderUnreadable(str(error))))))
+            self._reports.send(Published(self._own_events.event(monotonic_now(), Emit(OrderUnreadable(str(error))))))
             return
         self._driver.give(order)
 
-    def _report(self, report: FlowStatus | Published) -> None:
-        """A status is repeated on the next connection; events would be lost, so some are kept."""
-        if self._link.is_up:
-            self._link.send(self._codec.encode(report))
-        elif isinstance(report, Published):
-            self._kept.append(report)
-
     def _reached(self) -> None:
         self._alone_since = None
-        while self._kept and self._link.is_up:
-            self._link.send(self._codec.encode(self._kept.popleft()))
+        self._reports.send_kept()
         self._driver.give(RepeatFlowStatus())
 
     def _left(self) -> None:
@@ -278,25 +262,13 @@ class FlowCopierProcess:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; its exit status."""
-    parser = argparse.ArgumentParser(prog="yaoki flow-copier")
-    parser.add_argument("--node", required=True)
-    parser.add_argument("--run-dir", required=True, type=Path)
-    options = parser.parse_args(arguments)
-    lock = os.open(options.run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.stderr.write(f"yaoki flow copier: one runs already in {options.run_dir}; stop it with `yaoki stop`\n")
-        return EXIT_RUNS_ALREADY
-    gc.freeze()
-    # A connection that is not told yet when its VIP moves is cut; where this is not allowed, it is told a little later.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    asyncio.run(_run(options.node, options.run_dir))
-    return 0
+    return run_part("flow copier", LOCK_NAME, _run, arguments)
 
 
 async def _run(node: str, run_dir: Path) -> None:
+    # A connection that is not told yet when its VIP moves is cut; where this is not allowed, it is told a little later.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     await FlowCopierProcess(node, run_dir).run()
 
 

@@ -7,16 +7,11 @@ process; without both, and with nothing held, it ends after ALONE_LIMIT. SIGTERM
 after END_LIMIT at the latest: a lease that is still held then runs out, which is safe, and takes a successor longer.
 """
 
-import argparse
 import asyncio
-import fcntl
-import gc
 import os
-import select
 import signal
 import sys
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -50,6 +45,7 @@ from yaoki.node.lease_messages import (
 from yaoki.node.messages import Published
 from yaoki.node.speaker_events import OrderUnreadable
 from yaoki.runtime.driver import Driver, monotonic_now
+from yaoki.runtime.part_process import AsyncioPoller, Reports, run_part
 from yaoki.runtime.polled_link import PolledLinkServer
 from yaoki.runtime.stores import StoreDriver
 from yaoki.runtime.stores.opening import open_store
@@ -60,10 +56,6 @@ LOCK_NAME = "lease.lock"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 ALONE_LIMIT = timedelta(seconds=60)
 END_LIMIT = timedelta(seconds=5)
-MAX_KEPT_EVENTS = 1000
-"""Events kept for a node process that is away; the oldest give way."""
-EXIT_RUNS_ALREADY = 75
-"""sysexits.h, EX_TEMPFAIL."""
 
 
 class LeaseKeeperProcess:
@@ -92,7 +84,7 @@ class LeaseKeeperProcess:
         )
         self._store: StoreDriver | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._kept: deque[Published] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._reports = Reports(self._main, self._codec)
         self._alone: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
 
@@ -129,7 +121,7 @@ class LeaseKeeperProcess:
             case OpenStore():
                 self._open(effect.store)
             case LeaseStatus() | Published():
-                self._report(effect)
+                self._reports.send(effect)
 
     # --- the store ----------------------------------------------------------------------------------------------------
 
@@ -159,21 +151,13 @@ class LeaseKeeperProcess:
         try:
             order: KeeperOrder | HolderOrder = self._codec.decode(message, type_)
         except Undecodable as error:
-            self._report(Published(self._own_events.event(monotonic_now(), Emit(OrderUnreadable(str(error))))))
+            self._reports.send(Published(self._own_events.event(monotonic_now(), Emit(OrderUnreadable(str(error))))))
             return
         self._give(order)
 
-    def _report(self, report: LeaseStatus | Published) -> None:
-        """Statuses are repeated on the next connection; events would be lost, so some are kept."""
-        if self._main.is_up:
-            self._main.send(self._codec.encode(report))
-        elif isinstance(report, Published):
-            self._kept.append(report)
-
     def _reached(self) -> None:
         self._stay()
-        while self._kept and self._main.is_up:
-            self._main.send(self._codec.encode(self._kept.popleft()))
+        self._reports.send_kept()
         self._give(RepeatLeaseStatus())
 
     def _holder_reached(self) -> None:
@@ -200,48 +184,13 @@ class LeaseKeeperProcess:
         self._give(EndLeases())
 
 
-class AsyncioPoller:
-    """asyncio's loop as yaoki.runtime.polled_link wants it."""
-
-    def attach(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
-        """Call `handler` with the events that `fd` is ready for."""
-        loop = asyncio.get_running_loop()
-        if events & select.EPOLLIN:
-            loop.add_reader(fd, handler, select.EPOLLIN)
-        else:
-            loop.remove_reader(fd)
-        if events & select.EPOLLOUT:
-            loop.add_writer(fd, handler, select.EPOLLOUT)
-        else:
-            loop.remove_writer(fd)
-
-    def detach(self, fd: int) -> None:
-        """Call it no more."""
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(fd)
-        loop.remove_writer(fd)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; its exit status."""
-    parser = argparse.ArgumentParser(prog="yaoki lease-keeper")
-    parser.add_argument("--node", required=True)
-    parser.add_argument("--run-dir", required=True, type=Path)
-    options = parser.parse_args(arguments)
-    lock = os.open(options.run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.stderr.write(f"yaoki lease keeper: one runs already in {options.run_dir}; stop it with `yaoki stop`\n")
-        return EXIT_RUNS_ALREADY
-    gc.freeze()
-    boot = BOOT_ID.read_text().strip()
-    asyncio.run(_run(options.node, options.run_dir, boot))
-    return 0
+    return run_part("lease keeper", LOCK_NAME, _run, arguments)
 
 
-async def _run(node: str, run_dir: Path, boot: str) -> None:
-    await LeaseKeeperProcess(node, run_dir, boot).run()
+async def _run(node: str, run_dir: Path) -> None:
+    await LeaseKeeperProcess(node, run_dir, BOOT_ID.read_text().strip()).run()
 
 
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ class Speaker:
                 self._link.send(self._codec.encode(report))
             elif isinstance(report, Published):
                 self._kept.append(report)
-                _log(self._codec.encode(report))
+                _log(self._codec.encode(report.event))
         self._reports.clear()
 
 
