@@ -10,9 +10,10 @@ owners is no success: both nodes answer until somebody ends it.
 
 import os
 import statistics
+import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,12 +22,13 @@ from bench.row import Row
 from yaoki.lab import row as lab
 from yaoki.lab.catalogue import Scenario, catalogue
 from yaoki.lab.fault import HangNode
-from yaoki.lab.lab import Lab
 from yaoki.lab.peers_keepalived import Keepalived
+from yaoki.lab.probes.process import ProbeLost
+from yaoki.lab.rehearsal import Watcher
 from yaoki.lab.run import rehearse
-from yaoki.lab.software import NodeSoftware
 from yaoki.lab.software_yaoki import Yaoki
 from yaoki.site.load import load_site
+from yaoki.site.model import Site
 
 LINK_DOWN = "lb1-eth0-cut"
 PLANNED = ("lb1-stop", "lb1-failback", "lb1-kill-main")
@@ -95,6 +97,10 @@ class Phases:
         self._runs = runs
         self._done: Counter[str] = Counter()
 
+    def anew(self) -> "Phases":
+        """As they were at the beginning."""
+        return Phases(self._interval, self._runs)
+
     def __call__(self, scenario: Scenario) -> timedelta:
         number = self._done[scenario.name] % self._runs[scenario.name]
         self._done[scenario.name] += 1
@@ -125,7 +131,7 @@ def _intervals_ms() -> tuple[int, ...]:
 
 
 def measured(
-    software: Callable[[Lab], NodeSoftware], interval_ms: int, runs: Counter[str], *, second_path: bool = False
+    software: type[Yaoki] | type[Keepalived], interval_ms: int, runs: Counter[str], *, second_path: bool = False
 ) -> dict[str, list[Figures]]:
     """The figures of every run that was not void, by scenario."""
     found: dict[str, list[Figures]] = {}
@@ -136,10 +142,47 @@ def measured(
         site = load_site(file).site
         known = {scenario.name: scenario for scenario in catalogue(site)}
         scenarios = [_shortened(known[name], interval) for name in runs for _ in range(runs[name])]
-        for row in rehearse(site, file, scenarios, software=software, phase=Phases(interval, runs)):
+        who = f"{software.__name__}, {interval_ms} ms{', second path' if second_path else ''}"
+        for row in _rehearsed(site, file, scenarios, software, Phases(interval, runs), Progress(who)):
             if row.void is None:
                 found.setdefault(row.scenario.name, []).append(_figures(row))
     return found
+
+
+class Progress:
+    """Says on stderr how the runs go: all of them take long."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+
+    def begins(self, number: int, total: int, expected: lab.Expectation) -> None:
+        self._say(f"{number}/{total} {expected.scenario.name}")
+
+    def void(self, row: lab.Row) -> None:
+        self._say(f"  again: {row.void}")
+
+    def ended(self, row: lab.Row) -> None:
+        figures = _figures(row)
+        self._say(f"  void: {row.void}" if row.void else f"  {figures.outage:.1f} ms, {figures.lost} lost")
+
+    def _say(self, what: str) -> None:
+        print(f"{self._who}: {what}", file=sys.stderr, flush=True)
+
+
+def _rehearsed(
+    site: Site,
+    file: Path,
+    scenarios: list[Scenario],
+    software: type[Yaoki] | type[Keepalived],
+    phases: Phases,
+    watcher: Watcher,
+) -> tuple[lab.Row, ...]:
+    """A lab whose probes fail says nothing of either product: once more from the beginning, with another."""
+    try:
+        return rehearse(site, file, scenarios, software=software, phase=phases, watcher=watcher)
+    except ProbeLost as error:
+        print(f"begun again: {error}", file=sys.stderr, flush=True)
+        return rehearse(site, file, scenarios, software=software, phase=phases.anew(), watcher=watcher)
 
 
 def _site(interval_ms: int, *, second_path: bool) -> str:

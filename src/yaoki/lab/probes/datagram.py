@@ -100,6 +100,15 @@ class Stream:
             "servers": [s for s, at in self.seen.items() if at > now - LOOK_BACK_US],
         }
 
+    def waits(self, since_us: int) -> bool:
+        """Whether any item since then has no answer: of two servers the later may answer first."""
+        last = len(self.sent_us)
+        while last and self.sent_us[last - 1] >= since_us:
+            last -= 1
+            if not self.answered[last]:
+                return True
+        return False
+
     def record(self, since_us: int) -> dict[str, Any]:
         """All items since then: when begun, and whether answered."""
         first = next((i for i, at in enumerate(self.sent_us) if at >= since_us), len(self.sent_us))
@@ -231,8 +240,9 @@ class DatagramProbe:
 
     def _receive_last(self) -> None:
         """Answers that are on their way are still answers: wait for them without sending more."""
-        until = now_us() + LOOK_GRACE_US
-        while now_us() < until and any(stream.answered and not stream.answered[-1] for stream in self.streams):
+        halted = now_us()
+        until = halted + LOOK_GRACE_US
+        while now_us() < until and any(stream.waits(halted - LOOK_GRACE_US) for stream in self.streams):
             for number, _ in self.poll.poll(0.005):
                 if number in self.sockets:
                     self._drain(self.sockets[number])

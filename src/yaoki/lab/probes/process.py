@@ -50,7 +50,7 @@ class ProbeProcess:
         while b"\n" not in self._buffer:
             readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             if not readable:
-                raise ProbeLost(f"{self.kind} probe", f"has not answered for {_ANSWER_LIMIT_S:g} s")
+                raise ProbeLost(f"{self.kind} probe", f"has not answered for {_ANSWER_LIMIT_S:g} s ({self._doing()})")
             data = self._process.stdout.read1(1 << 20)  # type: ignore[attr-defined] # IO[bytes] is a BufferedReader
             if not data:
                 raise ProbeLost(f"{self.kind} probe", f"has ended with status {self._process.wait()}")
@@ -59,6 +59,17 @@ class ProbeProcess:
         found = json.loads(line)
         assert isinstance(found, dict)
         return found
+
+    def _doing(self) -> str:
+        """What the kernel says of the process: its state, where it waits, its CPU time in ticks."""
+        process = Path(f"/proc/{self._process.pid}")
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            return (
+                f"state {fields[0]}, waits in {(process / 'wchan').read_text() or '-'}, CPU {fields[11]}+{fields[12]}"
+            )
+        except (OSError, IndexError) as error:
+            return str(error)
 
     def close(self) -> None:
         """End the process."""
