@@ -227,17 +227,26 @@ def stop_stream(name: str) -> dict[str, Any]:
 # --- in the balancer's namespace --------------------------------------------------------------------------------------
 
 
-def balance(desired: str, *, flows: int | None = None) -> dict[str, Any]:
-    """Bring the plane to a Desired in wire form; what the plan was and how long it took."""
+def balance(desired: str, *, flows: int | None = None, remove: bool = True) -> dict[str, Any]:
+    """Bring the plane to a Desired in wire form, and remove flows as it then wants it; what the plan was and how long
+    it took."""
     if "balancer" not in _state:
         new_balancer(flows=flows)
     begun = time.monotonic()
     done = _state["balancer"].converge(Codec().decode(desired.encode(), Desired))
+    if remove:
+        remove_flows()
     return {
         "changes": [f"{change.action.value} {change.subject}" for change in done.changes],
         "costs": list(done.costs),
         "seconds": time.monotonic() - begun,
     }
+
+
+def remove_flows() -> int:
+    """How many flows were to be removed; BPF removes its own at once."""
+    plane = _state["balancer"]
+    return 0 if isinstance(plane, BpfBalancer) else plane.remove_flows()
 
 
 def new_balancer(*, flows: int | None = None, program: bool = False, plane: str = "nftables") -> None:

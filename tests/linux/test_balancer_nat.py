@@ -195,6 +195,31 @@ def test_a_dead_servers_tcp_connection_is_reset_at_once(nat: World, family: int)
 
 
 @BOTH
+def test_flows_of_a_server_that_has_come_back_are_not_removed(nat: World, family: int) -> None:
+    client = nat.agents["client"]
+    nat.balance(trio(family=family))
+    first = client.ask("open_flow", name="t", protocol="tcp", address=VIP[family], port=80)
+    assert first.split()[0] == "s1"
+    nat.balance(trio(Forward.NAT, Duty.OUT, family=family), remove=False)
+    assert nat.names(family, "tcp", times=4) == ["s2", "s3"] * 2, "new flows wait for no removal"
+    nat.balance(trio(family=family))
+    assert client.ask("talk", name="t") == first
+    client.ask("close_flow", name="t")
+
+
+def test_flows_that_a_balancer_did_not_live_to_remove_are_removed_by_the_next(nat: World) -> None:
+    client = nat.agents["client"]
+    nat.balance(trio())
+    assert client.ask("open_flow", name="t", protocol="tcp", address=VIP4, port=80).split()[0] == "s1"
+    dead = trio(Forward.NAT, Duty.OUT)
+    nat.balance(dead, remove=False)
+    nat.agents["lb"].ask("new_balancer")
+    assert nat.balance(dead)["changes"] == []
+    assert client.ask("talk", name="t") == "reset"
+    client.ask("close_flow", name="t")
+
+
+@BOTH
 @EITHER
 def test_a_service_without_servers_refuses(nat: World, family: int, protocol: Protocol) -> None:
     nat.balance(trio(Forward.NAT, *[Duty.OUT] * 3, family=family, protocol=protocol))

@@ -67,9 +67,10 @@ class World:
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
 
-    def balance(self, *services: VirtualService) -> dict[str, Any]:
-        """Bring the balancer's plane to these services."""
-        result: dict[str, Any] = self.agents["lb"].ask("balance", desired=CODEC.encode(Desired(services)).decode())
+    def balance(self, *services: VirtualService, remove: bool = True) -> dict[str, Any]:
+        """Bring the balancer's plane to these services, and with `remove` remove the flows that it lets go of."""
+        desired = CODEC.encode(Desired(services)).decode()
+        result: dict[str, Any] = self.agents["lb"].ask("balance", desired=desired, remove=remove)
         return result
 
     def names(self, family: int, protocol: str, *, times: int, by: str = "client", **more: object) -> list[str]:

@@ -18,7 +18,7 @@ from yaoki.lab.lab import Lab
 from yaoki.lab.software import Part
 from yaoki.lb.plane import PlaneReason
 from yaoki.lb.service import PlaneWish
-from yaoki.node.brain_events import BalancerApplied
+from yaoki.node.brain_events import BalancerApplied, FlowsRemoved
 from yaoki.node.events import EVENT_KINDS
 from yaoki.node.messages import RouterState
 from yaoki.pool.member import Health
@@ -149,7 +149,7 @@ def _turn(body: EventBody) -> tuple[Turn, str] | None:
             return Turn.TOOK_OVER, vip
         case CheckFell(name=name):
             return Turn.SERVER_FELL, name
-        case BalancerApplied():
+        case BalancerApplied() | FlowsRemoved():
             return Turn.APPLIED, ""
         case _:
             return None

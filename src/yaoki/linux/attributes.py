@@ -33,6 +33,20 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
+def find_attribute(data: bytes, kind: int, *, start: int = 0) -> bytes:
+    """The value of the first attribute of a kind, empty if there is none: `attributes` without what is not wanted."""
+    offset, end = start, len(data) - _ATTRIBUTE.size
+    unpack = _ATTRIBUTE.unpack_from
+    while offset <= end:
+        length, found = unpack(data, offset)
+        if length < _ATTRIBUTE.size:
+            break
+        if found & _KIND == kind:
+            return data[offset + _ATTRIBUTE.size : offset + length] if offset + length <= len(data) else b""
+        offset += (length + 3) & ~3
+    return b""
+
+
 def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
     """A whole netlink message."""
     return HEADER.pack(HEADER.size + len(body), kind, flags, sequence, 0) + body

@@ -3,8 +3,9 @@
 The first call reads the kernel; after that the plane knows what it has put there, and reads again only when a
 transaction fails (somebody flushed the ruleset) or when asked to `observe`.
 
-Invariants: what is unchanged is not touched; a transaction takes effect as a whole or not at all; flows are flushed
-after the rules that would send them elsewhere are in force; `cleanup` leaves nothing of ours.
+Invariants: what is unchanged is not touched; a transaction takes effect as a whole or not at all; flows are removed
+after the rules that would send them elsewhere are in force, and no rules wait for that (yaoki.linux.flow_removal);
+`cleanup` leaves nothing of ours.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from yaoki.lb.plan import (
     Actual,
     ActualService,
     AddService,
+    BalancerChange,
     BalancerPlan,
     ChangeService,
     FlushFlows,
@@ -31,6 +33,7 @@ from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
 from yaoki.linux.conntrack import Conntrack, Placed
+from yaoki.linux.flow_removal import FlowRemoval
 from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, take
 from yaoki.linux.nftables_keys import flow_key
 from yaoki.linux.nftables_names import (
@@ -73,7 +76,7 @@ class NftablesBalancer:
         self._sysctls = sysctls or SysctlKeeper()
         self._flows = flows
         self._inventory: Inventory | None = None
-        self._to_flush: dict[Placed, None] = {}
+        self._removal = FlowRemoval()
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -82,16 +85,15 @@ class NftablesBalancer:
 
     def observe(self) -> Actual:
         """Read the kernel. Raises ActuatorError."""
-        self._inventory = take(RENDERING)
-        return _actual(self._inventory)
+        return _actual(self._take())
 
     def known(self) -> Actual:
         """What it holds as far as it knows; it reads the kernel the first time. Raises ActuatorError."""
         return _actual(self._known())
 
     def converge(self, desired: Desired) -> BalancerPlan:
-        """Bring the kernel to `desired`; what was done. Raises ActuatorError, and then nothing or all but the flushing
-        of flows has been done: converge again."""
+        """Bring the kernel to `desired`; what was done, with the flows that `remove_flows` has to remove now. Raises
+        ActuatorError, and then nothing has been done: converge again."""
         inventory = self._known()
         todo = plan(desired, _actual(inventory))
         try:
@@ -119,12 +121,22 @@ class NftablesBalancer:
                 case _:
                     assert_never(change)
         lines = [*_foundation(after), *middle, *_clearance(after)]
+        spared = self._removal.spare(_with_flows(after))
         if lines:
-            self._prepare(after)
             self._inventory = None
-            self._session.run("\n".join(lines) + "\n", purpose=_purpose(todo))
+            try:
+                self._prepare(after)
+                self._session.run("\n".join(lines) + "\n", purpose=_purpose(todo))
+            except ActuatorError:
+                self._removal.doom(spared)
+                raise
             self._inventory = after
-        self._flush(change for change in todo.changes if isinstance(change, FlushFlows))
+        self._removal.doom(_without_flows(todo.changes))
+
+    def remove_flows(self) -> int:
+        """Take away the flows of servers that by the plans applied are out or gone; how many there were. Raises
+        ActuatorError, and then they stay to be removed. May be called while another call is under way in its thread."""
+        return self._removal.run()
 
     def counters(self) -> tuple[ServerCount, ...]:
         """What every server was sent. Raises ActuatorError."""
@@ -190,13 +202,18 @@ class NftablesBalancer:
         text = [line for table in TABLES for line in (f"add table {table}", f"delete table {table}")]
         self._inventory = None
         self._session.run("\n".join(text) + "\n", purpose="clean up")
-        self._flush((FlushFlows(service, service.servers) for service in services), over=True)
+        self._removal.doom(_without_flows(FlushFlows(service, service.servers) for service in services))
+        self._removal.run(over=True)
         self._sysctls.restore()
 
     def _known(self) -> Inventory:
-        if self._inventory is None:
-            self._inventory = take(RENDERING)
-        return self._inventory
+        return self._inventory or self._take()
+
+    def _take(self) -> Inventory:
+        """Whoever put this there may have died before he removed the flows of the servers that are out."""
+        self._inventory = inventory = take(RENDERING)
+        self._removal.doom(_without_flows(FlushFlows(s, _out(s)) for s in _services(inventory)))
+        return inventory
 
     def _put(self, after: Inventory, service: VirtualService) -> Iterator[str]:
         wrong = objections(service)
@@ -222,25 +239,30 @@ class NftablesBalancer:
             interfaces = {service.interface for service in translated if service.key.family is family}
             routing.enable(self._sysctls, family, sorted(interfaces))
 
-    def _flush(self, flushes: Iterable[FlushFlows], *, over: bool = False) -> None:
-        """What fails stays to be done with the next plan, unless the server has come back by then."""
-        self._to_flush |= {
-            (flush.service.key, server.address, server.port): None
-            for flush in flushes
-            for server in flush.servers
-            if server.forward is not Forward.DIRECT
-        }
-        if not self._to_flush:
-            return
-        with_flows = {
-            (found.key, server.address, server.port)
-            for found in self._known().services.values()
-            for server in found.service.servers
-            if server.duty is not Duty.OUT
-        }
-        with closing(Conntrack()) as conntrack:
-            conntrack.delete([place for place in self._to_flush if place not in with_flows], over=over)
-        self._to_flush.clear()
+
+def _services(inventory: Inventory) -> Iterator[VirtualService]:
+    return (found.service for found in inventory.services.values())
+
+
+def _out(service: VirtualService) -> tuple[RealServer, ...]:
+    return tuple(server for server in service.servers if server.duty is Duty.OUT)
+
+
+def _with_flows(inventory: Inventory) -> Iterator[Placed]:
+    """Servers of services that flows may be sent to."""
+    for service in _services(inventory):
+        for server in service.servers:
+            if server.duty is not Duty.OUT:
+                yield service.key, server.address, server.port
+
+
+def _without_flows(changes: Iterable[BalancerChange]) -> Iterator[Placed]:
+    """Servers whose flows a plan lets go of, as far as connection tracking has them."""
+    for change in changes:
+        if isinstance(change, FlushFlows):
+            for server in change.servers:
+                if server.forward is not Forward.DIRECT:
+                    yield change.service.key, server.address, server.port
 
 
 def _actual(inventory: Inventory) -> Actual:

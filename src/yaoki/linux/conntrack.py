@@ -12,14 +12,14 @@ import errno
 import socket
 import struct
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.service import Protocol, ServiceKey
-from yaoki.linux.attributes import attribute, attributes, message, messages, nest
+from yaoki.linux.attributes import attribute, attributes, find_attribute, message, messages, nest
 
 BATCH = 64
 PASSES = 3
@@ -83,18 +83,22 @@ class Conntrack:
     def close(self) -> None:
         self._socket.close()
 
-    def delete(self, servers: Collection[Placed], *, over: bool = False) -> int:
+    def delete(self, doomed: Callable[[], Collection[Placed]], *, over: bool = False) -> int:
         """Delete the flows that these servers have of these services; how many there were. Raises ActuatorError.
 
+        Who is doomed is asked again before anything is deleted: a server that has come back since has new flows.
         TCP connections that are over are left to their time-out unless `over`: most entries of a busy service are such,
         and the next packet of their kind is scheduled anew in any case.
         """
-        wanted = frozenset(servers)
         deleted = 0
-        for family in {service.family: None for service, _, _ in servers}:
-            filter_ = _filter([placed for placed in wanted if placed[0].family is family])
+        for family in {service.family: None for service, _, _ in doomed()}:
             for _ in range(PASSES):
-                found = [flow for flow in self._dump(family, filter_, over=over) if flow.placed in wanted]
+                wanted = frozenset(placed for placed in doomed() if placed[0].family is family)
+                if not wanted:
+                    break
+                found = [flow for flow in self._dump(family, _filter(wanted), over=over) if flow.placed in wanted]
+                still = frozenset(doomed()) if found else frozenset()
+                found = [flow for flow in found if flow.placed in still]
                 if not found:
                     break
                 self._delete(family, found)
@@ -137,10 +141,9 @@ class Conntrack:
     def _dump(self, family: Family, body: bytes = b"", *, over: bool = True) -> Iterator[Tracked]:
         self._send(_CT_GET, _REQUEST | _DUMP, family, body)
         for reply in self._replies():
-            found = dict(attributes(reply[4:]))
-            if not over and _tcp_state(found.get(_PROTOINFO, b"")) >= _TCP_TIME_WAIT:
+            if not over and _is_over(reply):
                 continue
-            flow = _tracked(family, found)
+            flow = _tracked(family, dict(attributes(reply[4:])))
             if flow is not None:
                 yield flow
 
@@ -233,6 +236,12 @@ def _tracked(family: Family, found: Mapping[int, bytes]) -> Tracked | None:
         attribute(_ID, found[_ID]) if _ID in found else b"",
         protocol is not Protocol.TCP or _tcp_state(found.get(_PROTOINFO, b"")) <= _TCP_ESTABLISHED,
     )
+
+
+def _is_over(reply: bytes) -> bool:
+    """Whether a flow of a dump is a TCP connection that is over. Told without taking it apart: most of them are."""
+    info = find_attribute(reply, _PROTOINFO, start=4)
+    return bool(info) and _tcp_state(info) >= _TCP_TIME_WAIT
 
 
 def _tcp_state(info: bytes) -> int:

@@ -53,8 +53,8 @@ Changes = Plan[BalancerChange | MoveService]
 
 
 class SplitBalancer:
-    """The planes in the network namespace of this process. One at a time; calls may come from any one thread. `guard`
-    as for BpfBalancer."""
+    """The planes in the network namespace of this process. One at a time; calls may come from any one thread, those of
+    `remove_flows` from another. `guard` as for BpfBalancer."""
 
     def __init__(self, sysctls: SysctlKeeper | None = None, *, guard: Callable[[], None] = lambda: None) -> None:
         self._sysctls = sysctls or SysctlKeeper()
@@ -103,6 +103,10 @@ class SplitBalancer:
         self._choices = choices
         before = ((service, held.get(service.key), choices[service.key].plane) for service in desired.services)
         return _joined(done, [MoveService(s, was, now) for s, was, now in before if was not in (None, now)])
+
+    def remove_flows(self) -> int:
+        """As NftablesBalancer.remove_flows: the program of BPF forgets a server's flows by itself."""
+        return self._nftables.remove_flows()
 
     def counters(self) -> tuple[ServerCount, ...]:
         """What every server was sent. Raises ActuatorError."""

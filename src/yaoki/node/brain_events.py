@@ -207,6 +207,23 @@ class BalancerApplied(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class FlowsRemoved(EventBody):
+    """Flows of servers that are out or gone have lost their entries: their next packets are scheduled anew."""
+
+    flows: int
+    took: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsNotRemoved(EventBody):
+    """Flows of servers that are out or gone still lead to them. Tried again with the next change of the tables."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerRefused(EventBody):
     """The kernel did not take the balancer's tables; what it had stays. Tried again after `again_in`."""
 

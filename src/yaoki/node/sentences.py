@@ -373,6 +373,14 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "balancer tables changed in {took}: {changes} ({count} changes)",
         "分散テーブルを {took} で変更: {changes} (変更 {count} 件)",
     ),
+    b.FlowsRemoved: (
+        "flows of servers that are out removed in {took}: {flows}",
+        "外れたサーバーのフローを {took} で削除: {flows} 件",
+    ),
+    b.FlowsNotRemoved: (
+        "flows of servers that are out could not be removed, next try with the next change: {why}",
+        "外れたサーバーのフローを削除できず、次の変更時に再試行: {why}",
+    ),
     b.BalancerRefused: (
         "the kernel refused the balancer tables, next try in {again_in}: {why}",
         "カーネルが分散テーブルを拒否、{again_in} 後に再試行: {why}",

@@ -11,15 +11,20 @@ from typing import Any, Protocol, TypeVar
 
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
+from yaoki.core.event import EventBody
 from yaoki.lb.plan import Actual
 from yaoki.lb.plane import PlaneChoice
 from yaoki.lb.service import Desired, RealServer, ServiceKey
 from yaoki.lb.why import Flow
+from yaoki.node.brain_events import FlowsNotRemoved, FlowsRemoved
 from yaoki.node.brain_messages import ApplyFinished
 from yaoki.node.snapshot import Count
 from yaoki.pool.plan import Plan
 
 ResultT = TypeVar("ResultT")
+
+REMOVAL_PAUSES_S = (0.2, 1.0, 5.0)
+"""Between attempts to remove flows."""
 
 
 class ServerCount(Protocol):
@@ -59,6 +64,10 @@ class BalancerPlane(Protocol):
 
     def converge(self, desired: Desired, /) -> Plan[Any]: ...
 
+    def remove_flows(self) -> int:
+        """Remove the flows that `converge` has let go of; may be called while that is under way in its thread."""
+        ...
+
     def counters(self) -> Iterable[ServerCount]: ...
 
     def flows(self) -> Mapping[tuple[ServiceKey, IPAddress, int], int]: ...
@@ -69,11 +78,13 @@ class BalancerPlane(Protocol):
 
 
 class BalancerActuator:
-    """Calls a plane from its own thread."""
+    """Calls a plane from its own thread, and from a second one to remove flows: that may last, and a server that fails
+    meanwhile must not wait for it."""
 
     def __init__(self, plane: BalancerPlane) -> None:
         self._plane = plane
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="balancer")
+        self._removing = ThreadPoolExecutor(1, thread_name_prefix="balancer-flows")
 
     @property
     def sysctls(self) -> tuple[tuple[str, str], ...]:
@@ -96,13 +107,30 @@ class BalancerActuator:
         planes = tuple(self._plane.choices.items())
         return ApplyFinished(changes, timedelta(seconds=loop.time() - begun), planes=planes)
 
+    async def remove_flows(self) -> EventBody | None:
+        """Remove the flows that are let go of; what is to be told of it. Tried again some times, and what fails for
+        good with the next call."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for pause_s in (*REMOVAL_PAUSES_S, None):
+            try:
+                removed = await _in(self._removing, self._plane.remove_flows)
+            except ActuatorError as error:
+                if pause_s is None:
+                    return FlowsNotRemoved(str(error))
+                await asyncio.sleep(pause_s)
+                continue
+            return FlowsRemoved(removed, timedelta(seconds=loop.time() - begun)) if removed else None
+        return None
+
     async def cleanup(self) -> None:
         """Take away all that is the plane's. Raises ActuatorError."""
         await self._call(self._plane.cleanup)
 
     def close(self) -> None:
-        """End the thread, after what it is doing."""
+        """End the threads, after what they are doing."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._removing.shutdown(wait=True, cancel_futures=True)
 
     async def _call(self, function: Callable[[], ResultT]) -> ResultT:
         return await _in(self._thread, function)

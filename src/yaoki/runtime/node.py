@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from yaoki import __version__
 from yaoki.core.codec import Codec
 from yaoki.core.error import ActuatorError, YaokiError
-from yaoki.core.event import Emit, EventBody
+from yaoki.core.event import Emit, EventBody, EventId
 from yaoki.lb.service import Desired
 from yaoki.linux.realtime import kernel_tick
 from yaoki.node.brain import Brain
@@ -393,6 +393,12 @@ class Node:
         finished = await self.balancer.apply(order.desired)
         self.journal.keep_sysctls(self.balancer.sysctls)
         self.driver.give(finished)
+        # Not awaited: whatever is to be applied next does not wait for it.
+        self.spawn(self._remove_flows(order.because))
+
+    async def _remove_flows(self, because: EventId | None) -> None:
+        if (told := await self.balancer.remove_flows()) is not None:
+            self.driver.give(Note(Emit(told, because)))
 
     def _guard_programs(self) -> None:
         """Called on the balancer's thread."""
