@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,11 +24,9 @@ from yaoki.lab.catalogue import Scenario, catalogue
 from yaoki.lab.fault import HangNode
 from yaoki.lab.peers_keepalived import Keepalived
 from yaoki.lab.probes.process import ProbeLost
-from yaoki.lab.rehearsal import Watcher
 from yaoki.lab.run import rehearse
 from yaoki.lab.software_yaoki import Yaoki
 from yaoki.site.load import load_site
-from yaoki.site.model import Site
 
 LINK_DOWN = "lb1-eth0-cut"
 PLANNED = ("lb1-stop", "lb1-failback", "lb1-kill-main")
@@ -97,10 +95,6 @@ class Phases:
         self._runs = runs
         self._done: Counter[str] = Counter()
 
-    def anew(self) -> "Phases":
-        """As they were at the beginning."""
-        return Phases(self._interval, self._runs)
-
     def __call__(self, scenario: Scenario) -> timedelta:
         number = self._done[scenario.name] % self._runs[scenario.name]
         self._done[scenario.name] += 1
@@ -143,7 +137,12 @@ def measured(
         known = {scenario.name: scenario for scenario in catalogue(site)}
         scenarios = [_shortened(known[name], interval) for name in runs for _ in range(runs[name])]
         who = f"{software.__name__}, {interval_ms} ms{', second path' if second_path else ''}"
-        for row in _rehearsed(site, file, scenarios, software, Phases(interval, runs), Progress(who)):
+
+        def run() -> tuple[lab.Row, ...]:
+            phases, progress = Phases(interval, runs), Progress(who)
+            return rehearse(site, file, scenarios, software=software, phase=phases, watcher=progress)
+
+        for row in _patiently(run):
             if row.void is None:
                 found.setdefault(row.scenario.name, []).append(_figures(row))
     return found
@@ -169,20 +168,13 @@ class Progress:
         print(f"{self._who}: {what}", file=sys.stderr, flush=True)
 
 
-def _rehearsed(
-    site: Site,
-    file: Path,
-    scenarios: list[Scenario],
-    software: type[Yaoki] | type[Keepalived],
-    phases: Phases,
-    watcher: Watcher,
-) -> tuple[lab.Row, ...]:
+def _patiently(run: Callable[[], tuple[lab.Row, ...]]) -> tuple[lab.Row, ...]:
     """A lab whose probes fail says nothing of either product: once more from the beginning, with another."""
     try:
-        return rehearse(site, file, scenarios, software=software, phase=phases, watcher=watcher)
+        return run()
     except ProbeLost as error:
         print(f"begun again: {error}", file=sys.stderr, flush=True)
-        return rehearse(site, file, scenarios, software=software, phase=phases.anew(), watcher=watcher)
+        return run()
 
 
 def _site(interval_ms: int, *, second_path: bool) -> str:
