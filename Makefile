@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 BIN   := .venv/bin
 SEEDS ?= 200
+FIRST ?= 0
+# The sites over which `make sim FAULTS=...` throws faults.
+SITES ?= src/yaoki/sim/two-nodes.yaml $(sort $(wildcard tests/simulation/sites/*.yaml)) $(sort $(wildcard examples/*/site.yaml))
 
 .PHONY: help setup demo check test test-long sim bench docs clean
 
@@ -31,8 +34,12 @@ test: check ## check, then campaigns of the simulator, then the tests in network
 test-long: setup ## rows of the rehearsal that a busy machine does not carry
 	@$(BIN)/pytest -q -p no:randomly -m long
 
-sim: setup  ## the simulated world: make sim SEEDS=1000
+sim: setup  ## the simulated world: make sim SEEDS=1000, or so many faults over many sites: make sim FAULTS=100000 FIRST=0
+ifdef FAULTS
+	@$(BIN)/yaoki sim --dense --until-faults $(FAULTS) --first $(FIRST) --hours 0.25 $(addprefix --site ,$(SITES))
+else
 	@$(BIN)/yaoki sim --seeds $(SEEDS)
+endif
 
 bench: bench-control bench-vip ## every benchmark; BENCH_QUICK=1 for fewer runs
 

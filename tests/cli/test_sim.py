@@ -8,7 +8,9 @@ import pytest
 from yaoki.cli import main
 from yaoki.sim.invariants import INVARIANTS
 
-FAST = str(Path(__file__).parents[1] / "simulation" / "sites" / "fast.yaml")
+SITES = Path(__file__).parents[1] / "simulation" / "sites"
+FAST = str(SITES / "fast.yaml")
+SLOW = str(SITES / "one-second.yaml")
 HOURS = ("--hours", "0.03")
 
 
@@ -28,6 +30,34 @@ def test_two_processes_find_what_one_finds(capsys: pytest.CaptureFixture[str]) -
     assert found[0]["faults"] == found[1]["faults"]
     assert found[0]["hours"] == found[1]["hours"]
     assert found[0]["failed"] == []
+
+
+def test_faults_of_several_sites_are_counted_and_it_is_said_from_which_seed_to_go_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [
+        "sim",
+        "--dense",
+        "--until-faults",
+        "60",
+        "--site",
+        FAST,
+        "--site",
+        SLOW,
+        "--hours",
+        "0.05",
+        "--first",
+        "7",
+    ]
+    assert main(["-j", *words, "--jobs", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["seeds"] == sum(site["seeds"] for site in found["sites"].values())
+    assert sum(found["faults"].values()) >= 60
+    assert found["next_seed"] == 7 + max(site["seeds"] for site in found["sites"].values())
+    assert main([*words, "--jobs", "2"]) == 0
+    said = capsys.readouterr().out
+    assert f"{found['seeds']} seeds, " in said, "two processes meet the same worlds"
+    assert said.endswith(f"to go on: --first {found['next_seed']}\n")
 
 
 def test_one_seed_shows_its_last_records(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +84,8 @@ def test_the_list_names_every_invariant(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["--seeds", "0"], "--seeds is 1 to 1000000"),
         (["--hours", "0"], "--hours is more than 0"),
+        (["--jobs", "0"], "--jobs is 1 or more"),
+        (["--seed", "1", "--site", FAST, "--site", SLOW], "--seed is a world of one site"),
         (["--faults", "3"], "--faults goes with --seed"),
         (["--seed", "1", "--faults", "x"], '--faults takes numbers, as in "--faults 3,7:0.5", not "x"'),
     ],

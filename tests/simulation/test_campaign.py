@@ -1,17 +1,11 @@
-"""Runs of many seeds, and of one with some of its faults."""
+"""Runs of one seed, with all of its faults and with some."""
 
 from tests.simulation.shapes import shape
-from yaoki.sim.campaign import Chosen, run_seed, run_seeds
+from yaoki.sim.campaign import Chosen, run_seed
 from yaoki.sim.schedule import DENSE, UNHURRIED
 from yaoki.sim.timeline import SECOND
 
 UNTIL_US = 150 * SECOND
-
-
-def test_outcomes_come_in_the_order_of_the_seeds() -> None:
-    outcomes = list(run_seeds(shape("fast"), range(3), until_us=UNTIL_US, jobs=2))
-    assert [outcome.seed for outcome in outcomes] == [0, 1, 2]
-    assert outcomes[1].kinds == run_seed(shape("fast"), 1, until_us=UNTIL_US).kinds
 
 
 def test_a_run_without_its_faults_is_an_idle_one() -> None:

@@ -1,15 +1,13 @@
-"""Runs worlds: one for each seed, for so many simulated hours, with the faults of the seed's mix.
+"""Runs a world of a seed for so many simulated hours, with the faults of the seed's mix.
 
 Invariant: the outcome of a seed depends on the site, the seed, the hours, the pace and the chosen faults only.
 """
 
 import gc
 import traceback
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from time import process_time
 
 from yaoki.sim.faults import Injection
@@ -22,8 +20,6 @@ from yaoki.sim.world import World
 
 HOUR_US = 3600 * SECOND
 TRACE_LINES = 120
-WORLDS_AHEAD = 4
-"""So many for each process are begun before the first of them is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +110,6 @@ def run_seed(
         world.trace.digest(),
         tuple(world.trace.last(traced)) if traced else (),
     )
-
-
-def run_seeds(
-    topology: Topology, seeds: Sequence[int], *, until_us: int, jobs: int, pace: Pace = UNHURRIED
-) -> Iterator[Outcome]:
-    """One run for each seed, in order, in `jobs` processes at a time."""
-    run = partial(run_seed, topology, until_us=until_us, pace=pace)
-    if jobs == 1:
-        yield from map(run, seeds)
-        return
-    ahead = jobs * WORLDS_AHEAD
-    with ProcessPoolExecutor(jobs) as pool:
-        for start in range(0, len(seeds), ahead):
-            yield from pool.map(run, seeds[start : start + ahead])
 
 
 def _only(episode: Episode, chosen: tuple[Chosen, ...] | None) -> Episode:
