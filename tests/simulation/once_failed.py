@@ -6,7 +6,21 @@ changes whenever a kind of fault is added.
 
 from dataclasses import dataclass
 
-from yaoki.sim.faults import Alteration, Fault, Frozen, Killed, Part, Paused, Reconfigured, ServerFault
+from yaoki.sim.faults import (
+    Alteration,
+    Between,
+    Fault,
+    Frozen,
+    Killed,
+    LinkStalled,
+    Part,
+    Paused,
+    PowerLost,
+    Reconfigured,
+    ServerFault,
+    StoreAway,
+    StoreSlow,
+)
 from yaoki.sim.servers import Condition
 
 
@@ -53,5 +67,20 @@ ONCE_FAILED = (
             (61.5, 0.3, Reconfigured("lb3", Alteration.SERVICE)),
             (62.3, 0.3, Reconfigured("lb3", Alteration.SERVICE)),
         ),
+    ),
+    OnceFailed(
+        # The invariant took the store to answer as soon as it was quick again, while news that had been slow on its way
+        # had yet to arrive, and kept back those that came later.
+        "news of a slow store arrive when it is quick again",
+        "stateful",
+        30,
+        ((40.0, 6.389, StoreSlow("lb2", 2_000_000)), (41.304, 4.283, StoreAway(None))),
+    ),
+    OnceFailed(
+        # Its keeper went on renewing for as long as the owner's last wish counted, which the invariant did not know of.
+        "an owner that gives way cannot tell its keeper",
+        "leased",
+        1,
+        ((35.899, 10.0, PowerLost("lb1")), (48.94, 8.0, LinkStalled("lb2", Between.HOLDER))),
     ),
 )

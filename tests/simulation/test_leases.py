@@ -4,6 +4,7 @@ import pytest
 
 from tests.simulation.scene import Scene
 from yaoki.election.lease_params import longest_takeover
+from yaoki.node.messages import RouterState
 from yaoki.sim.faults import (
     Between,
     Blackhole,
@@ -12,6 +13,7 @@ from yaoki.sim.faults import (
     Frozen,
     Killed,
     LinkBroken,
+    LinkStalled,
     Part,
     Partition,
     Paused,
@@ -20,6 +22,7 @@ from yaoki.sim.faults import (
     Stopped,
     StoreAway,
 )
+from yaoki.sim.topology import Virtual
 
 TAKEOVER = longest_takeover(next(lease.duration for lease in Scene("leased").world.topology.leases)).total_seconds()
 
@@ -179,3 +182,23 @@ def test_a_machine_that_was_frozen_gives_way_when_its_first_renewal_fails() -> N
     # What nothing on the machine can notice: by its own clock its lease is still good.
     scene.run(1.25)
     assert owner(scene) == ("lb2",)
+
+
+@pytest.mark.req("B-20")
+def test_an_owner_whose_keeper_does_not_answer_owns_until_its_lease_is_over() -> None:
+    """It hears a bid three renewals after its keeper's last word, and could not say that it gives way."""
+    scene = Scene("leased")
+    scene.fault(PowerLost("lb1"), lasts=10)
+    scene.fault(LinkStalled("lb2", Between.HOLDER), at=12.4, lasts=8)
+    scene.run(13.3)
+    status = scene.world.ledger.status(_leased(scene), "lb1")
+    assert status is not None
+    assert status.state is RouterState.BACKUP
+    assert "BidMade" in "".join(scene.world.trace.last(2000))
+    assert owner(scene) == ("lb2",)
+    scene.run(1.2)
+    assert owner(scene) == ("lb1",)
+
+
+def _leased(scene: Scene) -> Virtual:
+    return next(virtual for virtual in scene.world.topology.virtuals if virtual.lease is not None)

@@ -205,7 +205,7 @@ PAIRS = [
 
 def router_in(state: LeasedState, params: RouterParams = PARAMS) -> LeasedRouter:
     router = LeasedRouter(params)
-    router.memory = Memory(state)
+    router.memory = Memory(state, renewed_at=at(0))
     return router
 
 
@@ -333,7 +333,31 @@ def test_an_owner_gives_way_to_a_bid_once_and_takes_back_what_the_bidder_cannot_
     router.handle(NOW + D, TimerFired())
     router.handle(NOW + D, LeaseHeld(10))
     assert ReleaseAddresses not in kinds(router.handle(NOW + D, heard(150, NOW + D)))
+    router.handle(NOW + BID_PAUSE, LeaseHeld(10))
     assert ReleaseAddresses in kinds(router.handle(NOW + BID_PAUSE, heard(150, NOW + BID_PAUSE)))
+
+
+@pytest.mark.req("B-20")
+@pytest.mark.parametrize(("quiet", "heeds"), [(D / 2, True), (D / 2 + timedelta(microseconds=1), False)])
+def test_an_owner_heeds_a_bid_only_while_its_lease_is_renewed(quiet: timedelta, heeds: bool) -> None:
+    """Cut off from its keeper or the store it could tell nobody, and nobody would own until the lease is over."""
+    router = router_in(Standby())
+    for grant in (NOW, NOW + D):
+        router.handle(grant, LeaseHeld(9))
+    then = NOW + D + quiet
+    assert (ReleaseAddresses in kinds(router.handle(then, heard(150, then)))) is heeds
+    assert isinstance(router.state, Standby if heeds else Active)
+
+
+@pytest.mark.req("B-20")
+def test_an_owner_whose_keeper_is_back_heeds_the_bid_that_goes_on() -> None:
+    router = router_in(Standby())
+    router.handle(NOW, LeaseHeld(9))
+    router.handle(NOW + D, heard(150, NOW + D))
+    assert isinstance(router.state, Active)
+    router.handle(NOW + D, LeaseHeld(9))
+    router.handle(NOW + D, heard(150, NOW + D))
+    assert isinstance(router.state, Standby)
 
 
 @pytest.mark.req("B-20")

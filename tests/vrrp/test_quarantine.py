@@ -296,7 +296,7 @@ LEASED_TABLE: list[tuple[LeasedState, LeasedInput, type[LeasedState], bool, list
 
 def leased_in(state: LeasedState, params: RouterParams = LEASED) -> LeasedRouter:
     router = LeasedRouter(params)
-    router.memory = Memory(state)
+    router.memory = Memory(state, renewed_at=NOW)
     return router
 
 

@@ -199,6 +199,8 @@ class Injector:
         for name, node in self._world.nodes.items():
             if fault.node in (None, name):
                 node.store_changed()
+                if store.late_until(name) > self._world.timeline.now:
+                    self._world.timeline.at(store.late_until(name), node.store_changed)
 
     def _to_node(self, fault: _NodeFault, lasts: int, begins: bool) -> None:
         node = self._world.nodes[fault.node]

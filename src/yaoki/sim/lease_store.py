@@ -34,16 +34,27 @@ class LeaseStore:
         self._slowness: dict[str, list[int]] = {}
         self._watching: dict[str, tuple[tuple[str, ...], OnSeen]] = {}
         self._last_news: dict[str, int] = {}
+        self._late_until: dict[str, int] = {}
+        self._written_late: dict[str, int] = {}
 
     def reached(self, node: str) -> bool:
-        """Whether a request of this node would be answered in time."""
-        return not self._outages and not self._cuts.get(node, 0) and not self._slowness.get(node)
+        """Whether a request of this node would be answered in time, and news of the store reach it so."""
+        return self._passes(node) and not self._slowness.get(node) and self.late_until(node) <= self._timeline.now
+
+    def late_until(self, node: str) -> int:
+        """When the last of what was slow on its way to a node has arrived, or will: later news arrive after it."""
+        return self._late_until.get(node, 0)
+
+    def written_late(self, key: str) -> int:
+        """When the store last took a write of a key that had been slow on its way."""
+        return self._written_late.get(key, 0)
 
     # --- what a node does
 
     def ask(self, node: str, request: StoreRequest, answered: OnAnswer) -> None:
         """Carry out a request; the answer may never come."""
-        self._timeline.after(self._way(node), partial(self._arrive, node, request, answered))
+        way = self._way(node)
+        self._timeline.after(way, partial(self._arrive, node, request, answered, late=way > WAY_US[1]))
 
     def watch(self, node: str, keys: tuple[str, ...], seen: OnSeen) -> None:
         """Tell this node of writes of these keys, beginning with what they are."""
@@ -89,11 +100,13 @@ class LeaseStore:
         slowest = max(self._slowness.get(node, ()), default=0)
         return self._chance.between(*WAY_US) + (self._chance.between(0, slowest) if slowest else 0)
 
-    def _arrive(self, node: str, request: StoreRequest, answered: OnAnswer) -> None:
+    def _arrive(self, node: str, request: StoreRequest, answered: OnAnswer, *, late: bool) -> None:
         if not self._passes(node):
             return
         result = self._memory.carry_out(request)
         if isinstance(request, SwapKey) and isinstance(result, Swapped):
+            if late:
+                self._written_late[request.key] = self._timeline.now
             for watching in list(self._watching):
                 self._tell(watching, request.key)
         self._timeline.after(self._way(node), partial(self._return, node, result, answered))
@@ -113,6 +126,8 @@ class LeaseStore:
             return
         at = max(self._timeline.now + self._way(node), self._last_news.get(node, 0))
         self._last_news[node] = at
+        if at - self._timeline.now > WAY_US[1]:
+            self._late_until[node] = at
         self._timeline.at(at, partial(self._deliver, node, key, self._memory.state(key), self._watching[node]))
 
     def _deliver(self, node: str, key: str, state: KeyState, watching: tuple[tuple[str, ...], OnSeen]) -> None:

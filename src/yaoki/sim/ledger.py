@@ -15,6 +15,7 @@ from yaoki.core.error import YaokiError
 from yaoki.core.event import Event
 from yaoki.node.messages import RouterStatus, VerdictChanged
 from yaoki.sim.injector import Injector
+from yaoki.sim.lease_store import LeaseStore
 from yaoki.sim.neighbours import Neighbours
 from yaoki.sim.network import Network
 from yaoki.sim.node import Frame, Node
@@ -73,6 +74,9 @@ class Seen(Protocol):
 
     @property
     def servers(self) -> Servers: ...
+
+    @property
+    def lease_store(self) -> LeaseStore: ...
 
     @property
     def injector(self) -> Injector: ...

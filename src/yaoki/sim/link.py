@@ -51,6 +51,7 @@ class Link:
         self.is_up = False
         self.flowing_since: int | None = None
         self._stalls = 0
+        self._resumed_at = 0
         self._bars = 0
         self._timeline = timeline
         self._chance = chance
@@ -97,6 +98,10 @@ class Link:
         """Whether a message sent now would arrive soon."""
         return self.is_up and not self._stalls
 
+    def held_up_since(self, us: int) -> bool:
+        """Whether a message sent after that time may have been held up, or be so still."""
+        return self.is_up and (self._stalls > 0 or self._resumed_at > us)
+
     def stall(self) -> None:
         """Nothing moves until as many resumptions."""
         self._stalls += 1
@@ -107,6 +112,7 @@ class Link:
         self._stalls -= 1
         if self._stalls:
             return
+        self._resumed_at = self._timeline.now
         held, self._held = self._held, deque()
         for end, message in held:
             self._timeline.at(self._timeline.now, partial(self._arrive, end, message, self._connection))

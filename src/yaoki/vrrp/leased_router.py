@@ -4,7 +4,8 @@ It speaks VRRP as any other does: its owner advertises, so that the others see i
 nobody takes over because an owner fell silent, for silence does not prove death: whoever is fit wants the lease, later
 the lower its priority, and owns when it is given (yaoki.election.lease). A node of higher priority that returns *bids*:
 it advertises without owning, and the owner, hearing that, gives the lease up. It bids only while the store answers it,
-so that an owner does not give way to one that cannot take over.
+so that an owner does not give way to one that cannot take over; and an owner gives way only while its own lease is
+renewed, for it could not tell a keeper or a store that does not answer, and nobody would own until the lease is over.
 
 Breaking always comes before making here: addresses are released before the lease is.
 
@@ -161,11 +162,12 @@ def step(params: RouterParams, memory: Memory, now: Instant, input_: LeasedInput
         case Active() as state:
             if isinstance(input_, Heard) and (reason := _gives_way(params, memory, now, input_)) is not None:
                 after, effects = _give_way(params, now, reason, input_)
-                return Memory(after, yielded_at=now), effects
+                return replace(memory, state=after, yielded_at=now), effects
             after, effects = _while_active(params, state, now, input_)
         case _:
             assert_never(memory.state)
-    return replace(memory, state=after), effects
+    renewed_at = now if isinstance(input_, LeaseHeld) else memory.renewed_at
+    return replace(memory, state=after, renewed_at=renewed_at), effects
 
 
 def _in_initialize(params: RouterParams, state: Initialize, now: Instant, input_: LeasedInput) -> _Outcome:
@@ -255,7 +257,7 @@ def _timers_of_standby(params: RouterParams, state: Standby, now: Instant) -> _O
         return state, effects
     if state.lower_heard is None or now - state.lower_heard > _own_down(params):
         return replace(state, bid_at=None), effects  # there is nobody to bid against; the lease will come by itself
-    if state.store_heard is None or now - state.store_heard > _duration(params) / 2:
+    if state.store_heard is None or now - state.store_heard > _silence(params):
         return replace(state, bid_at=now + NEAREST_BID), effects
     bidding = Bidding(until=now + _duration(params), advertise_at=now + params.interval)
     return bidding, [*effects, Advertise(params.priority), Emit(BidMade(params.key, params.vip, params.priority))]
@@ -342,6 +344,8 @@ def _gives_way(params: RouterParams, memory: Memory, now: Instant, heard: Heard)
     """Whether an owner gives its lease up to what it hears: a bid."""
     if memory.yielded_at is not None and now - memory.yielded_at < BID_PAUSE:
         return None
+    if memory.renewed_at is None or now - memory.renewed_at > _silence(params):
+        return None
     priority = heard.advertisement.priority
     if priority > params.priority:
         return Reason.HIGHER_PRIORITY
@@ -378,6 +382,11 @@ def _fall_silent(params: RouterParams, said: BecameBackup | RouterInitialized) -
 def _duration(params: RouterParams) -> timedelta:
     assert params.lease is not None, "a leased router keeps its lease"
     return params.lease.duration
+
+
+def _silence(params: RouterParams) -> timedelta:
+    """Three renewals: whoever has heard nothing of the lease for longer is cut off from its keeper or its store."""
+    return _duration(params) / 2
 
 
 def _down(params: RouterParams, advertisement: Advertisement) -> timedelta:

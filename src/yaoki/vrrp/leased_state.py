@@ -38,10 +38,12 @@ LeasedState = Initialize | Standby | Bidding | Active
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The machine's whole state. `yielded_at`: when it last gave the lease up to a bid."""
+    """The machine's whole state. `yielded_at`: when it last gave the lease up to a bid; `renewed_at`: when the lease
+    was last given to it, or renewed."""
 
     state: LeasedState
     yielded_at: Instant | None = None
+    renewed_at: Instant | None = None
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
@@ -49,7 +51,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class LeaseHeld:
-    """The lease is ours, under this epoch. Said again after a Startup while it is."""
+    """The lease is ours, under this epoch. Said again with each renewal, and after a Startup while it is."""
 
     epoch: int
 
