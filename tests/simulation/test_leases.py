@@ -11,6 +11,7 @@ from yaoki.sim.faults import (
     CarrierLost,
     Fault,
     Frozen,
+    GatesRefused,
     Killed,
     LinkBroken,
     LinkStalled,
@@ -32,7 +33,7 @@ def test_a_node_whose_kernel_refuses_the_gate_owns_nothing_by_lease() -> None:
     """The owner learns of it at its next renewal; where it holds, another node owns."""
     scene = Scene("leased")
     kernel = scene.world.nodes["lb1"].kernel
-    kernel.refuses_gates = True
+    scene.fault(GatesRefused("lb1"), lasts=20)
     scene.run(TAKEOVER + 1)
     assert owner(scene) == ("lb2",)
     leased = [virtual for virtual in scene.world.topology.virtuals if virtual.lease is not None]
@@ -42,8 +43,7 @@ def test_a_node_whose_kernel_refuses_the_gate_owns_nothing_by_lease() -> None:
         for address in virtual.params("lb1").addresses
     ]
     assert not any(held)
-    kernel.refuses_gates = False
-    scene.run(20)
+    scene.run(40)
     scene.settle()
     assert owner(scene) == ("lb1",)
 

@@ -160,6 +160,13 @@ class PlaneRefuses:
 
 
 @dataclass(frozen=True, slots=True)
+class GatesRefused:
+    """The kernel refuses to arm any dead-man gate; those that are armed stay so, and are opened as before."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressRemoved:
     """Somebody deletes the VIPs that a node holds by hand."""
 
@@ -262,6 +269,7 @@ Fault = (
     | StoreAway
     | StoreSlow
     | PlaneRefuses
+    | GatesRefused
     | AddressRemoved
     | HostilePackets
     | AddressSpoofed

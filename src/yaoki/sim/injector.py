@@ -20,6 +20,7 @@ from yaoki.sim.faults import (
     ClockStepped,
     Drained,
     Frozen,
+    GatesRefused,
     HostilePackets,
     Injection,
     Killed,
@@ -58,6 +59,7 @@ _NodeFault = (
     | PowerLost
     | ClockStepped
     | PlaneRefuses
+    | GatesRefused
     | AddressRemoved
     | Stopped
     | Reloaded
@@ -216,8 +218,8 @@ class Injector:
                 (node.lose_power if begins else node.regain_power)()
             case Stopped():
                 (node.stop if begins else node.start)()
-            case PlaneRefuses():
-                node.refuse_tables(1 if begins else -1)
+            case PlaneRefuses() | GatesRefused():
+                _refuse(node, fault, 1 if begins else -1)
             case Reconfigured():
                 node.main.alter(fault.alteration, begins)
             case Moved():
@@ -271,6 +273,16 @@ def _to_processes(node: Node, fault: _ProcessFault, begins: bool) -> None:
             (node.speaker.succeed if begins else node.speaker.succeed_no_more)()
         case LinkBroken():
             (node.bar if begins else node.unbar)(fault.between)
+        case _:
+            assert_never(fault)
+
+
+def _refuse(node: Node, fault: PlaneRefuses | GatesRefused, faults: int) -> None:
+    match fault:
+        case PlaneRefuses():
+            node.refuse_tables(faults)
+        case GatesRefused():
+            node.kernel.refuse_gates(faults)
         case _:
             assert_never(fault)
 

@@ -58,7 +58,7 @@ class Kernel:
         self._lifetimes: dict[tuple[str, IPInterface], int] = {}
         self._hushed: dict[IPAddress, None] = {}
         self._fresh: dict[tuple[str, IPAddress], int] = {}
-        self.refuses_gates = False
+        self._gate_faults = 0
         self._frozen_at: int | None = None
         self._interfaces = {attachment.interface: _Interface(attachment) for attachment in attachments}
         self._changed = changed
@@ -109,7 +109,7 @@ class Kernel:
 
     def arm(self, interface: str, addresses: Iterable[IPAddress], limit: timedelta) -> bool:
         """Silence these addresses unless they are opened; they are open now. Whether the kernel does so."""
-        if self.refuses_gates:
+        if self._gate_faults:
             return False
         for address in addresses:
             gate = self._gates[address] = _Gate(interface, 0)
@@ -125,6 +125,14 @@ class Kernel:
         for address in addresses:
             self._open(self._gates[address], limit)
         return True
+
+    def guards(self, addresses: Iterable[IPAddress]) -> bool:
+        """Whether all of them are armed, open or not."""
+        return all(address in self._gates for address in addresses)
+
+    def refuse_gates(self, faults: int) -> None:
+        """Arm nothing while the count is above zero; what is armed stays so."""
+        self._gate_faults += faults
 
     def disarm(self, addresses: Iterable[IPAddress]) -> None:
         """Silence them no more."""

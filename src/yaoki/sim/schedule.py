@@ -22,6 +22,7 @@ from yaoki.sim.faults import (
     Drained,
     Fault,
     Frozen,
+    GatesRefused,
     HostilePackets,
     Injection,
     Killed,
@@ -240,6 +241,8 @@ _LEASES: tuple[tuple[Kind, int], ...] = (
     (lambda draw: Slowed(draw.node, Part.KEEPER, draw.chance.pick((2, 20, 200)) * MILLISECOND), 1),
     (lambda draw: LinkStalled(draw.node, Between.HOLDER), 2),
     (lambda draw: LinkBroken(draw.node, Between.HOLDER), 2),
+    (lambda draw: SpeakerUpgraded(draw.node), 2),
+    (lambda draw: GatesRefused(draw.node), 1),
 )
 
 MIXES: tuple[Mix, ...] = (

@@ -334,9 +334,14 @@ class Speaker:
                     answer = GateOpened(effect.router) if armed else GateRefused(effect.router)
                     self._around.timeline.after(0, partial(self.process.give, answer))
             case RefreshGate():
-                if not kernel.refresh(effect.addresses, effect.limit):
+                if kernel.refresh(effect.addresses, effect.limit):
+                    pass
+                elif kernel.guards(effect.addresses):
                     # Given after all that is being done now.
                     self._around.timeline.after(0, partial(self.process.give, GateShut(effect.router)))
+                else:
+                    # As the runtime's driver, which finds nothing that has shut.
+                    kernel.arm(effect.router.interface, effect.addresses, effect.limit)
             case DisarmGate():
                 kernel.disarm(effect.addresses)
             case LimitAddress():
