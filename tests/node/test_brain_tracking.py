@@ -6,14 +6,17 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from tests.node.scene import ROUTER, SCHEDULE, SECOND, Scene, of, plan
+from tests.node.scene import ROUTER, SCHEDULE, SECOND, Scene, found_with_duties, of, plan
 from yaoki.checks.check import CheckId, CheckSpec, Finding, IcmpParams, Outcome
 from yaoki.core.event import EventId
+from yaoki.lb.service import Desired
 from yaoki.node.brain_events import PriorityWanted
 from yaoki.node.brain_messages import BrainEffect
+from yaoki.node.decisions import Decisions
 from yaoki.node.messages import ConfigureChecks, ConfigureRouters, Published, SetPriority, VerdictChanged
-from yaoki.pool.member import Health
+from yaoki.pool.member import Duty, Health
 from yaoki.site.node_plan import NodePlan, TrackedProbe, TrackPlan
+from yaoki.vrrp.standing import LEAST_PRIORITY
 
 pytestmark = pytest.mark.req("B-24")
 
@@ -90,6 +93,28 @@ def test_what_has_not_been_judged_yet_changes_nothing_and_is_waited_for() -> Non
     assert [order.barred for order in of(SetPriority, scene.log)] == [True], "it is barred before it could own"
     kinds = [type(effect) for effect in scene.log if isinstance(effect, ConfigureRouters | SetPriority)]
     assert kinds == [ConfigureRouters, SetPriority]
+
+
+@pytest.mark.parametrize(
+    "found", [Desired(), found_with_duties(Duty.SERVE, Duty.SERVE, Duty.SERVE)], ids=["cold", "warm"]
+)
+def test_a_restart_tells_no_priority_before_the_check_has_spoken(found: Desired) -> None:
+    """A speaker that was told that its node is hindered outlives the Brain, and may not own by a restart of that."""
+    scene = Scene(found=found)
+    scene.start(tracking(None))
+    scene.all_up()
+    scene.pass_time(5 * SECOND)
+    assert len(of(ConfigureRouters, scene.log)) == 1, "the hold is over"
+    assert of(SetPriority, scene.log) == []
+    hop(scene, Health.DOWN)
+    assert [order.barred for order in of(SetPriority, scene.log)] == [True]
+
+
+def test_what_an_operator_moved_away_waits_for_no_check() -> None:
+    scene = Scene(decisions=Decisions(moved=("web-vip",)))
+    scene.start(tracking(-60))
+    scene.pass_time(3 * SECOND)
+    assert [order.priority for order in of(SetPriority, scene.log)] == [LEAST_PRIORITY]
 
 
 def test_a_new_plan_remembers_the_verdict() -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.simulation.scene import Scene
-from yaoki.sim.faults import Blackhole, Fault, Partition, PowerLost
+from yaoki.sim.faults import Between, Blackhole, Fault, Killed, LinkStalled, Part, Partition, PowerLost, ServerFault
+from yaoki.sim.servers import Condition
+from yaoki.vrrp.events import Reason
 
 
 def owners_while(fault: Fault, site: str = "gateway") -> tuple[str, ...]:
@@ -38,3 +40,26 @@ def test_an_owner_that_loses_the_gateway_keeps_what_another_takes_too() -> None:
 @pytest.mark.req("B-05")
 def test_the_gateway_is_in_nobody_s_way_when_a_node_dies() -> None:
     assert owners_while(PowerLost("lb1")) == ("lb2",)
+
+
+@pytest.mark.req("N-13")
+def test_a_restart_of_the_main_process_lets_no_hindered_node_own() -> None:
+    """Its check has yet to fall anew; the speaker goes by what it was told before."""
+    scene = Scene("gateway")
+    scene.fault(ServerFault("router", Condition.DEAD), lasts=30)
+    scene.run(5)
+    assert reasons(scene) == {"lb1": Reason.KEPT.value, "lb2": Reason.BARRED.value}
+    scene.fault(Killed("lb2", Part.MAIN), lasts=0.5)
+    scene.fault(LinkStalled("lb2", Between.WORKER), at=0.5, lasts=6)
+    for _ in range(100):
+        scene.run(0.1)
+        assert reasons(scene)["lb2"] == Reason.BARRED.value
+    scene.run(20)
+    scene.settle()
+    assert Reason.BARRED.value not in reasons(scene).values()
+
+
+def reasons(scene: Scene) -> dict[str, str]:
+    """Why each node's router is in its state."""
+    virtual = scene.world.topology.virtuals[0]
+    return {node: scene.world.ledger.statuses[node, params.key].reason for node, params in virtual.members}

@@ -2,7 +2,8 @@
 is tracked.
 
 A cold start asks for VIPs once tables are there and checks have spoken. A new plan first gives up the routers that are
-not in it, then waits for the tables, then asks for the rest.
+not in it, then waits for the tables, then asks for the rest. While a tracked check has not spoken, the speaker goes by
+what it was told last, be it by an earlier life of this process: who restarts may not let a node own that is hindered.
 
 Invariant: apart from the first time and a repeat for a new speaker, nothing is sent that the speaker was told already.
 """
@@ -14,7 +15,7 @@ from yaoki.core.event import Emit, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.node.brain_events import PriorityWanted
 from yaoki.node.messages import ConfigureRouters, SetPriority
-from yaoki.site.node_plan import NodePlan, Tracked, TrackPlan
+from yaoki.site.node_plan import NodePlan, Tracked, TrackedProbe, TrackPlan
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS
 from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY, standing
@@ -39,6 +40,7 @@ class RouterWish:
         self._hold_until: Instant | None = None
         self._warm = False
         self._lost: dict[RouterKey, tuple[TrackPlan, ...]] = {}
+        self._unjudged: set[RouterKey] = set()
         self._causes: dict[RouterKey, EventId] = {}
         self._told_priorities: dict[RouterKey, tuple[int, bool]] = {}
 
@@ -69,6 +71,12 @@ class RouterWish:
         """Follow what is tracked; what to tell of priorities that change. `works` is None for what is not known yet,
         which changes nothing."""
         emits = []
+        # Of services it is known at once: their servers are presumed to be as the kernel has them.
+        self._unjudged = {
+            key
+            for key, tracks in self._tracks_of.items()
+            if any(isinstance(track.tracked, TrackedProbe) and works(track.tracked) is None for track in tracks)
+        }
         for params in self._wanted:
             tracks = self._tracks_of.get(params.key, ())
             lost = tuple(track for track in tracks if works(track.tracked) is track.reverse)
@@ -92,9 +100,11 @@ class RouterWish:
         """The priority that a router shall advertise now, as far as the Brain knows; 0: it may not own."""
         return standing(params.priority, self._weights(params)).effective
 
+    def _aside(self, params: RouterParams) -> bool:
+        return params.vip in self.moved or params.vip in self.held_back
+
     def _weights(self, params: RouterParams) -> list[int | None]:
-        aside = params.vip in self.moved or params.vip in self.held_back
-        moved = [LEAST_PRIORITY - params.priority] if aside else []
+        moved = [LEAST_PRIORITY - params.priority] if self._aside(params) else []
         return [*moved, *(track.weight for track in self._lost.get(params.key, ()))]
 
     def apply(self, now: Instant, *, tables_ready: bool, checks_spoken: bool) -> list[ConfigureRouters | SetPriority]:
@@ -128,8 +138,11 @@ class RouterWish:
         return [self._told]
 
     def _tell_priorities(self) -> Iterable[SetPriority]:
-        """A tracked router's priority is told at least once: a speaker older than this Brain may still have another."""
+        """A tracked router's priority is told at least once: a speaker older than this Brain may still have another.
+        One that an operator moved away, or that is held back, waits for no check."""
         for params in () if self._told is None else self._told.routers:
+            if params.key in self._unjudged and not self._aside(params):
+                continue
             weights = self._weights(params)
             priority = params.priority + sum(weight for weight in weights if weight is not None)
             wanted = priority, None in weights
