@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from yaoki.core.event import EventBody
 from yaoki.linux import neighbour_cache, probe_rules
 from yaoki.linux.dead_man_gate import remove_gate
+from yaoki.linux.mac_rules import remove_mac_rules
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.planes import SplitBalancer
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.linux.vip_addresses import release_marked
 from yaoki.linux.vip_delivery import accept_all
+from yaoki.linux.virtual_macs import remove_virtual_macs
 from yaoki.node.brain_messages import NeighbourFound
 from yaoki.node.wire_messages import WireInput
 from yaoki.runtime.balancer import BalancerPlane
@@ -49,11 +51,13 @@ class LinuxKernel:
 
     def release_addresses(self, interfaces: tuple[str, ...], /) -> None:
         release_marked(interfaces)
+        remove_virtual_macs()
 
     def cleanup(self) -> None:
         probe_rules.remove()
         remove_gate()
         accept_all()
+        remove_mac_rules()
 
 
 def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:

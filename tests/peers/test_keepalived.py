@@ -29,6 +29,7 @@ from yaoki.vrrp.events import (
     Reason,
 )
 from yaoki.vrrp.params import ChecksumForm, RouterParams
+from yaoki.vrrp.virtual_mac import virtual_mac
 
 pytestmark = [pytest.mark.netns, pytest.mark.peers]
 
@@ -47,6 +48,7 @@ class Kind:
     interval: timedelta
     lines: str = ""
     unicast: bool = False
+    virtual_mac: bool = False
 
     @property
     def vips(self) -> tuple[str, ...]:
@@ -77,7 +79,7 @@ class Kind:
         return f"192.0.2.{number}" if self.family is Family.IPV4 else f"2001:db8:1::{number}"
 
     def params(self, priority: int, checksum: ChecksumForm = ChecksumForm.AS_HEARD) -> RouterParams:
-        return params(
+        ours = params(
             priority,
             family=self.family,
             interval=self.interval,
@@ -87,12 +89,15 @@ class Kind:
             source=self.address(OURS) if self.unicast else None,
             peers=(self.address(THEIRS),) if self.unicast else None,
         )
+        return replace(ours, virtual_mac=self.virtual_mac)
 
 
 TENTH, SECOND = timedelta(milliseconds=100), timedelta(seconds=1)
 VERSION_3 = Kind("version 3, IPv4", 3, Family.IPV4, TENTH)
 PLAIN = Kind("version 3, IPv4, checksum of the message only", 3, Family.IPV4, TENTH, "v3_checksum_as_v2")
 KINDS = [Kind("version 2", 2, Family.IPV4, SECOND), VERSION_3, Kind("version 3, IPv6", 3, Family.IPV6, TENTH), PLAIN]
+VIRTUAL = Kind("virtual MAC, IPv4", 3, Family.IPV4, TENTH, "use_vmac", virtual_mac=True)
+VIRTUAL_6 = Kind("virtual MAC, IPv6", 3, Family.IPV6, TENTH, "use_vmac", virtual_mac=True)
 UNICAST = Kind("unicast, IPv4", 3, Family.IPV4, TENTH, unicast=True)
 UNICAST_6 = Kind("unicast, IPv6", 3, Family.IPV6, TENTH, unicast=True)
 UNICAST_2 = Kind("unicast, version 2", 2, Family.IPV4, SECOND, unicast=True)
@@ -257,6 +262,44 @@ def test_after_a_healed_partition_the_client_believes_the_winner(scene: Scene, w
     mac = MAC.format(THEIRS if winner == "k" else OURS)
     eventually(lambda: scene.client_believes() == mac, "the client was told", within=2)
     assert speaker.told(PacketRejected) == []
+
+
+@pytest.mark.req("B-06", "B-07")
+@kinds(VIRTUAL, VIRTUAL_6)
+def test_keepalived_with_use_vmac_and_we_relieve_each_other(scene: Scene) -> None:
+    """keepalived 2.2.7 asks its neighbours from the VIP and from the interface's own MAC, and they learn that: so what
+    the client believes is looked at only while we own."""
+    mac = str(virtual_mac(scene.kind.family, 51))
+    keepalived = scene.keepalived(150)
+    scene.only("k")
+    scene.client_asks()
+    speaker = scene.speaker(100)
+    eventually(lambda: speaker.hears(150), "we hear it")
+    keepalived.stop()
+    scene.only("y")
+    scene.client_asks()
+    assert scene.client_believes() == mac
+    keepalived.start()
+    scene.only("k")
+    eventually(lambda: speaker.state(scene.kind.family) is RouterState.BACKUP, "we gave way")
+    scene.client_asks()
+    assert speaker.told(PacketRejected) == []
+
+
+@pytest.mark.req("B-06")
+@kinds(VIRTUAL, VIRTUAL_6)
+def test_keepalived_hears_us_from_the_virtual_mac(scene: Scene) -> None:
+    speaker = scene.speaker(150)
+    scene.only("y")
+    scene.keepalived(100)
+    never(lambda: not scene.held_by("y"), "keepalived owns beside us", within=2)
+    assert speaker.release() == 0
+    scene.only("k")
+    again = scene.speaker(150)
+    scene.only("y")
+    scene.client_asks()
+    assert scene.client_believes() == str(virtual_mac(scene.kind.family, 51))
+    assert again.told(PacketRejected) == []
 
 
 @kinds(VERSION_3)

@@ -162,7 +162,13 @@ class Segment:
         return {f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]}
 
     def holders(self, vip: str) -> list[str]:
-        return [name for name in self.machines if name != "net" and vip in self.addresses(name)]
+        """Machines with the address, on eth0 or at a virtual MAC beside it."""
+        return [name for name in self.machines if name != "net" and vip in self._everywhere(name)]
+
+    def _everywhere(self, name: str) -> set[str]:
+        links = json.loads(ip("-n", self.namespace(name), "-j", "address", "show"))
+        # What holds nothing is shown as nothing.
+        return {f"{a['local']}/{a['prefixlen']}" for link in links for a in link.get("addr_info", ()) if "local" in a}
 
     def _namespace(self, name: str) -> None:
         ip("netns", "add", self.namespace(name))

@@ -263,6 +263,18 @@ def test_the_pause_follows_the_advertisements_and_the_number_of_addresses(
     assert pause == timedelta(milliseconds=pause_ms)
 
 
+@pytest.mark.req("B-21", "B-06")
+def test_two_answers_from_the_virtual_mac_are_two_owners() -> None:
+    scene, virtual = Scene(hearing()), PARAMS.virtual_mac
+    scene.members[virtual] = "VRID 51"
+    assert scene.rounds(5, virtual) == [], "one answers"
+    assert scene.round(virtual, virtual) == []
+    assert bodies(scene.round(virtual, virtual)) == [TwoOwnersSeen(*WHAT, ("VRID 51", "VRID 51"), (virtual, virtual))]
+    assert bodies(scene.rounds(CALM_QUESTIONS, virtual)) == [OneAnswers(*WHAT, "VRID 51")]
+    scene.round(*[virtual] * (2 * MAX_ANSWERS))
+    assert len(scene.watch.answers) == MAX_ANSWERS
+
+
 @pytest.mark.rfc("9568", "7.3")
 def test_the_virtual_mac_names_the_virtual_router() -> None:
     assert str(PARAMS.virtual_mac) == "00:00:5e:00:01:33"

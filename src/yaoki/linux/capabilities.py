@@ -77,6 +77,10 @@ table netdev t {
 }
 """
 _EGRESS = 'table netdev t { chain p { type filter hook egress device "lo" priority 0; policy accept; }; }'
+_MACVLAN = (
+    "ip link add a type veth peer name b && "
+    "ip link add c link a address 00:00:5e:00:01:01 type macvlan mode vepa && ip link set c up"
+)
 
 
 def examine() -> tuple[Capability, ...]:
@@ -151,6 +155,15 @@ def _ingress() -> Capability:
 def _egress() -> Capability:
     ability, evidence = _nft(_EGRESS)
     return Capability("nft-egress", ability, evidence, "no dead-man gate: a dead or hung speaker leaves two owners")
+
+
+def _virtual_macs() -> Capability:
+    ability, evidence = _in_namespace("sh", "-c", _MACVLAN)
+    if ability is Ability.YES:
+        evidence = "a macvlan can be put on an interface"
+    elif _in_namespace("true")[0] is not Ability.YES:
+        ability, evidence = Ability.UNKNOWN, f"not tried: {evidence}"
+    return Capability("macvlan", ability, evidence, "no VIP with mac: virtual")
 
 
 def _library() -> Capability:
@@ -281,6 +294,7 @@ _TRIALS: Iterable[Callable[[], Capability]] = (
     _persistence,
     _ingress,
     _egress,
+    _virtual_macs,
     _bpf,
     _lab_tools,
 )

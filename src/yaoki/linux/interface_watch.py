@@ -5,6 +5,7 @@ then with its state after every notification there was and every change noted he
 """
 
 import errno
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
@@ -22,7 +23,8 @@ MAX_NOTIFICATIONS_AT_ONCE = 4096
 @dataclass(frozen=True, slots=True)
 class InterfaceState:
     """An interface. `ipv4` is the first address that is not a VIP, `ipv6_link_local` one that may be sent from, `ipv6`
-    the others of its own that may."""
+    the others of its own that may. `ours` are its VIPs, those at virtual MACs among them; those that have `lowered`
+    interfaces cannot be reached."""
 
     name: str
     index: int
@@ -33,12 +35,22 @@ class InterfaceState:
     ours: tuple[IPInterface, ...] = ()
     carrier_changes: int = 0
     ipv6: tuple[IPv6Address, ...] = ()
+    lowered: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
 class _Interface:
     link: Link | None = None
     addresses: dict[IPInterface, Address] = field(default_factory=dict)
+
+    @property
+    def bears_vips(self) -> bool:
+        return self.link is not None and self.link.bears_vips
+
+    @property
+    def ours(self) -> list[IPInterface]:
+        """What bears our mark; on an interface that we made, everything."""
+        return [held.address for held in self.addresses.values() if held.ours or self.bears_vips]
 
 
 class InterfaceWatch:
@@ -69,6 +81,10 @@ class InterfaceWatch:
         self._told.clear()
         return self._news()
 
+    def catch_up(self) -> None:
+        """Take note of what has changed, to be answered by `read`."""
+        self._drain()
+
     def state(self, name: str) -> InterfaceState | None:
         """The interface of this name as answered last."""
         return self._told.get(name)
@@ -76,6 +92,23 @@ class InterfaceWatch:
     def states(self) -> tuple[InterfaceState, ...]:
         """Every interface as answered last."""
         return tuple(self._told.values())
+
+    def bearer(self, name: str, address: IPInterface, *, but: int = 0) -> int | None:
+        """The interface that holds a VIP of the interface `name`: itself, or that of a virtual MAC of it; None if none
+        does. Not the one `but`."""
+        state = self.state(name)
+        for index, interface in self._known.items():
+            link = interface.link
+            if state is None or link is None or index == but or address not in interface.ours:
+                continue
+            if index == state.index or (link.bears_vips and link.parent == state.index):
+                return index
+        return None
+
+    def bears_none(self, index: int) -> bool:
+        """Whether an interface is a virtual MAC's, and holds no VIP."""
+        interface = self._known.get(index)
+        return interface is not None and interface.bears_vips and not interface.ours
 
     def note_claimed(self, index: int, address: IPInterface) -> None:
         """We have just put an address there. The kernel's word may come late: of IPv6 it tells after other work."""
@@ -86,7 +119,16 @@ class InterfaceWatch:
         self._take(Address(index, address, 0, ours=True, gone=True))
 
     def _news(self) -> list[InterfaceState]:
-        states = {state.name: state for state in map(_state, self._known.values()) if state is not None}
+        bearers: dict[int, list[_Interface]] = {}
+        for interface in self._known.values():
+            if interface.link is not None and interface.link.bears_vips:
+                bearers.setdefault(interface.link.parent, []).append(interface)
+        found = (
+            _state(interface, bearers.get(index, ()))
+            for index, interface in self._known.items()
+            if not interface.bears_vips
+        )
+        states = {state.name: state for state in found if state is not None}
         news = [state for state in states.values() if self._told.get(state.name) != state]
         news += [InterfaceState(old.name, old.index, False) for name, old in self._told.items() if name not in states]
         self._told = states
@@ -132,7 +174,8 @@ class InterfaceWatch:
             interface.addresses[notice.address] = notice
 
 
-def _state(interface: _Interface) -> InterfaceState | None:
+def _state(interface: _Interface, bearers: Iterable[_Interface]) -> InterfaceState | None:
+    """`bearers` are the interfaces of its virtual MACs."""
     link = interface.link
     if link is None:
         return None
@@ -151,7 +194,8 @@ def _state(interface: _Interface) -> InterfaceState | None:
         link.mac,
         first if isinstance(first, IPv4Address) else None,
         link_local[0] if link_local else None,
-        tuple(sorted((held.address for held in interface.addresses.values() if held.ours), key=str)),
+        tuple(sorted({each for bearer in (interface, *bearers) for each in bearer.ours}, key=str)),
         link.carrier_changes,
         tuple(sorted(address for address in ipv6 if not address.is_link_local)),
+        tuple(each.link.index for each in bearers if each.link is not None and each.ours and not each.link.up),
     )

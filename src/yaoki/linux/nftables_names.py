@@ -1,8 +1,9 @@
 """What our kernel objects are called, and where they hook in.
 
 The balancer plane is in three tables: `inet yaoki-nat` (address translation), `netdev yaoki` (direct return) and
-`inet yaoki` (refusal). The speaker's dead-man gate is in one of its own, `netdev yaoki-gate`, and so is what keeps
-packets to VIPs from the node itself, `inet yaoki-accept`. The first is there only if it is needed, because it brings
+`inet yaoki` (refusal). The speaker's dead-man gate is in one of its own, `netdev yaoki-gate`, and so are what keeps
+packets to VIPs from the node itself, `inet yaoki-accept`, and what keeps virtual MACs apart from the interfaces' own,
+`netdev yaoki-mac`. The first is there only if it is needed, because it brings
 connection tracking with it. A service's objects begin with the service's name in the kernel, "tcp/192.0.2.50/80"; in
 IPv6 addresses "." stands for ":", because nft's identifiers know no colon.
 """
@@ -14,6 +15,7 @@ TRANSLATION = "inet yaoki-nat"
 DIRECT = "netdev yaoki"
 REFUSAL = "inet yaoki"
 GATE = "netdev yaoki-gate"
+VIRTUAL_MACS = "netdev yaoki-mac"
 ACCEPT = "inet yaoki-accept"
 TABLES = (REFUSAL, TRANSLATION, DIRECT)
 

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from yaoki.core.address import IPAddress, IPInterface, MacAddress
 from yaoki.core.error import ActuatorError
+from yaoki.linux import macvlan
 from yaoki.linux.attributes import attribute, attributes, message, messages
 
 # linux/rtnetlink.h, linux/if_addr.h, linux/if_link.h, linux/netlink.h
@@ -46,7 +47,8 @@ PROTO_YAOKI = 0x59
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An interface as the kernel tells of it. `gone` when it was deleted."""
+    """An interface as the kernel tells of it. `gone` when it was deleted. `parent` is the index of the one that it is
+    on, `master` that of the one that it is part of; 0: none."""
 
     index: int
     name: str
@@ -54,6 +56,14 @@ class Link:
     mac: MacAddress | None
     carrier_changes: int
     gone: bool = False
+    parent: int = 0
+    master: int = 0
+    kind: str = ""
+
+    @property
+    def bears_vips(self) -> bool:
+        """Whether it was made by us, for the VIPs of a virtual MAC on its parent."""
+        return macvlan.is_ours(self.name, self.kind, self.mac)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +192,16 @@ def _parse_link(body: bytes, *, gone: bool) -> Link | None:
         found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="surrogateescape"),
         flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING,
         MacAddress(mac) if len(mac) == 6 else None,
-        struct.unpack("=I", found.get(_IFLA_CARRIER_CHANGES, bytes(4)))[0],
+        _number(found.get(_IFLA_CARRIER_CHANGES)),
         gone,
+        _number(found.get(macvlan.IFLA_LINK)),
+        _number(found.get(macvlan.IFLA_MASTER)),
+        macvlan.parse_kind(found.get(macvlan.IFLA_LINKINFO, b"")),
     )
+
+
+def _number(value: bytes | None) -> int:
+    return 0 if value is None else int(struct.unpack("=I", value)[0])
 
 
 def _parse_address(body: bytes, *, gone: bool) -> Address | None:
@@ -205,9 +222,10 @@ def _parse_address(body: bytes, *, gone: bool) -> Address | None:
 
 
 def _vip_body(index: int, address: IPInterface, valid_s: int, *, shares_prefix: bool) -> bytes:
-    body = _address_body(index, address, IFA_F_NODAD if address.version == 6 else 0)
+    flags = IFA_F_NODAD if address.version == 6 else 0
+    body = _address_body(index, address, flags)
     if shares_prefix:  # these flags take the place of the octet in the header, which is too small for this one
-        body += attribute(_IFA_FLAGS, struct.pack("=I", IFA_F_NODAD | IFA_F_NOPREFIXROUTE))
+        body += attribute(_IFA_FLAGS, struct.pack("=I", flags | IFA_F_NOPREFIXROUTE))
     body += attribute(_IFA_ADDRESS, address.ip.packed) + attribute(_IFA_PROTO, bytes((PROTO_YAOKI,)))
     preferred_s = 0 if address.version == 6 else valid_s
     return body + attribute(_IFA_CACHEINFO, _CACHEINFO.pack(preferred_s, valid_s, 0, 0))

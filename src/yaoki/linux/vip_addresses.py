@@ -24,6 +24,7 @@ class VipAddresses:
         self._messages: dict[tuple[int, IPInterface], tuple[bytes, bytes]] = {}
         self._sharing: dict[tuple[int, IPInterface], bool] = {}
         self._put: set[tuple[int, IPInterface]] = set()
+        self._apart: set[int] = set()
 
     def close(self) -> None:
         self._requests.close()
@@ -76,8 +77,16 @@ class VipAddresses:
         """Whether this process has put the address there."""
         return (index, address) in self._put
 
+    def set_apart(self, index: int) -> None:
+        """An interface is there for VIPs alone, beside the one that has the network: no route is to lead to it, but
+        the link-local one, which each interface has."""
+        if index not in self._apart:
+            self.forget(index)
+            self._apart.add(index)
+
     def forget(self, index: int) -> None:
         """The interface is gone: its number may be given to another."""
+        self._apart.discard(index)
         self._messages = {key: value for key, value in self._messages.items() if key[0] != index}
         self._sharing = {key: value for key, value in self._sharing.items() if key[0] != index}
         self._put = {key for key in self._put if key[0] != index}
@@ -93,6 +102,8 @@ class VipAddresses:
     def _shares_prefix(self, index: int, address: IPInterface) -> bool:
         """Whether an IPv6 address lies in a prefix that an address of the interface's own has brought already. Asked of
         the kernel until it is so, at most once for each time that the address is put there."""
+        if index in self._apart:
+            return not address.is_link_local
         if address.version == 4:
             return False  # the kernel keeps routes of IPv4 and lifetimes of addresses apart
         known = self._sharing.get((index, address))
@@ -110,12 +121,14 @@ class VipAddresses:
 
 
 def release_marked(interfaces: Iterable[str]) -> list[tuple[str, IPInterface]]:
-    """Take every address that bears our mark off these interfaces; which they were. Raises ActuatorError."""
+    """Take every address that bears our mark off these interfaces and off what virtual MACs they have; which they were,
+    each with the name of such an interface. Raises ActuatorError."""
     wanted = set(interfaces)
     requests = Rtnetlink()
     try:
-        links = list(requests.dump(rtnetlink.RTM_GETLINK))
-        names = {link.index: link.name for link in links if isinstance(link, Link)}
+        links = {link.index: link for link in requests.dump(rtnetlink.RTM_GETLINK) if isinstance(link, Link)}
+        bearing = {index: links.get(link.parent) if link.bears_vips else link for index, link in links.items()}
+        names = {index: link.name for index, link in bearing.items() if link is not None}
         marked = [
             (found.index, found.address)
             for found in requests.dump(rtnetlink.RTM_GETADDR)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
-from yaoki.core.address import Family, IPAddress, IPInterface
+from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.core.event import Event, EventId
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
@@ -113,8 +113,8 @@ class KeysFound:
 @dataclass(frozen=True, slots=True)
 class InterfaceFound:
     """What the kernel says of an interface: up or not (administrative and carrier), its own addresses, and which VIP
-    addresses marked as ours it holds. Sent for every interface at start and on each change. `ipv6` are those of its
-    own that may be sent from and are not link-local.
+    addresses marked as ours it holds, at whatever MAC. Sent for every interface at start and on each change. `ipv6`
+    are those of its own that may be sent from and are not link-local.
 
     `held` is None when the notification tells nothing of addresses. `carrier_changes` is the kernel's count: a change
     of it between two findings that are both "up" is a flap too short to be seen.
@@ -208,13 +208,14 @@ SpeakerInput = SpeakerOrder | WorldInput | GateInput | KeeperInput | TimerFired
 
 @dataclass(frozen=True, slots=True)
 class SendAdvertisement:
-    """Send `payload` as IP protocol 112 with TTL or hop limit 255 out of `interface`."""
+    """Send `payload` as IP protocol 112 with TTL or hop limit 255 out of `interface`; from `mac`, or from its own."""
 
     interface: str
     family: Family
     source: IPAddress
     destination: IPAddress
     payload: bytes
+    mac: MacAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +230,12 @@ class SendHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class ClaimAddress:
-    """Put a VIP on an interface, IPv6 without duplicate address detection; no error if it is there already."""
+    """Put a VIP on an interface, IPv6 without duplicate address detection; no error if it is there already. It is at
+    `mac` from then on and at no other: a virtual one, or the interface's own."""
 
     interface: str
     address: IPInterface
+    mac: MacAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +249,11 @@ class ReleaseAddress:
 @dataclass(frozen=True, slots=True)
 class AnnounceAddress:
     """Tell the neighbours: gratuitous ARP in request and reply form, or an unsolicited neighbour advertisement. Of an
-    IPv6 address not before AddressTaken, unless that does not come."""
+    IPv6 address not before AddressTaken, unless that does not come. `mac` is as for ClaimAddress."""
 
     interface: str
     address: IPAddress
+    mac: MacAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)

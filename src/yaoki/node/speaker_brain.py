@@ -325,9 +325,18 @@ class SpeakerBrain(SpeakerGroups):
         self._publish_all(out, now, news, because)
         after = router.ranked(replace(safe, source=source), self._standing_of(router))
         self._run(out, now, router, vr.Reconfigure(after), because)
+        if held.virtual_mac is not after.virtual_mac:
+            self._move_to_mac(out, now, router)
         self._place(out, now, router, because)
         self._report(out, now, router)
         self._peers_to_tell = True
+
+    def _move_to_mac(self, out: Effects, now: Instant, router: SpeakerRouter) -> None:
+        """What it owns is at another MAC from now on, and the neighbours are told."""
+        params = router.machine.params
+        for address in router.owned_at(params.key.interface):
+            self._claim(out, now, params, address)
+            out.append(AnnounceAddress(params.key.interface, address.ip, params.mac))
 
     def _set_priority(self, out: Effects, now: Instant, order: SetPriority) -> None:
         # A router may have been removed while the order was under way.
@@ -387,9 +396,9 @@ class SpeakerBrain(SpeakerGroups):
         for router in self._routers.values():
             params, missing = router.machine.params, router.missing(interface, held)
             for address in missing:
-                self._claim(out, now, interface, address)
+                self._claim(out, now, params, address)
             if missing:
-                out.extend(AnnounceAddress(interface, address.ip) for address in missing)
+                out.extend(AnnounceAddress(interface, address.ip, params.mac) for address in missing)
                 self._publish(out, now, AddressLost(params.key, params.vip, tuple(each.ip for each in missing)))
         for address in [address for address in held if not self._wanted(interface, address)]:
             self._let_go(out, interface, address)

@@ -91,7 +91,7 @@ class SpeakerRouter:
         self._reason = Reason.CONFIGURED
         self._because = because
         self._form = _initial_form(configured)
-        self._encoded: dict[int, tuple[SendAdvertisement, ...]] = {}
+        self._encoded: dict[tuple[int, bool], tuple[SendAdvertisement, ...]] = {}
         self._last_wire: _Wire | None = None
         self._last_advertisement: Advertisement | None = None
         self._mismatch: tuple[IPAddress, tuple[IPAddress, ...]] | None = None
@@ -186,10 +186,15 @@ class SpeakerRouter:
     # --- sending
 
     def advertisements(self, priority: int) -> tuple[SendAdvertisement, ...]:
-        """The effects that advertise `priority`: one to the group, or one to each peer."""
-        ready = self._encoded.get(priority)
+        """The effects that advertise `priority`: one to the group, or one to each peer.
+
+        RFC 9568 7.2: from the virtual MAC, so that bridges learn where it is. Who is about to leave, has heard another
+        owner or only bids would teach them wrong, and sends from its own.
+        """
+        here = isinstance(self.machine.state, Active)
+        ready = self._encoded.get((priority, here))
         if ready is None:
-            ready = self._encoded[priority] = self._encode(priority)
+            ready = self._encoded[priority, here] = self._encode(priority, here=here)
         return ready
 
     def params_changed(self) -> None:
@@ -200,8 +205,10 @@ class SpeakerRouter:
         if self.configured.checksum is not ChecksumForm.AS_HEARD:
             self._form = _initial_form(self.configured)
 
-    def _encode(self, priority: int) -> tuple[SendAdvertisement, ...]:
+    def _encode(self, priority: int, *, here: bool) -> tuple[SendAdvertisement, ...]:
         params = self.machine.params
+        # Unicast goes through the kernel, which knows the peers' MACs and sends from the interface's own.
+        mac = params.mac if here and params.peers is None else None
         key, source = params.key, params.source
         assert source is not None, "a router starts only when it has a source address"
         group: IPAddress = GROUP_IPV4 if key.family is Family.IPV4 else GROUP_IPV6
@@ -210,7 +217,9 @@ class SpeakerRouter:
         )
         # The pseudo-header has the destination, so each peer gets a checksum of its own.
         return tuple(
-            SendAdvertisement(key.interface, key.family, source, destination, advertisement.encode(source, destination))
+            SendAdvertisement(
+                key.interface, key.family, source, destination, advertisement.encode(source, destination), mac
+            )
             for destination in ((group,) if params.peers is None else params.peers)
         )
 

@@ -35,7 +35,7 @@ from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import BecameActive, Reason
 from yaoki.vrrp.leased_router import LeasedRouter
 from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld, Resume
-from yaoki.vrrp.params import RouterKey
+from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.standing import OWNER_PRIORITY
 
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
@@ -154,7 +154,7 @@ class SpeakerWorks:
                     out.extend(self._gates.advertise(now, router.number, params))
                     out.extend(router.advertisements(priority))
                 case vr.AnnounceAddresses(addresses):
-                    out.extend(AnnounceAddress(key.interface, address.ip) for address in addresses)
+                    out.extend(AnnounceAddress(key.interface, address.ip, params.mac) for address in addresses)
                 case vr.HushAddresses(addresses):
                     self._hush(out, router, addresses)
                 case vr.ClaimAddresses(addresses):
@@ -163,7 +163,7 @@ class SpeakerWorks:
                         self._guard(out, now, router, self._gates.claim(now, router.number, params, addresses))
                     relieving = any(isinstance(each, Emit) and _relieves(each.body) for each in effects)
                     for address in addresses:
-                        self._claim(out, now, key.interface, address, relieving=relieving)
+                        self._claim(out, now, params, address, relieving=relieving)
                 case vr.ReleaseAddresses(addresses):
                     self._release_all(out, router, addresses)
                 case Emit(body, cause):
@@ -284,11 +284,12 @@ class SpeakerWorks:
             self._refused = refused
 
     def _claim(
-        self, out: Effects, now: Instant, interface: str, address: IPInterface, *, relieving: bool = False
+        self, out: Effects, now: Instant, params: RouterParams, address: IPInterface, *, relieving: bool = False
     ) -> None:
+        interface = params.key.interface
         self._held.setdefault(interface, {})[address] = None
         self._announcing.claimed(now, interface, address.ip, relieving=relieving)
-        out.append(ClaimAddress(interface, address))
+        out.append(ClaimAddress(interface, address, params.mac))
 
     def _let_go(self, out: Effects, interface: str, address: IPInterface) -> None:
         self._held.setdefault(interface, {}).pop(address, None)

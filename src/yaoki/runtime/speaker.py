@@ -113,7 +113,7 @@ class Speaker:
         punctual = self._be_punctual()
         orders = older.wishes()
         routers = [params for order in orders if isinstance(order, ConfigureRouters) for params in order.routers]
-        self._kernel.prepare(params.key for params in routers)
+        self._kernel.prepare(routers)
         stop_collecting()
         leases = older.relieve()
         self._inherited = older.kept
@@ -238,7 +238,7 @@ class Speaker:
 
     def _obey(self, order: SpeakerOrder) -> None:
         if isinstance(order, ConfigureRouters):
-            with self._kernel.sockets_for(params.key for params in order.routers):
+            with self._kernel.places_for(order.routers):
                 self._give(self._kernel.authentication.configure(order.routers))
                 self._give(order)
             self._kernel.forget_delivery()

@@ -49,7 +49,8 @@ from yaoki.node.speaker_events import AddressNotOurs, GateRebuilt, GateUnavailab
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
 from yaoki.runtime.speaker_authentication import SpeakerAuthentication
 from yaoki.runtime.speaker_heartbeats import SpeakerHeartbeats
-from yaoki.vrrp.params import RouterKey
+from yaoki.runtime.speaker_macs import SpeakerMacs
+from yaoki.vrrp.params import RouterKey, RouterParams
 
 FIRST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=30)
@@ -93,6 +94,7 @@ class SpeakerKernel:
         self._wanted: tuple[Place, ...] = ()
         self._sockets: dict[Place, VrrpSocket] = {}
         self._refusals: dict[tuple[str, str], tuple[int, Instant]] = {}
+        self._macs = SpeakerMacs(self._watch, self._addresses, self._refused)
         self._pause = FIRST_PAUSE
         self._refused_at = Instant(0)
         self._again_at: Instant | None = None
@@ -103,6 +105,7 @@ class SpeakerKernel:
         self._loop.detach(self._watch.fileno())
         self._watch.close()
         self._addresses.close()
+        self._macs.close()
         self._announcer.close()
         self.heartbeats.close()
         if self._gate is not None:
@@ -110,13 +113,16 @@ class SpeakerKernel:
         for place in list(self._sockets):
             self._close_socket(place)
 
-    def prepare(self, keys: Iterable[RouterKey]) -> None:
-        """Have everything ready for these routers before it is for us to act: sockets, the gate and its hooks."""
+    def prepare(self, routers: Iterable[RouterParams]) -> None:
+        """Have everything ready for these routers before it is for us to act: sockets, the gate and its hooks, and the
+        interfaces of virtual MACs."""
+        routers = tuple(routers)
         self._make_gate()
         self.guard_programs(everywhere=True)
         self._watch.read()
-        self._wanted = _places(keys)
+        self._wanted = _places(params.key for params in routers)
         self._open_sockets()
+        self._macs.want(routers)
 
     def _make_gate(self) -> None:
         if self._gate is None:
@@ -150,9 +156,11 @@ class SpeakerKernel:
                 self._refused(", ".join(self._hooked), error)
 
     def remove_gate(self) -> None:
-        """Nothing is held any more: leave no trace of the gate, and of what was refused."""
+        """Nothing is held any more: leave no trace of the gate, of virtual MACs, and of what was refused."""
         with suppress(ActuatorError):
             self._delivery.refuse(())
+        with suppress(ActuatorError):
+            self._macs.remove()
         if self._gate is not None:
             with suppress(ActuatorError):
                 self._gate.remove()
@@ -166,7 +174,9 @@ class SpeakerKernel:
                 case SendAdvertisement():
                     sock = self._sockets.get((effect.interface, effect.family))
                     payload = self.authentication.sign(effect)
-                    if sock is not None and payload is not None:
+                    if payload is not None and effect.mac is not None:
+                        self._macs.send(effect, payload, effect.mac)
+                    elif sock is not None and payload is not None:
                         sock.send(effect.source, effect.destination, payload)
                 case SendHeartbeat():
                     self.heartbeats.send(effect, self._watch.state(effect.interface))
@@ -174,8 +184,9 @@ class SpeakerKernel:
                     self._refuse_delivery(effect)
                 case AnnounceAddress():
                     state = self._watch.state(effect.interface)
-                    if state is not None and state.mac is not None:
-                        self._announcer.announce(effect.interface, state.mac, effect.address)
+                    mac = effect.mac if effect.mac is not None or state is None else state.mac
+                    if mac is not None:
+                        self._announcer.announce(effect.interface, mac, effect.address)
                 case ClaimAddress():
                     self._claim(effect)
                 case ReleaseAddress():
@@ -191,7 +202,8 @@ class SpeakerKernel:
                 state = self._watch.state(effect.interface)
                 if state is not None:
                     marked = effect.address in state.ours
-                    self._addresses.limit(state.index, effect.address, effect.lifetime, marked=marked)
+                    bearer = self._watch.bearer(effect.interface, effect.address) or state.index
+                    self._addresses.limit(bearer, effect.address, effect.lifetime, marked=marked)
             case ArmGate():
                 self._arm(effect)
             case _ if self._gate is None:
@@ -252,6 +264,7 @@ class SpeakerKernel:
     def _rebuild(self, gate: DeadManGate, interface: str) -> None:
         gate.make()
         self._hooked.clear()
+        self._macs.prepare(anew=True)
         if self._undelivered is not None:
             self.perform(self._undelivered)
         self._hook(interface)
@@ -267,13 +280,15 @@ class SpeakerKernel:
         state = self._watch.state(effect.interface)
         if state is None:
             raise ActuatorError(f"add {effect.address}", "there is no such interface")
-        if self._addresses.claim(state.index, effect.address):
-            self._watch.note_claimed(state.index, effect.address)
-        elif effect.address not in state.ours and not self._addresses.put(state.index, effect.address):
+        bearer = self._macs.bearer(effect.interface, state.index, effect.address, effect.mac)
+        if self._addresses.claim(bearer, effect.address):
+            self._watch.note_claimed(bearer, effect.address)
+        elif effect.address not in state.ours and not self._addresses.put(bearer, effect.address):
             self._tell(AddressNotOurs(effect.interface, effect.address))
-        if effect.address.version == 6 and not self._is_taken(state.index, effect.interface, effect.address.ip):
+        self._macs.settle(effect.interface, effect.address, bearer)
+        if effect.address.version == 6 and not self._is_taken(bearer, effect.interface, effect.address.ip):
             until = monotonic_now() + WATCH_FRESH
-            self._fresh[effect.interface, effect.address.ip] = (state.index, until)
+            self._fresh[effect.interface, effect.address.ip] = (bearer, until)
 
     def _is_taken(self, index: int, interface: str, address: IPAddress) -> bool:
         """Look whether the kernel takes packets for an address, and tell of it if so."""
@@ -309,15 +324,20 @@ class SpeakerKernel:
             return
         self._fresh.pop((effect.interface, effect.address.ip), None)
         marked = effect.address in state.ours
-        if self._addresses.release(state.index, effect.address, marked=marked):
-            self._watch.note_released(state.index, effect.address)
+        bearer = self._watch.bearer(effect.interface, effect.address) or state.index
+        if self._addresses.release(bearer, effect.address, marked=marked):
+            self._watch.note_released(bearer, effect.address)
+        self._macs.rest(effect.interface)
 
     @contextmanager
-    def sockets_for(self, keys: Iterable[RouterKey]) -> Iterator[None]:
-        """Within it there are sockets for these routers and the former ones, after it for these only."""
-        self._wanted = _places(keys)
+    def places_for(self, routers: tuple[RouterParams, ...]) -> Iterator[None]:
+        """Within it there are sockets, and interfaces of virtual MACs, for these routers and the former ones, after it
+        for these only."""
+        self._wanted = _places(params.key for params in routers)
         self._open_sockets()
+        self._macs.want(routers)
         yield
+        self._macs.drop_others()
         for place in [place for place in self._sockets if place not in self._wanted]:
             self._close_socket(place)
 
@@ -335,6 +355,7 @@ class SpeakerKernel:
         self._again_at = None
         if self._undelivered is not None and self._delivery_failed:
             self.perform(self._undelivered)
+        self._macs.prepare()
         self._interfaces(self._watch.again())
 
     @property
@@ -387,7 +408,9 @@ class SpeakerKernel:
                     self._addresses.forget(sock.index)
         if states:
             self._open_sockets()
+            self._macs.prepare()
         for state in states:
+            self._macs.restore(state)
             self._give(
                 InterfaceFound(
                     state.name,

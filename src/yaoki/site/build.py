@@ -220,6 +220,7 @@ class SiteBuilder:
                 "startup-delay",
                 "out-of-step",
                 "accept",
+                "mac",
             ),
         )
 

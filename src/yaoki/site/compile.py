@@ -55,6 +55,7 @@ from yaoki.site.peers import heartbeat_params
 from yaoki.site.wires import wires_of
 from yaoki.vrrp.params import Failback, InterfaceTrack, Quarantine, RouterKey, RouterParams, Transport
 from yaoki.vrrp.standing import OWNER_PRIORITY
+from yaoki.vrrp.virtual_mac import MacKind
 
 DEFAULT_SCHEDULE = Schedule(interval=timedelta(seconds=1), timeout=timedelta(milliseconds=500))
 # The kernel's own word about its own table needs no second asking.
@@ -190,6 +191,7 @@ class _NodeCompiler:
                     others=None if vip.peers else others,
                     lease=_lease(vip),
                     accept=vip.accept,
+                    virtual_mac=vip.mac is MacKind.VIRTUAL,
                     authentication=vip.authentication,
                     quarantine=_quarantine_of(vip, priority),
                     group=None if (group := self._site.sync_group_of(vip.name)) is None else group.name,

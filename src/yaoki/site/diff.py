@@ -111,6 +111,8 @@ class _Diff:
         mixed = before.version != after.version or (after.version == 2 and before.interval != after.interval)
         if mixed and self._owned_elsewhere(after):
             self._costs[f"{name}: until every member has the change, members do not hear each other"] = None
+        if before.virtual_mac is not after.virtual_mac:
+            self._costs[f"{name}: its addresses are at another MAC, which each neighbour has to learn"] = None
         if (before.lease is None) != (after.lease is None) and self._owned_elsewhere(after):
             what = "its election changes: until every member has the change, two nodes may own it"
             self._unsafe[f"{name}: {what}"] = None

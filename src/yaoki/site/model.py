@@ -16,6 +16,7 @@ from yaoki.lb.realserver import OperatingSystem
 from yaoki.lb.service import Forward, PlaneWish, Protocol, Scheduler, WhenAllDown
 from yaoki.vrrp.authentication_params import AuthenticationParams
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
+from yaoki.vrrp.virtual_mac import MacKind
 
 DEFAULT_ELECTION_TIMEOUT = timedelta(milliseconds=500)
 
@@ -223,6 +224,7 @@ class Vip:
     """Of a stateful VIP: what ends it but a release."""
     data_check: DataCheck | None = None
     accept: bool = True
+    mac: MacKind = MacKind.OWN
     authentication: AuthenticationParams | None = None
     track: tuple[Track, ...] = ()
 

@@ -38,6 +38,7 @@ from yaoki.site.vocabulary_machines import ACKNOWLEDGE, HOST, NETWORK, NETWORK_N
 from yaoki.site.vocabulary_quarantine import QUARANTINE
 from yaoki.site.vocabulary_store import STORE
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Transport
+from yaoki.vrrp.virtual_mac import MacKind
 
 _MS = timedelta(milliseconds=1)
 _S = timedelta(seconds=1)
@@ -258,6 +259,18 @@ VIP = Record(
         ),
         Key("authentication", AUTHENTICATION, "how advertisements are signed, and what of others is accepted"),
         Key("accept", Boolean(), "whether its owner takes packets to it for itself", "true"),
+        Key(
+            "mac",
+            Word(
+                {
+                    "own": "that of the owner's interface; the neighbours are told when the VIP moves",
+                    "virtual": "that of the virtual router (RFC 9568 7.3), which moves with the VIP",
+                },
+                MacKind,
+            ),
+            "the MAC address that its addresses are at",
+            "own",
+        ),
         Key("stateful", Boolean(), "whether what listens on it loses data by moving", "false"),
         Key("quarantine", QUARANTINE, "of a stateful VIP: how a node that returns waits, and what releases it"),
         Key(

@@ -34,7 +34,7 @@ HEARD_LATELY = timedelta(seconds=25)
 CALM_QUESTIONS = 2
 """Questions in a row that one node alone answers, before two owners count as over."""
 MAX_ANSWERS = 8
-"""Different MACs noted for one question."""
+"""Noted for one question."""
 
 # --- what VRRP says here ----------------------------------------------------------------------------------------------
 
@@ -188,7 +188,9 @@ class AnswerWatch:
         """An answer to this node's question has come."""
         self.last = Answer(mac, now)
         question = self.question
-        if isinstance(question, Waiting) and mac not in question.answers and len(question.answers) < MAX_ANSWERS:
+        # One node answers once. Two owners may both answer with the virtual MAC, and are told apart by nothing else.
+        another = isinstance(question, Waiting) and (mac not in question.answers or mac == self.params.virtual_mac)
+        if isinstance(question, Waiting) and another and len(question.answers) < MAX_ANSWERS:
             self.question = replace(question, answers=(*question.answers, mac))
 
     def announced(self, now: Instant, mac: MacAddress) -> None:

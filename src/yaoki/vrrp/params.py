@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from yaoki.core.address import Family, IPAddress, IPInterface
+from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.election.lease_params import LeaseParams
 from yaoki.vrrp.authentication_params import AuthenticationParams
+from yaoki.vrrp.virtual_mac import virtual_mac
 
 
 class Failback(StrEnum):
@@ -91,8 +92,8 @@ class RouterParams:
     the same. `group`: its sync group; routers of one group are Active together. `accept`:
     Accept_Mode (section 6.1): whether the owning node takes packets to the addresses for itself; priority 255 always
     does. `quarantine`: what keeps a router of a stateful VIP out when its node returns. `authentication`: how its
-    advertisements are signed, if they are. Raises ValueError for values
-    outside these ranges.
+    advertisements are signed, if they are. `virtual_mac`: its addresses are at the virtual router MAC address (section
+    7.3), not at the interface's own. Raises ValueError for values outside these ranges.
     """
 
     vip: str
@@ -117,6 +118,7 @@ class RouterParams:
     accept: bool = True
     quarantine: Quarantine = Quarantine.NONE
     authentication: AuthenticationParams | None = None
+    virtual_mac: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.key.vrid <= 255:
@@ -136,6 +138,11 @@ class RouterParams:
         unit, low, high = (timedelta(milliseconds=10), 1, 4095) if self.version == 3 else (timedelta(seconds=1), 1, 255)
         if self.interval % unit or not low * unit <= self.interval <= high * unit:
             raise ValueError(f"advertisement interval {self.interval} does not fit VRRP version {self.version}")
+
+    @property
+    def mac(self) -> MacAddress | None:
+        """The MAC that its addresses are at; None: the interface's own."""
+        return virtual_mac(self.key.family, self.key.vrid) if self.virtual_mac else None
 
     @property
     def quarantines(self) -> bool:

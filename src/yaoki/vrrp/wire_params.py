@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from yaoki.core.address import Family, IPAddress, MacAddress
+from yaoki.core.address import IPAddress, MacAddress
 from yaoki.vrrp.params import RouterKey
+from yaoki.vrrp.virtual_mac import virtual_mac
 
 # A VIP is asked for each tenth advertisement, but neither more nor less often than this.
 ADVERTISEMENTS_PER_QUESTION = 10
@@ -15,8 +16,6 @@ MAX_QUESTIONS_PER_SECOND = 100
 # Nobody has answered for so many advertisement intervals and questions: longer than any failover takes.
 SILENT_INTERVALS = 5
 SILENT_QUESTIONS = 3
-
-_VIRTUAL_MAC = {Family.IPV4: b"\x00\x00\x5e\x00\x01", Family.IPV6: b"\x00\x00\x5e\x00\x02"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class WireParams:
     @property
     def virtual_mac(self) -> MacAddress:
         """RFC 9568 7.3: the MAC that whoever owns the virtual router may use."""
-        return MacAddress(_VIRTUAL_MAC[self.router.family] + bytes((self.router.vrid,)))
+        return virtual_mac(self.router.family, self.router.vrid)
 
     def priority(self, node: str) -> int:
         """The configured priority of a member; 0 for anybody else."""

@@ -18,6 +18,7 @@ from yaoki.site.lint import (
     timers,
     tracks,
     vips,
+    virtual_macs,
 )
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
@@ -25,6 +26,7 @@ from yaoki.site.lint.view import View
 RULES: tuple[Rule, ...] = (
     *addressing.RULES,
     *vips.RULES,
+    *virtual_macs.RULES,
     *stateful.RULES,
     *peers.RULES,
     *sync_groups.RULES,
