@@ -51,6 +51,23 @@ class Stage:
     def disown(self, node: str) -> None:
         ip_batch((f"addr del {vip} dev eth0" for vip in VIPS), namespace=self.lab.namespace(node), force=True)
 
+    def own_at_a_virtual_mac(self, node: str) -> None:
+        """The node holds the VIP at a MAC that another may have as well, and answers there alone."""
+        here = self.lab.namespace(node)
+        run(inside(here, ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.rp_filter=0"]))
+        ip_batch(
+            (
+                "link add virtual link eth0 address 00:00:5e:00:01:33 type macvlan mode vepa",
+                "link set virtual up",
+                *(f"addr add {vip.partition('/')[0]} dev virtual" + " nodad" * (":" in vip) for vip in VIPS),
+            ),
+            namespace=here,
+        )
+
+    def disown_virtually(self, node: str) -> None:
+        ip_batch(("link del virtual",), namespace=self.lab.namespace(node), force=True)
+        run(inside(self.lab.namespace(node), ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0"]))
+
     def begin(self) -> int:
         """Probe until nothing fails; the result is when the measuring begins."""
         self.crew.go((*targets_of(self.lab.site), *control_targets(self.lab.site, CutLink("lb1", "eth0"))))
@@ -122,6 +139,25 @@ def test_two_nodes_that_hold_a_vip_are_two_owners_for_as_long(stage: Stage) -> N
     records = stage.crew.halt(began)
     for record in records.owners:
         assert 400 <= two_owners_ms(record) <= held_ms + 50, record.family
+    assert {last_owner(record) for record in records.owners} == {str(stage.lab.plan.port("lb1", "eth0").mac)}
+
+
+@pytest.mark.req("B-06")
+def test_owners_of_one_virtual_mac_are_told_apart_by_the_switch(stage: Stage) -> None:
+    stage.disown("lb1")
+    stage.own_at_a_virtual_mac("lb1")
+    try:
+        began = stage.begin()
+        stage.own_at_a_virtual_mac("lb2")
+        time.sleep(0.5)
+        stage.disown_virtually("lb2")
+        time.sleep(0.3)
+        records = stage.crew.halt(began)
+    finally:
+        for node in ("lb1", "lb2"):
+            stage.disown_virtually(node)
+    for record in records.owners:
+        assert two_owners_ms(record) >= 400, record.family
     assert {last_owner(record) for record in records.owners} == {str(stage.lab.plan.port("lb1", "eth0").mac)}
 
 

@@ -9,10 +9,11 @@ from yaoki.core.address import MacAddress
 from yaoki.lab.crew import Glimpse, Question, Seen
 from yaoki.lab.probes.targets import Target, targets_of
 from yaoki.lab.settling import Wanted, quiet, unsettled
+from yaoki.lab.topology import Bridge
 
 LB1, LB2 = MacAddress.parse("02:59:6b:00:01:00"), MacAddress.parse("02:59:6b:00:02:00")
 MACS = {LB1: "lb1", LB2: "lb2"}
-VIP = Question("web-vip", ip_address("192.0.2.50"), "o0")
+VIP = Question("web-vip", ip_address("192.0.2.50"), Bridge("b0", "front", "o0", "p0"))
 
 
 def target(service: str) -> Target:

@@ -13,6 +13,7 @@ from yaoki.lab.measure import Heard, OwnerRecord, ProbeRecord
 from yaoki.lab.probes.process import ProbeProcess
 from yaoki.lab.probes.targets import ProbeKind, Target, clients
 from yaoki.lab.probes.wire import now_us
+from yaoki.lab.topology import Bridge
 
 _DATAGRAMS = frozenset({ProbeKind.UDP, ProbeKind.PINNED, ProbeKind.CONTROL})
 
@@ -34,7 +35,7 @@ class Question:
 
     vip: str
     address: IPAddress
-    interface: str
+    bridge: Bridge
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Crew:
             raise
         self._targets: dict[tuple[str, str], list[Target]] = {}
         self._questions = tuple(
-            Question(vip.name, address.ip, lab.plan.bridge(vip.network).observer)
+            Question(vip.name, address.ip, lab.plan.bridge(vip.network))
             for vip in lab.site.vips
             for address in vip.addresses
         )
@@ -87,8 +88,12 @@ class Crew:
             self._targets[target.client, "datagram" if target.kind in _DATAGRAMS else "request"].append(target)
         for place, probe in self._probes.items():
             probe.tell({"do": "go", "targets": [_plain(target) for target in self._targets[place]]})
-        questions = [{"address": str(q.address), "interface": q.interface} for q in self._questions]
-        self._observer.tell({"do": "go", "targets": questions})
+        questions = [
+            {"address": str(q.address), "interface": q.bridge.observer, "bridge": q.bridge.name}
+            for q in self._questions
+        ]
+        ports = {port.switch_port: str(port.mac) for name in self._plan.namespaces for port in name.ports}
+        self._observer.tell({"do": "go", "targets": questions, "ports": ports})
         self._answers()
 
     def seen(self) -> Seen:

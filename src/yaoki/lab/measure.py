@@ -2,8 +2,8 @@
 
 An outage lasts from the beginning of the first failed item until none fails any more: to the beginning of the first
 item after the last failed one, or to the end of the record. The longest gap is the longest run of failed items,
-measured the same way. Two owners: two MAC addresses answered one request; each such request stands for the time to the
-next one.
+measured the same way. Two owners: two MAC addresses answered one request, or one that two machines have answered it
+twice; each such request stands for the time to the next one.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,7 +4,9 @@ It runs in the switch's namespace with a port of its own on each bridge, so it s
 it, nothing else. Requests do not disturb what is measured: an ARP request has the sender address 0.0.0.0 and teaches
 nobody; a solicitation comes from one of ASKERS link-local addresses that nobody else speaks to. Each request has the
 MAC address of one of ASKERS, in turn, so that an answer names the request it belongs to. Gratuitous announcements and
-VRRP advertisements are recorded with the sender's MAC address. Runs until its stdin is closed.
+VRRP advertisements are recorded with the sender's MAC address; for a virtual MAC, with that of the machine which the
+switch has learnt it from. Two answers from one virtual MAC to one request are two owners'. Runs until its stdin is
+closed.
 """
 
 import select
@@ -16,6 +18,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from yaoki.core.address import MacAddress
+from yaoki.lab.probes.switch_table import SwitchTable
 from yaoki.lab.probes.wire import Conversation, Lateness, now_us, undisturbed
 from yaoki.packet.arp import request
 from yaoki.packet.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6
@@ -58,12 +61,19 @@ class Question:
         self.asked_us.append(now)
         self.answered_by.append([])
 
-    def answered(self, asker: int, mac: str) -> None:
-        """An answer has come to the newest request of this asker."""
+    def answered(self, asker: int, mac: str, machine: str) -> None:
+        """An answer from `mac`, sent by the machine of another MAC perhaps, has come to the newest request of this
+        asker."""
         newest = len(self.asked_us) - 1
         number = newest - (newest - asker) % ASKERS
-        if number >= 0 and mac not in self.answered_by[number]:
-            self.answered_by[number].append(mac)
+        if number < 0:
+            return
+        answered_by = self.answered_by[number]
+        if machine not in answered_by:
+            answered_by.append(machine)
+        elif machine != mac and mac not in answered_by:
+            # No machine answers twice; both of these were in the queue when the switch was asked.
+            answered_by.append(mac)
 
 
 class Observer:
@@ -76,6 +86,8 @@ class Observer:
         self.heard: list[tuple[int, str, str, str]] = []
         self.advertised_us: int | None = None
         self.lateness = Lateness()
+        self.table = SwitchTable({})
+        self.bridges: dict[socket.socket, int] = {}
 
     def run(self) -> None:
         """Observe until the rehearsal closes its end."""
@@ -109,46 +121,49 @@ class Observer:
             except OSError:
                 # Nothing more to read, or the interface went down for a moment.
                 return
-            kind = frame[12:14]
+            kind, bridge = frame[12:14], self.bridges[sock]
             if kind == _ARP:
-                self._heard_arp(frame)
+                self._heard_arp(frame, bridge)
             elif kind == _IPV6:
-                self._heard_ipv6(frame)
+                self._heard_ipv6(frame, bridge)
             elif kind == _IPV4 and frame[23] == _VRRP:
                 at = 14 + (frame[14] & 15) * 4
-                self._note(frame, "advert", f"{frame[at + 1]}/{frame[at + 2]}/4")
+                self._note(frame, bridge, "advert", f"{frame[at + 1]}/{frame[at + 2]}/4")
 
-    def _heard_arp(self, frame: bytes) -> None:
+    def _heard_arp(self, frame: bytes, bridge: int) -> None:
         sender, target = frame[28:32], frame[38:42]
         if sender == target:
-            self._note(frame, "gratuitous", str(IPv4Address(sender)))
+            self._note(frame, bridge, "gratuitous", str(IPv4Address(sender)))
         elif frame[21] == 2 and frame[:5] == _ASKER:
-            self._answered(sender, frame)
+            self._answered(sender, frame, bridge)
 
-    def _heard_ipv6(self, frame: bytes) -> None:
+    def _heard_ipv6(self, frame: bytes, bridge: int) -> None:
         if frame[20] == _VRRP:
-            self._note(frame, "advert", f"{frame[55]}/{frame[56]}/6")
+            self._note(frame, bridge, "advert", f"{frame[55]}/{frame[56]}/6")
         elif frame[20] == _ICMPV6 and frame[54] == ADVERTISEMENT:
             if frame[:5] == _ASKER:
-                self._answered(frame[62:78], frame)
+                self._answered(frame[62:78], frame, bridge)
             elif frame[38] == 0xFF:
-                self._note(frame, "gratuitous", str(IPv6Address(frame[62:78])))
+                self._note(frame, bridge, "gratuitous", str(IPv6Address(frame[62:78])))
 
-    def _answered(self, address: bytes, frame: bytes) -> None:
+    def _answered(self, address: bytes, frame: bytes, bridge: int) -> None:
+        machine = self.table.sender(bridge, frame[6:12])
         for question in self.questions:
             if question.address == address:
-                question.answered(frame[5], frame[6:12].hex(":"))
+                question.answered(frame[5], frame[6:12].hex(":"), machine)
 
-    def _note(self, frame: bytes, what: str, detail: str) -> None:
+    def _note(self, frame: bytes, bridge: int, what: str, detail: str) -> None:
         now = now_us()
         if what == "advert":
             self.advertised_us = now
         if len(self.heard) < MOST_RECORDED:
-            self.heard.append((now, what, frame[6:12].hex(":"), detail))
+            self.heard.append((now, what, self.table.sender(bridge, frame[6:12]), detail))
 
     def _obey(self, command: dict[str, Any]) -> None:
         match command["do"]:
             case "go":
+                self.table.close()
+                self.table = SwitchTable(command["ports"])
                 self._go(command["targets"])
                 self.talk.answer({})
             case "mark":
@@ -165,7 +180,7 @@ class Observer:
         begin = now_us()
         self.questions = [
             Question(
-                self._socket(target["interface"]),
+                self._socket(target["interface"], target["bridge"]),
                 IPv6Address(target["address"]).packed
                 if ":" in target["address"]
                 else IPv4Address(target["address"]).packed,
@@ -187,13 +202,14 @@ class Observer:
         self.talk.answer({"questions": records, "heard": heard, **self.lateness.record()})
         self.questions = []
 
-    def _socket(self, interface: str) -> socket.socket:
+    def _socket(self, interface: str, bridge: str) -> socket.socket:
         if interface not in self.sockets:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
             sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             sock.bind((interface, _ETH_P_ALL))
             sock.setblocking(False)
             self.sockets[interface] = sock
+            self.bridges[sock] = socket.if_nametoindex(bridge)
         return self.sockets[interface]
 
 
