@@ -63,6 +63,7 @@ MUTATIONS = (
     Mutation("lease-not-inherited", "stateful", 8, "nothing moves"),
     Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
     Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
+    Mutation("leaver-keeps-the-virtual-mac", "fast", 0, "virtual mac of owner"),
     Mutation("owner-made-the-least", "three-nodes", 22, "nothing moves"),
     Mutation("priorities-compared-in-reverse", "two-nodes", 2, "right owner"),
     Mutation("priority-zero-ignored", "fast", 3, "planned moves"),

@@ -13,7 +13,7 @@ from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.address import IPAddress
 from yaoki.core.error import YaokiError
 from yaoki.core.event import Event
-from yaoki.node.messages import RouterStatus, VerdictChanged
+from yaoki.node.messages import RouterStatus, SendAdvertisement, VerdictChanged
 from yaoki.sim.injector import Injector
 from yaoki.sim.lease_store import LeaseStore
 from yaoki.sim.neighbours import Neighbours
@@ -99,6 +99,8 @@ class Listener(Protocol):
     def looked_at(self, virtual: Virtual, /) -> None: ...
 
     def published(self, node: str, event: Event, /) -> None: ...
+
+    def spoke(self, node: str, advertisement: SendAdvertisement, /) -> None: ...
 
     def table_changed(self, node: str, /) -> None: ...
 
@@ -254,6 +256,10 @@ class Ledger:
     def published(self, node: str, event: Event, /) -> None:
         for listener in self._listeners:
             listener.published(node, event)
+
+    def spoke(self, node: str, advertisement: SendAdvertisement, /) -> None:
+        for listener in self._listeners:
+            listener.spoke(node, advertisement)
 
     def addresses_changed(self, node: str, interface: str, /) -> None:
         self._touch(node, interface)

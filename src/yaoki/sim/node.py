@@ -336,6 +336,8 @@ class Node:
     def _send(self, advertisement: SendAdvertisement) -> None:
         if advertisement.payload[2] == 0:
             self._witness.left(self.name, advertisement.interface, advertisement.payload[1], advertisement.family.value)
+        if advertisement.mac is not None:
+            self._witness.spoke(self.name, advertisement)
         port, network = self._plugs[advertisement.interface]
         if advertisement.destination.is_multicast:
             network.send(port, advertisement, NODES)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.event import Event
-from yaoki.node.messages import RouterStatus, VerdictChanged
+from yaoki.node.messages import RouterStatus, SendAdvertisement, VerdictChanged
 from yaoki.sim.chance import Chance
 from yaoki.sim.clock import NodeClock
 from yaoki.sim.kernel import Kernel
@@ -39,6 +39,10 @@ class Witness(Protocol):
 
     def published(self, node: str, event: Event, /) -> None:
         """An assembly made an event."""
+        ...
+
+    def spoke(self, node: str, advertisement: SendAdvertisement, /) -> None:
+        """A node advertises from a virtual MAC."""
         ...
 
     def addresses_changed(self, node: str, interface: str, /) -> None:

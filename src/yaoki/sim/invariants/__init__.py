@@ -8,6 +8,7 @@ from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.leases import LeaseTakenInTime, NeverTwoOwners
+from yaoki.sim.invariants.macs import VirtualMacOfOwner
 from yaoki.sim.invariants.moves import PlannedMoves
 from yaoki.sim.invariants.ownership import (
     HeldIsActive,
@@ -40,6 +41,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     LeaseTakenInTime,
     QuarantineKept,
     ReplacedOwnsNothing,
+    VirtualMacOfOwner,
     NeighboursFollow,
     ClaimsTold,
     AlarmsTrue,

@@ -7,7 +7,7 @@ from typing import ClassVar, NoReturn
 from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.address import IPAddress
 from yaoki.core.event import Event
-from yaoki.node.messages import VerdictChanged
+from yaoki.node.messages import SendAdvertisement, VerdictChanged
 from yaoki.sim.ledger import InvariantBroken, Ledger
 from yaoki.sim.topology import Virtual
 
@@ -41,6 +41,9 @@ class Invariant:
 
     def published(self, node: str, event: Event, /) -> None:
         """An assembly made an event."""
+
+    def spoke(self, node: str, advertisement: SendAdvertisement, /) -> None:
+        """A node advertises from a virtual MAC."""
 
     def table_changed(self, node: str, /) -> None:
         """The tables of a node changed."""

@@ -1,0 +1,21 @@
+"""Invariants of virtual MAC addresses."""
+
+from yaoki.node.messages import SendAdvertisement
+from yaoki.sim.invariants.invariant import Invariant
+from yaoki.vrrp.params import RouterKey
+
+
+class VirtualMacOfOwner(Invariant):
+    """See `holds`. A switch sends what is for a MAC to where it saw it last, so one frame of another is an outage."""
+
+    name = "virtual mac of owner"
+    holds = "only a node that holds a VIP and answers for it advertises from the VIP's virtual MAC"
+
+    def spoke(self, node: str, advertisement: SendAdvertisement, /) -> None:
+        key = RouterKey(advertisement.interface, advertisement.family, advertisement.payload[1])
+        virtual, kernel = self.ledger.virtual(node, key), self.ledger.world.nodes[node].kernel
+        for address in virtual.params(node).addresses:
+            if not kernel.holds(key.interface, address):
+                self.broken(f"{node} advertises from {advertisement.mac} and does not hold {address}")
+            if kernel.hushes(address.ip) or kernel.silences(address.ip):
+                self.broken(f"{node} advertises from {advertisement.mac} and does not answer for {address}")
