@@ -14,7 +14,7 @@ vrrp_instance VI_1 {
     interface eth0
     virtual_router_id 51
     priority %d
-    use_vmac
+    use_ipvlan
     virtual_ipaddress {
         192.0.2.50/24
     }
@@ -41,7 +41,7 @@ def test_the_site_goes_to_stdout_and_the_report_to_stderr(
     assert examination.loaded.site.name == "tokyo"
     lines = said.err.splitlines()
     assert f"{tmp_path / 'a.conf'}:5: taken: priority 150: priority" in lines
-    assert any(line.startswith(f"{tmp_path / 'b.conf'}:6: not-taken: use_vmac: ") for line in lines)
+    assert any(line.startswith(f"{tmp_path / 'b.conf'}:6: not-taken: use_ipvlan: ") for line in lines)
     assert lines[-1].endswith("2 not-taken, 2 gap")
 
 

@@ -24,6 +24,7 @@ from yaoki.site.model import (
     VipMember,
 )
 from yaoki.vrrp.params import Failback, Transport
+from yaoki.vrrp.virtual_mac import MacKind
 
 pytestmark = pytest.mark.req("B-26", "Z-08")
 
@@ -325,6 +326,16 @@ def test_a_vip_that_accepts_nothing_is_taken_as_the_leading_member_has_it(tmp_pa
     why = "members of VI_1 differ: no_accept is not set here and set there; set is taken"
     assert (Outcome.CHANGED, why) in said_of(made, "vrrp_instance VI_1")
     assert only_vip(pair("no_accept", "accept", folder=tmp_path)).accept
+
+
+@pytest.mark.req("B-06")
+def test_use_vmac_becomes_a_virtual_mac_where_nothing_excludes_it(tmp_path: Path) -> None:
+    made = imported(lb1=instance(150, "192.0.2.11", "use_vmac vrrp.51"), lb2=instance(100, "192.0.2.12", "use_vmac"))
+    assert only_vip(site_of(made, tmp_path)).mac is MacKind.VIRTUAL
+    assert said_of(made, "use_vmac vrrp.51") == [(Outcome.TAKEN, "mac: virtual")]
+    made = imported(lb1=instance(255, "192.0.2.11", "use_vmac"), lb2=instance(100, "192.0.2.12", "use_vmac"))
+    assert only_vip(site_of(made, tmp_path)).mac is MacKind.OWN
+    assert "use_vmac is left out: who has priority 255 has the addresses on its interface" in made.text
 
 
 def edge(priority: int, own: str, group: str, *, outer: int | None = None) -> str:

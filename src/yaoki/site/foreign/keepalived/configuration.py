@@ -75,6 +75,8 @@ class Instance:
     preempt_delay: tuple[timedelta, Statement] | None = None
     refuses: Statement | None = None
     """no_accept, if it is there."""
+    virtual_mac: Statement | None = None
+    """use_vmac, if it is there."""
     interfaces: tuple[Tracked, ...] = ()
     scripts: tuple[Tracked, ...] = ()
     notifies: tuple[Notify, ...] = ()

@@ -29,6 +29,7 @@ from yaoki.site.foreign.keepalived.sync_groups import JoinedGroup
 from yaoki.site.foreign.keepalived.tracks import JoinedTrack
 from yaoki.site.foreign.keepalived.vips import JoinedVip
 from yaoki.site.foreign.writing import Block, Entry, Section, Value, site_text
+from yaoki.vrrp.standing import OWNER_PRIORITY
 
 GAP = "GAP:"
 """How a comment begins that says what was assumed."""
@@ -154,6 +155,7 @@ class Draft:
     def _vip(self, vip: JoinedVip) -> Entry:
         lead = vip.leading
         members = tuple((node, Block((("priority", one.priority),))) for node, one in vip.instances.items())
+        comments = []
         keys: list[tuple[str, Value]] = [
             ("network", vip.lan.name),
             ("addresses", tuple(vip.addresses)),
@@ -167,11 +169,17 @@ class Draft:
             keys.append(("failback-delay", lead.preempt_delay[0]))
         if lead.refuses is not None:
             keys.append(("accept", False))
+        if lead.virtual_mac is not None:
+            if (why := self._needs_own_mac(vip)) is not None:
+                what = f"use_vmac is left out: {why}"
+                comments.append(f"{GAP} {what}")
+                self._gap(vip.name, what)
+            else:
+                keys.append(("mac", "virtual"))
         if self._joined.tracks[vip.name]:
             keys.append(("track", tuple(map(_track, self._joined.tracks[vip.name]))))
         if vip.unicast:
             keys += [("transport", "unicast"), ("peers", tuple(vip.peers))]
-        comments = []
         if self._product is Product.IPVSADM:
             what = "no file says how its owner is elected; vrid and priorities are made up"
             comments.append(f"{GAP} {what}")
@@ -182,6 +190,15 @@ class Draft:
             what = f"no file of another member was given{known}; add it to members, with a lower or higher priority"
             comments.append(f"{GAP} {what}")
         return Entry(vip.name, Block(tuple(keys)), tuple(comments))
+
+    def _needs_own_mac(self, vip: JoinedVip) -> str | None:
+        """What excludes a virtual MAC, if anything does."""
+        services = (service for service in self._joined.services if service.vip is vip)
+        if any(server.forward is Forward.DIRECT for service in services for server in service.servers.values()):
+            return "direct return sends on what comes to the interface's own MAC"
+        if any(instance.priority == OWNER_PRIORITY for instance in vip.instances.values()):
+            return "who has priority 255 has the addresses on its interface, at its MAC"
+        return None
 
     def _service(self, service: JoinedService) -> Entry:
         lead = service.lead

@@ -31,7 +31,7 @@ _PRIORITY = 100
 _LONGEST_DELAY = timedelta(seconds=1000)
 _MAIL = "Yaoki sends no mail: run a hook on the events that matter"
 _ANNOUNCING = "Yaoki announces at takeover, again afterwards and on every sign of doubt, by its own schedule"
-_MAC = "the addresses stand on the interface itself, and announcements move them"
+_MAC = "the addresses are at the MAC of the interface, or with use_vmac at that of RFC 9568"
 _AUTHENTICATION = (
     "VRRP has had no authentication since RFC 3768; a keepalived that still asks for it does not hear Yaoki: "
     "remove it there as well while both run"
@@ -39,6 +39,7 @@ _AUTHENTICATION = (
 
 _NOT_NEEDED = {
     "state": "the priorities decide who begins",
+    "vmac_xmit_base": "advertisements leave by the interface itself, from the virtual MAC if they are multicast",
     "native_ipv6": "the family is that of the addresses",
     "preempt": "it is the default",
     "garp_master_delay": _ANNOUNCING,
@@ -60,9 +61,7 @@ _NOT_NEEDED = {
 _NOT_TAKEN = {
     "authentication": _AUTHENTICATION,
     "auth_hmac": "the keys are secrets: put each into a file of its own and name it under authentication",
-    "use_vmac": _MAC,
     "use_vmac_addr": _MAC,
-    "vmac_xmit_base": _MAC,
     "use_ipvlan": _MAC,
     "dont_track_primary": "without its interface a node cannot own the addresses",
     "track_src_ip": "the source address is the interface's own",
@@ -109,6 +108,7 @@ class InstanceReader:
             "preempt_delay": self._preempt_delay,
             "no_accept": self._no_accept,
             "accept": self._accept,
+            "use_vmac": self._use_vmac,
             "track_interface": self._interfaces,
             "track_script": self._scripts,
             "down_timer_adverts": self._down_timer,
@@ -250,6 +250,10 @@ class InstanceReader:
         if made.refuses is not None:
             self._report.not_taken(made.refuses, "accept, further down, is in force")
         return replace(made, refuses=None)
+
+    def _use_vmac(self, made: Instance, item: Statement) -> Instance:
+        self._report.taken(item, "mac: virtual")
+        return replace(made, virtual_mac=item)
 
     def _interfaces(self, made: Instance, item: Statement) -> Instance:
         return replace(made, interfaces=(*made.interfaces, *self._tracked(item)))

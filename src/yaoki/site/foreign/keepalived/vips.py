@@ -135,6 +135,7 @@ class VipJoiner:
             ("version", lambda one: one.version),
             ("nopreempt", lambda one: one.nopreempt is not None),
             ("no_accept", lambda one: one.refuses is not None),
+            ("use_vmac", lambda one: one.virtual_mac is not None),
         )
         for keyword, value in differing:
             mine, theirs = value(instance), value(lead)
