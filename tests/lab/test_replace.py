@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ nodes:
   lb1: {interfaces: {eth0: {network: front, addresses: [192.0.2.11, "2001:db8:1::11"]}}}
   lb2: {interfaces: {eth0: {network: front, addresses: [192.0.2.12, "2001:db8:1::12"]}}}
   lb3:
-    interfaces: {eth0: {network: front, addresses: [192.0.2.13, "2001:db8:1::13"]}}
+    interfaces: {eth0: {network: front, addresses: [192.0.2.13, "2001:db8:1::13"], wake-on-lan: "02:00:5e:10:00:03"}}
     standby-for: [lb1, lb2]  # on the shelf
 vips:
   vip:
@@ -60,6 +61,13 @@ class Place:
         command = [sys.executable, "-m", "yaoki.cli", "node", "replace", "lb1", "lb3", "--site", str(self.new_file)]
         command += ["--run-dir", str(self.yaoki.run_directory("lb3")), *options]
         whole = inside(self.lab.namespace("lb3"), command)
+        return subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False, env=os.environ)
+
+    def wake(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Call lb3 from lb2."""
+        command = [sys.executable, "-m", "yaoki.cli", "node", "wake", "lb3", "--node", "lb2"]
+        command += ["--site", str(self.new_file), *options]
+        whole = inside(self.lab.namespace("lb2"), command)
         return subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False, env=os.environ)
 
     def start_standby(self) -> None:
@@ -165,6 +173,32 @@ def test_a_cold_standby_takes_a_dead_nodes_place_for_good(place: Place) -> None:
     never_for(2.0, lambda: place.holds("lb1"), "lb1 was replaced, and takes over from dead nodes")
 
 
+CALLED = """
+table netdev called {
+  counter called { }
+  chain in {
+    type filter hook ingress device "eth0" priority 0; policy accept;
+    ether type 0x0842 ether daddr ff:ff:ff:ff:ff:ff @ll,112,64 0xffffffffffff0200 counter name called
+  }
+}
+"""
+
+
+def test_a_standby_is_woken_by_its_mac_and_waited_for(place: Place) -> None:
+    subprocess.run(inside(place.lab.namespace("lb3"), ["nft", "-f", "-"]), input=CALLED, text=True, check=True)
+    place.power_off("lb3")
+    run(["ip", "-n", place.lab.namespace("lb3"), "link", "set", "eth0", "up"])
+    silent = place.wake("--wait", "0")
+    assert silent.returncode == 1
+    assert "lb3 does not answer after" in silent.stderr
+    counters = run(inside(place.lab.namespace("lb3"), ["nft", "list", "counters"]))
+    assert "packets 1 " in counters
+    run(["ip", "-n", place.lab.namespace("lb3"), "address", "add", "192.0.2.13/24", "dev", "eth0"])
+    woken = place.wake()
+    assert woken.returncode == 0, woken.stderr
+    assert re.fullmatch(r"lb3 answers at 192\.0\.2\.13 \(eth0\), \d\.\d s after it was called\n", woken.stdout)
+
+
 def test_a_standby_that_runs_is_given_the_place_at_once(place: Place) -> None:
     place.yaoki.start("lb2")
     place.start_standby()
@@ -175,6 +209,7 @@ def test_a_standby_that_runs_is_given_the_place_at_once(place: Place) -> None:
     done = place.replace()
     assert done.returncode == 0, done.stderr
     assert "lb3 has the place of lb1" in done.stderr
+    assert re.search(r"vip \(IPv4\) is served here \d\.\d s after the file was taken", done.stderr)
     until(lambda: place.holds("lb3") == BOTH, "lb3 owns")
     again = place.replace()
     assert again.returncode == 0, again.stderr

@@ -1,4 +1,4 @@
-"""Run a node of a site: the daemon, in the foreground; or, with `replace`, give a dead node's place to a cold standby.
+"""Run a node of a site: the daemon, in the foreground; or wake a cold standby, or give it a dead node's place.
 
 SIGTERM (or `yaoki stop`) releases what the node holds and ends it. SIGHUP (or `yaoki apply`) reads the site file again.
 If the file is bad at start, the last good configuration is taken, and said so. Exit status 0: stopped as asked; 1: the
@@ -9,10 +9,14 @@ is dead, shows what will change, writes `replaces: OLD` at NEW into the file, ke
 the node on this machine take it. Then the file is copied to the other nodes and applied there. OLD, should it return,
 is told by them and owns nothing. Exit status 0: done, or would be; 1: refused, for OLD answers or nobody does.
 
+`wake NEW` is run on any other node, --node says which: it switches NEW on by Wake-on-LAN (`wake-on-lan` at NEW's
+interface) and waits until it answers. Exit status 1: it has not within --wait seconds.
+
 examples:
   yaoki node --site /etc/yaoki/site.yaml --node lb1
   yaoki node --site site.yaml --node lb1 --run-dir /tmp/lb1 --state-dir /tmp/lb1-state --log json
   yaoki node --site site.yaml --node lb1 --metrics 127.0.0.1:9859
+  yaoki node wake lb3 --site /etc/yaoki/site.yaml --node lb2
   yaoki node replace lb1 lb3 --site /etc/yaoki/site.yaml --dry-run
   yaoki node replace lb1 lb3 --site /etc/yaoki/site.yaml
 """
@@ -22,6 +26,7 @@ from pathlib import Path
 
 from yaoki.cli.node_client import RUN_ROOT, STATE_ROOT
 from yaoki.cli.node_replace import replace_node
+from yaoki.cli.node_wake import WAIT, wake_node
 from yaoki.cli.prefix import expand
 from yaoki.core.error import UsageError
 from yaoki.daemon import run_node
@@ -31,8 +36,8 @@ from yaoki.runtime.node import NodeOptions
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", nargs="?", help="replace")
-    parser.add_argument("old", nargs="?", help="with replace: the node that has died")
+    parser.add_argument("action", nargs="?", help="replace or wake")
+    parser.add_argument("old", nargs="?", help="with replace: the node that has died; with wake: that to wake")
     parser.add_argument("new", nargs="?", help="with replace: the cold standby, which is this machine")
     parser.add_argument("--site", type=Path, required=True, metavar="FILE", help="the site file")
     parser.add_argument("--node", metavar="NAME", help="which node of the site this machine is")
@@ -42,14 +47,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", metavar="ADDRESS:PORT", help="serve Prometheus metrics there (off unless given; no TLS, no login)"
     )
+    parser.add_argument(
+        "--wait", type=float, metavar="S", default=WAIT.total_seconds(), help="with wake: seconds (default %(default)g)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="with replace: ask and show, and change nothing")
     parser.add_argument("--force", action="store_true", help="with replace: do it whoever answers")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until stopped; or replace a node."""
+    """Serve until stopped; or replace or wake a node."""
+    if args.action is not None and expand(args.action, ("replace", "wake"), what="action") == "wake":
+        if args.old is None or args.new is not None or args.node is None:
+            raise UsageError("say whom to wake, and from where: yaoki node wake SPARE --site FILE --node HERE")
+        return wake_node(args)
     if args.action is not None:
-        expand(args.action, ("replace",), what="action")
         if args.old is None or args.new is None or args.node is not None:
             raise UsageError("name both nodes: yaoki node replace OLD NEW --site FILE")
         return replace_node(args)

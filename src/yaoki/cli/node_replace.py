@@ -6,15 +6,18 @@ file by whoever keeps it; until then they are as they were, and lose nothing by 
 
 import argparse
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from yaoki.cli.node_client import RUN_ROOT, NodeClient
+from yaoki.cli.node_times import in_service, last_heard
 from yaoki.cli.output import print_json, talk
 from yaoki.cli.plan import print_plans
 from yaoki.cli.prefix import expand
 from yaoki.core.error import UsageError
+from yaoki.node.wording import duration
 from yaoki.pool.plan import Plan
 from yaoki.runtime.asking import TIMES, Asked, ask
 from yaoki.runtime.requests import PlanAnswer
@@ -42,13 +45,16 @@ class _Case:
 def replace_node(args: argparse.Namespace) -> int:
     """Ask, show, write, apply, and say what is left to do."""
     case = _case(args.site, args.old, args.new)
+    heard = last_heard(_run_dir(case, args), case.old.name)
     asked = ask([(node.name, path) for node in case.before.nodes for path in _ways(case, node)])
     refusal = _refusal(case, asked)
     plans = diff_sites(compile_site(case.before), compile_site(case.after))
     going = (refusal is None or args.force) and not args.dry_run
     if args.json:
-        print_json({"asked": asked, "refused": refusal, "plans": plans, "done": going})
+        print_json({"asked": asked, "last_heard": heard, "refused": refusal, "plans": plans, "done": going})
     else:
+        if heard is not None:
+            print(f"{case.old.name} was heard last {duration(heard)} ago")
         _show(case, asked, plans)
     if refusal is not None:
         talk(f"refused: {refusal}" if not args.force else f"done all the same: {refusal}")
@@ -56,7 +62,10 @@ def replace_node(args: argparse.Namespace) -> int:
         talk("nothing was changed")
         return int(refusal is not None and not args.force)
     _write(case)
+    begun = time.monotonic()
     applied = _apply(case, args)
+    for line in in_service(_run_dir(case, args), begun) if applied else ():
+        talk(line)
     for line in _what_is_left(case, args, applied=applied):
         talk(line)
     return int(applied is False)
@@ -166,9 +175,13 @@ def former(file: Path) -> Path:
     return file.with_name(f".{file.name}.before")
 
 
+def _run_dir(case: _Case, args: argparse.Namespace) -> Path:
+    return args.run_dir or RUN_ROOT / case.new.name
+
+
 def _apply(case: _Case, args: argparse.Namespace) -> bool | None:
     """Whether the node on this machine has taken the file; None if it does not run."""
-    run_dir = args.run_dir or RUN_ROOT / case.new.name
+    run_dir = _run_dir(case, args)
     if not (run_dir / "control.sock").exists():
         return None
     with NodeClient(run_dir) as node:

@@ -182,7 +182,7 @@ class SiteBuilder:
                 self._refuse("address-outside-network", (*path, "addresses", index), what, cure, other=other)
                 return None
             addresses.append(within)
-        return Interface(name, network, tuple(addresses), values.get("alias"))
+        return Interface(name, network, tuple(addresses), values.get("alias"), values.get("wake-on-lan"))
 
     def _within(self, network: str, address: IPAddress) -> IPInterface | None:
         """The address with the length of the network's prefix that holds it; the longest, should several."""

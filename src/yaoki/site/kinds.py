@@ -11,7 +11,7 @@ from datetime import timedelta
 from ipaddress import AddressValueError, NetmaskValueError, ip_network
 from typing import Protocol
 
-from yaoki.core.address import IPAddress, IPNetwork, parse_address
+from yaoki.core.address import IPAddress, IPNetwork, MacAddress, parse_address
 from yaoki.core.secret import SecretRef
 from yaoki.election.store import ETCD_PORT
 from yaoki.lb.service import Protocol as Transport
@@ -318,7 +318,15 @@ def _address(text: str) -> IPAddress:
         raise ValueError("it is neither an IPv4 nor an IPv6 address") from None
 
 
+def _mac(text: str) -> MacAddress:
+    try:
+        return MacAddress.parse(text)
+    except ValueError:
+        raise ValueError("it is not six octets in hexadecimal digits, with : between them") from None
+
+
 ADDRESS = Text("an address", parse=_address, example='192.0.2.11 or "2001:db8:1::11"')
+MAC = Text("a MAC address", parse=_mac, example='"02:00:00:00:00:01"')
 PREFIX = Text("a prefix", parse=_prefix, example='192.0.2.0/24 or "2001:db8:1::/64"')
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.checks.check import KindParams, Schedule
-from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork
+from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork, MacAddress
 from yaoki.core.secret import SecretRef
 from yaoki.election.lease_params import DEFAULT_DURATION
 from yaoki.lb.realserver import OperatingSystem
@@ -83,6 +83,8 @@ class Interface:
     addresses: tuple[IPInterface, ...]
     alias: str | None = None
     """What the machine's own operating system calls it; None: as `name`."""
+    wake_on_lan: MacAddress | None = None
+    """The MAC that switches the machine on."""
 
     def address(self, family: Family) -> IPAddress | None:
         """The first address of a family, or None."""

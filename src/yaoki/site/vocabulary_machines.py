@@ -1,7 +1,7 @@
 """The part of the vocabulary for networks, nodes and hosts, and what all objects may say; see yaoki.site.vocabulary."""
 
 from yaoki.lb.realserver import OperatingSystem
-from yaoki.site.kinds import ADDRESS, INTERFACE_NAME, PREFIX, Boolean, Integer, Reference, Text, Word
+from yaoki.site.kinds import ADDRESS, INTERFACE_NAME, MAC, PREFIX, Boolean, Integer, Reference, Text, Word
 from yaoki.site.shapes import Key, ListOf, MapOf, Record
 
 NETWORK_NAME = Reference(("networks",), "network")
@@ -39,6 +39,7 @@ INTERFACE = Record(
         Key("network", NETWORK_NAME, "the network that it is plugged into", required=True),
         Key("addresses", ListOf(ADDRESS), "its own addresses, each within a prefix of the network", "[]"),
         Key("alias", _CONNECTION, "what its own operating system calls it, as Windows does", "its name here"),
+        Key("wake-on-lan", MAC, "the MAC address by which `yaoki node wake` switches the machine on"),
     ),
 )
 
