@@ -1,11 +1,12 @@
 """Words become questions about flows, and answers become sentences."""
 
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from tests.node.scene import VIP, Scene, plan, service
+from tests.node.scene import VIP, Scene, plan, server, service
 from yaoki.cli.why import explain, flow_of
 from yaoki.core.error import UsageError
 from yaoki.lb.service import Protocol, ServiceKey
@@ -54,6 +55,38 @@ def test_an_answer_names_the_chances_and_every_server_with_its_reason() -> None:
     assert lines[1] == "web: a new flow goes to the next in turn (wrr): web1 50%, web3 50%"
     assert lines[3] == "  web2 is out: its check failed for 5 s (no answer)"
     assert lines[0].startswith("web-vip is not owned here (unknown")
+
+
+@pytest.mark.req("D-30")
+def test_an_answer_says_who_stands_in_for_whom() -> None:
+    scene = Scene()
+    scene.start(plan(service(servers=[replace(server(1), priority=150), server(2), replace(server(3), sorry=True)])))
+    scene.all_up()
+    question = flow_of("198.51.100.9", f"{VIP}:80")
+
+    def lines() -> list[str]:
+        node = view(scene.brain, scene.now)
+        placing = why(scene.brain.desired().services[0], Flow(question.client, 0))
+        return list(explain(question, WhyAnswer(node.routers[0], node.services[0], placing)))[1:]
+
+    assert lines() == [
+        "web: web1 (192.0.2.21:80, nat) is the only server that takes new flows",
+        "  web1 serves: its checks pass for 0 ms (connected)",
+        "  web2 stands by: others come first for 0 ms (connected)",
+        "  web3 stands by: others come first for 0 ms (connected)",
+    ]
+    scene.verdict(1, Health.DOWN)
+    assert lines()[:4] == [
+        "web: web2 (192.0.2.22:80, nat) is the only server that takes new flows",
+        "web: on its backup servers",
+        "  web1 is out: its check failed for 0 ms (no answer)",
+        "  web2 serves: none of a higher priority can serve for 0 ms (connected)",
+    ]
+    scene.verdict(2, Health.DOWN)
+    assert lines()[:2] == [
+        "web: web3 (192.0.2.23:80, nat) is the only server that takes new flows",
+        "web: the sorry server answers",
+    ]
 
 
 def test_where_nobody_listens_is_said() -> None:

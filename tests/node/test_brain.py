@@ -72,7 +72,7 @@ from yaoki.node.messages import (
     SetPriority,
 )
 from yaoki.pool.member import AdminState, Duty, Health
-from yaoki.pool.policy import Reason
+from yaoki.pool.policy import Outlook, Reason
 from yaoki.site.model import Hook
 
 
@@ -339,6 +339,47 @@ def test_with_last_known_the_last_to_serve_are_kept() -> None:
         scene.verdict(number, Health.DOWN)
     assert scene.serving() == ("web3",)
     assert of(SetPriority, scene.log)[-1].priority == 90, "nobody is known to work, so a peer may be better"
+
+
+@pytest.mark.req("D-30")
+def test_backups_serve_while_nobody_of_a_higher_priority_can_and_keep_their_flows_after() -> None:
+    scene = Scene()
+    scene.start(plan(service(servers=[replace(server(1), priority=150), server(2), server(3)])))
+    scene.all_up()
+    assert scene.duties() == ("serve", "drain", "drain")
+    told = bodies(scene.verdict(1, Health.DOWN))
+    assert scene.duties() == ("out", "serve", "serve")
+    assert ServerDutyChanged("web", VIP, "web2", Duty.SERVE, Reason.STANDS_IN, "") in told
+    assert not any(isinstance(body, ServiceEmpty) for body in told)
+    scene.verdict(1, Health.UP)
+    assert scene.duties() == ("serve", "drain", "drain")
+
+
+def test_a_restart_leaves_backups_as_they_are() -> None:
+    ranked = plan(service(servers=[replace(server(1), priority=150), server(2), server(3)]))
+    before = Scene()
+    before.start(ranked)
+    before.all_up()
+    before.verdict(1, Health.DOWN)
+    scene = Scene(found=before.applied[-1])
+    scene.start(ranked)
+    assert scene.applied == [before.applied[-1]]
+
+
+def test_the_sorry_server_answers_when_nobody_else_can_and_the_service_has_failed_all_the_same() -> None:
+    scene = Scene()
+    scene.start(plan(service(servers=[server(1), server(2), replace(server(3), sorry=True)])))
+    scene.all_up()
+    assert scene.duties() == ("serve", "serve", "drain")
+    scene.verdict(1, Health.DOWN)
+    told = bodies(scene.verdict(2, Health.DOWN))
+    assert scene.duties() == ("out", "out", "serve")
+    assert ServiceEmpty("web", VIP, Outlook.SORRY) in told
+    assert of(SetPriority, scene.log)[-1].priority == 90
+    scene.verdict(3, Health.DOWN)
+    assert scene.duties() == ("out", "out", "out")
+    scene.verdict(2, Health.UP)
+    assert scene.duties() == ("out", "serve", "out")
 
 
 def test_a_direct_server_is_served_as_soon_as_its_mac_is_known_and_keeps_it() -> None:

@@ -1,5 +1,6 @@
 """Who serves and why: exact decisions, and what must hold for any pool."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -50,6 +51,19 @@ def pool(*letters: str, fell: tuple[float, ...] = (), serving: bool = True) -> t
     return tuple(made)
 
 
+def ranked(*letters: str) -> tuple[Member, ...]:
+    """Members a, b, c ... of falling priority. None serves yet, unless all are down: then all did."""
+    serving = set(letters) == {"down"}
+    return tuple(
+        replace(member, priority=200 - 10 * place) for place, member in enumerate(pool(*letters, serving=serving))
+    )
+
+
+def sorry(health: Health, admin: AdminState = READY) -> Member:
+    """The member z, which says sorry."""
+    return Member("z", 1000, health, admin, since=None if health is UNKNOWN else EARLIER, sorry=True)
+
+
 @pytest.mark.parametrize(("health", "admin", "weight", "serves", "better", "duty", "reason"), LONE_DECISIONS)
 def test_each_kind_of_member_gets_its_duty(
     health: Health, admin: AdminState, weight: int, *, serves: bool, better: bool, duty: Duty, reason: Reason
@@ -76,6 +90,24 @@ def test_each_kind_of_member_gets_its_duty(
         ((), True, "", Outlook.NOBODY, True),
         ((Member("a", 1000, UP, DRAIN), Member("b", 1000, DOWN)), False, "", Outlook.NOBODY, True),
         ((Member("a", 1000, UP, MAINT),), True, "", Outlook.NOBODY, True),
+        # by priority: the highest that can serve does
+        (ranked("up", "up", "up"), False, "a", Outlook.PROVEN, False),
+        (ranked("down", "up", "up"), False, "b", Outlook.BACKUP, False),
+        (ranked("down", "down", "up"), False, "c", Outlook.BACKUP, False),
+        (ranked("down", "down", "down"), False, "", Outlook.NOBODY, True),
+        (ranked("down", "down", "down"), True, "a", Outlook.NOWHERE_BETTER, True),
+        (ranked("unknown", "unknown"), False, "a", Outlook.UNPROVEN, False),
+        (ranked("down", "unknown"), False, "b", Outlook.UNPROVEN, False),
+        (ranked("unknown", "up"), False, "b", Outlook.BACKUP, False),
+        # a sorry member serves when nobody else does, and proves nothing
+        ((*pool("up"), sorry(UP)), False, "a", Outlook.PROVEN, False),
+        ((*pool("unknown"), sorry(UP)), False, "a", Outlook.UNPROVEN, False),
+        ((*pool("down"), sorry(UP)), False, "z", Outlook.SORRY, True),
+        ((*pool("down"), sorry(UNKNOWN)), False, "z", Outlook.SORRY, True),
+        ((*pool("down"), sorry(DOWN)), False, "", Outlook.NOBODY, True),
+        ((Member("a", 1000, UP, MAINT), sorry(UP)), False, "z", Outlook.SORRY, True),
+        ((Member("a", 1000, DOWN), sorry(UP, MAINT)), False, "", Outlook.NOBODY, True),
+        ((Member("a", 1000, DOWN), sorry(UP, DRAIN)), False, "", Outlook.NOBODY, True),
     ],
 )
 def test_a_failing_check_gives_way_only_if_there_is_somewhere_better(
@@ -195,6 +227,8 @@ MEMBERS = st.lists(
         admin=st.sampled_from(AdminState),
         since=st.none() | instants(),
         serving_since=st.none() | instants(),
+        priority=st.sampled_from([100, 100, 50]),
+        sorry=st.sampled_from([False, False, False, True]),
     ),
     max_size=8,
 ).map(lambda made: tuple(_named(number, member) for number, member in enumerate(made)))
@@ -215,6 +249,8 @@ def _named(number: int, member: Member) -> Member:
         member.admin,
         since=None if member.health is UNKNOWN else member.since,
         serving_since=member.serving_since,
+        priority=member.priority,
+        sorry=member.sorry,
     )
 
 
@@ -230,12 +266,23 @@ def test_for_any_pool_the_promises_of_a_policy_hold(rule: PoolRule, members: tup
         if member.admin is MAINT:
             assert effective.duty is OUT
         if member.health is UP and member.admin is READY and member.weight:
-            assert effective.duty is SERVE
+            assert effective.duty is SERVE or effective.reason is Reason.STANDS_BY
         if member.health is not DOWN and member.admin is not MAINT:
             assert effective.duty is not OUT
     serves = [effective for effective in selection.members if effective.duty is SERVE]
     nobody = selection.outlook is Outlook.NOBODY
     assert nobody == (not serves)
+    serving = {(member.priority, False) if not member.sorry else (0, True) for member in members_of(members, serves)}
+    assert len(serving) <= 1
+    standing_by = [e for e in selection.members if e.reason is Reason.STANDS_BY]
+    assert not standing_by or serves, "whoever stands by does so for somebody"
+    for member in members_of(members, standing_by):
+        assert member.sorry or all(other.priority > member.priority for other in members_of(members, serves))
+
+
+def members_of(members: tuple[Member, ...], chosen: list[Effective]) -> list[Member]:
+    names = {effective.name for effective in chosen}
+    return [member for member in members if member.name in names]
 
 
 @given(rule=RULES, members=MEMBERS)
@@ -244,10 +291,11 @@ def test_nobody_who_serves_stops_serving_unless_a_person_or_a_better_member_says
 ) -> None:
     keeping = PoolRule(rule.panic_threshold, rule.panic_window, rule.slow_start, keep_last=True)
     selection = select(keeping, members, NOW)
-    candidates = [member for member in members if member.admin is READY and member.weight]
+    candidates = [m for m in members if m.admin is READY and m.weight and not m.sorry]
+    highest = max((m.priority for m in candidates if m.serving_since is not None), default=0)
     better = any(member.health is not DOWN for member in candidates) or selection.outlook is Outlook.CHECKER_SUSPECTED
     for member in candidates:
-        if member.serving_since is not None and not better:
+        if member.serving_since is not None and member.priority == highest and not better:
             assert selection.of(member.name).duty is SERVE
 
 
@@ -261,8 +309,5 @@ def test_the_order_of_members_changes_nothing_but_the_order(rule: PoolRule, memb
 @given(rule=RULES, members=MEMBERS)
 def test_deciding_again_at_once_changes_nothing(rule: PoolRule, members: tuple[Member, ...]) -> None:
     first = select(rule, members, NOW)
-    again = tuple(
-        Member(m.name, m.weight, m.health, m.admin, since=m.since, serving_since=e.serving_since)
-        for m, e in zip(members, first.members, strict=True)
-    )
+    again = tuple(replace(m, serving_since=e.serving_since) for m, e in zip(members, first.members, strict=True))
     assert select(rule, again, NOW) == first

@@ -49,6 +49,7 @@ MUTATIONS = (
     Mutation("announcements-forgotten", "two-nodes", 0, "neighbours follow"),
     Mutation("addresses-not-released", "two-nodes", 14, "held is active"),
     Mutation("announced-before-taken", "fast", 3, "planned moves"),
+    Mutation("backups-serve-along", "three-nodes", 0, "tables true"),
     Mutation("bid-not-heeded", "leased", 1, "right owner"),
     Mutation("down-timer-not-restarted", "two-nodes", 15, "nothing moves"),
     Mutation("drain-ignored", "two-nodes", 97, "tables true"),

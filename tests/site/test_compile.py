@@ -235,6 +235,21 @@ def test_every_option_of_a_service_reaches_its_plan(two_armed: Site) -> None:
     assert (ipv4.slow_start, ipv4.panic_threshold, ipv4.enabled) == (timedelta(seconds=30), 0.5, False)
 
 
+@pytest.mark.req("D-30")
+def test_priorities_and_the_server_that_says_sorry_reach_the_plan(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    text = TWO_ARMED.replace("inner: {weight: 0, port: 8080}, distant: {}", "inner: {priority: 150}")
+    path.write_text(text.replace("last-known", "{sorry: distant, port: 8053, check: alive}"))
+    ipv4, ipv6, _ = compile_node(load_site(path).site, "lb1").services
+    assert ipv4.when_all_down is WhenAllDown.SORRY
+    assert [(s.name, s.port, s.priority, s.sorry, len(s.checks)) for s in ipv4.servers] == [
+        ("near", 53, 100, False, 4),
+        ("inner", 53, 150, False, 4),
+        ("distant", 8053, 100, True, 1),
+    ]
+    assert [s.sorry for s in ipv6.servers] == [False] * len(ipv6.servers), "it has no IPv6 address"
+
+
 def test_servers_are_reached_on_the_vips_network_first_and_translated_to_the_nodes_nearest_address(
     two_armed: Site,
 ) -> None:

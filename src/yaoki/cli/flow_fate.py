@@ -10,7 +10,7 @@ def fates(site: Site) -> Iterable[str]:
     """One sentence for each service and forwarding method, where there is anywhere to move to."""
     for service in site.services:
         if len(site.vip(service.vip).members) > 1:
-            ways = {server.forward or service.forward for server in service.servers}
+            ways = {server.forward or service.forward for server in service.recipients}
             for way in Forward:
                 if way in ways:
                     yield f"service {service.name} ({way.value}): when {service.vip} moves, {_fate(service, way)}"

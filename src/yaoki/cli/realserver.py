@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         return _undo(args)
     site = accept_site(args.site).site
     service = expand(args.service, [one.name for one in site.services], what="service")
-    server = expand(args.server, [one.host for one in site.service(service).servers], what="server")
+    server = expand(args.server, [one.host for one in site.service(service).recipients], what="server")
     os = None if args.os is None else OperatingSystem(expand(args.os, list(OperatingSystem), what="operating system"))
     task = real_server_task(site, service, server, os)
     if args.apply:

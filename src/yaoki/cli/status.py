@@ -35,7 +35,9 @@ from yaoki.node.snapshot import (
 from yaoki.node.wire_view import Evidence
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Duty, Health
-from yaoki.pool.policy import Outlook
+from yaoki.pool.policy import Outlook, Reason
+
+_BAD = (Outlook.NOBODY, Outlook.SORRY, Outlook.NOWHERE_BETTER, Outlook.CHECKER_SUSPECTED)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +114,7 @@ def _wrong(node: NodeView) -> Iterable[str]:
         if lease.state in (None, LeaseState.UNKNOWN):
             yield f"the store has not been read: nothing is known of the lease of {lease.vip}"
     for service in node.services:
-        if service.enabled and service.outlook in (Outlook.NOBODY, Outlook.NOWHERE_BETTER, Outlook.CHECKER_SUSPECTED):
+        if service.enabled and service.outlook in _BAD:
             yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
         plane = service.plane
         if plane is not None and plane.reason is PlaneReason.UNABLE and service.wished_plane is PlaneWish.BPF:
@@ -207,7 +209,8 @@ def _service_state(service: ServiceView, paint: Paint) -> str:
     if service.outlook is None:
         return "unknown"
     text = word(service.outlook, ENGLISH)
-    return paint.green(text) if service.outlook is Outlook.PROVEN else paint.red(text)
+    colour = {Outlook.PROVEN: paint.green, Outlook.BACKUP: paint.yellow}.get(service.outlook, paint.red)
+    return colour(text)
 
 
 def _server_row(server: ServerView, paint: Paint) -> tuple[str, ...]:
@@ -215,6 +218,8 @@ def _server_row(server: ServerView, paint: Paint) -> tuple[str, ...]:
     health = f"{word(server.health, ENGLISH)} for {age(server.age)}"
     colour = {Health.UP: paint.green, Health.DOWN: paint.red}.get(server.health, paint.yellow)
     duty = server.duty.value if server.duty is not Duty.SERVE else f"serve weight {server.weight}"
+    if server.reason is Reason.STANDS_BY:
+        duty = "standby"
     return (
         server.name,
         f"{host}:{server.port}",

@@ -28,6 +28,8 @@ from yaoki.lb.why import Ground, Placing
 from yaoki.node.messages import RouterState
 from yaoki.node.snapshot import NodeView, RouterView, ServiceView
 from yaoki.node.wording import ENGLISH, language_of, word
+from yaoki.pool.policy import Outlook
+from yaoki.pool.policy import Reason as StandingReason
 from yaoki.runtime.event_log import KEPT, LoggedEvent, text_line
 from yaoki.runtime.requests import WhyAnswer, WhyFlow
 from yaoki.vrrp.events import BecameActive, BecameBackup, HandOverBegun, HeldOut, Quarantined, Reason, RouterInitialized
@@ -104,10 +106,13 @@ def _placing(service: ServiceView, placing: Placing, question: WhyFlow) -> Itera
             yield f"{name}: a new flow goes to the next in turn ({service.scheduler.value}): {shares}"
         case Ground.REFUSED:
             yield f"{name}: new flows are refused, no server takes any"
+    if service.outlook in (Outlook.BACKUP, Outlook.SORRY):
+        yield f"{name}: {word(service.outlook, ENGLISH)}"
     for server in service.servers:
         evidence = f" ({server.evidence})" if server.evidence else ""
         since = f" for {age(server.age)}" if server.age is not None else ""
-        yield f"  {server.name} {word(server.duty, ENGLISH)}: {word(server.reason, ENGLISH)}{since}{evidence}"
+        duty = "stands by" if server.reason is StandingReason.STANDS_BY else word(server.duty, ENGLISH)
+        yield f"  {server.name} {duty}: {word(server.reason, ENGLISH)}{since}{evidence}"
 
 
 def _place(server: RealServer | None) -> str:

@@ -158,7 +158,7 @@ def served_directly(site: Site, machine: str) -> tuple[tuple[Service, Vip], ...]
     return tuple(
         (service, site.vip(service.vip))
         for service in site.services
-        for server in service.servers
+        for server in service.recipients
         if server.host == machine and (server.forward or service.forward) is Forward.DIRECT
     )
 

@@ -104,10 +104,12 @@ class PlaneWish(StrEnum):
 
 
 class WhenAllDown(StrEnum):
-    """What a service without an eligible server does: refuse (RST or port unreachable) or send to all it last had."""
+    """What a service without an eligible server does: refuse (RST or port unreachable), send to all it last had, or
+    send to a server that is there to say sorry."""
 
     REFUSE = "refuse"
     LAST_KNOWN = "last-known"
+    SORRY = "sorry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class ServicePool:
         self._learn(verdict, touched)
         self._obey(decisions)
         members = [
-            Member(server.name, weight, known.health, admin, known.since, since)
+            Member(server.name, weight, known.health, admin, known.since, since, server.priority, server.sorry)
             for server, (weight, admin), known, since in zip(
                 self.plan.servers, self._decided, self._known or (), self._serving_since, strict=True
             )

@@ -87,6 +87,9 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         Reason.AWAITING_PROOF: ("waiting for its first passed check", "初回チェック待ち"),
         Reason.CHECKER_SUSPECTED: ("too many failed at once", "一斉障害につきチェック側を疑う"),
         Reason.NOWHERE_BETTER: ("all are down, the last ones are kept", "全滅につき最後のサーバを維持"),
+        Reason.STANDS_IN: ("none of a higher priority can serve", "優先度の高いサーバが応答できないため代行"),
+        Reason.STANDS_BY: ("others come first", "他のサーバを優先して待機"),
+        Reason.SORRY: ("says sorry, nobody else can serve", "他に応答できるサーバがないためお詫びを返す"),
         Reason.DOWN: ("its check failed", "チェック失敗"),
         Reason.DRAINED: ("drained by an operator", "操作によりドレイン"),
         Reason.ZERO_WEIGHT: ("weight 0", "重み 0"),
@@ -97,6 +100,8 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         Outlook.UNPROVEN: ("not checked yet", "未判定"),
         Outlook.CHECKER_SUSPECTED: ("the checker is suspected", "チェック側を疑う"),
         Outlook.NOWHERE_BETTER: ("the last servers are kept", "最後のサーバを維持"),
+        Outlook.BACKUP: ("on its backup servers", "予備サーバで稼働中"),
+        Outlook.SORRY: ("the sorry server answers", "お詫びサーバが応答"),
         Outlook.NOBODY: ("new flows are refused", "新規フローを拒否"),
     },
     vrrp_events.Reason: {

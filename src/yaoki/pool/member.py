@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from yaoki.core.instant import Instant
 
+DEFAULT_PRIORITY = 100
+"""Of a member that is given none; 1..254, the higher serves."""
+
 
 class AdminState(StrEnum):
     """What a person decided. `drain`: flows it has stay, no new ones. `maint`: out at once, and not checked."""
@@ -32,7 +35,8 @@ class Duty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member as a policy sees it. `weight` is the configured weight, 0..65535; 0 drains.
+    """One member as a policy sees it. `weight` is the configured weight, 0..65535; 0 drains. Those of the highest
+    `priority` that can serve do, the others stand by. A `sorry` member serves when nobody else can; it has no priority.
 
     `since` is when `health` became what it is; None before the first verdict. `serving_since` is when the data plane
     began to send it new flows, by an earlier decision or one found in the kernel after a restart; None: it does not.
@@ -44,6 +48,8 @@ class Member:
     admin: AdminState = AdminState.READY
     since: Instant | None = None
     serving_since: Instant | None = None
+    priority: int = DEFAULT_PRIORITY
+    sorry: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 65535:

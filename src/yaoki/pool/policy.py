@@ -6,10 +6,15 @@ First do no harm:
 * a member without a verdict keeps the duty that it has, and gets no new flows only once somebody else is proven;
 * when more than `panic_threshold` of the members fall within `panic_window`, the checker is suspected, not the members:
   they keep serving until enough of them have risen for the rest to look dead.
+
+Fixed priority: of the members that the above lets serve, those of the highest priority do; the others stand by, which
+is to keep the flows that they have and take no new ones. A sorry member serves when nobody else does.
+
 What a person decided (drain, maintenance, weight 0) stands above all of this.
 
-Invariants: one Effective per member, in order; weight above 0 exactly with duty `serve`; equal members give equal
-answers, whatever happened before: all memory is in the members. Time enters only by slow start.
+Invariants: one Effective per member, in order; weight above 0 exactly with duty `serve`; whoever serves is of one
+priority, or a sorry member, never both; equal members give equal answers, whatever happened before: all memory is in
+the members. Time enters only by slow start.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,6 +42,11 @@ class Reason(StrEnum):
     """No verdict yet, and others are proven: no new flows until its own."""
     CHECKER_SUSPECTED = "checker-suspected"
     NOWHERE_BETTER = "nowhere-better"
+    STANDS_IN = "stands-in"
+    """Up, while no member of a higher priority can serve."""
+    STANDS_BY = "stands-by"
+    """Could serve, but others come first: those of a higher priority, of a sorry member everybody."""
+    SORRY = "sorry"
     DOWN = "down"
     DRAINED = "drained"
     ZERO_WEIGHT = "zero-weight"
@@ -48,13 +58,20 @@ class Outlook(StrEnum):
 
     PROVEN = "proven"
     """At least one member is up and serves."""
+    BACKUP = "backup"
+    """The same, but none of the highest priority does."""
     UNPROVEN = "unproven"
     """Nobody is up yet, but some have no verdict; they serve."""
     CHECKER_SUSPECTED = "checker-suspected"
     NOWHERE_BETTER = "nowhere-better"
     """All are down; the last to serve are kept."""
+    SORRY = "sorry"
+    """No member but the sorry one takes new flows."""
     NOBODY = "nobody"
     """No member takes new flows."""
+
+
+_Decided = tuple[Duty, Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +104,7 @@ class Effective:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """A decision. `deadline` is when a slow start takes its next step. `failed`: every member that may serve is known
-    to be down (or there is none); what a tracked service lowers a priority by."""
+    to be down (or there is none), a sorry one apart; what a tracked service lowers a priority by."""
 
     members: tuple[Effective, ...]
     outlook: Outlook
@@ -110,14 +127,12 @@ def select(rule: PoolRule, members: Iterable[Member], now: Instant) -> Selection
     waiting = any(m.health is Health.UNKNOWN for m in candidates)
     suspected = suspicious_falls(rule, members)
     keep_last = rule.keep_last and not (proven or waiting or suspected)
-    decided = tuple(
-        _effective(rule, member, _duty(member, proven, place in suspected, keep_last), now)
-        for place, member in enumerate(members)
-    )
-    serving = any(member.duty is Duty.SERVE for member in decided)
+    duties = [_duty(member, proven, place in suspected, keep_last) for place, member in enumerate(members)]
+    chosen = _by_priority(members, duties)
+    decided = tuple(_effective(rule, member, duty, now) for member, duty in zip(members, chosen, strict=True))
     return Selection(
         decided,
-        _outlook(suspected=bool(suspected), proven=proven, waiting=waiting, serving=serving),
+        _outlook(decided, suspected=bool(suspected), proven=proven, waiting=waiting),
         failed=not (proven or waiting),
         deadline=_next_step(rule, decided, now),
     )
@@ -143,20 +158,40 @@ def suspicious_falls(rule: PoolRule, members: Sequence[Member]) -> frozenset[int
 
 
 def _may_serve(member: Member) -> bool:
-    return member.admin is AdminState.READY and member.weight > 0
+    return member.admin is AdminState.READY and member.weight > 0 and not member.sorry
 
 
-def _outlook(*, suspected: bool, proven: bool, waiting: bool, serving: bool) -> Outlook:
+def _outlook(decided: Iterable[Effective], *, suspected: bool, proven: bool, waiting: bool) -> Outlook:
+    serving = [member.reason for member in decided if member.duty is Duty.SERVE]
     if suspected:
         return Outlook.CHECKER_SUSPECTED
     if proven:
-        return Outlook.PROVEN
+        return Outlook.BACKUP if Reason.STANDS_IN in serving else Outlook.PROVEN
     if waiting:
         return Outlook.UNPROVEN
+    if Reason.SORRY in serving:
+        return Outlook.SORRY
     return Outlook.NOWHERE_BETTER if serving else Outlook.NOBODY
 
 
-def _duty(member: Member, proven: bool, suspected: bool, keep_last: bool) -> tuple[Duty, Reason]:
+def _by_priority(members: Sequence[Member], duties: Sequence[_Decided]) -> list[_Decided]:
+    """The duties, with those that come after others standing by."""
+    pairs = list(zip(members, duties, strict=True))
+    highest = max((m.priority for m in members if not m.sorry), default=None)
+    serving = max((m.priority for m, (duty, _) in pairs if duty is Duty.SERVE and not m.sorry), default=None)
+    chosen = []
+    for member, (duty, reason) in pairs:
+        comes_after = serving is not None and (member.sorry or member.priority < serving)
+        if duty is Duty.SERVE and comes_after:
+            chosen.append((Duty.DRAIN, Reason.STANDS_BY))
+        elif reason is Reason.UP and serving != highest:
+            chosen.append((duty, Reason.STANDS_IN))
+        else:
+            chosen.append((duty, reason))
+    return chosen
+
+
+def _duty(member: Member, proven: bool, suspected: bool, keep_last: bool) -> _Decided:
     match member.admin:
         case AdminState.MAINT:
             return Duty.OUT, Reason.MAINTENANCE
@@ -164,18 +199,20 @@ def _duty(member: Member, proven: bool, suspected: bool, keep_last: bool) -> tup
             return _draining(member, Reason.DRAINED)
         case AdminState.READY if member.weight == 0:
             return _draining(member, Reason.ZERO_WEIGHT)
+        case AdminState.READY if member.sorry:
+            return (Duty.OUT, Reason.DOWN) if member.health is Health.DOWN else (Duty.SERVE, Reason.SORRY)
         case AdminState.READY:
             return _ready(member, proven, suspected, keep_last)
         case _:
             assert_never(member.admin)
 
 
-def _draining(member: Member, reason: Reason) -> tuple[Duty, Reason]:
+def _draining(member: Member, reason: Reason) -> _Decided:
     """Its flows stay while it lives; those of a dead server are better scheduled anew."""
     return (Duty.OUT, Reason.DOWN) if member.health is Health.DOWN else (Duty.DRAIN, reason)
 
 
-def _ready(member: Member, proven: bool, suspected: bool, keep_last: bool) -> tuple[Duty, Reason]:
+def _ready(member: Member, proven: bool, suspected: bool, keep_last: bool) -> _Decided:
     match member.health:
         case Health.UP:
             return Duty.SERVE, Reason.UP
@@ -193,7 +230,7 @@ def _ready(member: Member, proven: bool, suspected: bool, keep_last: bool) -> tu
             assert_never(member.health)
 
 
-def _effective(rule: PoolRule, member: Member, decided: tuple[Duty, Reason], now: Instant) -> Effective:
+def _effective(rule: PoolRule, member: Member, decided: _Decided, now: Instant) -> Effective:
     duty, reason = decided
     if duty is not Duty.SERVE:
         return Effective(member.name, duty, 0, reason)

@@ -27,6 +27,7 @@ from yaoki.node.hook_environment import kind_of
 from yaoki.node.messages import CheckStatus, RouterState
 from yaoki.node.snapshot import FlowsView, NodeView
 from yaoki.pool.member import AdminState, Duty, Health
+from yaoki.pool.policy import Reason
 from yaoki.vrrp.events import BecameActive
 
 MAX_CHECK_SERIES = 2_000
@@ -152,12 +153,14 @@ class NodeCollector(Collector):
 
     def _of_services(self) -> Iterable[Metric]:
         labels = ("service", "address", "protocol", "port")
-        up = GaugeMetricFamily("yaoki_lb_service_up", "1 while a server takes new flows.", labels=labels)
+        up = GaugeMetricFamily(
+            "yaoki_lb_service_up", "1 while a server, other than the sorry one, takes new flows.", labels=labels
+        )
         enabled = GaugeMetricFamily("yaoki_lb_service_enabled", "1 unless switched off.", labels=labels)
         for service in self._node.services:
             key = service.key
             values = (service.name, str(key.address), key.protocol.value, str(key.port))
-            up.add_metric(values, any(server.duty is Duty.SERVE for server in service.servers))
+            up.add_metric(values, any(s.duty is Duty.SERVE and s.reason is not Reason.SORRY for s in service.servers))
             enabled.add_metric(values, service.enabled)
         yield from (up, enabled)
 

@@ -21,7 +21,7 @@ from yaoki.checks.check import (
 )
 from yaoki.core.address import IPAddress, IPInterface, IPNetwork
 from yaoki.core.error import LocalError, Problem
-from yaoki.lb.service import Forward
+from yaoki.lb.service import Forward, WhenAllDown
 from yaoki.site.model import (
     CheckDefinition,
     DataCheck,
@@ -315,7 +315,8 @@ class SiteBuilder:
             checks=values.get("check", ()),
             persistence=None if persistence == "none" else _persistence(persistence),
             slo=Slo(**_given(values.get("slo", {}), "outage", "server-outage")),
-            **_given(values, "forward", "scheduler", "when-all-down", "slow-start", "panic-threshold"),
+            **_when_all_down(values),
+            **_given(values, "forward", "scheduler", "slow-start", "panic-threshold"),
             **_given(values, "enabled", "copy-flows", "plane"),
         )
 
@@ -371,6 +372,15 @@ def _tracked(subject: str, values: _Values) -> TrackedService | TrackedInterface
             return TrackedCheck(values["check"], values["target"])
         case _:
             return TrackedRoute(values["route"])
+
+
+def _when_all_down(values: _Values) -> _Values:
+    """A word, or who says sorry."""
+    written = values.get("when-all-down", WhenAllDown.REFUSE)
+    if isinstance(written, WhenAllDown):
+        return {"when_all_down": written}
+    sorry = Server(written["sorry"], **_given(written, "port", "forward"))
+    return {"when_all_down": WhenAllDown.SORRY, "sorry": sorry, "sorry_checks": written.get("check", ())}
 
 
 def _server(host: str, values: _Values) -> Server:

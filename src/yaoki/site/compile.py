@@ -258,7 +258,9 @@ class _NodeCompiler:
         return EtcdStore(endpoints, prefix=f"{keeper}/{self._site.name}/", **names)
 
     def _service(self, service: Service, interface: Interface) -> Iterable[ServicePlan]:
-        definitions = tuple(self._site.check(name) for name in service.checks) or default_checks(service)
+        usual = default_checks(service)
+        checks = tuple(self._site.check(name) for name in service.checks) or usual
+        sorry_checks = tuple(self._site.check(name) for name in service.sorry_checks) or usual
         for vip_address in self._site.vip(service.vip).addresses:
             if vip_address.ip.is_link_local:
                 # It is there for neighbours on the link only; no client asks a link-local address for a service.
@@ -266,10 +268,11 @@ class _NodeCompiler:
             family = Family.of(vip_address)
             ways = self._ways.setdefault((service.vip, vip_address.version), {})
             servers = []
-            for server in service.servers:
+            for server in service.recipients:
                 if server.host not in ways:
                     ways[server.host] = self._way(server.host, service.vip, family)
                 if (way := ways[server.host]) is not None:
+                    definitions = sorry_checks if server is service.sorry else checks
                     servers.append(self._server(service, server, way, definitions))
             yield ServicePlan(
                 name=service.name,
@@ -304,6 +307,8 @@ class _NodeCompiler:
             weight=server.weight,
             checks=tuple([self._check(definition, server.host, port, way) for definition in definitions]),
             source=way.source if forward is Forward.FULLNAT else None,
+            priority=server.priority,
+            sorry=server is service.sorry,
         )
 
     def _way(self, host: str, vip: str, family: Family) -> _Way | None:

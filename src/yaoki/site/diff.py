@@ -218,7 +218,7 @@ def _cost_of_moving(service: ServicePlan) -> str:
 
 
 def _takes_flows(service: ServicePlan) -> bool:
-    return any(server.weight > 0 for server in service.servers)
+    return any(server.weight > 0 and not server.sorry for server in service.servers)
 
 
 def _router_name(router: RouterParams) -> str:

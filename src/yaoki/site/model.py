@@ -14,6 +14,7 @@ from yaoki.core.secret import SecretRef
 from yaoki.election.lease_params import DEFAULT_DURATION
 from yaoki.lb.realserver import OperatingSystem
 from yaoki.lb.service import Forward, PlaneWish, Protocol, Scheduler, WhenAllDown
+from yaoki.pool.member import DEFAULT_PRIORITY
 from yaoki.vrrp.authentication_params import AuthenticationParams
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
 from yaoki.vrrp.virtual_mac import MacKind
@@ -259,12 +260,14 @@ class Persistence:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A real server of a service. None means "as the service has it" (port, forward) or the host's own address."""
+    """A real server of a service. None means "as the service has it" (port, forward) or the host's own address. Of
+    `priority` the highest serves, the others are its backups."""
 
     host: str
     weight: int = 1000
     port: int | None = None
     forward: Forward | None = None
+    priority: int = DEFAULT_PRIORITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +293,9 @@ class Service:
     persistence: Persistence | None = None
     checks: tuple[str, ...] = ()
     when_all_down: WhenAllDown = WhenAllDown.REFUSE
+    sorry: Server | None = None
+    """Who says sorry; exactly where `when_all_down` says so."""
+    sorry_checks: tuple[str, ...] = ()
     slow_start: timedelta = timedelta(0)
     panic_threshold: float = 0.0
     """Share of servers (0..1): when more than this fails within one interval, the checker is suspected; 0 is off."""
@@ -299,6 +305,11 @@ class Service:
     slo: Slo = Slo()
     plane: PlaneWish | None = None
     """None: the site's."""
+
+    @property
+    def recipients(self) -> tuple[Server, ...]:
+        """All that may get flows of it: the servers, and the one that says sorry."""
+        return self.servers if self.sorry is None else (*self.servers, self.sorry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,6 @@ def _refused(vip: Vip, before: str | None, after: str | None, to: str | None) ->
 
 def _forgets(service: Service) -> bool:
     """Whether the next node cannot know which server an established flow has."""
-    forwards = {service.forward if server.forward is None else server.forward for server in service.servers}
+    forwards = {service.forward if server.forward is None else server.forward for server in service.recipients}
     keeps = forwards == {Forward.DIRECT} and service.scheduler is Scheduler.SOURCE_HASH
     return service.enabled and not keeps

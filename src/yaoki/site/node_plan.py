@@ -8,6 +8,7 @@ from yaoki.core.address import IPAddress
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import StoreSpec
 from yaoki.lb.service import Forward, PlaneWish, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
+from yaoki.pool.member import DEFAULT_PRIORITY
 from yaoki.site.model import DataCheck, Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
@@ -18,7 +19,8 @@ from yaoki.vrrp.wire_params import WireParams
 class ServerPlan:
     """A real server as compiled: its own address in the service's family, and the checks that must all pass.
 
-    `source` is what `fullnat` puts in place of the client's address: the node's own address, never the VIP.
+    Of `priority` the highest serves; a `sorry` one serves when no other can. `source` is what `fullnat` puts in the
+    place of the client's address: the node's own address, never the VIP.
     """
 
     name: str
@@ -28,11 +30,14 @@ class ServerPlan:
     weight: int
     checks: tuple[CheckId, ...] = ()
     source: IPAddress | None = None
+    priority: int = DEFAULT_PRIORITY
+    sorry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """A virtual service on one of its VIP's addresses, present on every node that may own the VIP."""
+    """A virtual service on one of its VIP's addresses, present on every node that may own the VIP. The server that says
+    sorry, if there is one, is among its `servers`."""
 
     name: str
     vip: str

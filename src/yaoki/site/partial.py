@@ -37,8 +37,10 @@ def _sweep(site: Site) -> Site:
         return vip.network in networks and members and tracked and probed
 
     def service_holds(service: Service) -> bool:
-        servers = all(server.host in machines for server in service.servers)
-        return service.vip in vips and servers and all(name in checks for name in service.checks)
+        servers = all(server.host in machines for server in service.recipients)
+        return (
+            service.vip in vips and servers and all(name in checks for name in (*service.checks, *service.sorry_checks))
+        )
 
     def machine_holds(machine: Machine) -> bool:
         return all(interface.network in networks for interface in machine.interfaces)

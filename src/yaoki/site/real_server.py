@@ -14,7 +14,7 @@ def served_directly(site: Site, host: str) -> tuple[Service, ...]:
     return tuple(
         service
         for service in site.services
-        for server in service.servers
+        for server in service.recipients
         if server.host == host and (server.forward or service.forward) is Forward.DIRECT
     )
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from yaoki.checks.check import UdpParams
 from yaoki.election.lease_params import DEFAULT_DURATION, LONGEST_DURATION, SHORTEST_DURATION
 from yaoki.lb.service import Forward, PlaneWish, Scheduler, WhenAllDown
+from yaoki.pool.member import DEFAULT_PRIORITY
 from yaoki.site.kinds import (
     ADDRESS,
     INTERFACE_NAME,
@@ -332,10 +333,26 @@ _SOURCE = Record(
 )
 LAYER_7_PERSISTENCE = ("cookie", "header", "tls-session")
 
+_SORRY = Record(
+    "when-all-down",
+    (
+        Key("sorry", _HOST, "a server that says sorry", required=True),
+        Key("port", _PORT, "its port", "the service's port"),
+        Key("forward", _FORWARD, "its forwarding method", "the service's"),
+        Key("check", ListOf(_CHECK, or_one=True), "the check that it must pass, or several", "tcp; icmp for udp"),
+    ),
+)
+
 SERVER = Record(
     "a server",
     (
         Key("weight", Integer(0, 65535), "its share of new flows; 0 takes none", "1000"),
+        Key(
+            "priority",
+            Integer(1, 254),
+            "new flows go to the highest that has a server up; servers of a lower one are backups",
+            str(DEFAULT_PRIORITY),
+        ),
         Key("port", _PORT, "its port", "the service's port"),
         Key("forward", _FORWARD, "its forwarding method", "the service's"),
     ),
@@ -383,7 +400,7 @@ SERVICE = Record(
             "when-all-down",
             WordOr(
                 Word({"refuse": "reset or port unreachable", "last-known": "to those last up"}, WhenAllDown),
-                Record("when-all-down", (Key("sorry", NotYet(), "a server that says sorry", offered=False),)),
+                _SORRY,
             ),
             "what new flows get when no server is up",
             "refuse",

@@ -133,8 +133,10 @@ def _service(service: Service, failed: Collection[str]) -> ServiceOutcome:
 
 def _shares(service: Service, failed: Collection[str]) -> dict[str, Fraction]:
     weights: dict[str, int] = {}
-    for server in service.servers:
-        if server.host not in failed and server.weight > 0:
+    able = [server for server in service.servers if server.host not in failed and server.weight > 0]
+    highest = max((server.priority for server in able), default=0)
+    for server in able:
+        if server.priority == highest:
             weights[server.host] = weights.get(server.host, 0) + server.weight
     total = sum(weights.values())
     return {host: Fraction(weight, total) for host, weight in weights.items()}

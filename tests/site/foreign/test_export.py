@@ -69,6 +69,52 @@ def test_what_keepalived_cannot_check_is_told() -> None:
     ]
 
 
+RANKED = (
+    SITE.read_text()
+    .partition("services:")[0]
+    .replace(
+        "hosts:\n",
+        """hosts:
+  web3: {interfaces: {eth0: {network: front, addresses: [192.0.2.23, "2001:db8:1::23"]}}, acknowledge: [nat-gateway]}
+""",
+    )
+    + """services:
+  web:
+    vip: web-vip
+    listen: tcp/80
+    forward: direct
+    servers: {web1: {priority: 150}, web2: {}}
+    when-all-down: {sorry: web3}
+  two: {vip: web-vip, listen: tcp/81, forward: direct, servers: {web1: {}, web2: {}, web3: {priority: 50}}}
+"""
+)
+
+
+def test_servers_by_priority_are_the_scheduler_fo_where_each_has_its_own(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(RANKED)
+    site = load_site(tmp_path / "site.yaml").site
+    made = export_ipvsadm(site)
+    assert made.text.splitlines()[:3] == [
+        "-A -t 192.0.2.50:80 -s fo",
+        "-a -t 192.0.2.50:80 -r 192.0.2.21:80 -g -w 150",
+        "-a -t 192.0.2.50:80 -r 192.0.2.22:80 -g -w 100",
+    ]
+    assert "-a -t 192.0.2.50:81 -r 192.0.2.22:81 -g -w 1000" in made.text
+    assert "-a -t 192.0.2.50:81 -r 192.0.2.23:81" not in made.text, "a backup would get its share there"
+    backup = Lost("two", "web3, a backup: IPVS has them only where each server has a priority of its own (fo)")
+    assert made.lost == (Lost("web", "when-all-down: sorry web3"), backup)
+    blocks = export_keepalived(site)
+    assert backup in blocks.lost
+    assert Lost("web", "when-all-down: sorry web3") not in blocks.lost
+    assert blocks.text.splitlines()[1:6] == [
+        "virtual_server 192.0.2.50 80 {",
+        "    protocol TCP",
+        "    lb_algo fo",
+        "    sorry_server 192.0.2.23 80",
+        "    sorry_server_lvs_method DR",
+    ]
+
+
 @pytest.mark.peers
 @pytest.mark.req("B-26")
 def test_keepalived_itself_reads_it(tmp_path: Path) -> None:

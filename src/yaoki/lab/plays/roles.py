@@ -160,7 +160,7 @@ def _ports(site: Site, host: str, protocol: Protocol) -> tuple[int, ...]:
     ports = {
         server.port or service.port
         for service in site.services
-        for server in service.servers
+        for server in service.recipients
         if service.protocol is protocol and server.host == host
     }
     return tuple(sorted(ports))

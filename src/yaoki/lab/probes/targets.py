@@ -112,7 +112,8 @@ def _can_probe(site: Site, client: Machine, vip: Vip, service: Service) -> bool:
 
 
 def _service(site: Site, client: Machine, service: Service, address: IPAddress) -> list[Target]:
-    servers = tuple(server.host for server in service.servers if server.weight > 0)
+    highest = max((server.priority for server in service.servers if server.weight > 0), default=0)
+    servers = tuple(s.host for s in service.servers if s.weight > 0 and s.priority == highest)
     spreads = service.persistence is None and service.scheduler is not Scheduler.SOURCE_HASH
     where = (client.name, address, service.port)
     what = (service.vip, service.name, servers)

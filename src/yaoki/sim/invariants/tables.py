@@ -37,6 +37,16 @@ class _Truth:
         admin = decisions.admin(server.name, service.name)
         return admin is AdminState.READY and decisions.weight(server.name, service.name, server.weight) > 0
 
+    def ought(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
+        """Whether the server is to get new flows, where somebody is well: those of the highest priority that are."""
+        if server.sorry or not self._serves_well(node, service, server):
+            return False
+        before = (other for other in service.servers if not other.sorry and other.priority > server.priority)
+        return not any(self._serves_well(node, service, other) for other in before)
+
+    def _serves_well(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
+        return self.well(node, server) and self.wanted(node, service, server)
+
     def serves(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
         """Whether the node's tables send it new flows."""
         found = self.entry(node, service, server)
@@ -51,7 +61,7 @@ class _Truth:
 
     def somebody_well(self, node: str, service: ServicePlan) -> bool:
         """Whether a policy for desperate times has no say."""
-        return any(self.well(node, server) and self.wanted(node, service, server) for server in service.servers)
+        return any(self._serves_well(node, service, server) for server in service.servers if not server.sorry)
 
     def detection(self, node: str, server: ServerPlan) -> int:
         """The longest that it may take until the node knows how the server is now: its checks fall, or rise."""
@@ -76,6 +86,11 @@ class _Truth:
         if not out.clean or not back.clean or not world.nodes[node].ports[attachment.interface].live:
             return None
         return max(out.changed_at, back.changed_at, world.nodes[node].port_changed_at)
+
+
+def _ranks(service: ServicePlan) -> bool:
+    """Whether what is right for one server depends on how the others are."""
+    return len({(server.priority, server.sorry) for server in service.servers}) > 1
 
 
 class TablesTrue(Invariant):
@@ -117,14 +132,19 @@ class TablesTrue(Invariant):
                     self.ledger.timeline.after(wait, look)
 
     def _look(self, node: str, service: ServicePlan, server: ServerPlan, since: int) -> None:
-        minding = self._truth.minding_since(node, server)
-        if minding is not None and minding <= since and self._changed_at[server.name] == since:
-            self._check(node, service, server)
+        """Where servers stand in for each other, it is about all of them; and nothing may have changed of any."""
+        servers = service.servers if _ranks(service) else (server,)
+        for each in servers:
+            minding = self._truth.minding_since(node, each)
+            if minding is None or minding > since or self._changed_at.get(each.name, since) > since:
+                return
+        for each in servers:
+            self._check(node, service, each)
 
     def _check(self, node: str, service: ServicePlan, server: ServerPlan) -> None:
         if service.panic_threshold or not self._truth.somebody_well(node, service):
             return
-        ought = self._truth.well(node, server) and self._truth.wanted(node, service, server)
+        ought = self._truth.ought(node, service, server)
         if self._truth.serves(node, service, server) != ought:
             entry = self._truth.entry(node, service, server)
             verb = "sends no" if ought else "sends"
@@ -165,15 +185,17 @@ class TablesKept(Invariant):
                     self._check(node, service, server, serves)
 
     def _check(self, node: str, service: ServicePlan, server: ServerPlan, serves: bool) -> None:
-        ought = self._truth.well(node, server) and self._truth.wanted(node, service, server)
-        changed_at = self._changed_at.get((node, server.name), 0)
+        ought = self._truth.ought(node, service, server)
+        others = service.servers if _ranks(service) else (server,)
+        changed_at = max(self._changed_at.get((node, other.name), 0) for other in others)
         if serves and not ought:
             desperate = service.panic_threshold or not self._truth.somebody_well(node, service)
-            if not desperate and self._seen(node, server, changed_at):
+            if not desperate and all(self._seen(node, other, changed_at) for other in others):
                 self.broken(f"{node} put {server.name} back into {service.name}, though nothing had changed")
         elif ought and not serves:
-            reached_since = self._truth.reached_since(node, server)
-            if reached_since is not None and self._seen(node, server, max(changed_at, reached_since)):
+            reached = [self._truth.reached_since(node, other) for other in others]
+            since = max((at for at in reached if at is not None), default=0)
+            if None not in reached and all(self._seen(node, other, max(changed_at, since)) for other in others):
                 self.broken(f"{node} took {server.name} out of {service.name}, though it was well all the time")
 
     def _seen(self, node: str, server: ServerPlan, since: int) -> bool:

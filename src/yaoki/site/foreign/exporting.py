@@ -1,12 +1,14 @@
 """Services of a site for another product: what there is to write, and what it cannot say."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from yaoki.lb.service import Forward, WhenAllDown
 from yaoki.site.compile import compile_site
 from yaoki.site.model import Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
+
+_SORRY = "when-all-down: sorry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,34 @@ def services_of(site: Site, lost: list[Lost]) -> tuple[ServicePlan, ...]:
 
 
 def servers_of(service: ServicePlan) -> tuple[ServerPlan, ...]:
-    """The servers of a service that IPVS can forward to."""
-    return tuple(server for server in service.servers if server.forward in (Forward.NAT, Forward.DIRECT))
+    """The servers of a service that IPVS can forward to, with the weights that they have there; without backups, where
+    it cannot tell them from others."""
+    ranks = [server.priority for server in service.servers if not server.sorry]
+    servers = [s for s in service.servers if s.forward in (Forward.NAT, Forward.DIRECT) and not s.sorry]
+    if is_failover(ranks):
+        return tuple(replace(s, weight=s.priority if s.weight else 0) for s in servers)
+    return tuple(server for server in servers if server.priority == max(ranks))
 
 
-def say_lost(site: Site, lost: list[Lost]) -> None:
-    """What IPVS has no word for, each once for a service."""
+def scheduler_of(service: ServicePlan) -> str:
+    """The scheduler's word: `fo`, which sends all to the greatest weight, where every server has a priority of its
+    own."""
+    ranks = [server.priority for server in service.servers if not server.sorry]
+    return "fo" if is_failover(ranks) else service.scheduler.value
+
+
+def is_failover(priorities: Sequence[int]) -> bool:
+    """Whether one server of several serves at a time."""
+    return len(set(priorities)) == len(priorities) > 1
+
+
+def say_lost(site: Site, lost: list[Lost], *, sorry: bool = False) -> None:
+    """What IPVS has no word for, each once for a service; `sorry`: who says sorry is said otherwise."""
     for service in site.services:
         if not service.enabled:
             continue
-        lost += (Lost(service.name, what) for what in _wordless(site, service.name))
+        found = (what for what in _wordless(site, service.name) if not (sorry and what.startswith(_SORRY)))
+        lost += (Lost(service.name, what) for what in found)
 
 
 def _is_written(service: ServicePlan, lost: list[Lost]) -> bool:
@@ -63,9 +83,16 @@ def _wordless(site: Site, name: str) -> Iterable[str]:
         method = server.forward or service.forward
         if method not in (Forward.NAT, Forward.DIRECT):
             yield f"{server.host}: IPVS has no {method.value}"
+    ranks = [server.priority for server in service.servers]
+    if not is_failover(ranks):
+        for server in service.servers:
+            if server.priority < max(ranks):
+                yield f"{server.host}, a backup: IPVS has them only where each server has a priority of its own (fo)"
     if service.slow_start:
         yield "slow-start"
     if service.panic_threshold:
         yield "panic-threshold"
-    if service.when_all_down is not WhenAllDown.REFUSE:
+    if service.sorry is not None:
+        yield f"{_SORRY} {service.sorry.host}"
+    elif service.when_all_down is not WhenAllDown.REFUSE:
         yield f"when-all-down: {service.when_all_down.value}"

@@ -43,9 +43,9 @@ def _direct_off_link(view: View) -> Iterable[Finding]:
 
 def _mixed_forwarding(view: View) -> Iterable[Finding]:
     for service in view.site.services:
-        reason = mixture(view.forward_of(service, server) for server in service.servers)
+        reason = mixture(view.forward_of(service, server) for server in service.recipients)
         if reason is not None:
-            odd = next((server for server in service.servers if server.forward is not None), service.servers[0])
+            odd = next((server for server in service.recipients if server.forward is not None), service.servers[0])
             cure = "forward all servers of it in one way, or make two services"
             yield Finding(server_path(service, odd, "forward"), reason, cure, ("services", service.name, "forward"))
 
@@ -157,8 +157,8 @@ def _nat_on_link_clients(view: View) -> Iterable[Finding]:
 def _server_family(view: View) -> Iterable[Finding]:
     for service in view.site.services:
         for family in families_of(view.site.vip(service.vip)):
-            lacking = [s for s in service.servers if view.address_of(service, s, family) is None]
-            if len(lacking) == len(service.servers):
+            lacking = [s for s in service.recipients if view.address_of(service, s, family) is None]
+            if all(server in lacking for server in service.servers):
                 what = f"no server of {service.name} has an IPv{family.value} address, but its VIP has one"
                 cure = f"give the servers IPv{family.value} addresses, or use a VIP without"
                 yield Finding(("services", service.name, "servers"), what, cure, ("vips", service.vip, "addresses"))
@@ -169,16 +169,9 @@ def _server_family(view: View) -> Iterable[Finding]:
                 yield Finding(server_path(service, server), what, cure, ("hosts", server.host, "interfaces"))
 
 
-def _no_weight(view: View) -> Iterable[Finding]:
-    for service in view.site.services:
-        if service.enabled and all(server.weight == 0 for server in service.servers):
-            what = f"every server of {service.name} has weight 0, so none takes new flows"
-            yield Finding(("services", service.name, "servers"), what, "give one a weight, or write enabled: false")
-
-
 def _servers(view: View, forward: Forward) -> Iterable[tuple[Service, Server]]:
     for service in view.site.services:
-        for server in service.servers:
+        for server in service.recipients:
             if view.forward_of(service, server) is forward:
                 yield service, server
 
@@ -249,5 +242,4 @@ RULES = (
         _server_family,
         partial=True,
     ),
-    Rule("no-weight", Severity.WARNING, "every server of a service has weight 0", _no_weight, partial=True),
 )

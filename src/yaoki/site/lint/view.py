@@ -91,7 +91,9 @@ def section_of(machine: Machine) -> str:
 
 
 def server_path(service: Service, server: Server, *rest: str) -> Path:
-    """Where a service names a server."""
+    """Where a service names a server, or the one that says sorry."""
+    if server is service.sorry:
+        return ("services", service.name, "when-all-down", *(rest or ("sorry",)))
     return ("services", service.name, "servers", server.host, *rest)
 
 

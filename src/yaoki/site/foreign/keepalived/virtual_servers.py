@@ -38,9 +38,9 @@ _NOT_NEEDED = {
 }
 _NOT_TAKEN = {
     "ops": "a flow of datagrams keeps its server",
-    "sorry_server": "there is no server that says sorry; without servers the service refuses",
-    "sorry_server_inhibit": "there is no server that says sorry",
-    "sorry_server_lvs_method": "there is no server that says sorry",
+    "sorry_server": "write it as when-all-down: {sorry: HOST}; until then the service refuses without servers",
+    "sorry_server_inhibit": "the server that says sorry is checked, and without it the service refuses",
+    "sorry_server_lvs_method": "write it as when-all-down: {sorry: HOST, forward: ...}",
     "quorum_up": "run a hook on service-serving",
     "quorum_down": "run a hook on service-empty",
     "hysteresis": "a service is served while it has one server",

@@ -22,7 +22,7 @@ from yaoki.checks.check import (
 )
 from yaoki.lb.service import Forward
 from yaoki.site.compile import default_checks
-from yaoki.site.foreign.exporting import Export, Lost, say_lost, servers_of, services_of
+from yaoki.site.foreign.exporting import Export, Lost, say_lost, scheduler_of, servers_of, services_of
 from yaoki.site.model import CheckDefinition, Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
@@ -35,7 +35,7 @@ def export_keepalived(site: Site) -> Export:
     """The blocks."""
     lost: list[Lost] = []
     services = services_of(site, lost)
-    say_lost(site, lost)
+    say_lost(site, lost, sorry=True)
     checks = {service.name: _checks(site, service.name) for service in services}
     for name, definitions in checks.items():
         lost += (Lost(name, f"check {one.name}: {what}") for one in definitions for what in _unsaid(one))
@@ -52,7 +52,7 @@ def _service(service: ServicePlan, checks: tuple[CheckDefinition, ...]) -> Itera
     yield f"# {service.name}"
     yield f"virtual_server {service.key.address} {service.key.port} {{"
     yield f"    protocol {service.key.protocol.value.upper()}"
-    yield f"    lb_algo {service.scheduler.value}"
+    yield f"    lb_algo {scheduler_of(service)}"
     kept = service.persistence
     if kept is not None:
         yield f"    persistence_timeout {-(-kept.timeout.total_seconds() // 1):.0f}"
@@ -60,6 +60,10 @@ def _service(service: ServicePlan, checks: tuple[CheckDefinition, ...]) -> Itera
             yield f"    persistence_granularity {ip_network(f'0.0.0.0/{kept.prefix_length}').netmask}"
         elif service.key.address.version == 6 and kept.prefix_length != 128:
             yield f"    persistence_granularity {kept.prefix_length}"
+    for server in service.servers:
+        if server.sorry and server.forward in _KINDS:
+            yield f"    sorry_server {server.address} {server.port}"
+            yield f"    sorry_server_lvs_method {_KINDS[server.forward]}"
     for server in servers_of(service):
         yield from _server(server, checks)
     yield "}"
