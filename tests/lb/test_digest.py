@@ -38,6 +38,7 @@ OTHER_SERVER: dict[str, Any] = {
     "duty": Duty.DRAIN,
     "mac": MacAddress.parse("02:00:00:00:00:99"),
     "source": parse_address("192.0.2.12"),
+    "limit": 500,
 }
 
 

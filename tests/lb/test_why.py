@@ -41,7 +41,7 @@ def test_a_source_hash_is_told_with_its_slot() -> None:
     assert found.ground is Ground.SOURCE_HASH
     assert found.server is not None
     assert found.slot is not None
-    assert 0 <= found.slot < found.slots == 1021
+    assert 0 <= found.slot < found.slots == 8191
     assert found == why(trio(scheduler=Scheduler.SOURCE_HASH), Flow(ALICE.source, 12345))
 
 

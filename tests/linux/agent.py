@@ -363,6 +363,11 @@ def watch(places: list[list[str]], seconds: float, *, then: list[list[str]] | No
     return heard
 
 
+def recount() -> bool:
+    """As a node does now and then; whether a service asks for it."""
+    return bool(_state["balancer"].recount())
+
+
 def cleanup() -> None:
     _state["balancer"].cleanup()
 
@@ -449,6 +454,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         ask_udp,
         fetch,
         find,
+        recount,
         remembered,
         flows,
         local_port,

@@ -80,7 +80,7 @@ class Bench:
             elif map_.shape.kind == MapKind.PER_CPU_ARRAY:
                 some = range(min(map_.shape.max_entries, 32))
                 map_.update_all((index(number), bytes(map_.shape.value_room)) for number in some)
-            elif name == "servers":
+            elif name in ("servers", "loads", "capacities"):
                 map_.update_all((index(number), bytes(map_.shape.value_room)) for number in range(32))
         self._seats.clear()
         self._ids.clear()
@@ -105,9 +105,20 @@ class Bench:
             gate = self._gates[address]
             rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=gate)
             self.tables.put_servers(rendered.servers)
+            self.tables.put_capacities(rendered.capacities)
             self.tables.put_rings({id_: rendered.slots})
             entry: Service = replace(rendered.service, **changed)  # type: ignore[arg-type] # a test knows its fields
             self.tables.put_service(service.key, entry)
+
+    def loads(self, service: VirtualService) -> list[int]:
+        """How many flows each server has open, as the program counts."""
+        places = [(str(service.key), (server.address, server.port)) for server in service.servers]
+        return [self.tables.load(self._seats[place].number) for place in places]
+
+    def set_load(self, service: VirtualService, index: int, flows: int) -> None:
+        """As if a server had so many flows open."""
+        server = service.servers[index]
+        self.tables.put_load(self._seats[str(service.key), (server.address, server.port)].number, flows)
 
     def servers_only(self, service: VirtualService) -> None:
         """What a plane does first of a change: servers live or die, the ring is still the old one."""

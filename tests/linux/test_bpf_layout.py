@@ -37,11 +37,11 @@ def test_reasons_are_those_of_the_program_in_its_order() -> None:
 def test_numbers_are_those_of_the_program(ours: type[IntEnum] | type[IntFlag], theirs: str) -> None:
     assert [each.name for each in ours] == names(theirs)
     values = [int(each) for each in ours]
-    assert values == ([0, 1, 2] if ours is FlowState else [1, 2])
+    assert values == ([0, 1, 2] if ours is FlowState else [1 << place for place in range(len(values))])
 
 
 def test_rings_hold_what_the_maglev_tables_have() -> None:
-    assert tuple(layout.CAPACITY.values()) == SIZES
+    assert set(SIZES) <= set(layout.CAPACITY.values())
     for size, capacity in layout.CAPACITY.items():
         assert f"#define {size.name}_RING {capacity}\n" in HEADER
     assert [f"RING_{size.name}" for size in RingSize] == names("ring_size")

@@ -45,6 +45,31 @@ def test_things_are_deleted_after_what_referred_to_them() -> None:
     ]
 
 
+def slots(*servers: str) -> Objects:
+    contents = tuple(f"{slot} : {server}" for slot, server in enumerate(servers))
+    return Objects(sets={"slots": OwnSet("map", "x;", contents)})
+
+
+def test_of_slots_those_that_change_are_replaced_and_with_most_of_them_all() -> None:
+    before = slots("a", "b", "a", "b")
+    assert list(commands(T, before, slots("a", "b", "a", "c"))) == [
+        "delete element inet t slots { 3 }",
+        "add element inet t slots { 3 : c }",
+    ]
+    assert list(commands(T, before, slots("a", "b", "a"))) == ["delete element inet t slots { 3 }"]
+    assert list(commands(T, before, slots("a", "b", "a", "b", "c"))) == ["add element inet t slots { 4 : c }"]
+    assert list(commands(T, before, slots("c", "c", "c", "b"))) == [
+        "flush map inet t slots",
+        "add element inet t slots { 0 : c, 1 : c, 2 : c, 3 : b }",
+    ]
+    assert list(commands(T, before, before)) == []
+
+
+def test_what_slots_held_before_is_not_always_known() -> None:
+    unknown = Objects(sets={"slots": OwnSet("map")})
+    assert list(commands(T, unknown, slots("a"))) == ["flush map inet t slots", "add element inet t slots { 0 : a }"]
+
+
 def test_a_chain_is_written_anew_only_when_its_rules_change_or_are_not_known() -> None:
     before = Objects({"same": ("a",), "other": ("b",), "unknown": None, "empty": ()})
     after = Objects({"same": ("a",), "other": ("B",), "unknown": (), "empty": ()})

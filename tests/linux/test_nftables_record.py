@@ -40,7 +40,7 @@ def test_a_service_comes_back_from_its_record(sample: VirtualService) -> None:
     assert read_service(service_record(sample, "d" * 16), sample.key, sample.servers) == ("d" * 16, sample)
 
 
-@pytest.mark.parametrize("record", ["", "x", "a b c d e f", "0 wrr refuse 24 eth0 web", "0 lc refuse - eth0 web"])
+@pytest.mark.parametrize("record", ["", "x", "a b c d e f", "0 wrr refuse 24 eth0 web", "0 sed refuse - eth0 web"])
 def test_records_in_another_form_are_nobodys(record: str) -> None:
     assert read_service(record, trio().key, ()) is None
     assert read_server(record, trio().key.address, 80) is None

@@ -23,6 +23,8 @@ def _fate(service: Service, way: Forward) -> str:
         return "its flows are cut: copy-flows is false."
     if way is Forward.FULLNAT:
         return "its flows are cut: servers answer an address of the node that had them."
-    if service.scheduler is Scheduler.SOURCE_HASH or len(service.servers) == 1:
+    if service.finds_again or len(service.servers) == 1:
         return "its flows go on: every member chooses the same server for them."
+    if service.scheduler is Scheduler.SOURCE_HASH:
+        return "flows that a full server passed on to another are cut, for nobody knows of them."
     return "most of its flows are cut, for they get a server anew; scheduler sh keeps them."

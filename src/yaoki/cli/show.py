@@ -32,6 +32,7 @@ from yaoki.node.snapshot import NodeView, RouterView, ServerView, ServiceView
 from yaoki.node.wire_view import Evidence, SeenView
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Health
+from yaoki.pool.policy import Reason
 from yaoki.runtime.requests import Checks
 
 
@@ -211,16 +212,22 @@ def _seen(router: RouterView, seen: SeenView, paint: Paint) -> tuple[str, ...]:
 def _server(server: ServerView, paint: Paint) -> tuple[str, ...]:
     count = server.count
     state = server.duty.value if server.duty is not Duty.SERVE else "up" if server.health is Health.UP else "unproven"
+    if server.reason is Reason.STANDS_BY:
+        state = "standby"
     colour = {"up": paint.green, "out": paint.red}.get(state, paint.yellow)
     return (
         f"  -> {_host(server.address)}:{server.port}",
         server.forward.value,
         str(server.weight),
-        "-" if count is None or count.flows is None else str(count.flows),
+        "-" if count is None or count.flows is None else f"{count.flows}{_limit(server)}",
         "-" if count is None else str(count.packets),
         "-" if count is None else str(count.octets),
         paint.faint(f"{state} (stale)") if server.stale else f"{colour(state)} {_why(server)}",
     )
+
+
+def _limit(server: ServerView) -> str:
+    return "" if server.limit is None else f"/{server.limit}"
 
 
 def _why(server: ServerView) -> str:

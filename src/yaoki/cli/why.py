@@ -23,7 +23,7 @@ from yaoki.core.address import IPAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.core.error import UsageError
 from yaoki.core.event import EventId
-from yaoki.lb.service import Protocol, RealServer, ServiceKey
+from yaoki.lb.service import Protocol, RealServer, Scheduler, ServiceKey
 from yaoki.lb.why import Ground, Placing
 from yaoki.node.messages import RouterState
 from yaoki.node.snapshot import NodeView, RouterView, ServiceView
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _flow(client: NodeClient, args: argparse.Namespace) -> int:
     question = flow_of(args.subject, args.object)
     answer: WhyAnswer = client.ask_for(WhyAnswer, "why", flow=_plain(question))
-    served = answer.placing is not None and answer.placing.ground is not Ground.REFUSED
+    served = answer.placing is not None and answer.placing.ground not in (Ground.REFUSED, Ground.FULL)
     if args.json:
         print_json({"served": served, "owner": answer.owner, "service": answer.service, "placing": answer.placing})
     else:
@@ -104,8 +104,17 @@ def _placing(service: ServiceView, placing: Placing, question: WhyFlow) -> Itera
         case Ground.IN_TURN:
             shares = ", ".join(f"{server.name} {share:.0%}" for server, share in placing.shares)
             yield f"{name}: a new flow goes to the next in turn ({service.scheduler.value}): {shares}"
+        case Ground.FEWEST_FLOWS:
+            words = "" if service.scheduler is Scheduler.LEAST_CONNECTION else " for its weight"
+            yield f"{name}: a new flow goes to the server with the fewest open ones{words}: {_flows(placing)}"
+        case Ground.LESS_OF_TWO:
+            yield f"{name}: a new flow goes to the less loaded of two drawn by weight: {_flows(placing)}"
+        case Ground.FULL:
+            yield f"{name}: new flows are refused, every server is at its limit: {_flows(placing)}"
         case Ground.REFUSED:
             yield f"{name}: new flows are refused, no server takes any"
+    if placing.flows and placing.ground in (Ground.IN_TURN, Ground.ONLY_SERVER, Ground.SOURCE_HASH, Ground.PERSISTENCE):
+        yield f"{name}: open flows: {_flows(placing)}"
     if service.outlook in (Outlook.BACKUP, Outlook.SORRY):
         yield f"{name}: {word(service.outlook, ENGLISH)}"
     for server in service.servers:
@@ -113,6 +122,14 @@ def _placing(service: ServiceView, placing: Placing, question: WhyFlow) -> Itera
         since = f" for {age(server.age)}" if server.age is not None else ""
         duty = "stands by" if server.reason is StandingReason.STANDS_BY else word(server.duty, ENGLISH)
         yield f"  {server.name} {duty}: {word(server.reason, ENGLISH)}{since}{evidence}"
+
+
+def _flows(placing: Placing) -> str:
+    """What each server has open, and of how many it may have."""
+    return ", ".join(
+        f"{server.name} {flows}" + ("" if server.limit is None else f" of {server.limit}")
+        for server, flows in placing.flows
+    )
 
 
 def _place(server: RealServer | None) -> str:

@@ -37,4 +37,5 @@ def _parts(server: RealServer) -> tuple[str, ...]:
         server.duty.value,
         str(server.mac),
         str(server.source),
+        *(() if server.limit is None else (f"limit {server.limit}",)),
     )

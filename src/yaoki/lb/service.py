@@ -39,11 +39,20 @@ class Forward(StrEnum):
 
 
 class Scheduler(StrEnum):
-    """How a new flow gets its server: in turn, in turn by weight, or by a hash of the source address."""
+    """How a new flow gets its server: in turn, in turn by weight, by a hash of the source address; or by the flows that
+    servers have: the fewest, the fewest for its weight, the fewer of two that are drawn by weight."""
 
     ROUND_ROBIN = "rr"
     WEIGHTED_ROUND_ROBIN = "wrr"
     SOURCE_HASH = "sh"
+    LEAST_CONNECTION = "lc"
+    WEIGHTED_LEAST_CONNECTION = "wlc"
+    POWER_OF_TWO = "p2c"
+
+    @property
+    def counts_flows(self) -> bool:
+        """Whether it asks how many flows servers have."""
+        return self in (Scheduler.LEAST_CONNECTION, Scheduler.WEIGHTED_LEAST_CONNECTION, Scheduler.POWER_OF_TWO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,8 @@ class RealServer:
     """One real server of one virtual service. `weight` 0..65535, after slow start; 0 takes no new flows.
 
     `mac` is needed by `direct` only; None there means not resolved yet, and the server is left out until it is.
-    `source` is the address that `fullnat` puts in place of the client's.
+    `source` is the address that `fullnat` puts in place of the client's. With `limit` flows it takes no more; None: no
+    limit.
     """
 
     name: str
@@ -87,6 +97,7 @@ class RealServer:
     duty: Duty = Duty.SERVE
     mac: MacAddress | None = None
     source: IPAddress | None = None
+    limit: int | None = None
 
     @property
     def eligible(self) -> bool:
@@ -130,6 +141,16 @@ class VirtualService:
     def eligible(self) -> tuple[RealServer, ...]:
         """The servers that may get new flows, in the order of the site file."""
         return tuple(server for server in self.servers if server.eligible)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether some of its servers take so many flows at most."""
+        return any(server.limit is not None for server in self.servers)
+
+    @property
+    def counts_flows(self) -> bool:
+        """Whether it depends on the flows that its servers have who gets a new one."""
+        return self.scheduler.counts_flows or self.is_limited
 
 
 @dataclass(frozen=True, slots=True)

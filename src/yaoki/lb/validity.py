@@ -9,6 +9,9 @@ from itertools import groupby
 from yaoki.core.address import Family
 from yaoki.lb.service import Forward, RealServer, VirtualService
 
+MOST_FLOWS = 1_000_000
+"""The greatest limit of a server."""
+
 
 def mixture(methods: Iterable[Forward]) -> str | None:
     """Why servers of one service cannot have these forwarding methods; None if they can.
@@ -49,3 +52,5 @@ def _of_server(service: VirtualService, server: RealServer) -> Iterable[str]:
         yield f"{server.name}: direct return cannot rewrite port {service.key.port} to {server.port}"
     if server.forward is Forward.FULLNAT and server.source is None:
         yield f"{server.name}: fullnat needs a source address of this node in place of the client's"
+    if server.limit is not None and not 0 < server.limit <= MOST_FLOWS:
+        yield f"{server.name}: a limit of {server.limit} flows is outside 1..{MOST_FLOWS}"

@@ -4,12 +4,13 @@ Pure. What only the kernel knows (the flow is there already, its source is remem
 answer stands for a flow and a source that nobody has seen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from yaoki.core.address import IPAddress
 from yaoki.lb.kernel_hash import source_slot
-from yaoki.lb.schedulers import Pick, slots_of
+from yaoki.lb.load import NOTHING_KNOWN, Load, open_servers, slots_under
+from yaoki.lb.schedulers import SCHEDULERS, Pick
 from yaoki.lb.service import RealServer, VirtualService
 
 
@@ -22,6 +23,12 @@ class Ground(StrEnum):
     """Its source was there not long ago."""
     ONLY_SERVER = "only-server"
     SOURCE_HASH = "source-hash"
+    FEWEST_FLOWS = "fewest-flows"
+    """The server with the fewest flows for its weight gets it, as of the time when it comes."""
+    LESS_OF_TWO = "less-of-two"
+    """The same, of two that are drawn by weight."""
+    FULL = "full"
+    """Every server that takes new flows has as many as it may have."""
     IN_TURN = "in-turn"
     """The next in turn gets it; which one that is, only the kernel's counter knows."""
     REFUSED = "refused"
@@ -39,30 +46,54 @@ class Flow:
 @dataclass(frozen=True, slots=True)
 class Placing:
     """`server` is None when nobody gets the flow, or when it cannot be told who. `shares` are the chances of each
-    server that takes new flows; `slot` is the slot of the source's hash, of `slots`."""
+    server that takes new flows, `flows` what those have by now, where it depends on that; `slot` is the slot of the
+    source's hash, of `slots`."""
 
     ground: Ground
     server: RealServer | None = None
     shares: tuple[tuple[RealServer, float], ...] = ()
     slot: int | None = None
     slots: int = 0
+    flows: tuple[tuple[RealServer, int], ...] = ()
 
 
 def why(
-    service: VirtualService, flow: Flow, *, held: RealServer | None = None, remembered: RealServer | None = None
+    service: VirtualService,
+    flow: Flow,
+    *,
+    held: RealServer | None = None,
+    remembered: RealServer | None = None,
+    load: Load = NOTHING_KNOWN,
 ) -> Placing:
-    """`held`: the server that the flow has now; `remembered`: the one that its source is remembered with."""
-    slots = slots_of(service)
-    shares = () if slots is None else tuple((server, slots.share(server)) for server in service.eligible)
+    """`held`: the server that the flow has now; `remembered`: the one that its source is remembered with; `load`: the
+    flows that servers have, for a service that counts them."""
+    placing = _why(service, flow, held, remembered, load)
+    if not service.counts_flows:
+        return placing
+    return replace(placing, flows=tuple((server, load.of(server)) for server in service.eligible))
+
+
+def _why(
+    service: VirtualService, flow: Flow, held: RealServer | None, remembered: RealServer | None, load: Load
+) -> Placing:
+    takers, slots = open_servers(service, load), slots_under(service, load)
+    known = slots is not None and not service.scheduler.counts_flows
+    shares = tuple((server, slots.share(server)) for server in takers) if slots is not None and known else ()
     if held is not None:
         return Placing(Ground.FLOW, held, shares)
     if slots is None:
-        return Placing(Ground.REFUSED)
-    if service.persistence is not None and remembered is not None and remembered.eligible:
+        return Placing(Ground.FULL if service.eligible else Ground.REFUSED)
+    if service.persistence is not None and remembered in takers:
         return Placing(Ground.PERSISTENCE, remembered, shares)
-    if len(service.eligible) == 1:
-        return Placing(Ground.ONLY_SERVER, service.eligible[0], shares)
-    if slots.pick is Pick.BY_SOURCE:
-        slot = source_slot(flow.source, len(slots))
-        return Placing(Ground.SOURCE_HASH, slots.servers[slot], shares, slot, len(slots))
-    return Placing(Ground.IN_TURN, None, shares)
+    if len(takers) == 1:
+        return Placing(Ground.ONLY_SERVER, takers[0], shares)
+    match SCHEDULERS[service.scheduler](service).pick:
+        case Pick.LEAST:
+            return Placing(Ground.FEWEST_FLOWS)
+        case Pick.LESS_OF_TWO:
+            return Placing(Ground.LESS_OF_TWO)
+        case Pick.BY_SOURCE:
+            slot = source_slot(flow.source, len(slots))
+            return Placing(Ground.SOURCE_HASH, slots.servers[slot], shares, slot, len(slots))
+        case Pick.IN_TURN:
+            return Placing(Ground.IN_TURN, None, shares)

@@ -9,13 +9,14 @@ after the rules that would send them elsewhere are in force, and no rules wait f
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.digest import digest
+from yaoki.lb.load import NOTHING_KNOWN, slots_under
 from yaoki.lb.plan import (
     Actual,
     ActualService,
@@ -33,6 +34,7 @@ from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
 from yaoki.linux.conntrack import Conntrack, Placed
+from yaoki.linux.flow_counting import FlowCounting
 from yaoki.linux.flow_removal import FlowRemoval
 from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, take
 from yaoki.linux.nftables_keys import flow_key
@@ -77,6 +79,7 @@ class NftablesBalancer:
         self._flows = flows
         self._inventory: Inventory | None = None
         self._removal = FlowRemoval()
+        self._counting = FlowCounting()
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -150,11 +153,37 @@ class NftablesBalancer:
 
     def flows(self) -> Mapping[Placed, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
-        services = [found.service for found in self._known().services.values()]
+        return self._flows_of([found.service for found in self._known().services.values()])
+
+    def recount(self) -> bool:
+        """Count the flows of services that ask for it, and give new ones out accordingly; whether there is such a
+        service. Raises ActuatorError."""
+        inventory = self._known()
+        counted = [found.service for found in inventory.services.values() if found.service.counts_flows]
+        before = {service.key: self._counting.load(service.key) for service in counted}
+        with closing(NftablesReader()) as reader:
+            opened = {name: packets for table in (TRANSLATION, DIRECT) for name, packets, _ in reader.counters(table)}
+        self._counting.counted(counted, self._flows_of(counted), opened)
+        after = inventory.copy()
+        lines = [
+            line
+            for service in counted
+            if slots_under(service, self._counting.load(service.key)) != slots_under(service, before[service.key])
+            for line in self._put(after, service)
+        ]
+        if lines:
+            self._inventory = None
+            self._session.run("\n".join(lines) + "\n", purpose="give new flows to who has few")
+            self._inventory = after
+        return bool(counted)
+
+    def _flows_of(self, services: Sequence[VirtualService]) -> Mapping[Placed, int]:
         translated = {service.key for service in services if not is_direct(service)}
         places = {(service.key, server.address, server.port) for service in services for server in service.servers}
-        with closing(Conntrack()) as conntrack:
-            tracked = conntrack.count(translated, most=MOST_FLOWS)
+        tracked: Mapping[Placed, int] = {}
+        if translated:
+            with closing(Conntrack()) as conntrack:
+                tracked = conntrack.count(translated, most=MOST_FLOWS)
         counts = {place: count for place, count in tracked.items() if place in places}
         with closing(NftablesReader()) as reader:
             for service in filter(is_direct, services):
@@ -220,11 +249,12 @@ class NftablesBalancer:
         if wrong:
             raise ActuatorError(f"service {service.name} ({service.key})", "; ".join(wrong))
         digest_ = digest(service, RENDERING)
-        objects = {REFUSAL: nftables_refusal.render(service)}
+        load = self._counting.load(service.key) if service.counts_flows else NOTHING_KNOWN
+        objects = {REFUSAL: nftables_refusal.render(service, load)}
         if is_direct(service):
-            objects[DIRECT] = nftables_direct.render(service, digest_, flows=self._flows)
+            objects[DIRECT] = nftables_direct.render(service, digest_, load, flows=self._flows)
         else:
-            objects[TRANSLATION] = nftables_nat.render(service, digest_)
+            objects[TRANSLATION] = nftables_nat.render(service, digest_, load)
         after.services[service.key] = ActualService(service, digest_)
         return _replace(after, service.key, objects)
 

@@ -26,7 +26,8 @@ from collections.abc import Iterator
 
 from yaoki.core.address import Family
 from yaoki.lb.kernel_hash import SEED
-from yaoki.lb.schedulers import Pick, Slots, slots_of
+from yaoki.lb.load import NOTHING_KNOWN, Load, open_servers, slots_under
+from yaoki.lb.schedulers import Pick, Slots
 from yaoki.lb.service import Duty, Protocol, VirtualService
 from yaoki.linux.nftables_keys import FLOW, FRAGMENT
 from yaoki.linux.nftables_names import (
@@ -36,6 +37,7 @@ from yaoki.linux.nftables_names import (
     IP,
     counter_name,
     interface_name,
+    opened_name,
     service_name,
     wire_key,
 )
@@ -117,8 +119,9 @@ def unhook_commands(hook: str, *, whole: bool) -> Iterator[str]:
     yield from (f"delete chain {DIRECT} {chain}" for chain in chains)
 
 
-def render(service: VirtualService, digest: str, *, flows: int = FLOWS) -> Objects:
-    """A service whose servers are all `direct`; `flows` is the size of its map of flows."""
+def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, flows: int = FLOWS) -> Objects:
+    """A service whose servers are all `direct`; `load` is what was counted of it last, where it counts; `flows` is the
+    size of its map of flows."""
     key, name, wire = service.key, service_name(service.key), wire_key(service.key)
     family, vip = key.family, str(key.address)
     flow = f"typeof {FLOW[family].typeof} : ether daddr; {_DYNAMIC}"
@@ -128,14 +131,14 @@ def render(service: VirtualService, digest: str, *, flows: int = FLOWS) -> Objec
     if service.persistence is not None:
         source = f"type {ADDRESS_TYPE[family]} : ether_addr; {_DYNAMIC}"
         sets[f"persist/{name}"] = OwnSet("map", f"{source}; size {PERSISTENT_SOURCES};")
-    slots = slots_of(service)
+    slots = slots_under(service, load)
     if slots is not None and not slots.only:
         sets[f"slots/{name}"] = slot_map("ether daddr", (str(server.mac) for server in slots.servers))
     elements = {
         (f"services{family.value}", wire): Element(f"goto {name}", service_record(service, digest)),
         (f"errors{family.value}", f"{key.protocol.number} . {key.port} . {vip}"): Element(f"goto error/{name}"),
     }
-    counters = []
+    counters = [opened_name(key)] if service.counts_flows else []
     for server in service.servers:
         counters.append(counter_name(name, server))
         place = f"{server.address} . {server.port}"
@@ -144,14 +147,15 @@ def render(service: VirtualService, digest: str, *, flows: int = FLOWS) -> Objec
             live = (f"live_{key.protocol}{family.value}", f"{vip} . {key.port} . {server.mac}")
             # Of two servers on one machine, which one MAC cannot tell apart, the first is counted.
             elements.setdefault(live, Element(f'"{counters[-1]}"'))
-    return Objects(_Rules(service, slots).chains(), tuple(counters), sets, elements)
+    return Objects(_Rules(service, slots, load).chains(), tuple(counters), sets, elements)
 
 
 class _Rules:
     """The rules of one service."""
 
-    def __init__(self, service: VirtualService, slots: Slots | None) -> None:
+    def __init__(self, service: VirtualService, slots: Slots | None, load: Load) -> None:
         self._service = service
+        self._takers = open_servers(service, load)
         self._slots = slots
         self._name = service_name(service.key)
         self._flow = FLOW[service.key.family].packet
@@ -203,10 +207,12 @@ class _Rules:
     def _new_flow(self) -> Iterator[str]:
         if self._slots is None:
             return
+        if self._service.counts_flows:
+            yield f'counter name "{opened_name(self._service.key)}"'
         if self._service.persistence is not None:
             source = masked_source(self._service.key.family, self._service.persistence)
             persist = f"@persist/{self._name}"
-            eligible = ", ".join(str(mac) for mac in sorted({str(server.mac) for server in self._slots.servers}))
+            eligible = ", ".join(sorted({str(server.mac) for server in self._takers}))
             yield f"ether daddr set {source} map {persist} ether daddr {{ {eligible} }} goto new/{self._name}"
             yield f"delete {persist} {{ {source} : ether daddr }}"
         yield f"ether daddr set {self._picked(self._slots)} goto new/{self._name}"

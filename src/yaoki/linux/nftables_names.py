@@ -60,6 +60,11 @@ def counter_name(service: str, server: RealServer) -> str:
     return f"{service}/{address_name(server.address)}/{server.port}"
 
 
+def opened_name(key: ServiceKey) -> str:
+    """The counter of new flows of a service that counts its servers' flows."""
+    return f"new/{service_name(key)}"
+
+
 def pin_name(key: ServiceKey, server: IPAddress, port: int) -> str:
     """The set of sources that persistence keeps with one server, under address translation."""
     return f"pin/{service_name(key)}/{address_name(server)}/{port}"

@@ -19,7 +19,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.lb.kernel_hash import SEED
-from yaoki.lb.schedulers import Pick, Slots, slots_of
+from yaoki.lb.load import NOTHING_KNOWN, Load, open_servers, slots_under
+from yaoki.lb.schedulers import Pick, Slots
 from yaoki.lb.service import Forward, Protocol, RealServer, SourcePersistence, VirtualService
 from yaoki.linux.nftables_names import (
     ACCOUNT_PRIORITY,
@@ -31,6 +32,7 @@ from yaoki.linux.nftables_names import (
     TRANSLATION,
     TRANSLATION_PRIORITY,
     counter_name,
+    opened_name,
     pin_name,
     service_name,
     wire_key,
@@ -108,27 +110,27 @@ def _base_chains() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     )
 
 
-def render(service: VirtualService, digest: str) -> Objects:
-    """A service whose servers are all `nat` or `fullnat`."""
+def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN) -> Objects:
+    """A service whose servers are all `nat` or `fullnat`; `load` is what was counted of it last, where it counts."""
     key, name, wire = service.key, service_name(service.key), wire_key(service.key)
     family, space, vip = key.family, _space(key.family, key.protocol), str(key.address)
-    slots = slots_of(service)
+    slots = slots_under(service, load)
     elements = {
         (f"services{family.value}", wire): Element(f"goto {name}", service_record(service, digest)),
         (f"listeners{family.value}", wire): Element(),
     }
-    counters = []
+    counters = [opened_name(key)] if service.counts_flows else []
     sets: dict[str, OwnSet] = {}
-    chains: dict[str, tuple[str, ...]] = {name: tuple(_rules(service, slots))}
+    chains: dict[str, tuple[str, ...]] = {name: tuple(_rules(service, slots, load))}
     if slots is not None and not slots.only:
         places = (f"{server.address} . {server.port}" for server in slots.servers)
         sets[f"slots/{name}"] = slot_map(f"{IP[family]} daddr . {key.protocol} dport", places)
     for server in service.servers:
         place = f"{server.address} . {server.port}"
         flow = f"{vip} . {key.port} . {place}"
-        counters.append(counter_name(name, server))
+        counters.append(counter := counter_name(name, server))
         elements[f"servers{family.value}", f"{wire} . {place}"] = Element(comment=server_record(server))
-        elements[f"counters_{space}", flow] = Element(f'"{counters[-1]}"')
+        elements[f"counters_{space}", flow] = Element(f'"{counter}"')
         if server.forward is Forward.FULLNAT and server.source is not None:
             elements[f"sources_{space}", flow] = Element(str(server.source))
         if service.persistence is not None and server.eligible:
@@ -142,15 +144,17 @@ def render(service: VirtualService, digest: str) -> Objects:
     return Objects(chains, tuple(counters), sets, elements)
 
 
-def _rules(service: VirtualService, slots: Slots | None) -> Iterator[str]:
+def _rules(service: VirtualService, slots: Slots | None, load: Load) -> Iterator[str]:
     if slots is None:
         return
     key = service.key
     ip = IP[key.family]
     lead = f"meta l4proto {key.protocol.value}"
+    if service.counts_flows:
+        yield f'counter name "{opened_name(key)}"'
     if service.persistence is not None:
         source = masked_source(key.family, service.persistence)
-        for server in service.eligible:
+        for server in open_servers(service, load):
             yield f"{lead} {source} @{pin_name(key, server.address, server.port)} dnat {ip} to {_place(server)}"
     if slots.only:
         yield f"{lead} dnat {ip} to {_place(slots.only)}"

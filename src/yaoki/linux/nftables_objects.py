@@ -7,6 +7,9 @@ shared maps stay as they are. Rules end in a newline, which nft 1.0.6's parser i
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+MOST_REPLACED = 0.5
+"""Of a set's contents: where more is to go, it is emptied and filled anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Element:
@@ -74,9 +77,17 @@ def _filled(table: str, before: Objects, after: Objects) -> Iterator[str]:
         existing = before.sets.get(name)
         if wanted.contents is None or (existing is not None and existing.contents == wanted.contents):
             continue
+        fresh = wanted.contents
         if existing is not None:
-            yield f"flush {wanted.kind} {table} {name}"
-        yield f"add element {table} {name} {{ {', '.join(wanted.contents)} }}"
+            gone = () if existing.contents is None else tuple(_without(existing.contents, wanted.contents))
+            if existing.contents is None or len(gone) > MOST_REPLACED * len(existing.contents):
+                yield f"flush {wanted.kind} {table} {name}"
+            else:
+                fresh = tuple(_without(wanted.contents, existing.contents))
+                keys = ", ".join(content.partition(" : ")[0] for content in gone)
+                yield from ([f"delete element {table} {name} {{ {keys} }}"] if gone else [])
+        if fresh:
+            yield f"add element {table} {name} {{ {', '.join(fresh)} }}"
 
 
 def _without(these: Iterable[str], those: Iterable[str]) -> Iterator[str]:

@@ -37,10 +37,10 @@ def service_record(service: VirtualService, digest: str) -> str:
 
 
 def server_record(server: RealServer) -> str:
-    """Duty, weight, forwarding method, MAC, source, name."""
+    """Duty, weight (and after a stroke the limit), forwarding method, MAC, source, name."""
     words = (
         server.duty.value,
-        str(server.weight),
+        str(server.weight) if server.limit is None else f"{server.weight}/{server.limit}",
         server.forward.value,
         _NONE if server.mac is None else str(server.mac),
         _NONE if server.source is None else str(server.source),
@@ -70,6 +70,7 @@ def read_server(record: str, address: IPAddress, port: int) -> RealServer | None
     """A server by its place and its record; None for a record in another form."""
     try:
         duty, weight, forward, mac, source, name = record.split(" ", 5)
+        weight, _, limit = weight.partition("/")
         return RealServer(
             name,
             address,
@@ -79,6 +80,7 @@ def read_server(record: str, address: IPAddress, port: int) -> RealServer | None
             Duty(duty),
             None if mac == _NONE else MacAddress.parse(mac),
             None if source == _NONE else parse_address(source),
+            int(limit) if limit else None,
         )
     except ValueError:
         return None

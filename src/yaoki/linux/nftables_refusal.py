@@ -7,6 +7,7 @@ node that owns the VIP, and are refused there before any program of the node's o
 from collections.abc import Iterator
 
 from yaoki.core.address import Family
+from yaoki.lb.load import NOTHING_KNOWN, Load, open_servers
 from yaoki.lb.service import VirtualService
 from yaoki.linux.nftables_names import ADDRESS_TYPE, IP, REFUSAL, REFUSE_PRIORITY, wire_key
 from yaoki.linux.nftables_objects import NOTHING, Element, Objects
@@ -26,8 +27,8 @@ def skeleton() -> Iterator[str]:
         yield f"add rule {REFUSAL} refuse {rule} reject with icmpx type port-unreachable"
 
 
-def render(service: VirtualService) -> Objects:
+def render(service: VirtualService, load: Load = NOTHING_KNOWN) -> Objects:
     """One element while the service has nobody for new flows; nothing otherwise."""
-    if service.eligible:
+    if open_servers(service, load):
         return NOTHING
     return Objects(elements={(f"refused{service.key.family.value}", wire_key(service.key)): Element()})

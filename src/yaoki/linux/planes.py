@@ -25,6 +25,9 @@ from yaoki.pool.plan import Action, Plan
 AGAIN_AFTER_S = 60.0
 """What BPF refused is offered to it again after this, if the file wants it there."""
 
+RECOUNT_BPF_S = 10.0
+"""From one count of the flows of services on BPF to the next, which takes some 60 ms for 200,000 flows."""
+
 Place = tuple[ServiceKey, IPAddress, int]
 
 
@@ -64,6 +67,7 @@ class SplitBalancer:
         self._carriers = Carriers()
         self._choices: dict[ServiceKey, PlaneChoice] = {}
         self._refused: dict[ServiceKey, tuple[str, float]] = {}
+        self._recounted_at = 0.0
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -115,6 +119,17 @@ class SplitBalancer:
     def flows(self) -> Mapping[Place, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
         return {**self._nftables.flows(), **self._bpf.flows()}
+
+    def recount(self) -> bool:
+        """Count the flows of services whose servers are chosen by them; whether there is such a service. Nftables gives
+        flows out by what was counted, the program on BPF counts by itself and is put right only now and then. Raises
+        ActuatorError."""
+        counted = self._nftables.recount()
+        now = time.monotonic()
+        if now - self._recounted_at < RECOUNT_BPF_S:
+            return counted or any(found.service.counts_flows for found in self._bpf.known().services)
+        self._recounted_at = now
+        return self._bpf.recount() or counted
 
     def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         """The server that a flow has now; None if there is no such flow. Raises ActuatorError."""

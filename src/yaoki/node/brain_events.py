@@ -53,6 +53,15 @@ class BrainCrashed(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class FlowsNotCounted(EventBody):
+    """The flows of servers that are chosen by them could not be counted; new flows go by the latest count."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStarted(EventBody):
     """The node process runs; `start` counts its starts since the state directory was made."""
 

@@ -311,6 +311,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "プローブが接続追跡の対象になり表を消費: {why}",
     ),
     # --- plans and processes
+    b.FlowsNotCounted: (
+        "the flows of servers cannot be counted, new ones go by the latest count: {why}",
+        "サーバのフローを数えられず、直近の値で振り分けを継続: {why}",
+    ),
     b.PlanAdopted: ("plan {generation} is in force ({reason})", "計画 {generation} を適用 ({reason})"),
     b.SiteRefused: (
         "{file} is refused, what was in force stays: {problems}",

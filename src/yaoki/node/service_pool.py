@@ -171,4 +171,5 @@ def _real_server(server: ServerPlan, effective: Effective, mac: Callable[[IPAddr
         effective.duty,
         mac(server.address) if server.forward is Forward.DIRECT else None,
         server.source,
+        server.limit,
     )

@@ -166,6 +166,7 @@ class ServerView:
     mac: MacAddress | None = None
     count: Count | None = None
     stale: bool = False
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +409,7 @@ def _server(brain: Brain, pool: ServicePool, index: int, now: Instant) -> Server
         "; ".join(dict.fromkeys(v.finding.evidence for v in verdicts if v.health is known.health)),
         brain.macs.get(server.address) if server.forward is Forward.DIRECT else None,
         stale=bool(server.checks) and not _reached(brain, Part.CHECKS),
+        limit=server.limit,
     )
 
 

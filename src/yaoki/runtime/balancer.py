@@ -12,9 +12,10 @@ from typing import Any, Protocol, TypeVar
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.core.event import EventBody
+from yaoki.lb.load import Load
 from yaoki.lb.plan import Actual
 from yaoki.lb.plane import PlaneChoice
-from yaoki.lb.service import Desired, RealServer, ServiceKey
+from yaoki.lb.service import Desired, RealServer, ServiceKey, VirtualService
 from yaoki.lb.why import Flow
 from yaoki.node.brain_events import FlowsNotRemoved, FlowsRemoved
 from yaoki.node.brain_messages import ApplyFinished
@@ -72,6 +73,10 @@ class BalancerPlane(Protocol):
 
     def flows(self) -> Mapping[tuple[ServiceKey, IPAddress, int], int]: ...
 
+    def recount(self) -> bool:
+        """Count the flows of services whose servers are chosen by them; whether there is such a service."""
+        ...
+
     def find(self, key: ServiceKey, flow: Flow, /) -> RealServer | None: ...
 
     def cleanup(self) -> None: ...
@@ -123,6 +128,11 @@ class BalancerActuator:
             return FlowsRemoved(removed, timedelta(seconds=loop.time() - begun)) if removed else None
         return None
 
+    async def recount(self) -> bool:
+        """Count the flows of services whose servers are chosen by them; whether there is such a service. Raises
+        ActuatorError."""
+        return await self._call(self._plane.recount)
+
     async def cleanup(self) -> None:
         """Take away all that is the plane's. Raises ActuatorError."""
         await self._call(self._plane.cleanup)
@@ -151,9 +161,19 @@ class BalancerReader:
         """The server that a flow has now. Raises ActuatorError."""
         return await _in(self._thread, lambda: self._find(key, flow))
 
+    async def load(self, service: VirtualService) -> Load:
+        """The flows that a service's servers have. Raises ActuatorError."""
+        return await _in(self._thread, lambda: self._load(service))
+
     def close(self) -> None:
         """End the thread, after what it is doing."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _load(self, service: VirtualService) -> Load:
+        self._plane.observe()
+        flows = self._plane.flows()
+        places = ((server.address, server.port) for server in service.servers)
+        return Load({place: flows.get((service.key, *place), 0) for place in places})
 
     def _count(self, *, flows: bool) -> dict[tuple[ServiceKey, IPAddress, int], Count]:
         held: Mapping[tuple[ServiceKey, IPAddress, int], int] = {}

@@ -26,6 +26,7 @@ from yaoki.linux.realtime import kernel_tick
 from yaoki.node.brain import Brain
 from yaoki.node.brain_events import (
     BrainCrashed,
+    FlowsNotCounted,
     JournalUnreadable,
     LastGoodTaken,
     NodeStarted,
@@ -73,6 +74,7 @@ from yaoki.runtime.balancer import BalancerActuator, BalancerReader
 from yaoki.runtime.driver import Driver, monotonic_now
 from yaoki.runtime.epochs import Epochs
 from yaoki.runtime.event_log import EventLog, LogForm
+from yaoki.runtime.flow_counting import FlowCounting
 from yaoki.runtime.hooks import HookRunner, run_program
 from yaoki.runtime.journal_keeper import JournalKeeper
 from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
@@ -162,6 +164,12 @@ class Node:
         self._cleanup = False
         self._renewed: tuple[Part, ...] = ()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._counting = FlowCounting(
+            self.balancer,
+            spawn=self.spawn,
+            paused=lambda: self.brain.decisions.paused,
+            failed=lambda why: self.note(FlowsNotCounted(why)),
+        )
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -393,6 +401,8 @@ class Node:
         finished = await self.balancer.apply(order.desired)
         self.journal.keep_sysctls(self.balancer.sysctls)
         self.driver.give(finished)
+        if any(service.counts_flows for service in order.desired.services):
+            self._counting.begin()
         # Not awaited: whatever is to be applied next does not wait for it.
         self.spawn(self._remove_flows(order.because))
 

@@ -14,6 +14,7 @@ from yaoki import __version__
 from yaoki.core.address import IPAddress
 from yaoki.core.codec import Undecodable
 from yaoki.core.error import ActuatorError
+from yaoki.lb.load import NOTHING_KNOWN
 from yaoki.lb.service import ServiceKey
 from yaoki.lb.why import Flow, Placing, why
 from yaoki.node.brain_events import Part, SubscriberDropped
@@ -141,13 +142,15 @@ class Requests:
         service = next((s for s in self._node.brain.desired().services if s.key == question.key), None)
         if service is None:
             return self._node.codec.plain(WhyAnswer(owner, None, None))
-        held = None
-        if question.port is not None:
-            try:
+        held, load = None, NOTHING_KNOWN
+        try:
+            if question.port is not None:
                 held = await self._node.reader.find(question.key, Flow(question.client, question.port))
-            except ActuatorError as error:
-                raise Refusal(str(error)) from error
-        placing = why(service, Flow(question.client, question.port or 0), held=held)
+            if service.counts_flows:
+                load = await self._node.reader.load(service)
+        except ActuatorError as error:
+            raise Refusal(str(error)) from error
+        placing = why(service, Flow(question.client, question.port or 0), held=held, load=load)
         seen = next((s for s in node.services if s.key == question.key), None)
         return self._node.codec.plain(WhyAnswer(owner, seen, placing))
 

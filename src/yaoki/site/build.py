@@ -384,7 +384,9 @@ def _when_all_down(values: _Values) -> _Values:
 
 
 def _server(host: str, values: _Values) -> Server:
-    return Server(host, **values) if values else Server(host)
+    if not values:
+        return Server(host)
+    return Server(host, **_given(values, "weight", "priority", "port", "forward", "connection-limit"))
 
 
 def _persistence(values: _Values) -> Persistence:

@@ -309,6 +309,7 @@ class _NodeCompiler:
             source=way.source if forward is Forward.FULLNAT else None,
             priority=server.priority,
             sorry=server is service.sorry,
+            limit=server.connection_limit,
         )
 
     def _way(self, host: str, vip: str, family: Family) -> _Way | None:

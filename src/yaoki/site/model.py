@@ -268,6 +268,7 @@ class Server:
     port: int | None = None
     forward: Forward | None = None
     priority: int = DEFAULT_PRIORITY
+    connection_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +306,13 @@ class Service:
     slo: Slo = Slo()
     plane: PlaneWish | None = None
     """None: the site's."""
+
+    @property
+    def finds_again(self) -> bool:
+        """Whether every node finds the same server for a source without knowing its flows; with full servers it is
+        passed on to others."""
+        limited = any(server.connection_limit is not None for server in self.servers)
+        return self.scheduler is Scheduler.SOURCE_HASH and not limited
 
     @property
     def recipients(self) -> tuple[Server, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from yaoki.lb.service import Forward, Scheduler
+from yaoki.lb.service import Forward
 from yaoki.site.model import Election, Service, Site, Vip
 from yaoki.site.what_if import owner, vips_with
 from yaoki.vrrp.standing import OWNER_PRIORITY
@@ -67,5 +67,5 @@ def _refused(vip: Vip, before: str | None, after: str | None, to: str | None) ->
 def _forgets(service: Service) -> bool:
     """Whether the next node cannot know which server an established flow has."""
     forwards = {service.forward if server.forward is None else server.forward for server in service.recipients}
-    keeps = forwards == {Forward.DIRECT} and service.scheduler is Scheduler.SOURCE_HASH
+    keeps = forwards == {Forward.DIRECT} and service.finds_again
     return service.enabled and not keeps

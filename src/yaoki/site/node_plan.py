@@ -19,8 +19,8 @@ from yaoki.vrrp.wire_params import WireParams
 class ServerPlan:
     """A real server as compiled: its own address in the service's family, and the checks that must all pass.
 
-    Of `priority` the highest serves; a `sorry` one serves when no other can. `source` is what `fullnat` puts in the
-    place of the client's address: the node's own address, never the VIP.
+    Of `priority` the highest serves; a `sorry` one serves when no other can. With `limit` flows it takes no more.
+    `source` is what `fullnat` puts in the place of the client's address: the node's own address, never the VIP.
     """
 
     name: str
@@ -32,6 +32,7 @@ class ServerPlan:
     source: IPAddress | None = None
     priority: int = DEFAULT_PRIORITY
     sorry: bool = False
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

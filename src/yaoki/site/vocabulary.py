@@ -10,6 +10,7 @@ from datetime import timedelta
 from yaoki.checks.check import UdpParams
 from yaoki.election.lease_params import DEFAULT_DURATION, LONGEST_DURATION, SHORTEST_DURATION
 from yaoki.lb.service import Forward, PlaneWish, Scheduler, WhenAllDown
+from yaoki.lb.validity import MOST_FLOWS
 from yaoki.pool.member import DEFAULT_PRIORITY
 from yaoki.site.kinds import (
     ADDRESS,
@@ -355,6 +356,7 @@ SERVER = Record(
         ),
         Key("port", _PORT, "its port", "the service's port"),
         Key("forward", _FORWARD, "its forwarding method", "the service's"),
+        Key("connection-limit", Integer(1, MOST_FLOWS), "with so many open flows it takes no new ones", "none"),
     ),
 )
 
@@ -375,7 +377,17 @@ SERVICE = Record(
         Key("forward", _FORWARD, "the forwarding method; a server may differ", "nat"),
         Key(
             "scheduler",
-            Word({"rr": "in turn", "wrr": "in turn by weight", "sh": "by a hash of the source address"}, Scheduler),
+            Word(
+                {
+                    "rr": "in turn",
+                    "wrr": "in turn by weight",
+                    "lc": "to the one with the fewest open flows",
+                    "wlc": "to the one with the fewest for its weight",
+                    "p2c": "to the less loaded of two drawn by weight",
+                    "sh": "by a hash of the source address",
+                },
+                Scheduler,
+            ),
             "how a new flow gets its server",
             "wrr",
         ),

@@ -62,14 +62,15 @@ def test_the_tables_of_two_balancers_are_one_site(tmp_path: Path) -> None:
     assert [server.weight for server in web.servers] == [1000, 2000]
     assert (dns.forward, dns.servers[0].port, dns.persistence) == (Forward.NAT, 5353, None)
     assert site.vip(six.vip).name == "vip-2001-db8-1-50"
+    assert (six.scheduler, six.servers[0].connection_limit) == (Scheduler.WEIGHTED_LEAST_CONNECTION, 100)
 
 
 def test_every_option_has_its_remark() -> None:
     made = imported(lb1=TABLE)
     words = sum(word.startswith("-") for line in TABLE.splitlines() for word in line.split())
     assert sum(made.count(outcome) for outcome in Outcome if outcome is not Outcome.GAP) == words
-    assert said_of(made, "-s wlc") == [(Outcome.CHANGED, "scheduler: wrr comes closest to wlc")]
-    assert said_of(made, "-x 100") == [(Outcome.NOT_TAKEN, "connections are not counted against a limit")]
+    assert said_of(made, "-s wlc") == [(Outcome.TAKEN, "scheduler")]
+    assert said_of(made, "-x 100") == [(Outcome.TAKEN, "connection-limit")]
     assert said_of(made, "-o") == [(Outcome.NOT_TAKEN, "a flow of datagrams keeps its server")]
     assert said_of(made, "-A -f 7") == [(Outcome.NOT_TAKEN, "packets are told by address and port, not by marks")]
     assert said_of(made, "-a -f 7") == [(Outcome.NOT_TAKEN, "its service is not taken")]
@@ -77,6 +78,19 @@ def test_every_option_has_its_remark() -> None:
         Outcome.GAP, "no file says how its owner is elected; vrid and priorities are made up",
     )  # fmt: skip
     assert made.text.count("# GAP: no file says how its owner is elected") == 2
+
+
+def test_the_scheduler_that_gives_all_to_the_greatest_weight_becomes_priorities(tmp_path: Path) -> None:
+    for first, priorities in (("200", (200, 1)), ("5000", (254, 253))):
+        text = f"""-A -t 192.0.2.50:80 -s fo
+-a -t 192.0.2.50:80 -r 192.0.2.21:80 -g -w {first}
+-a -t 192.0.2.50:80 -r 192.0.2.22:80 -g -w 1
+"""
+        made = imported(lb1=text)
+        (service,) = site_of(made, tmp_path).services
+        assert tuple(server.priority for server in service.servers) == priorities
+        assert [server.weight for server in service.servers] == [1000, 1000]
+        assert said_of(made, "-s fo") == [(Outcome.TAKEN, "priority, at its servers")]
 
 
 def test_names_are_looked_up_or_refused_with_the_cure(tmp_path: Path) -> None:
@@ -133,8 +147,9 @@ PLACES = st.one_of(
     ),
 )
 OPTION = st.sampled_from(
-    ["-s rr", "-s wlc", "-s sh", "-s", "-p", "-p 360", "-p 0", "-M 255.255.0.0", "-M 64", "-M x", "-o", "-b sh-port",
-     "-g", "-m", "-i", "-w 0", "-w 1", "-w -1", "-x 1", "-y 1", "--pe sip", "--tun-type gue", "-6", "--odd", "odd"]
+    ["-s rr", "-s wlc", "-s lc", "-s twos", "-s sh", "-s", "-p", "-p 360", "-p 0", "-M 255.255.0.0", "-M 64",
+     "-M x", "-o", "-b sh-port", "-g", "-m", "-i", "-w 0", "-w 1", "-w -1", "-x 1", "-x 0", "-y 1", "--pe sip",
+     "--tun-type gue", "-6", "--odd", "odd"]
 )  # fmt: skip
 LINE = st.builds(
     lambda verb, kind, place, server, options: " ".join(

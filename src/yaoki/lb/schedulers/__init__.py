@@ -1,12 +1,15 @@
 """How a new flow gets its server: one file per scheduler, and the table of all of them.
 
-A scheduler turns the eligible servers of a service into slots; a plane hands out slots in turn, or by a hash of the
-flow's source address, and knows nothing else of schedulers.
+A scheduler turns the eligible servers of a service into slots; a plane hands out slots in turn, by a hash of the
+flow's source address or by the flows that servers have, and knows nothing else of schedulers. A plane that cannot ask
+how many flows a server has asks `yaoki.lb.load` for slots.
 """
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from yaoki.lb.schedulers.least_connection import least_connection
+from yaoki.lb.schedulers.power_of_two import power_of_two
 from yaoki.lb.schedulers.round_robin import round_robin
 from yaoki.lb.schedulers.slots import Pick, Slots
 from yaoki.lb.schedulers.source_hash import source_hash
@@ -20,6 +23,9 @@ SCHEDULERS: Mapping[Scheduler, Callable[[VirtualService], Slots]] = MappingProxy
         Scheduler.ROUND_ROBIN: round_robin,
         Scheduler.WEIGHTED_ROUND_ROBIN: weighted_round_robin,
         Scheduler.SOURCE_HASH: source_hash,
+        Scheduler.LEAST_CONNECTION: least_connection,
+        Scheduler.WEIGHTED_LEAST_CONNECTION: least_connection,
+        Scheduler.POWER_OF_TWO: power_of_two,
     }
 )
 

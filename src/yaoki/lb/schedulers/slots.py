@@ -7,15 +7,18 @@ from yaoki.lb.service import RealServer
 
 
 class Pick(StrEnum):
-    """How a new flow's slot is found: the next in turn, or by a hash of its source address."""
+    """How a new flow's slot is found: the next in turn, by a hash of its source address, or by the flows that servers
+    have: of all the fewest, or of two slots that are drawn; for their weights."""
 
     IN_TURN = "in-turn"
     BY_SOURCE = "by-source"
+    LEAST = "least"
+    LESS_OF_TWO = "less-of-two"
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The server of each slot; a server's share of new flows is its share of the slots. Never empty."""
+    """The server of each slot. Never empty."""
 
     pick: Pick
     servers: tuple[RealServer, ...]
@@ -30,10 +33,11 @@ class Slots:
     @property
     def only(self) -> RealServer | None:
         """The server, if all slots are one server's."""
-        return self.servers[0] if len(set(self.servers)) == 1 else None
+        first = self.servers[0]
+        return first if all(server is first or server == first for server in self.servers) else None
 
     def share(self, server: RealServer) -> float:
-        """The share of new flows that a server gets, 0..1."""
+        """The share of new flows that a server gets, 0..1, where that does not depend on the flows that it has."""
         return self.servers.count(server) / len(self.servers)
 
 

@@ -8,6 +8,7 @@
 #include "tables.h"
 
 #define TRIES 16	/* slots looked at for a server that takes new flows, while a ring with dead ones still stands */
+#define MOST_COMPARED 256	/* the same where open flows count */
 
 /* A packet, as far as its flow's server depends on it. */
 struct request {
@@ -65,10 +66,23 @@ static __always_inline int stays(const struct flow *flow, const struct request *
 	       is_there(flow->server, flow->stamp, KEEPS, choice);
 }
 
+static __always_inline void count_flow(const struct service *service, __u32 number, __s32 change)
+{
+	__s32 *open;
+
+	if (!(service->flags & COUNTED))
+		return;
+	open = bpf_map_lookup_elem(&loads, &number);
+	if (open)
+		__sync_fetch_and_add(open, change);
+}
+
 /* What a packet does to its flow's entry. A SYN that is repeated does not prolong a flow's life, nor does an error. */
 static __always_inline void note(struct flow *flow, const struct request *request)
 {
 	if (request->tcp_flags & (TCP_FIN | TCP_RST)) {
+		if (flow->state != CLOSING)
+			count_flow(request->service, flow->server, -1);
 		flow->state = CLOSING;
 		flow->seen = request->now;
 	} else if (!(request->tcp_flags & TCP_SYN) && flow->state != CLOSING && flow->seen != request->now) {
@@ -133,58 +147,151 @@ static __always_inline int find(const struct tables *tables, const struct reques
 
 #define RING_OF(rings) ((all = bpf_map_lookup_elem(&rings, &id)) ? bpf_map_lookup_elem(all, &first) : 0)
 
-/* The server whose turn it is, or whose slot the source has. Like every function that is not static, it is proved by
- * itself, not once for each way that leads to it.
- */
-__noinline __u32 pick(__u32 id, __u32 size, __u32 hash, int by_source)
+/* The slots of a service, and how many its ring holds at most. */
+static __always_inline struct ring *ring_of(__u32 id, __u32 size, __u32 *capacity)
 {
-	__u32 first = 0, capacity = 0, slots, index;
-	struct ring *ring = 0;
+	__u32 first = 0;
 	void *all;
 
 	switch (size) {
 	case RING_SMALL:
-		ring = RING_OF(rings_small);
-		capacity = SMALL_RING;
-		break;
+		*capacity = SMALL_RING;
+		return RING_OF(rings_small);
 	case RING_MEDIUM:
-		ring = RING_OF(rings_medium);
-		capacity = MEDIUM_RING;
-		break;
+		*capacity = MEDIUM_RING;
+		return RING_OF(rings_medium);
 	case RING_LARGE:
-		ring = RING_OF(rings_large);
-		capacity = LARGE_RING;
-		break;
+		*capacity = LARGE_RING;
+		return RING_OF(rings_large);
+	default:
+		return 0;
 	}
+}
+
+static __always_inline __u32 open_flows(__u32 number)
+{
+	__s32 *open = bpf_map_lookup_elem(&loads, &number);
+
+	return open && *open > 0 ? *open : 0;
+}
+
+static __always_inline int is_full(__u32 number)
+{
+	struct capacity *capacity = bpf_map_lookup_elem(&capacities, &number);
+
+	return capacity && capacity->limit && open_flows(number) >= capacity->limit;
+}
+
+static __always_inline int takes(__u32 number)
+{
+	struct server *server = bpf_map_lookup_elem(&servers, &number);
+
+	return server && server->way.flags & TAKES;
+}
+
+/* Like every function that is not static, it is proved by itself, not once for each way that leads to it. */
+__noinline int has_room(__u32 number)
+{
+	return takes(number) && !is_full(number);
+}
+
+/* The best server so far: the one that would have the fewest flows for its weight if it got this one. */
+struct lightest {
+	__u32 number, weight;
+	__u64 flows;
+};
+
+/* Whether there is one more to choose from. */
+__noinline int weigh(struct lightest *lightest, __u32 number)
+{
+	struct capacity *capacity;
+	__u64 flows;
+
+	if (!lightest || number == lightest->number || !takes(number) || is_full(number))
+		return 0;
+	capacity = bpf_map_lookup_elem(&capacities, &number);
+	if (!capacity)
+		return 0;
+	flows = open_flows(number) + 1;
+	if (lightest->number == NOBODY || flows * lightest->weight < lightest->flows * capacity->weight)
+		*lightest = (struct lightest){ number, capacity->weight, flows };
+	return 1;
+}
+
+/* The server with the fewest open flows for its weight, of two that are drawn, or of all that MOST_COMPARED slots have.
+ * Each time it is begun with the next slot, so that equals take turns, and of more servers each is among those compared.
+ */
+__noinline __u32 pick_lightest(__u32 id, __u32 size, __u32 flags)
+{
+	struct lightest lightest = { NOBODY, 0, 0 };
+	__u32 capacity = 0, slots, index, found = 0;
+	struct ring *ring;
+
+	ring = ring_of(id, size, &capacity);
 	if (!ring || !ring->slots)
 		return NOBODY;
 	slots = ring->slots;
-	if (by_source)
+	if (flags & LESS_OF_TWO) {
+		for (int i = 0; i < TRIES && found < 2; i++) {
+			index = bpf_get_prandom_u32() % slots;
+			if (index >= capacity)
+				return NOBODY;
+			found += weigh(&lightest, ring->slot[index]);
+		}
+		if (found)
+			return lightest.number;
+	}
+	index = __sync_fetch_and_add(&ring->turn, 1) % slots;
+	for (__u32 i = 0; i < MOST_COMPARED && i < slots; i++) {
+		if (index >= capacity)
+			return NOBODY;
+		weigh(&lightest, ring->slot[index]);
+		index = (index + 1) % slots;
+	}
+	return lightest.number;
+}
+
+/* The server whose turn it is, or whose slot the source has. */
+__noinline __u32 pick(__u32 id, __u32 size, __u32 hash, __u32 flags)
+{
+	__u32 capacity = 0, slots, index, number;
+	struct ring *ring;
+
+	ring = ring_of(id, size, &capacity);
+	if (!ring || !ring->slots)
+		return NOBODY;
+	slots = ring->slots;
+	if (flags & BY_SOURCE)
 		index = (__u64)hash * slots >> 32;
 	else
 		index = __sync_fetch_and_add(&ring->turn, 1) % slots;
-	for (int i = 0; i < TRIES; i++) {
-		struct server *server;
-		__u32 number;
-
+	for (__u32 i = 0; flags & LIMITED && i < MOST_COMPARED; i++) {
 		if (index >= capacity)
 			return NOBODY;
 		number = ring->slot[index];
-		server = bpf_map_lookup_elem(&servers, &number);
-		if (server && server->way.flags & TAKES)
+		if (has_room(number))
+			return number;
+		index = (index + 1) % slots;
+	}
+	for (int i = 0; !(flags & LIMITED) && i < TRIES; i++) {
+		if (index >= capacity)
+			return NOBODY;
+		number = ring->slot[index];
+		if (takes(number))
 			return number;
 		index = (index + 1) % slots;
 	}
 	return NOBODY;
 }
 
-/* The server that the flow's source is remembered with, if it still takes new flows. */
+/* The server that the flow's source is remembered with, if it takes new flows. */
 static __always_inline int remembered(const struct tables *tables, const struct request *request, struct choice *choice)
 {
 	struct source *source = bpf_map_lookup_elem(tables->sources, tables->source_key);
 
 	return source && within(request->now, source->seen, request->service->persistence) &&
-	       is_there(source->server, source->stamp, TAKES, choice);
+	       is_there(source->server, source->stamp, TAKES, choice) &&
+	       !(request->service->flags & LIMITED && is_full(source->server));
 }
 
 static __always_inline void remember(const struct tables *tables, const struct request *request,
@@ -215,7 +322,10 @@ static __always_inline enum reason begin(const struct tables *tables, const stru
 	if (request->part == QUOTED && !(service->flags & LAZY))
 		return NO_FLOW;
 	if (!service->persistence || !remembered(tables, request, choice)) {
-		choice->number = pick(service->id, service->ring, hash, service->flags & BY_SOURCE);
+		if (service->flags & (LEAST | LESS_OF_TWO))
+			choice->number = pick_lightest(service->id, service->ring, service->flags);
+		else
+			choice->number = pick(service->id, service->ring, hash, service->flags);
 		server = bpf_map_lookup_elem(&servers, &choice->number);
 		if (choice->number == NOBODY || !server)
 			return NO_SERVER;
@@ -233,6 +343,8 @@ static __always_inline enum reason begin(const struct tables *tables, const stru
 		flow.state = CLOSING;
 	else
 		flow.state = request->tcp_flags & TCP_SYN ? OPENING : ESTABLISHED;
+	if (flow.state != CLOSING)
+		count_flow(service, choice->number, 1);
 	bpf_map_update_elem(tables->new_flows, tables->flow_key, &flow, BPF_ANY);
 	return SENT;
 }

@@ -37,15 +37,20 @@ class Held:
 
     def is_led_by(self, entry: FlowEntry, now: int) -> bool:
         """Whether the program would still heed the entry of a flow, at this tick, and the flow has not ended."""
-        service, server = self.rendered.service, self.rendered.servers.get(entry.server)
-        limits = {FlowState.OPENING: service.opening, FlowState.ESTABLISHED: service.established}
-        return (
-            entry.state in limits
-            and now - entry.seen <= limits[entry.state]
-            and server is not None
-            and server.stamp == entry.stamp
-            and ServerFlag.KEEPS in server.flags
-        )
+        server = self.rendered.servers.get(entry.server)
+        stands = server is not None and server.stamp == entry.stamp
+        return stands and self.is_led(entry.server, entry.seen, entry.state, now)
+
+    def is_led(self, number: int, seen: int, state: int, now: int) -> bool:
+        """The same of the parts of an entry with the right stamp."""
+        service = self.rendered.service
+        if state == FlowState.ESTABLISHED:
+            limit = service.established
+        elif state == FlowState.OPENING:
+            limit = service.opening
+        else:
+            return False
+        return now - seen <= limit and ServerFlag.KEEPS in self.rendered.servers[number].flags
 
 
 NOTHING = Rendered(

@@ -6,7 +6,7 @@ maps that were pinned under another name are not for this program.
 
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum, IntFlag, StrEnum
@@ -17,7 +17,7 @@ from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.lb.why import Flow
 
-LAYOUT = "1"
+LAYOUT = "2"
 NOBODY = 0
 """The number of no server."""
 UNGATED = 0
@@ -33,6 +33,8 @@ _FLOW = struct.Struct("=IIII")
 _SOURCE_KEY = {Family.IPV4: struct.Struct("=I4s"), Family.IPV6: struct.Struct("=I16s")}
 _COUNT = struct.Struct("=QQQ")
 _NUMBER = struct.Struct("=I")
+_CAPACITY = struct.Struct("=II")
+_LOAD = struct.Struct("=i")
 _LONG = struct.Struct("=Q")
 
 
@@ -54,6 +56,10 @@ class ServiceFlag(IntFlag):
 
     BY_SOURCE = 1
     LAZY = 2
+    COUNTED = 4
+    LIMITED = 8
+    LEAST = 16
+    LESS_OF_TWO = 32
 
 
 class ServerFlag(IntFlag):
@@ -175,6 +181,32 @@ class Server:
         return cls(MacAddress(mac), ServerFlag(flags), stamp)
 
 
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """struct capacity. `weight` is above 0; a `limit` of 0 is none."""
+
+    weight: int
+    limit: int = 0
+
+    def pack(self) -> bytes:
+        return _CAPACITY.pack(self.weight, self.limit)
+
+    @classmethod
+    def unpack(cls, octets: bytes) -> Self:
+        return cls(*_CAPACITY.unpack(octets))
+
+
+def load(flows: int) -> bytes:
+    """How many flows a server has open."""
+    return _LOAD.pack(flows)
+
+
+def read_load(octets: bytes) -> int:
+    """The other way; it may be below zero for a while."""
+    number: int = _LOAD.unpack(octets)[0]
+    return number
+
+
 def ring_size(slots: int) -> RingSize:
     """The smallest ring that holds so many slots. Raises ValueError beyond the largest."""
     if not slots:
@@ -230,6 +262,11 @@ class SourceEntry:
     @classmethod
     def unpack(cls, octets: bytes) -> Self:
         return cls(*_FLOW.unpack(octets)[:3])
+
+
+def flow_words(octets: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Server, stamp, seen and state of many entries; ten times as fast as FlowEntry."""
+    return _FLOW.iter_unpack(octets)
 
 
 def flow_key(key: ServiceKey, flow: Flow) -> bytes:

@@ -127,6 +127,15 @@ class BpfMap:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All entries, as far as they do not change meanwhile: one that is made or goes may be missed."""
+        for keys, values, count in self._batches():
+            yield from _split(keys, values, count, self.shape)
+
+    def values(self) -> Iterator[bytes]:
+        """The values of all entries, many at a time, one after the other."""
+        for _, values, count in self._batches():
+            yield values[: count * self.shape.value_room]
+
+    def _batches(self) -> Iterator[tuple[bytes, bytes, int]]:
         shape = self.shape
         before, after = room(max(shape.key_size, 8)), room(max(shape.key_size, 8))
         keys, values = room(BATCH * shape.key_size), room(BATCH * shape.value_room)
@@ -140,7 +149,7 @@ class BpfMap:
             if number not in (0, errno.ENOENT):
                 raise refusal(f"BPF map {self.name}: read all", number)
             (count,) = _BATCH_COUNT.unpack_from(found, _COUNT_AT)
-            yield from _split(keys.raw, values.raw, count, shape)
+            yield keys.raw, values.raw, count
             first, ended = False, number == errno.ENOENT
             before, after = after, before
 

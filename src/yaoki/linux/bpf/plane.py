@@ -29,7 +29,7 @@ from yaoki.lb.service import Desired, Forward, RealServer, ServiceKey, VirtualSe
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import routing
-from yaoki.linux.bpf import installation, layout, refusal
+from yaoki.linux.bpf import counting, installation, layout, refusal
 from yaoki.linux.bpf.guarding import Guarding, NotGuarded
 from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
 from yaoki.linux.bpf.hooks import interfaces
@@ -162,6 +162,14 @@ class BpfBalancer:
                     counts[owner[1]] = counts.get(owner[1], 0) + 1
         return counts
 
+    def recount(self) -> bool:
+        """Put right how many flows servers have open, where that is asked for at each new one; whether there is such a
+        service. Raises ActuatorError."""
+        counted = [each for each in self._known().values() if counting.counts(each)]
+        if counted and self._installed is not None:
+            counting.recount(self._installed.tables, counted, _tick())
+        return bool(counted)
+
     def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         """The server that a flow has now, for `yaoki.lb.why`; None if there is no such flow. Raises ActuatorError."""
         each = self._known().get(key)
@@ -236,6 +244,7 @@ class BpfBalancer:
                 rendered is not None
                 and entries.get(key) == rendered.service
                 and all(servers.get(number) == server for number, server in rendered.servers.items())
+                and all(tables.capacity(number) == each for number, each in rendered.capacities.items())
                 and tables.ring(id_, rendered.service.ring) == rendered.slots
                 and rendered.service.interface in installed.attached
             )
@@ -262,6 +271,7 @@ class BpfBalancer:
         after = {key: self._seated(service, held.get(key), seating) for key, service in wanted.items()}
         for each in after.values():
             records.put(each.id, each.record)
+        tables.put_capacities({n: c for each in after.values() for n, c in each.rendered.capacities.items()})
         # Servers that are out now get no packet from here on, whatever the rings say.
         tables.put_servers({n: s for each in after.values() for n, s in each.rendered.servers.items()})
         added = {key.address: None for key in after if not _in_force(before[key])}
@@ -273,6 +283,7 @@ class BpfBalancer:
             tables.remove_service(key)
         self._strays = ()
         held |= after
+        counting.recount(tables, [e for k, e in after.items() if counting.begins_to_count(before[k], e)], _tick())
         for each in gone:
             self._remove(held, each, installed, seating)
         for key, each in after.items():
@@ -309,6 +320,8 @@ class BpfBalancer:
         for place, seat in seats.items():
             if place not in had:
                 tables.reset_server_count(seat.number)
+                if service.counts_flows:
+                    tables.put_load(seat.number, 0)
         return Held(ActualService(service, digest(service, RENDERING)), id_, seats, rendered)
 
     def _gate(self, address: IPAddress, seating: Seating) -> int:
@@ -365,10 +378,10 @@ class BpfBalancer:
                 installed.detach(interface)
 
     def _now_refused(self, held: Mapping[ServiceKey, Held], *, changed: set[ServiceKey]) -> frozenset[ServiceKey]:
-        """Services without a server for new flows; what has not changed is not asked again."""
+        """Services that may have no server for a new flow; what has not changed is not asked again."""
         to_ask = held.keys() if self._refused is None else changed & held.keys()
         kept = (self._refused or frozenset()) - changed
-        return kept | {key for key in to_ask if not held[key].actual.service.eligible}
+        return kept | {key for key in to_ask if _may_refuse(held[key].actual.service)}
 
     def _refuse(self, refused: frozenset[ServiceKey]) -> None:
         if refused != self._refused:
@@ -389,6 +402,11 @@ def _check(service: VirtualService) -> None:
     ]
     if wrong:
         raise ActuatorError(subject(service), "; ".join(wrong))
+
+
+def _may_refuse(service: VirtualService) -> bool:
+    """Nobody takes new flows, or everybody may be full: what the program passes is refused then."""
+    return not service.eligible or all(server.limit is not None for server in service.eligible)
 
 
 def _in_force(before: Held | None) -> bool:

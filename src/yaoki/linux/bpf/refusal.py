@@ -1,4 +1,4 @@
-"""Services of this plane that nobody takes new flows of: refused by nftables as those of its own plane are.
+"""Services of this plane that nobody takes new flows of, or not always: refused by nftables as those of its own are.
 
 The program lets their packets go up the local stack. The table is its own, and written whole.
 """

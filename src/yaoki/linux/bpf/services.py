@@ -5,14 +5,15 @@ has had or will have.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from yaoki.core.address import IPAddress, MacAddress
-from yaoki.lb.schedulers import Pick, slots_of
+from yaoki.lb.load import weight_of
+from yaoki.lb.schedulers import Pick, Slots, slots_of
 from yaoki.lb.service import Duty, Protocol, RealServer, VirtualService
 from yaoki.linux.bpf import layout
-from yaoki.linux.bpf.layout import Server, ServerFlag, Service, ServiceFlag
+from yaoki.linux.bpf.layout import Capacity, Server, ServerFlag, Service, ServiceFlag
 from yaoki.linux.nftables_direct import CLOSING_S, DATAGRAM_S, ESTABLISHED_S, OPENING_S
 
 ENDED_S = 3
@@ -39,6 +40,8 @@ class Rendered:
     service: Service
     servers: Mapping[int, Server]
     slots: tuple[int, ...]
+    capacities: Mapping[int, Capacity] = field(default_factory=dict)
+    """Of a service that counts its servers' flows."""
 
 
 def render(
@@ -54,10 +57,7 @@ def render(
     is the number of its address's deadline. Raises ValueError for more slots than a ring holds."""
     slots = slots_of(service)
     chosen = () if slots is None else slots.servers
-    by_source = slots is not None and slots.pick is Pick.BY_SOURCE
-    flags = ServiceFlag.BY_SOURCE if by_source else ServiceFlag(0)
-    if by_source and service.persistence is None:
-        flags |= ServiceFlag.LAZY
+    flags = _flags(service, slots)
     tcp = service.key.protocol is Protocol.TCP
     lazy = ServiceFlag.LAZY in flags
     persistence = service.persistence
@@ -74,8 +74,34 @@ def render(
         persistence=0 if persistence is None else layout.ticks(persistence.timeout),
         source_mask=bytes(16) if persistence is None else layout.mask_of(persistence.prefix_length),
     )
-    numbers = tuple(seats[_place(server)].number for server in chosen)
-    return Rendered(entry, {seats[_place(s)].number: _server(s, seats[_place(s)]) for s in service.servers}, numbers)
+    # A ring may have thousands of slots, and an address takes long to hash.
+    number_of = {id(server): seats[_place(server)].number for server in service.servers}
+    numbers = tuple(number_of[id(server)] for server in chosen)
+    servers = {seats[_place(s)].number: _server(s, seats[_place(s)]) for s in service.servers}
+    return Rendered(entry, servers, numbers, _capacities(service, seats) if service.counts_flows else {})
+
+
+_PICKS = {
+    Pick.IN_TURN: ServiceFlag(0),
+    Pick.BY_SOURCE: ServiceFlag.BY_SOURCE,
+    Pick.LEAST: ServiceFlag.LEAST,
+    Pick.LESS_OF_TWO: ServiceFlag.LESS_OF_TWO,
+}
+
+
+def _flags(service: VirtualService, slots: Slots | None) -> ServiceFlag:
+    """Where flows are counted each first packet stores one: a flow that is counted must have an entry that ends."""
+    flags = ServiceFlag(0) if slots is None else _PICKS[slots.pick]
+    if service.counts_flows:
+        return flags | ServiceFlag.COUNTED | (ServiceFlag.LIMITED if service.is_limited else ServiceFlag(0))
+    return flags | ServiceFlag.LAZY if flags is ServiceFlag.BY_SOURCE and service.persistence is None else flags
+
+
+def _capacities(service: VirtualService, seats: Mapping[ServerPlace, Seat]) -> dict[int, Capacity]:
+    return {
+        seats[_place(server)].number: Capacity(max(1, weight_of(service, server)), server.limit or 0)
+        for server in service.servers
+    }
 
 
 def _server(server: RealServer, seat: Seat) -> Server:

@@ -44,6 +44,10 @@ enum ring_size { RING_NONE, RING_SMALL, RING_MEDIUM, RING_LARGE };
 enum service_flags {
 	BY_SOURCE = 1,	/* the slot is found by the source address, else they are taken in turn */
 	LAZY = 2,	/* a first packet that only opens (SYN) stores nothing: the slot is found again */
+	COUNTED = 4,	/* its servers' open flows are counted */
+	LIMITED = 8,	/* some of its servers take so many at most */
+	LEAST = 16,	/* of all servers in its slots, the one with the fewest open flows for its weight */
+	LESS_OF_TWO = 32,	/* the same of two that are drawn from its slots */
 };
 
 struct service {
@@ -104,6 +108,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct server);
 } servers SEC(".maps");
+
+/* Flows that a server has open, where its service counts them: those whose first packet came, less those of which a FIN
+ * or RST did. Flows that idle out or are driven from their table are not missed here; who counts the table puts it right
+ * now and then. Below zero in the meantime is nothing.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_SERVERS);
+	__type(key, __u32);
+	__type(value, __s32);
+} loads SEC(".maps");
+
+struct capacity {
+	__u32 weight;		/* above 0 */
+	__u32 limit;		/* open flows at which it takes no more; 0: none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_SERVERS);
+	__type(key, __u32);
+	__type(value, struct capacity);
+} capacities SEC(".maps");
 
 /* --- slots ------------------------------------------------------------------------------------------------------- */
 

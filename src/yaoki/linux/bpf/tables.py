@@ -11,7 +11,7 @@ from yaoki.core.error import ActuatorError
 from yaoki.lb.service import ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.linux.bpf import layout
-from yaoki.linux.bpf.layout import Count, FlowEntry, Reason, RingSize, Server, Service, SourceEntry
+from yaoki.linux.bpf.layout import Capacity, Count, FlowEntry, Reason, RingSize, Server, Service, SourceEntry
 from yaoki.linux.bpf.maps import BpfMap, MapKind, MapShape
 
 RINGS = {RingSize.SMALL: "rings_small", RingSize.MEDIUM: "rings_medium", RingSize.LARGE: "rings_large"}
@@ -21,6 +21,8 @@ SIZES = {
     "servers": 16,
     "flows4": 16,
     "flows6": 16,
+    "loads": 4,
+    "capacities": 8,
     "server_counts": 24,
     "service_counts": 24,
     "deadlines": 8,
@@ -75,6 +77,23 @@ class Tables:
             if found.stamp:
                 yield number, found
 
+    def put_capacities(self, capacities: Mapping[int, Capacity]) -> None:
+        """By the numbers of servers."""
+        entries = ((layout.index(number), each.pack()) for number, each in capacities.items())
+        self._maps["capacities"].update_all(entries)
+
+    def capacity(self, number: int) -> Capacity:
+        """Of a server, by its number."""
+        return Capacity.unpack(self._maps["capacities"].look_up(layout.index(number)) or bytes(8))
+
+    def put_load(self, number: int, flows: int) -> None:
+        """How many flows a server has open from now on."""
+        self._maps["loads"].update(layout.index(number), layout.load(flows))
+
+    def load(self, number: int) -> int:
+        """How many flows a server has open, as the program counts; of what nobody counts, nothing."""
+        return layout.read_load(self._maps["loads"].look_up(layout.index(number)) or bytes(4))
+
     def put_rings(self, slots: Mapping[int, Sequence[int]]) -> None:
         """By the id of the service, the number of each slot's server. Raises ValueError for too many slots."""
         for size, name in RINGS.items():
@@ -121,6 +140,12 @@ class Tables:
         for name in ("flows", "new_flows"):
             for _, value in self._of(name, family).items():
                 yield FlowEntry.unpack(value)
+
+    def flow_words(self, family: Family) -> Iterator[tuple[int, int, int, int]]:
+        """Server, stamp, seen and state of all that are remembered: for counting."""
+        for name in ("flows", "new_flows"):
+            for octets in self._of(name, family).values():
+                yield from layout.flow_words(octets)
 
     def source(self, family: Family, service: int, masked: bytes) -> SourceEntry | None:
         """What is remembered of a source, whether or not it still holds."""

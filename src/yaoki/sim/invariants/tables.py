@@ -187,16 +187,19 @@ class TablesKept(Invariant):
     def _check(self, node: str, service: ServicePlan, server: ServerPlan, serves: bool) -> None:
         ought = self._truth.ought(node, service, server)
         others = service.servers if _ranks(service) else (server,)
-        changed_at = max(self._changed_at.get((node, other.name), 0) for other in others)
-        if serves and not ought:
-            desperate = service.panic_threshold or not self._truth.somebody_well(node, service)
-            if not desperate and all(self._seen(node, other, changed_at) for other in others):
-                self.broken(f"{node} put {server.name} back into {service.name}, though nothing had changed")
-        elif ought and not serves:
+        since = max(self._changed_at.get((node, other.name), 0) for other in others)
+        if ought or len(others) > 1:
+            # That a server passes is seen only if it is reached; that one fails is seen in any case.
             reached = [self._truth.reached_since(node, other) for other in others]
-            since = max((at for at in reached if at is not None), default=0)
-            if None not in reached and all(self._seen(node, other, max(changed_at, since)) for other in others):
-                self.broken(f"{node} took {server.name} out of {service.name}, though it was well all the time")
+            if None in reached:
+                return
+            since = max(since, *(at for at in reached if at is not None))
+        if serves is ought or not all(self._seen(node, other, since) for other in others):
+            return
+        if ought:
+            self.broken(f"{node} took {server.name} out of {service.name}, though it was well all the time")
+        elif not service.panic_threshold and self._truth.somebody_well(node, service):
+            self.broken(f"{node} put {server.name} back into {service.name}, though nothing had changed")
 
     def _seen(self, node: str, server: ServerPlan, since: int) -> bool:
         """Whether the node has had the time to see the server as it is: what it knew before may still be under way."""

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from yaoki.lb.service import Forward, WhenAllDown
+from yaoki.lb.service import Forward, Scheduler, WhenAllDown
 from yaoki.site.compile import compile_site
 from yaoki.site.model import Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
+_WORDS = {Scheduler.POWER_OF_TWO: "twos"}
+"""Where IPVS has another word for a scheduler."""
 _SORRY = "when-all-down: sorry"
 
 
@@ -52,7 +54,9 @@ def scheduler_of(service: ServicePlan) -> str:
     """The scheduler's word: `fo`, which sends all to the greatest weight, where every server has a priority of its
     own."""
     ranks = [server.priority for server in service.servers if not server.sorry]
-    return "fo" if is_failover(ranks) else service.scheduler.value
+    if is_failover(ranks):
+        return "fo"
+    return _WORDS.get(service.scheduler, service.scheduler.value)
 
 
 def is_failover(priorities: Sequence[int]) -> bool:

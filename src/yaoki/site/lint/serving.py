@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from yaoki.core.event import Severity
+from yaoki.lb.service import Scheduler
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
 
@@ -36,7 +37,37 @@ def _sorry_is_server(view: View) -> Iterable[Finding]:
                 yield Finding(server_path(service, sorry), what, cure, server_path(service, server))
 
 
+_BY_WEIGHT = {
+    Scheduler.ROUND_ROBIN: Scheduler.WEIGHTED_ROUND_ROBIN,
+    Scheduler.LEAST_CONNECTION: Scheduler.WEIGHTED_LEAST_CONNECTION,
+}
+
+
+def _weights_unheeded(view: View) -> Iterable[Finding]:
+    for service in view.site.services:
+        heeded = _BY_WEIGHT.get(service.scheduler)
+        weights = {server.weight for server in service.servers if server.weight}
+        if heeded is None or (len(weights) < 2 and not service.slow_start):
+            continue
+        cure = f"write scheduler: {heeded}"
+        other = ("services", service.name, "scheduler")
+        if service.slow_start:
+            what = f"slow-start raises the weight of a server, and {service.scheduler} heeds no weights"
+            yield Finding(("services", service.name, "slow-start"), what, cure, other)
+        else:
+            odd = next(server for server in service.servers if server.weight not in (0, service.servers[0].weight))
+            what = f"the servers of {service.name} differ in weight, and {service.scheduler} heeds no weights"
+            yield Finding(server_path(service, odd, "weight"), what, cure, other)
+
+
 RULES = (
+    Rule(
+        "weights-unheeded",
+        Severity.WARNING,
+        "a service has weights or a slow start, and a scheduler that heeds none",
+        _weights_unheeded,
+        partial=True,
+    ),
     Rule("no-weight", Severity.WARNING, "every server of a service has weight 0", _no_weight, partial=True),
     Rule(
         "priority-without-weight",

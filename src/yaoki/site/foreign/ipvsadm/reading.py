@@ -14,11 +14,12 @@ from typing import Protocol as Interface
 from yaoki.core.address import Family, IPAddress, parse_address
 from yaoki.core.error import Location, Problem
 from yaoki.lb.service import Forward, Protocol, Scheduler
+from yaoki.lb.validity import MOST_FLOWS
 from yaoki.site.foreign.keepalived.blocks import Statement
 from yaoki.site.foreign.keepalived.configuration import RealServer, VirtualServer
 from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.values import is_unicast, number
-from yaoki.site.foreign.keepalived.virtual_servers import CLOSEST, SCHEDULERS
+from yaoki.site.foreign.keepalived.virtual_servers import CLOSEST, FAILOVER, SCHEDULERS
 
 MAX_LINES = 100_000
 _PERSISTENCE = timedelta(minutes=6)
@@ -33,8 +34,8 @@ _WITH_VALUE = {"-t", "-u", "-f", "-s", "-M", "-r", "-w", "-x", "-y", "-b", "--pe
                "--tun-type", "--tun-port"}  # fmt: skip
 _METHODS = {"-g": Forward.DIRECT, "-m": Forward.NAT}
 _NOT_TAKEN = {
-    "-x": "connections are not counted against a limit",
-    "-y": "connections are not counted against a limit",
+    "-x": f"its value is no whole number 1..{MOST_FLOWS}",
+    "-y": "a server takes new flows again as soon as it is below its limit",
     "-o": "a flow of datagrams keeps its server",
     "--pe": "persistence is by source",
     "-b": "the hash is of the source address alone",
@@ -154,6 +155,7 @@ class TableReader:
             mask=self._mask(said.get("-M"), address),
             servers=(),
             source=line,
+            failover="-s" in said and said["-s"].first() == FAILOVER,
         )
         self._others(line)
         return made
@@ -180,13 +182,21 @@ class TableReader:
         for keyword in ("-t", "-u", "-r", "-w", method):
             if keyword in said:
                 self._report.taken(said[keyword], {"-w": "weight", method: "forward"}.get(keyword, "a server"))
+        limit = number(said["-x"].first(), 1, MOST_FLOWS) if "-x" in said else None
+        if limit is not None:
+            self._report.taken(said["-x"], "connection-limit")
+        elif "-x" in said and said["-x"].first() == "0":
+            self._report.not_needed(said["-x"], "it is no limit")
         self._others(line)
-        return RealServer(place[0], place[1] or service.port, weight, _METHODS[method], (), line)
+        return RealServer(place[0], place[1] or service.port, weight, _METHODS[method], (), line, limit)
 
     # --- options ---
 
     def _scheduler(self, option: Statement | None) -> Scheduler:
         word = "wlc" if option is None else option.first() or ""
+        if option is not None and word == FAILOVER:
+            self._report.taken(option, "priority, at its servers")
+            return Scheduler.WEIGHTED_ROUND_ROBIN
         found = SCHEDULERS.get(word)
         if option is not None and found is not None:
             self._report.taken(option, "scheduler")

@@ -22,7 +22,9 @@ def _lines(service: ServicePlan) -> list[str]:
     place = f"-{'t' if service.key.protocol is Protocol.TCP else 'u'} {_place(service.key.address, service.key.port)}"
     lines = [f"-A {place} -s {scheduler_of(service)}{_persistence(service)}"]
     for server in servers_of(service):
-        lines.append(f"-a {place} -r {_place(server.address, server.port)} {_FLAGS[server.forward]} -w {server.weight}")
+        limit = "" if server.limit is None else f" -x {server.limit}"
+        where = f"-a {place} -r {_place(server.address, server.port)}"
+        lines.append(f"{where} {_FLAGS[server.forward]} -w {server.weight}{limit}")
     return lines
 
 

@@ -114,7 +114,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
-    """A real_server; `weight` as keepalived counts it."""
+    """A real_server; `weight` as keepalived counts it. `limit`: with so many connections it gets no more."""
 
     address: IPAddress
     port: int
@@ -122,11 +122,13 @@ class RealServer:
     forward: Forward
     checks: tuple[Check, ...]
     source: Statement
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualServer:
-    """A virtual_server on one address and port; one of a group is several of these."""
+    """A virtual_server on one address and port; one of a group is several of these. `failover`: the server of the
+    greatest weight gets all, by the scheduler fo."""
 
     name: str
     address: IPAddress
@@ -139,6 +141,7 @@ class VirtualServer:
     """Bits of the source that count; None: all."""
     servers: tuple[RealServer, ...]
     source: Statement
+    failover: bool = False
 
 
 @dataclass(frozen=True, slots=True)

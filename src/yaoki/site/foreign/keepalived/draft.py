@@ -219,6 +219,10 @@ class Draft:
         servers: list[tuple[str, Value]] = []
         for host, server in service.servers.items():
             said: list[tuple[str, Value]] = [("weight", service.weight(server))]
+            if (priority := service.priority(server)) is not None:
+                said.append(("priority", priority))
+            if server.limit is not None:
+                said.append(("connection-limit", server.limit))
             if server.port not in (0, lead.port):
                 said.append(("port", server.port))
             if server.forward is not forward:

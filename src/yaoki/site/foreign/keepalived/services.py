@@ -18,6 +18,7 @@ from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.vips import JoinedVip
 
 _SCALE = 1_000
+_HIGHEST = 254
 _MOST_SCALED = 65
 """Weights up to this are multiplied, so that slow start has steps to go."""
 
@@ -42,8 +43,20 @@ class JoinedService:
     servers: dict[str, RealServer] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
 
+    def priority(self, server: RealServer) -> int | None:
+        """The priority of a server, where the one of the greatest weight gets all; None elsewhere. Weights that could
+        be priorities are."""
+        if not self.lead.failover:
+            return None
+        weights = sorted({one.weight for one in self.servers.values()}, reverse=True)
+        if all(0 <= weight <= _HIGHEST for weight in weights):
+            return max(1, server.weight)
+        return max(1, _HIGHEST - weights.index(server.weight))
+
     def weight(self, server: RealServer) -> int:
         """The weight of a server here, in the proportion of keepalived's weights."""
+        if self.lead.failover:
+            return _SCALE if server.weight else 0
         small = all(one.weight <= _MOST_SCALED for one in self.servers.values())
         return server.weight * _SCALE if small else server.weight
 
@@ -181,5 +194,7 @@ def _checking(server: RealServer) -> tuple[object, ...]:
 
 def _sayings(server: VirtualServer) -> tuple[object, ...]:
     """What a virtual server says, but for where it listens and where it was written."""
-    servers = tuple((one.address, one.port, one.weight, one.forward, _checking(one)) for one in server.servers)
-    return server.scheduler, server.forward, server.persistence, server.mask, servers
+    servers = tuple(
+        (one.address, one.port, one.weight, one.limit, one.forward, _checking(one)) for one in server.servers
+    )
+    return server.scheduler, server.failover, server.forward, server.persistence, server.mask, servers

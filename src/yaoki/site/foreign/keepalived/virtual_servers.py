@@ -7,6 +7,7 @@ from ipaddress import ip_network
 
 from yaoki.core.address import Family, IPAddress, parse_address
 from yaoki.lb.service import Forward, Protocol, Scheduler
+from yaoki.lb.validity import MOST_FLOWS
 from yaoki.site.foreign.keepalived.blocks import Statement
 from yaoki.site.foreign.keepalived.checkers import HOST, KINDS, UNKNOWN_KINDS, CheckerReader, Pace
 from yaoki.site.foreign.keepalived.configuration import Check, RealServer, VirtualServer
@@ -19,9 +20,18 @@ MAX_RANGE = 256
 SCHEDULERS = {
     "rr": Scheduler.ROUND_ROBIN,
     "wrr": Scheduler.WEIGHTED_ROUND_ROBIN,
+    "lc": Scheduler.LEAST_CONNECTION,
+    "wlc": Scheduler.WEIGHTED_LEAST_CONNECTION,
+    "twos": Scheduler.POWER_OF_TWO,
     "sh": Scheduler.SOURCE_HASH,
 }
-CLOSEST = {"mh": Scheduler.SOURCE_HASH}
+FAILOVER = "fo"
+"""The scheduler by which the server of the greatest weight gets all."""
+CLOSEST = {
+    "mh": Scheduler.SOURCE_HASH,
+    "sed": Scheduler.WEIGHTED_LEAST_CONNECTION,
+    "nq": Scheduler.WEIGHTED_LEAST_CONNECTION,
+}
 _METHODS = {"NAT": Forward.NAT, "DR": Forward.DIRECT}
 _NOT_FORWARDED = "it is forwarded to in a way that is not in this release"
 _PERSISTENCE = timedelta(minutes=6)
@@ -46,8 +56,7 @@ _NOT_TAKEN = {
     "hysteresis": "a service is served while it has one server",
     "omega": "what happens at a stop is an event: run a hook on it",
     "smtp_alert": _MAIL,
-    "uthreshold": "connections are not counted against a limit",
-    "lthreshold": "connections are not counted against a limit",
+    "lthreshold": "a server takes new flows again as soon as it is below its limit",
     "notify_up": "run a hook on server-duty-changed",
     "notify_down": "run a hook on server-duty-changed",
     "sh-port": "the hash is of the source address alone",
@@ -126,6 +135,7 @@ class VirtualServerReader:
             mask=self._mask(said.get("persistence_granularity"), listeners[0][0]),
             servers=tuple(servers),
             source=block,
+            failover=_is_failover(said),
         )
         self._others(block)
         for where, port in listeners:
@@ -147,6 +157,9 @@ class VirtualServerReader:
     def _scheduler(self, item: Statement | None) -> Scheduler:
         # keepalived's own default is wlc.
         word = "wlc" if item is None else item.first() or "wlc"
+        if item is not None and word == FAILOVER:
+            self._report.taken(item, "priority, at its servers")
+            return Scheduler.WEIGHTED_ROUND_ROBIN
         if word in SCHEDULERS:
             if item is not None:
                 self._report.taken(item, "scheduler")
@@ -214,9 +227,25 @@ class VirtualServerReader:
             self._report.taken(said["weight"], "weight")
         if "virtualhost" in said:
             self._report.taken(said["virtualhost"], "host, at its http checks")
+        limit = self._limit(said.get("uthreshold"))
         self._others(block)
         forward = own if "lb_kind" in said or "lvs_method" in said else forward
-        return RealServer(where, port, 1 if weight is None else weight, forward, tuple(checks), block)
+        return RealServer(where, port, 1 if weight is None else weight, forward, tuple(checks), block, limit)
+
+    def _limit(self, item: Statement | None) -> int | None:
+        if item is None:
+            return None
+        limit = number(item.first(), 1, MOST_FLOWS)
+        if limit is None:
+            self._report.not_taken(item, f"its value is no whole number 1..{MOST_FLOWS}")
+        else:
+            self._report.taken(item, "connection-limit")
+        return limit
+
+
+def _is_failover(said: dict[str, Statement]) -> bool:
+    item = said.get("lb_algo") or said.get("lvs_sched")
+    return item is not None and item.first() == FAILOVER
 
 
 def _host(said: dict[str, Statement], outer: str | None) -> str | None:

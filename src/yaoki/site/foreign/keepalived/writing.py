@@ -73,6 +73,8 @@ def _service(service: ServicePlan, checks: tuple[CheckDefinition, ...]) -> Itera
 def _server(server: ServerPlan, checks: tuple[CheckDefinition, ...]) -> Iterable[str]:
     yield f"    real_server {server.address} {server.port} {{"
     yield f"        weight {server.weight}"
+    if server.limit is not None:
+        yield f"        uthreshold {server.limit}"
     yield f"        lvs_method {_KINDS[server.forward]}"
     for check in filter(_is_written, checks):
         for line in _checker(check.params, check.schedule, server.port):
