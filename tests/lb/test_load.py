@@ -12,7 +12,7 @@ from tests.lb.samples import server, service, trio
 from yaoki.lb.load import NOTHING_KNOWN, Load, open_servers, slots_under
 from yaoki.lb.schedulers import Pick, slots_of
 from yaoki.lb.schedulers.weighted_round_robin import RESOLUTION
-from yaoki.lb.service import Duty, Scheduler, VirtualService
+from yaoki.lb.service import Duty, Forward, Scheduler, VirtualService
 
 LC, WLC, P2C = Scheduler.LEAST_CONNECTION, Scheduler.WEIGHTED_LEAST_CONNECTION, Scheduler.POWER_OF_TWO
 pytestmark = pytest.mark.req("D-30")
@@ -80,7 +80,7 @@ def test_who_is_full_gets_no_turn_and_with_all_full_nobody_does(scheduler: Sched
 
 
 def test_only_servers_that_are_to_serve_get_turns() -> None:
-    wanted = trio(*[wanted.forward for wanted in trio().servers[:1]], Duty.DRAIN, scheduler=LC)
+    wanted = trio(Forward.NAT, Duty.DRAIN, scheduler=LC)
     assert set(turns(wanted, NOTHING_KNOWN)) == {"s2", "s3"}
 
 
