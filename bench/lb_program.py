@@ -33,6 +33,7 @@ SERVERS = 3
 REPEATS = 65_536
 """Packets of one run: few, so that some run is not disturbed."""
 _TEMPLATE = struct.Struct("=128sIIIII")
+LEAST = Scheduler.LEAST_CONNECTION
 GOAL_SYN = "<= 1.6"
 
 
@@ -60,6 +61,8 @@ def rows(quick: bool) -> list[Row]:
         Row("established, 1 flow, VIP with a deadline", bench.cost(tcp, flows=1, deadline=True), "ns"),
         Row("flood of SYN, source hash", bench.cost(syn, flows=MANY), "ns", one, "established, 1 flow", GOAL_SYN),
         Row("flood of SYN, round robin", bench.cost(syn, flows=MANY, scheduler=Scheduler.ROUND_ROBIN), "ns"),
+        Row(f"flood of SYN, least connection of {SERVERS} servers", bench.cost(syn, flows=MANY, scheduler=LEAST), "ns"),
+        Row("established, 1 flow, least connection", bench.cost(tcp, flows=1, scheduler=LEAST), "ns"),
         Row("IPv6, established, 1 flow", bench.cost(tcp6, flows=1), "ns"),
         Row("IPv6, established, 65,536 flows", bench.cost(tcp6, flows=65_536), "ns"),
         Row("ICMP error about a known flow", bench.cost(_error(), flows=1, before=tcp), "ns"),
@@ -125,6 +128,7 @@ def _fill(tables: Tables, number: int, scheduler: Scheduler) -> None:
             for place, server in enumerate(service.servers, 1)
         }
         rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=service.key.family.value)
+        tables.put_capacities(rendered.capacities)
         tables.put_servers(rendered.servers)
         tables.put_service(service.key, rendered.service)
         rings[id_] = rendered.slots

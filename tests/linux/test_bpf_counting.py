@@ -61,6 +61,19 @@ def test_weights_count_where_it_is_by_weight(program: Bench) -> None:
     assert program.loads(wanted) == [30, 20, 10]
 
 
+def test_a_change_of_weights_keeps_what_was_counted(program: Bench) -> None:
+    """As each step of a slow start is."""
+    program.put(trio(DIRECT, scheduler=WLC))
+    for number in range(30):
+        give(program, 1000 + number)
+    wanted = trio(DIRECT, scheduler=WLC, weights=(1000, 1000, 4000))
+    program.put(wanted)
+    assert program.loads(wanted) == [10, 10, 10]
+    for number in range(30):
+        give(program, 2000 + number)
+    assert program.loads(wanted) == [10, 10, 40]
+
+
 def test_of_idle_servers_the_heaviest_is_first(program: Bench) -> None:
     program.put(trio(DIRECT, scheduler=WLC, weights=(1000, 1000, 4000)))
     assert [give(program, 1000 + n).to for n in range(3)] == ["s3", "s3", "s3"]

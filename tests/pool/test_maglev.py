@@ -58,8 +58,8 @@ def test_everybody_has_exactly_the_slots_that_its_weight_is_apportioned(pool: li
 def moved(before: list[Share], after: list[Share]) -> float:
     """The share of slots that have another member than before."""
     size = size_for(max(len(before), len(after)))
-    held = [[pool[index].name for index in maglev(pool, size)] for pool in (before, after)]
-    return sum(old != new for old, new in zip(*held, strict=True)) / size
+    was, now = ([pool[index].name for index in maglev(pool, size)] for pool in (before, after))
+    return sum(old != new for old, new in zip(was, now, strict=True)) / size
 
 
 @pytest.mark.req("B-14")

@@ -75,7 +75,7 @@ class Scene:
 
     def __init__(self, net: Network, directory: Path) -> None:
         self.net, self._directory = net, directory
-        site = directory / "site.yaml"
+        self.site = site = directory / "site.yaml"
         site.write_text(SITE)
         for name, number in (("lb1", 11), ("lb2", 12), ("client", 9), ("web1", 21), ("web2", 22)):
             net.add(name, f"192.0.2.{number}/24")
@@ -144,6 +144,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_a_lone_node_that_is_killed_forwards_on_and_is_taken_up_and_leaves_nothing(scene: Scene) -> None:
     eventually(lambda: "local fe80" in scene.net.picture("lb1"), what="its link-local address is there")
     before = scene.net.picture("lb1")
+    scene.site.write_text(SITE.replace("scheduler: sh", "scheduler: lc"))
     scene.lb1.start()
     eventually(lambda: scene.settled(scene.lb1), what=scene.lb1.text)
     eventually(lambda: scene.owned_by("lb1"), what=scene.lb1.text)
@@ -160,6 +161,9 @@ def test_a_lone_node_that_is_killed_forwards_on_and_is_taken_up_and_leaves_nothi
     assert scene.programs() == programs, "it was taken up as it was"
     sent, back = scene.counts(stream)
     assert sent == back
+    why = scene.lb1.ask("why", "192.0.2.9", f"{VIP}:7/udp").stdout
+    assert "a new flow goes to the server with the fewest open ones: web1 1, web2 1" in why
+    assert "Traceback" not in scene.lb1.text()
     scene.lb1.ask("stop", "--cleanup")
     assert scene.programs() == ""
     assert scene.net.picture("lb1") == before
