@@ -51,7 +51,9 @@ def rows(quick: bool) -> list[Row]:
     """Nanoseconds of a packet, net of the front."""
     bench = Bench(20 if quick else 100)
     tcp, syn, tcp6 = _tcp(TcpFlags.ACK), _tcp(TcpFlags.SYN), _tcp6(TcpFlags.ACK)
-    one = bench.cost(tcp, flows=1)
+    one, one6 = bench.cost(tcp, flows=1), bench.cost(tcp6, flows=1)
+    syn6 = bench.cost(_tcp6(TcpFlags.SYN), flows=MANY)
+    everything = bench.cost(tcp, flows=65_536, services=1000, deadline=True)
     return [
         Row("front alone, with a program that only answers", bench.front["xdp"], "ns"),
         Row("established, 1 flow", one, "ns"),
@@ -59,12 +61,14 @@ def rows(quick: bool) -> list[Row]:
         Row("established, 65,536 flows", bench.cost(tcp, flows=65_536), "ns"),
         Row("established, 1 flow, 1,000 services", bench.cost(tcp, flows=1, services=1000), "ns"),
         Row("established, 1 flow, VIP with a deadline", bench.cost(tcp, flows=1, deadline=True), "ns"),
+        Row("established, 65,536 flows, 1,000 services, VIP with a deadline", everything, "ns"),
         Row("flood of SYN, source hash", bench.cost(syn, flows=MANY), "ns", one, "established, 1 flow", GOAL_SYN),
         Row("flood of SYN, round robin", bench.cost(syn, flows=MANY, scheduler=Scheduler.ROUND_ROBIN), "ns"),
         Row(f"flood of SYN, least connection of {SERVERS} servers", bench.cost(syn, flows=MANY, scheduler=LEAST), "ns"),
         Row("established, 1 flow, least connection", bench.cost(tcp, flows=1, scheduler=LEAST), "ns"),
-        Row("IPv6, established, 1 flow", bench.cost(tcp6, flows=1), "ns"),
+        Row("IPv6, established, 1 flow", one6, "ns"),
         Row("IPv6, established, 65,536 flows", bench.cost(tcp6, flows=65_536), "ns"),
+        Row("IPv6, flood of SYN, source hash", syn6, "ns", one6, "IPv6, established, 1 flow", GOAL_SYN),
         Row("ICMP error about a known flow", bench.cost(_error(), flows=1, before=tcp), "ns"),
         Row("first fragment", bench.cost(_fragment(more=True), flows=1), "ns"),
         Row("later fragment", bench.cost(_fragment(more=False), flows=1, before=_fragment(more=True)), "ns"),
