@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from yaoki.core.instant import Deadline, Instant
@@ -307,6 +307,20 @@ def test_the_order_of_members_changes_nothing_but_the_order(rule: PoolRule, memb
 
 
 @given(rule=RULES, members=MEMBERS)
+@example(
+    rule=PoolRule(),
+    members=(
+        Member("proven", 1000, health=Health.UP),
+        Member("had-served", 1000, health=Health.UNKNOWN, serving_since=NOW, priority=50),
+    ),
+)
+@example(
+    rule=PoolRule(keep_last=True),
+    members=(
+        Member("first", 1000, health=Health.DOWN, serving_since=NOW),
+        Member("second", 1000, health=Health.DOWN, serving_since=NOW, priority=50),
+    ),
+)
 def test_deciding_again_at_once_changes_nothing(rule: PoolRule, members: tuple[Member, ...]) -> None:
     first = select(rule, members, NOW)
     again = tuple(replace(m, serving_since=e.serving_since) for m, e in zip(members, first.members, strict=True))

@@ -128,7 +128,7 @@ def select(rule: PoolRule, members: Iterable[Member], now: Instant) -> Selection
     suspected = suspicious_falls(rule, members)
     keep_last = rule.keep_last and not (proven or waiting or suspected)
     duties = [_duty(member, proven, place in suspected, keep_last) for place, member in enumerate(members)]
-    chosen = _by_priority(members, duties)
+    chosen = _by_priority(members, duties, proven=proven)
     decided = tuple(_effective(rule, member, duty, now) for member, duty in zip(members, chosen, strict=True))
     return Selection(
         decided,
@@ -174,7 +174,7 @@ def _outlook(decided: Iterable[Effective], *, suspected: bool, proven: bool, wai
     return Outlook.NOWHERE_BETTER if serving else Outlook.NOBODY
 
 
-def _by_priority(members: Sequence[Member], duties: Sequence[_Decided]) -> list[_Decided]:
+def _by_priority(members: Sequence[Member], duties: Sequence[_Decided], *, proven: bool) -> list[_Decided]:
     """The duties, with those that come after others standing by."""
     pairs = list(zip(members, duties, strict=True))
     highest = max((m.priority for m in members if not m.sorry), default=None)
@@ -183,12 +183,21 @@ def _by_priority(members: Sequence[Member], duties: Sequence[_Decided]) -> list[
     for member, (duty, reason) in pairs:
         comes_after = serving is not None and (member.sorry or member.priority < serving)
         if duty is Duty.SERVE and comes_after:
-            chosen.append((Duty.DRAIN, Reason.STANDS_BY))
+            chosen.append(_standing_by(reason, proven=proven))
         elif reason is Reason.UP and serving != highest:
             chosen.append((duty, Reason.STANDS_IN))
         else:
             chosen.append((duty, reason))
     return chosen
+
+
+def _standing_by(reason: Reason, *, proven: bool) -> _Decided:
+    """The duty of one that would serve for this reason. Who would only because he has served, has served no more."""
+    if reason is Reason.UNPROVEN and proven:
+        return Duty.DRAIN, Reason.AWAITING_PROOF
+    if reason is Reason.NOWHERE_BETTER:
+        return Duty.OUT, Reason.DOWN
+    return Duty.DRAIN, Reason.STANDS_BY
 
 
 def _duty(member: Member, proven: bool, suspected: bool, keep_last: bool) -> _Decided:
