@@ -18,6 +18,7 @@ from yaoki.sim.faults import (
     PowerLost,
     Reconfigured,
     ServerFault,
+    Stopped,
     StoreAway,
     StoreSlow,
 )
@@ -82,5 +83,17 @@ ONCE_FAILED = (
         "leased",
         1,
         ((35.899, 10.0, PowerLost("lb1")), (48.94, 8.0, LinkStalled("lb2", Between.HOLDER))),
+    ),
+    OnceFailed(
+        # Each waited for somebody to relieve it, and the invariant took the one that gave up first for somebody.
+        "an operator stops every node at once",
+        "three-nodes",
+        2,
+        (
+            (40.0, 6.0, Stopped("lb2")),
+            (42.0, 8.184, Frozen("lb1")),
+            (49.862, 6.0, Stopped("lb1")),
+            (50.0, 3.27, Stopped("lb3")),
+        ),
     ),
 )

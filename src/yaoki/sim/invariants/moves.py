@@ -20,9 +20,9 @@ class PlannedMoves(Invariant):
 
     name = "planned moves"
     holds = (
-        "an owner without lease that leaves or gives way is relieved first, if anybody can, and answers for the "
-        "addresses beside the next one only until it has heard that one; whoever can relieve it does so within its "
-        "Skew_Time"
+        "an owner without lease that leaves or gives way is relieved first, if anybody can that is not told to leave "
+        "itself, and answers for the addresses beside the next one only until it has heard that one; whoever can "
+        "relieve it does so within its Skew_Time"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -66,6 +66,7 @@ class PlannedMoves(Invariant):
             if (
                 other != node
                 and after > longest
+                and not self._stops(virtual, other)
                 and self._in_touch(virtual, node, other, self._long_ago(virtual, after))
             ):
                 waited = after / MILLISECOND
@@ -83,8 +84,13 @@ class PlannedMoves(Invariant):
             return
         long_ago = self._long_ago(virtual, 0)
         for other, _ in virtual.members:
-            if other != node and self._in_touch(virtual, node, other, long_ago):
+            if other != node and not self._stops(virtual, other) and self._in_touch(virtual, node, other, long_ago):
                 self.broken(f"{node} left {virtual} to nobody, and {other} could have relieved it")
+
+    def _stops(self, virtual: Virtual, node: str) -> bool:
+        """Whether it was told to leave as well: it relieves nobody, and waits itself or has given up waiting."""
+        status = self.ledger.status(virtual, node)
+        return status is not None and status.reason == Reason.STOPPED.value
 
     def _has_just_come(self, virtual: Virtual, node: str) -> bool:
         """Whether it took over from an owner that it did not hear, and its kernel takes packets in a moment: who
