@@ -4,6 +4,7 @@ Invariants: `mend` after `inject` brings back what the fault took, whatever happ
 not settled. A machine without power forgets what its kernel was told, as after a boot.
 """
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -165,8 +166,11 @@ class Injector:
         namespaces.run(namespaces.inside(namespace.name, ["nft", "flush", "ruleset"]))
         for what in ("yaoki.linux.conntrack_flush", "yaoki.linux.bpf.detach"):
             namespaces.run(namespaces.inside(namespace.name, [sys.executable, "-m", what]))
+        links = json.loads(namespaces.run(["ip", "-n", namespace.name, "-j", "link", "show"]))
+        made = [link["ifname"] for link in links if link["ifname"] not in (*names, "lo")]
         namespaces.ip_batch(
             [
+                *(f"link del {name}" for name in made),
                 *(f"addr flush dev {name} scope global" for name in names),
                 *(f"addr del {address} dev lo" for address in namespace.loopback),
             ],
