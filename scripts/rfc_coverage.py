@@ -44,8 +44,6 @@ DUTIES: dict[tuple[str, str], dict[str, str]] = {
 """The duties of the sections that are followed sentence by sentence, in our words."""
 
 NOT_OURS: dict[tuple[str, str, str], str] = {
-    ("9568", "6.4.2", "virtual MAC"): "VIPs live on the interface's own MAC; there is no virtual one",
-    ("9568", "6.4.3", "forward"): "VIPs live on the interface's own MAC; there is no virtual one",
     ("9568", "6.4.2", "no router advertisement"): "Yaoki sends no router advertisements",
     ("9568", "6.4.3", "router advertisement"): "Yaoki sends no router advertisements",
 }

@@ -205,6 +205,28 @@ def test_a_killed_owner_is_silenced_at_its_virtual_mac_as_well(segment: Segment,
     assert not again.told(KernelRefused)
 
 
+@pytest.mark.rfc("9568", "6.4.2", "virtual MAC")
+@pytest.mark.rfc("9568", "6.4.3", "forward")
+def test_what_comes_to_the_virtual_mac_is_forwarded_by_the_owner_alone(segment: Segment, tmp_path: Path) -> None:
+    """Of a switch that sends everything everywhere, both hear it: b, the destination itself, and a, the way to it."""
+    for name in ("a", "b"):
+        segment.sysctl(name, "net.ipv4.conf.eth0.forwarding", "1")
+        segment.sysctl(name, "net.ipv6.conf.all.forwarding", "1")
+    a = start(segment, tmp_path, "a")
+    b = start(segment, tmp_path, "b")
+    eventually(lambda: owns(a) and stands_by(b), "a owns, b stands by")
+    ip("-n", segment.namespace("net"), "link", "set", "br0", "type", "bridge", "ageing_time", "0")
+    for family, behind, via in (("-4", "203.0.113.7", "192.0.2.12"), ("-6", "2001:db8:7::7", "2001:db8:1::12")):
+        vip = ADDRESS[Family(int(family[1:]))]
+        ip("-n", segment.namespace("b"), family, "address", "add", behind, "dev", "lo")
+        ip("-n", segment.namespace("a"), family, "route", "add", behind, "via", via)
+        ip("-n", segment.namespace("c"), family, "route", "add", behind, "via", vip)
+        command = ["ip", "netns", "exec", segment.namespace("c"), "ping", "-n", "-c5", "-i0.2", "-W2", behind]
+        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+        assert "5 packets transmitted, 5 received, 0% packet loss" in said, said
+        assert "DUP" not in said
+
+
 def test_what_is_there_is_adopted_and_another_mac_is_taken_on_the_way(segment: Segment, tmp_path: Path) -> None:
     a = start(segment, tmp_path, "a", peers=False)
     eventually(lambda: owns(a), "a owns both")
