@@ -13,6 +13,7 @@ from yaoki.linux.dead_man_gate import remove_gate
 from yaoki.linux.mac_rules import remove_mac_rules
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.planes import SplitBalancer
+from yaoki.linux.strangers import remove_stranger_rules
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.linux.vip_addresses import release_marked
 from yaoki.linux.vip_delivery import accept_all
@@ -58,6 +59,7 @@ class LinuxKernel:
         remove_gate()
         accept_all()
         remove_mac_rules()
+        remove_stranger_rules()
 
 
 def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:

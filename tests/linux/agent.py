@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from yaoki.core.address import IPAddress, parse_address
 from yaoki.core.codec import Codec
+from yaoki.lb.flow import Flow as CopiedFlow
 from yaoki.lb.service import Desired, Protocol, ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.linux.balancer import NftablesBalancer
@@ -24,10 +25,12 @@ from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.bpf.records import Origin
 from yaoki.linux.carriers import Carriers, carriers
 from yaoki.linux.dead_man_gate import DeadManGate
+from yaoki.linux.flow_table import FlowWriter
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
 from yaoki.linux.nftables_session import ProgramSession, open_session
 from yaoki.linux.planes import SplitBalancer
+from yaoki.linux.strangers import StrangerRules, remove_stranger_rules
 
 _state: dict[str, Any] = {"sockets": {}, "streams": {}, "serving": {}}
 
@@ -247,6 +250,23 @@ def remove_flows() -> int:
     """How many flows were to be removed; BPF removes its own at once."""
     plane = _state["balancer"]
     return 0 if isinstance(plane, BpfBalancer) else plane.remove_flows()
+
+
+def hold_strangers(address: str, server: str, port: int, *, ms: int) -> None:
+    """Hold up segments of unknown connections to port 80 of an address, and from a server."""
+    _state["strangers"] = StrangerRules(hold=timedelta(milliseconds=ms))
+    service = ServiceKey(parse_address(address), Protocol.TCP, 80)
+    _state["strangers"].apply([service], [(parse_address(server), port)])
+
+
+def let_strangers_through() -> None:
+    remove_stranger_rules()
+
+
+def put_flow(flow: str) -> int:
+    """Put a copied flow into the kernel; how many were refused."""
+    with closing(FlowWriter()) as writer:
+        return writer.put((Codec().decode(flow.encode(), CopiedFlow),), owned=True)
 
 
 def new_balancer(*, flows: int | None = None, program: bool = False, plane: str = "nftables") -> None:
@@ -480,6 +500,9 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         deaf,
         deadlines,
         now_ns,
+        hold_strangers,
+        let_strangers_through,
+        put_flow,
     )
 }
 

@@ -147,7 +147,7 @@ def put(effects: Sequence[CopierEffect]) -> list[PutFlows]:
 def test_a_start_asks_on_every_path_and_greets() -> None:
     hands = Hands()
     assert KeepPaths((FRONT, BACK)) in hands.effects
-    assert WatchFlows((WEB,)) in hands.effects
+    assert WatchFlows((WEB,), frozenset({ALIVE})) in hands.effects
     assert sent(hands.effects) == sent(hands.effects, BACK) == [Ask(1), Hello()]
     assert hands.status.catching_up
 
@@ -250,6 +250,14 @@ def test_neither_foreign_flows_nor_those_of_a_dead_server_are_told_or_taken() ->
     assert put(hands.hear(Told((dead, other)))) == []
     hands.give(ChangeServices((CopiedService(WEB, ()),)))
     assert put(hands.hear(Told((flow(),)))) == []
+
+
+def test_servers_that_come_are_watched_and_those_that_leave_for_a_while_stay_so() -> None:
+    hands = Hands()
+    assert hands.give(ChangeServices((CopiedService(WEB, ()),))) == []
+    both = frozenset({ALIVE, DEAD})
+    assert hands.give(ChangeServices((CopiedService(WEB, (ALIVE, DEAD)),))) == [WatchFlows((WEB,), both)]
+    assert hands.give(ChangeServices((CopiedService(WEB, (DEAD,)),))) == []
 
 
 def test_of_an_owned_vip_only_what_is_lacking_is_taken() -> None:

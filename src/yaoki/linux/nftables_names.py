@@ -2,9 +2,10 @@
 
 The balancer plane is in three tables: `inet yaoki-nat` (address translation), `netdev yaoki` (direct return) and
 `inet yaoki` (refusal). The speaker's dead-man gate is in one of its own, `netdev yaoki-gate`, and so are what keeps
-packets to VIPs from the node itself, `inet yaoki-accept`, and what keeps virtual MACs apart from the interfaces' own,
-`netdev yaoki-mac`. The first is there only if it is needed, because it brings
-connection tracking with it. A service's objects begin with the service's name in the kernel, "tcp/192.0.2.50/80"; in
+packets to VIPs from the node itself, `inet yaoki-accept`, what keeps virtual MACs apart from the interfaces' own,
+`netdev yaoki-mac`, and what holds up segments of connections whose copies are under way, `inet yaoki-flows`. The first
+and the last are there only if they are needed, because they bring connection tracking with them. A service's objects
+begin with the service's name in the kernel, "tcp/192.0.2.50/80"; in
 IPv6 addresses "." stands for ":", because nft's identifiers know no colon.
 """
 
@@ -17,6 +18,7 @@ REFUSAL = "inet yaoki"
 GATE = "netdev yaoki-gate"
 VIRTUAL_MACS = "netdev yaoki-mac"
 ACCEPT = "inet yaoki-accept"
+STRANGERS = "inet yaoki-flows"
 TABLES = (REFUSAL, TRANSLATION, DIRECT)
 
 ADDRESS_TYPE = {Family.IPV4: "ipv4_addr", Family.IPV6: "ipv6_addr"}
@@ -28,6 +30,8 @@ GATE_PRIORITY = -500
 PASSING_PRIORITY = -300
 """The kernel's own for what is said about packets before connection tracking sees them."""
 DIRECT_PRIORITY = -200
+STRANGERS_PRIORITY = -150
+"""After connection tracking has looked a packet up (-200), before it is translated."""
 TRANSLATION_PRIORITY = -100
 """The kernel's own for destination translation."""
 ACCOUNT_PRIORITY = -90

@@ -125,6 +125,7 @@ class FlowCopier:
         self._openings, self._telling = Budget(OPENINGS_TOLD), Budget(FLOWS_TOLD)
         self._taking = Budget(FLOWS_TAKEN)
         self._sources = FlowSources()
+        self._watched = WatchFlows(())
         self._filled = 0.0
         self._hello_at: Instant | None = None
         self._book = CopyBook()
@@ -165,7 +166,7 @@ class FlowCopier:
             case ChangeServices(services):
                 self._services |= {service.key: frozenset(service.servers) for service in services}
                 self._sources.configure(services, all_=False)
-                return []
+                return self._watch()
             case AddressesHeld(addresses):
                 return self._hold(now, addresses)
             case FlowsSeen(flows):
@@ -191,7 +192,7 @@ class FlowCopier:
     # --- the Brain's wish, and what the kernel holds ------------------------------------------------------------------
 
     def _configure(self, now: Instant, wish: ConfigureFlows) -> list[CopierEffect]:
-        keys_before, paths_before = tuple(self._services), self._paths()
+        paths_before = self._paths()
         self._services = {service.key: frozenset(service.servers) for service in wish.services}
         self._sources.configure(wish.services, all_=True)
         self._params = {peer.node: peer for peer in wish.peers}
@@ -202,8 +203,7 @@ class FlowCopier:
         effects: list[CopierEffect] = []
         if self._paths() != paths_before:
             effects.append(KeepPaths(tuple(path for peer in wish.peers for path in peer.paths)))
-        if tuple(self._services) != keys_before:
-            effects.append(WatchFlows(tuple(self._services)))
+        effects += self._watch()
         if self._hello_at is None and self._params:
             self._hello_at = now
             self._reading.want(now + AFTER_MOVE)
@@ -212,6 +212,16 @@ class FlowCopier:
                 self._peers[node] = FlowPeer()
                 effects += self._ask(node, now)
         return effects
+
+    def _watch(self) -> list[CopierEffect]:
+        """Say what is watched, if that was not said yet. A server that may have no flows for a while stays said."""
+        keys = tuple(self._services)
+        tcp = (places for key, places in self._services.items() if key.protocol is Protocol.TCP)
+        servers = frozenset().union(*tcp)
+        if keys == self._watched.services and servers <= self._watched.servers:
+            return []
+        self._watched = WatchFlows(keys, servers)
+        return [self._watched]
 
     def _paths(self) -> tuple[object, ...]:
         return tuple(path for peer in self._params.values() for path in peer.paths)

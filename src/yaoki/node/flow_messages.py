@@ -120,9 +120,10 @@ class KeepPaths:
 
 @dataclass(frozen=True, slots=True)
 class WatchFlows:
-    """Tell of flows of these services, and of no others."""
+    """Tell of flows of these services, and of no others. `servers`: address and port of those that speak TCP."""
 
     services: tuple[ServiceKey, ...]
+    servers: frozenset[tuple[IPAddress, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from yaoki.linux.flow_table import FlowNews, FlowReader, FlowWriter, established
 from yaoki.linux.heartbeat_socket import HeartbeatSocket
 from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
 from yaoki.linux.nftables_pins import PinWriter
+from yaoki.linux.strangers import StrangerRules
 from yaoki.node.flow_copier import FlowCopier
 from yaoki.node.flow_messages import (
     AddressesHeld,
@@ -85,6 +86,7 @@ class FlowCopierProcess:
         self._news = FlowNews((self._writer.id,))
         self._reader = FlowReader()
         self._pins = PinWriter()
+        self._strangers = StrangerRules()
         self._interfaces = InterfaceWatch()
         self._sockets: dict[PeerPath, HeartbeatSocket] = {}
         self._paths: frozenset[PeerPath] = frozenset()
@@ -139,6 +141,7 @@ class FlowCopierProcess:
                     self._socket(path)
             case WatchFlows():
                 self._services = dict.fromkeys(effect.services)
+                self._hold_up_strangers(effect)
             case FlowStatus() | Published():
                 self._reports.send(effect)
 
@@ -153,6 +156,11 @@ class FlowCopierProcess:
         # What the kernel refuses here costs a client its server at a move, and is tried again with the next refresh.
         with contextlib.suppress(ActuatorError):
             self._pins.put(effect.service, effect.server, effect.port, effect.sources, effect.seconds)
+
+    def _hold_up_strangers(self, effect: WatchFlows) -> None:
+        # Without it a connection of the last milliseconds may be cut when its VIP moves; nothing else is lost.
+        with contextlib.suppress(ActuatorError):
+            self._strangers.apply(effect.services, effect.servers)
 
     def _read(self, *, again: bool) -> None:
         if again:
