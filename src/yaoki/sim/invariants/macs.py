@@ -14,8 +14,10 @@ class VirtualMacOfOwner(Invariant):
     def spoke(self, node: str, advertisement: SendAdvertisement, /) -> None:
         key = RouterKey(advertisement.interface, advertisement.family, advertisement.payload[1])
         virtual, kernel = self.ledger.virtual(node, key), self.ledger.world.nodes[node].kernel
-        for address in virtual.params(node).addresses:
+        params = virtual.params(node)
+        for address in params.addresses:
             if not kernel.holds(key.interface, address):
                 self.broken(f"{node} advertises from {advertisement.mac} and does not hold {address}")
-            if kernel.hushes(address.ip) or kernel.silences(address.ip):
+            # The gate of a lease shuts some ticks before the lease ends, and until then nobody else can own.
+            if kernel.hushes(address.ip) or (params.lease is None and kernel.silences(address.ip)):
                 self.broken(f"{node} advertises from {advertisement.mac} and does not answer for {address}")
