@@ -64,7 +64,7 @@ def test_turns_are_interleaved() -> None:
 
 
 def test_a_scheduler_that_asks_nothing_has_the_slots_that_it_has_elsewhere() -> None:
-    for scheduler in (Scheduler.ROUND_ROBIN, Scheduler.WEIGHTED_ROUND_ROBIN, Scheduler.SOURCE_HASH):
+    for scheduler in (Scheduler.ROUND_ROBIN, Scheduler.WEIGHTED_ROUND_ROBIN, Scheduler.SOURCE_HASH, Scheduler.MAGLEV):
         wanted = trio(scheduler=scheduler)
         assert slots_under(wanted, load(wanted, 9, 0, 5, expected=7)) == slots_of(wanted)
 

@@ -106,9 +106,10 @@ def test_a_direct_server_without_a_mac_is_left_out() -> None:
 
 
 @pytest.mark.req("B-14")
-def test_a_source_hash_moves_little_when_a_server_dies_and_nothing_when_it_is_back() -> None:
-    whole = slots_of(trio(scheduler=Scheduler.SOURCE_HASH))
-    without = slots_of(trio(Forward.NAT, Duty.SERVE, Duty.OUT, scheduler=Scheduler.SOURCE_HASH))
+@pytest.mark.parametrize("scheduler", [Scheduler.SOURCE_HASH, Scheduler.MAGLEV], ids=str)
+def test_a_hash_moves_little_when_a_server_dies_and_nothing_when_it_is_back(scheduler: Scheduler) -> None:
+    whole = slots_of(trio(scheduler=scheduler))
+    without = slots_of(trio(Forward.NAT, Duty.SERVE, Duty.OUT, scheduler=scheduler))
     assert whole is not None
     assert without is not None
     assert len(whole) == len(without)
@@ -118,7 +119,7 @@ def test_a_source_hash_moves_little_when_a_server_dies_and_nothing_when_it_is_ba
         if before.name not in {after.name, "s2"}
     ]
     assert len(moved) <= 0.1 * len(whole)
-    assert slots_of(trio(scheduler=Scheduler.SOURCE_HASH)) == whole
+    assert slots_of(trio(scheduler=scheduler)) == whole
 
 
 @pytest.mark.req("D-34")

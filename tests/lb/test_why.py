@@ -45,6 +45,14 @@ def test_a_source_hash_is_told_with_its_slot() -> None:
     assert found == why(trio(scheduler=Scheduler.SOURCE_HASH), Flow(ALICE.source, 12345))
 
 
+def test_a_flow_hash_looks_at_the_port_as_well() -> None:
+    service = trio(scheduler=Scheduler.MAGLEV)
+    found = [why(service, Flow(ALICE.source, port)) for port in range(1024, 1124)]
+    assert {placing.ground for placing in found} == {Ground.FLOW_HASH}
+    assert {placing.server.name for placing in found if placing.server is not None} == {"s1", "s2", "s3"}
+    assert why(service, Flow(ALICE.source, 1024)) == found[0]
+
+
 def test_many_sources_are_spread_by_weight() -> None:
     weighted = trio(scheduler=Scheduler.SOURCE_HASH, weights=(2000, 1000, 1000))
     slots = slots_of(weighted)

@@ -2,13 +2,14 @@
 
 import time
 from collections import Counter
+from itertools import count
 
 import pytest
 
 from tests.lb.samples import server, service, trio
 from tests.linux.world import VIP4, VIP6, World
 from yaoki.core.address import parse_address
-from yaoki.lb.kernel_hash import source_slot
+from yaoki.lb.kernel_hash import flow_slot, source_slot
 from yaoki.lb.schedulers import slots_of
 from yaoki.lb.service import Duty, Forward, Protocol, Scheduler
 
@@ -18,6 +19,8 @@ BOTH = pytest.mark.parametrize("family", [4, 6])
 EITHER = pytest.mark.parametrize("protocol", list(Protocol), ids=str)
 VIP = {4: VIP4, 6: VIP6}
 CLIENT = {4: "198.51.100.9", 6: "2001:db8:2::9"}
+PORTS = count(41000)
+"""Of clients: a port that was used a moment ago is not to be had."""
 OWN = {4: "192.0.2.11", 6: "2001:db8:1::11"}
 
 
@@ -87,6 +90,20 @@ def test_the_kernel_hashes_sources_as_we_foretell(nat: World, family: int) -> No
     for source in sources:
         foretold = slots.servers[source_slot(parse_address(source), len(slots))].name
         assert nat.names(family, "tcp", times=2, source=source) == [foretold] * 2
+
+
+@pytest.mark.req("D-30", "D-34")
+@BOTH
+def test_the_kernel_hashes_flows_as_we_foretell(nat: World, family: int) -> None:
+    hashed = trio(family=family, scheduler=Scheduler.MAGLEV)
+    slots = slots_of(hashed)
+    assert slots is not None
+    nat.balance(hashed)
+    client = parse_address(CLIENT[family])
+    ports = [next(PORTS) for _ in range(12)]
+    found = [nat.names(family, "tcp", times=1, source=str(client), source_port=port)[0] for port in ports]
+    assert found == [slots.servers[flow_slot(client, port, len(slots))].name for port in ports]
+    assert len(set(found)) > 1
 
 
 @pytest.mark.req("D-31")

@@ -33,7 +33,7 @@ from tests.linux.program import (
     sent,
 )
 from yaoki.core.address import Family, IPAddress
-from yaoki.lb.kernel_hash import source_slot
+from yaoki.lb.kernel_hash import flow_slot, source_slot
 from yaoki.lb.schedulers import slots_of
 from yaoki.lb.service import Duty, Forward, Protocol, Scheduler, VirtualService
 from yaoki.lb.why import Flow
@@ -114,6 +114,24 @@ def test_a_source_gets_the_server_that_python_foretells(
         assert outcome == sent(expected(wanted, source))
 
     foretold()
+
+
+@pytest.mark.req("D-34")
+@BOTH
+@HOOKS
+def test_a_flow_gets_the_server_that_python_foretells(program: Bench, family: int, hook: Hook) -> None:
+    wanted = trio(DIRECT, family=family, scheduler=Scheduler.MAGLEV)
+    slots = slots_of(wanted)
+    assert slots is not None
+    program.put(wanted)
+
+    @given(st.ip_addresses(v=4 if family == 4 else 6), st.integers(1, 65535), st.sampled_from((SYN, ACK)))
+    def foretold(source: IPv4Address | IPv6Address, port: int, flags: TcpFlags) -> None:
+        outcome = program.give(frame(packet(family, TCP, source=source, port=port, flags=flags)), hook)
+        assert outcome == sent(slots.servers[flow_slot(source, port, len(slots))].name)
+
+    foretold()
+    assert program.tables.flow(wanted.key, Flow(CLIENT[family], 1)) is None
 
 
 @BOTH

@@ -95,6 +95,7 @@ def test_the_address_s_own_node_does_not_move_it() -> None:
     ("forward", "scheduler", "cut"),
     [
         (Forward.DIRECT, Scheduler.SOURCE_HASH, False),
+        (Forward.DIRECT, Scheduler.MAGLEV, False),
         (Forward.DIRECT, Scheduler.WEIGHTED_ROUND_ROBIN, True),
         (Forward.NAT, Scheduler.SOURCE_HASH, True),
     ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from yaoki.lb.service import Forward, Scheduler
+from yaoki.lb.service import Forward
 from yaoki.site.model import Service, Site
 
 
@@ -25,6 +25,6 @@ def _fate(service: Service, way: Forward) -> str:
         return "its flows are cut: servers answer an address of the node that had them."
     if service.finds_again or len(service.servers) == 1:
         return "its flows go on: every member chooses the same server for them."
-    if service.scheduler is Scheduler.SOURCE_HASH:
+    if service.scheduler.finds_again:
         return "flows that a full server passed on to another are cut, for nobody knows of them."
-    return "most of its flows are cut, for they get a server anew; scheduler sh keeps them."
+    return "most of its flows are cut, for they get a server anew; schedulers maglev and sh keep them."

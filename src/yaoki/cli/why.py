@@ -98,9 +98,10 @@ def _placing(service: ServiceView, placing: Placing, question: WhyFlow) -> Itera
             yield f"{name}: {question.client} was there not long ago, and goes to {_place(placing.server)} again"
         case Ground.ONLY_SERVER:
             yield f"{name}: {_place(placing.server)} is the only server that takes new flows"
-        case Ground.SOURCE_HASH:
+        case Ground.SOURCE_HASH | Ground.FLOW_HASH:
+            what = "and its port " if placing.ground is Ground.FLOW_HASH else ""
             where = f"slot {placing.slot} of {placing.slots}"
-            yield f"{name}: the hash of {question.client} ({where}) leads to {_place(placing.server)}"
+            yield f"{name}: the hash of {question.client} {what}({where}) leads to {_place(placing.server)}"
         case Ground.IN_TURN:
             shares = ", ".join(f"{server.name} {share:.0%}" for server, share in placing.shares)
             yield f"{name}: a new flow goes to the next in turn ({service.scheduler.value}): {shares}"
@@ -113,7 +114,7 @@ def _placing(service: ServiceView, placing: Placing, question: WhyFlow) -> Itera
             yield f"{name}: new flows are refused, every server is at its limit: {_flows(placing)}"
         case Ground.REFUSED:
             yield f"{name}: new flows are refused, no server takes any"
-    if placing.flows and placing.ground in (Ground.IN_TURN, Ground.ONLY_SERVER, Ground.SOURCE_HASH, Ground.PERSISTENCE):
+    if placing.flows and placing.ground not in (Ground.FEWEST_FLOWS, Ground.LESS_OF_TWO, Ground.FULL, Ground.FLOW):
         yield f"{name}: open flows: {_flows(placing)}"
     if service.outlook in (Outlook.BACKUP, Outlook.SORRY):
         yield f"{name}: {word(service.outlook, ENGLISH)}"

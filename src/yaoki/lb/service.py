@@ -39,15 +39,22 @@ class Forward(StrEnum):
 
 
 class Scheduler(StrEnum):
-    """How a new flow gets its server: in turn, in turn by weight, by a hash of the source address; or by the flows that
-    servers have: the fewest, the fewest for its weight, the fewer of two that are drawn by weight."""
+    """How a new flow gets its server: in turn, in turn by weight, by a hash of the source address, by one of source
+    address and port; or by the flows that servers have: the fewest, the fewest for its weight, the fewer of two that
+    are drawn by weight."""
 
     ROUND_ROBIN = "rr"
     WEIGHTED_ROUND_ROBIN = "wrr"
     SOURCE_HASH = "sh"
+    MAGLEV = "maglev"
     LEAST_CONNECTION = "lc"
     WEIGHTED_LEAST_CONNECTION = "wlc"
     POWER_OF_TWO = "p2c"
+
+    @property
+    def finds_again(self) -> bool:
+        """Whether whoever has the same servers finds the same one for a flow, without having seen its beginning."""
+        return self in (Scheduler.SOURCE_HASH, Scheduler.MAGLEV)
 
     @property
     def counts_flows(self) -> bool:

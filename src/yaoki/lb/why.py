@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from yaoki.core.address import IPAddress
-from yaoki.lb.kernel_hash import source_slot
+from yaoki.lb.kernel_hash import flow_slot, source_slot
 from yaoki.lb.load import NOTHING_KNOWN, Load, open_servers, slots_under
 from yaoki.lb.schedulers import SCHEDULERS, Pick
 from yaoki.lb.service import RealServer, VirtualService
@@ -23,6 +23,7 @@ class Ground(StrEnum):
     """Its source was there not long ago."""
     ONLY_SERVER = "only-server"
     SOURCE_HASH = "source-hash"
+    FLOW_HASH = "flow-hash"
     FEWEST_FLOWS = "fewest-flows"
     """The server with the fewest flows for its weight gets it, as of the time when it comes."""
     LESS_OF_TWO = "less-of-two"
@@ -95,5 +96,8 @@ def _why(
         case Pick.BY_SOURCE:
             slot = source_slot(flow.source, len(slots))
             return Placing(Ground.SOURCE_HASH, slots.servers[slot], shares, slot, len(slots))
+        case Pick.BY_FLOW:
+            slot = flow_slot(flow.source, flow.port, len(slots))
+            return Placing(Ground.FLOW_HASH, slots.servers[slot], shares, slot, len(slots))
         case Pick.IN_TURN:
             return Placing(Ground.IN_TURN, None, shares)

@@ -166,7 +166,8 @@ def picked(slots: Slots, family: Family) -> str:
     """The expression whose value is the number of a new flow's slot."""
     if slots.pick is Pick.IN_TURN:
         return f"numgen inc mod {len(slots)}"
-    return f"jhash {IP[family]} saddr mod {len(slots)} seed {SEED:#x}"
+    hashed = f"th sport . {IP[family]} saddr" if slots.pick is Pick.BY_FLOW else f"{IP[family]} saddr"
+    return f"jhash {hashed} mod {len(slots)} seed {SEED:#x}"
 
 
 def slot_map(data: str, values: Iterable[str]) -> OwnSet:

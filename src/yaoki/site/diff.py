@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from yaoki.election.store import EtcdStore, StoreSpec
-from yaoki.lb.service import Forward, PlaneWish, Scheduler
+from yaoki.lb.service import Forward, PlaneWish
 from yaoki.pool.plan import Action, Plan
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan
 from yaoki.site.units import duration_text
@@ -209,10 +209,10 @@ def _is_direct(service: ServicePlan) -> bool:
 
 
 def _cost_of_moving(service: ServicePlan) -> str:
-    """Which flows are cut when it goes to the plane that is named now. By a hash of the source both planes choose the
-    same server; what one of them remembers, the other does not."""
+    """Which flows are cut when it goes to the plane that is named now. By a hash both planes choose the same server;
+    what one of them remembers, the other does not."""
     moves = f"unless it is on {service.plane.value} already, it moves there, and"
-    if service.scheduler is Scheduler.SOURCE_HASH and service.persistence is None:
+    if service.scheduler.finds_again and service.persistence is None:
         return f"{moves} flows that began before its servers last changed may be cut"
     return f"{moves} its flows are cut where the schedule leads them to another server"
 

@@ -309,10 +309,10 @@ class Service:
 
     @property
     def finds_again(self) -> bool:
-        """Whether every node finds the same server for a source without knowing its flows; with full servers it is
-        passed on to others."""
+        """Whether every node finds the same server for a flow without knowing it; with full servers it is passed on to
+        others."""
         limited = any(server.connection_limit is not None for server in self.servers)
-        return self.scheduler is Scheduler.SOURCE_HASH and not limited
+        return self.scheduler.finds_again and not limited
 
     @property
     def recipients(self) -> tuple[Server, ...]:

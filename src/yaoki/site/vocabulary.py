@@ -385,6 +385,7 @@ SERVICE = Record(
                     "wlc": "to the one with the fewest for its weight",
                     "p2c": "to the less loaded of two drawn by weight",
                     "sh": "by a hash of the source address",
+                    "maglev": "by a hash of source address and port",
                 },
                 Scheduler,
             ),

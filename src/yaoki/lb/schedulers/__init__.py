@@ -8,6 +8,7 @@ how many flows a server has asks `yaoki.lb.load` for slots.
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from yaoki.lb.schedulers.flow_hash import flow_hash
 from yaoki.lb.schedulers.least_connection import least_connection
 from yaoki.lb.schedulers.power_of_two import power_of_two
 from yaoki.lb.schedulers.round_robin import round_robin
@@ -23,6 +24,7 @@ SCHEDULERS: Mapping[Scheduler, Callable[[VirtualService], Slots]] = MappingProxy
         Scheduler.ROUND_ROBIN: round_robin,
         Scheduler.WEIGHTED_ROUND_ROBIN: weighted_round_robin,
         Scheduler.SOURCE_HASH: source_hash,
+        Scheduler.MAGLEV: flow_hash,
         Scheduler.LEAST_CONNECTION: least_connection,
         Scheduler.WEIGHTED_LEAST_CONNECTION: least_connection,
         Scheduler.POWER_OF_TWO: power_of_two,

@@ -7,11 +7,12 @@ from yaoki.lb.service import RealServer
 
 
 class Pick(StrEnum):
-    """How a new flow's slot is found: the next in turn, by a hash of its source address, or by the flows that servers
-    have: of all the fewest, or of two slots that are drawn; for their weights."""
+    """How a new flow's slot is found: the next in turn, by a hash of its source address, of source address and port, or
+    by the flows that servers have: of all the fewest, or of two slots that are drawn; for their weights."""
 
     IN_TURN = "in-turn"
     BY_SOURCE = "by-source"
+    BY_FLOW = "by-flow"
     LEAST = "least"
     LESS_OF_TWO = "less-of-two"
 

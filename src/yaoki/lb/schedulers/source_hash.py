@@ -1,16 +1,14 @@
 """Source hash: the source address decides, by a Maglev table, so that little moves when a server comes or goes.
 
-Both balancers of a site make the same table of the same servers: a flow that moves to the other balancer keeps its
-server without any state being copied.
+All flows of a client go to one server. Both balancers of a site make the same table of the same servers: a flow that
+moves to the other balancer keeps its server without any state being copied.
 """
 
-from yaoki.lb.schedulers.slots import Pick, Slots, name_of
+from yaoki.lb.schedulers.maglev_table import maglev_table
+from yaoki.lb.schedulers.slots import Pick, Slots
 from yaoki.lb.service import VirtualService
-from yaoki.pool.maglev import Share, maglev, size_for
 
 
 def source_hash(service: VirtualService) -> Slots:
-    """A Maglev table by the servers' places and weights. Its size counts all servers, dead ones too."""
-    ordered = tuple(sorted(service.eligible, key=name_of))
-    shares = [Share(name_of(server), server.weight) for server in ordered]
-    return Slots(Pick.BY_SOURCE, tuple(ordered[index] for index in maglev(shares, size_for(len(service.servers)))))
+    """The slots of the table."""
+    return Slots(Pick.BY_SOURCE, maglev_table(service))

@@ -93,6 +93,11 @@ static __always_inline struct fragment_key4 fragment_key4(const struct packet4 *
 				       .identification = packet->identification, .protocol = packet->key.protocol };
 }
 
+static __always_inline __u32 hash4(const struct service *service, const struct flow_key4 *key)
+{
+	return service->flags & BY_FLOW ? jhash_2words(key->source_port, key->source) : jhash_1word(key->source);
+}
+
 /* The verdict on a packet, and the way to its server. */
 static __always_inline int balance4(struct packet4 *packet, struct arrival *arrival, union server_word *way)
 {
@@ -136,7 +141,7 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 		if (service->persistence && packet->part != QUOTED)
 			touch(&tables, &request, &choice);
 	} else {
-		reason = begin(&tables, &request, jhash_1word(packet->key.source), &choice);
+		reason = begin(&tables, &request, hash4(service, &packet->key), &choice);
 		if (reason != SENT)
 			return passed(reason);
 		is_new = packet->part != QUOTED;
@@ -158,6 +163,11 @@ static __always_inline void fragment_key6(const struct packet6 *packet, struct f
 	copy6(key->source, packet->key.source);
 	copy6(key->address, packet->key.address);
 	key->identification = packet->identification;
+}
+
+static __always_inline __u32 hash6(const struct service *service, const struct flow_key6 *key)
+{
+	return service->flags & BY_FLOW ? jhash_5words(key->source_port, key->source) : jhash_4words(key->source);
 }
 
 /* Proved by itself, after which the extension headers that led here are of no matter. */
@@ -206,7 +216,7 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, union s
 		if (service->persistence && packet->part != QUOTED)
 			touch(&tables, &request, &choice);
 	} else {
-		reason = begin(&tables, &request, jhash_4words(packet->key.source), &choice);
+		reason = begin(&tables, &request, hash6(service, &packet->key), &choice);
 		if (reason != SENT)
 			return passed(reason);
 		is_new = packet->part != QUOTED;

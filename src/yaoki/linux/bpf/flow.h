@@ -251,7 +251,7 @@ __noinline __u32 pick_lightest(__u32 id, __u32 size, __u32 flags)
 	return lightest.number;
 }
 
-/* The server whose turn it is, or whose slot the source has. */
+/* The server whose turn it is, or whose slot the source or the flow has. */
 __noinline __u32 pick(__u32 id, __u32 size, __u32 hash, __u32 flags)
 {
 	__u32 capacity = 0, slots, index, number;
@@ -261,7 +261,7 @@ __noinline __u32 pick(__u32 id, __u32 size, __u32 hash, __u32 flags)
 	if (!ring || !ring->slots)
 		return NOBODY;
 	slots = ring->slots;
-	if (flags & BY_SOURCE)
+	if (flags & (BY_SOURCE | BY_FLOW))
 		index = (__u64)hash * slots >> 32;
 	else
 		index = __sync_fetch_and_add(&ring->turn, 1) % slots;

@@ -60,6 +60,7 @@ class ServiceFlag(IntFlag):
     LIMITED = 8
     LEAST = 16
     LESS_OF_TWO = 32
+    BY_FLOW = 64
 
 
 class ServerFlag(IntFlag):

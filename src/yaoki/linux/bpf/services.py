@@ -84,6 +84,7 @@ def render(
 _PICKS = {
     Pick.IN_TURN: ServiceFlag(0),
     Pick.BY_SOURCE: ServiceFlag.BY_SOURCE,
+    Pick.BY_FLOW: ServiceFlag.BY_FLOW,
     Pick.LEAST: ServiceFlag.LEAST,
     Pick.LESS_OF_TWO: ServiceFlag.LESS_OF_TWO,
 }
@@ -94,7 +95,8 @@ def _flags(service: VirtualService, slots: Slots | None) -> ServiceFlag:
     flags = ServiceFlag(0) if slots is None else _PICKS[slots.pick]
     if service.counts_flows:
         return flags | ServiceFlag.COUNTED | (ServiceFlag.LIMITED if service.is_limited else ServiceFlag(0))
-    return flags | ServiceFlag.LAZY if flags is ServiceFlag.BY_SOURCE and service.persistence is None else flags
+    is_lazy = service.scheduler.finds_again and slots is not None and service.persistence is None
+    return flags | ServiceFlag.LAZY if is_lazy else flags
 
 
 def _capacities(service: VirtualService, seats: Mapping[ServerPlace, Seat]) -> dict[int, Capacity]:

@@ -48,6 +48,7 @@ enum service_flags {
 	LIMITED = 8,	/* some of its servers take so many at most */
 	LEAST = 16,	/* of all servers in its slots, the one with the fewest open flows for its weight */
 	LESS_OF_TWO = 32,	/* the same of two that are drawn from its slots */
+	BY_FLOW = 64,	/* the slot is found by source address and port */
 };
 
 struct service {

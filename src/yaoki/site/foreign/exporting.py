@@ -8,7 +8,7 @@ from yaoki.site.compile import compile_site
 from yaoki.site.model import Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
-_WORDS = {Scheduler.POWER_OF_TWO: "twos"}
+_WORDS = {Scheduler.POWER_OF_TWO: "twos", Scheduler.MAGLEV: "mh"}
 """Where IPVS has another word for a scheduler."""
 _SORRY = "when-all-down: sorry"
 
@@ -92,6 +92,8 @@ def _wordless(site: Site, name: str) -> Iterable[str]:
         for server in service.servers:
             if server.priority < max(ranks):
                 yield f"{server.host}, a backup: IPVS has them only where each server has a priority of its own (fo)"
+    if service.scheduler is Scheduler.MAGLEV:
+        yield "scheduler maglev: mh looks at the source port only where its flag mh-port is set"
     if service.slow_start:
         yield "slow-start"
     if service.panic_threshold:

@@ -1,0 +1,12 @@
+"""The table behind the schedulers that hash: every node with the same servers makes the same one."""
+
+from yaoki.lb.schedulers.slots import name_of
+from yaoki.lb.service import RealServer, VirtualService
+from yaoki.pool.maglev import Share, maglev, size_for
+
+
+def maglev_table(service: VirtualService) -> tuple[RealServer, ...]:
+    """The server of each slot, by the servers' places and weights. Its size counts all servers, dead ones too."""
+    ordered = tuple(sorted(service.eligible, key=name_of))
+    shares = [Share(name_of(server), server.weight) for server in ordered]
+    return tuple(ordered[index] for index in maglev(shares, size_for(len(service.servers))))
