@@ -8,7 +8,7 @@ import pytest
 
 from tests.site.foreign.shelf import Shelf, examined, imported, problems, said_of, site_of
 from yaoki.checks.check import HttpParams, IcmpParams, Schedule, ScriptParams, TcpParams, UdpParams
-from yaoki.lb.service import Forward, Protocol, Scheduler
+from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
 from yaoki.site.foreign.keepalived import Original, Outcome, import_keepalived
 from yaoki.site.model import (
     CheckDefinition,
@@ -404,6 +404,20 @@ HTTP = """HTTP_GET {
                 retry 2
                 delay_before_retry 2
             }"""
+
+
+def test_a_sorry_server_is_one_here(tmp_path: Path) -> None:
+    said = SERVICE.replace("CHECK", "").replace("protocol TCP", "protocol TCP\n        sorry_server 192.0.2.29 80")
+    made = imported(lb1=instance(150, "192.0.2.11") + said)
+    (service,) = site_of(made, tmp_path).services
+    assert service.when_all_down is WhenAllDown.SORRY
+    assert service.sorry == Server("server-192-0-2-29")
+    assert said_of(made, "sorry_server") == [(Outcome.TAKEN, "when-all-down: sorry")]
+    twice = imported(lb1=instance(150, "192.0.2.11") + said.replace("2.29", "2.22"))
+    (service,) = site_of(twice, tmp_path).services
+    assert service.sorry is None
+    why = "192.0.2.22 is a server of it already, and a service has one port of a host"
+    assert said_of(twice, "sorry_server") == [(Outcome.NOT_TAKEN, why)]
 
 
 def test_a_virtual_server_becomes_a_service_with_hosts_and_checks(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from yaoki.linux.bpf.installation import Installation
 from yaoki.linux.bpf.layout import Server, ServerFlag
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
-from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat
+from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat, leaving
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
@@ -268,11 +268,12 @@ class BpfBalancer:
         self._guarding.look()
         tables, records = installed.tables, installed.records
         before = {key: held.get(key) for key in wanted}
+        # Servers that are out now get no packet from here on, whatever the rings say, which take longer.
+        tables.put_servers({n: s for key, each in before.items() if each for n, s in _leaving(wanted[key], each)})
         after = {key: self._seated(service, held.get(key), seating) for key, service in wanted.items()}
         for each in after.values():
             records.put(each.id, each.record)
         tables.put_capacities({n: c for each in after.values() for n, c in each.rendered.capacities.items()})
-        # Servers that are out now get no packet from here on, whatever the rings say.
         tables.put_servers({n: s for each in after.values() for n, s in each.rendered.servers.items()})
         added = {key.address: None for key in after if not _in_force(before[key])}
         self._guarding.wait(tables, {address: self._gates[address] for address in added})
@@ -402,6 +403,10 @@ def _check(service: VirtualService) -> None:
     ]
     if wrong:
         raise ActuatorError(subject(service), "; ".join(wrong))
+
+
+def _leaving(service: VirtualService, before: Held) -> Iterable[tuple[int, Server]]:
+    return leaving(service, before.rendered.servers, before.seats).items()
 
 
 def _may_refuse(service: VirtualService) -> bool:

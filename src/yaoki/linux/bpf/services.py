@@ -106,6 +106,16 @@ def _capacities(service: VirtualService, seats: Mapping[ServerPlace, Seat]) -> d
     }
 
 
+def leaving(
+    service: VirtualService, before: Mapping[int, Server], seats: Mapping[ServerPlace, Seat]
+) -> dict[int, Server]:
+    """Of the servers that were there before, as they shall be, those that are to take or keep less than then. Quick,
+    where a whole service may take long to render."""
+    seated = [(server, seats[_place(server)]) for server in service.servers if _place(server) in seats]
+    after = {seat.number: _server(server, seat) for server, seat in seated}
+    return {n: server for n, server in after.items() if n in before and before[n].flags & ~server.flags}
+
+
 def _server(server: RealServer, seat: Seat) -> Server:
     flags = ServerFlag(0)
     if server.mac is not None and server.duty is not Duty.OUT:

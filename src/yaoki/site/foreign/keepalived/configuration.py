@@ -142,6 +142,8 @@ class VirtualServer:
     servers: tuple[RealServer, ...]
     source: Statement
     failover: bool = False
+    sorry: RealServer | None = None
+    """What gets all flows when none of the servers works; its `source` is the sorry_server."""
 
 
 @dataclass(frozen=True, slots=True)

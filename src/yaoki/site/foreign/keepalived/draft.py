@@ -229,6 +229,14 @@ class Draft:
                 said.append(("forward", server.forward))
             servers.append((host, Block(tuple(said))))
         keys.append(("servers", Block(tuple(servers))))
+        if service.sorry is not None:
+            host, sorry = service.sorry
+            said = [("sorry", host)]
+            if sorry.port not in (0, lead.port):
+                said.append(("port", sorry.port))
+            if sorry.forward is not forward:
+                said.append(("forward", sorry.forward))
+            keys.append(("when-all-down", Block(tuple(said))))
         return Entry(service.name, Block(tuple(keys)))
 
     def _hook(self, hook: JoinedHook) -> Entry:
@@ -261,11 +269,13 @@ def _track(track: JoinedTrack) -> Block:
 
 def _serves(host: JoinedHost, services: Sequence[JoinedService]) -> bool:
     """Whether a host is a server of any service."""
-    return any(host.name in service.servers for service in services)
+    return any(_forward_of(service, host) is not None for service in services)
 
 
 def _forward_of(service: JoinedService, host: JoinedHost) -> Forward | None:
     server = service.servers.get(host.name)
+    if server is None and service.sorry is not None and service.sorry[0] == host.name:
+        server = service.sorry[1]
     return None if server is None else server.forward
 
 

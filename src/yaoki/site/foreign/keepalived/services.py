@@ -42,6 +42,8 @@ class JoinedService:
     lead: VirtualServer
     servers: dict[str, RealServer] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
+    sorry: tuple[str, RealServer] | None = None
+    """The host that says sorry, and what keepalived says of it."""
 
     def priority(self, server: RealServer) -> int | None:
         """The priority of a server, where the one of the greatest weight gets all; None elsewhere. Weights that could
@@ -135,6 +137,21 @@ class ServiceJoiner:
             if server.forward is Forward.NAT and not server.checks:
                 self._report.changed(server.source, "a server; it has no checker, and is checked by a connection here")
             service.servers[self._host(server.address).name] = server
+        self._add_sorry(service, virtual)
+
+    def _add_sorry(self, service: JoinedService, virtual: VirtualServer) -> None:
+        sorry = virtual.sorry
+        if sorry is None or not service.servers:
+            return
+        why = self._objection(service, virtual, sorry)
+        if service.sorry is not None:
+            why = "a service has one server that says sorry"
+        elif sorry.forward is Forward.DIRECT and sorry.port not in (0, virtual.port):
+            why = "direct return leaves the port as it is"
+        if why is not None:
+            self._report.not_taken(sorry.source, why)
+            return
+        service.sorry = (self._host(sorry.address).name, sorry)
 
     def _objection(self, service: JoinedService, virtual: VirtualServer, server: RealServer) -> str | None:
         """Why a real server cannot be a server of a service."""
@@ -197,4 +214,5 @@ def _sayings(server: VirtualServer) -> tuple[object, ...]:
     servers = tuple(
         (one.address, one.port, one.weight, one.limit, one.forward, _checking(one)) for one in server.servers
     )
-    return server.scheduler, server.failover, server.forward, server.persistence, server.mask, servers
+    sorry = None if server.sorry is None else (server.sorry.address, server.sorry.port, server.sorry.forward)
+    return server.scheduler, server.failover, server.forward, server.persistence, server.mask, servers, sorry

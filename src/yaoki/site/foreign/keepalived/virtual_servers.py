@@ -48,9 +48,9 @@ _NOT_NEEDED = {
 }
 _NOT_TAKEN = {
     "ops": "a flow of datagrams keeps its server",
-    "sorry_server": "write it as when-all-down: {sorry: HOST}; until then the service refuses without servers",
-    "sorry_server_inhibit": "the server that says sorry is checked, and without it the service refuses",
-    "sorry_server_lvs_method": "write it as when-all-down: {sorry: HOST, forward: ...}",
+    "sorry_server": "it has no usable address",
+    "sorry_server_inhibit": "a server that is down is out while another answers for it",
+    "sorry_server_lvs_method": "there is no sorry_server that it is for",
     "quorum_up": "run a hook on service-serving",
     "quorum_down": "run a hook on service-empty",
     "hysteresis": "a service is served while it has one server",
@@ -136,11 +136,29 @@ class VirtualServerReader:
             servers=tuple(servers),
             source=block,
             failover=_is_failover(said),
+            sorry=self._sorry(said, forward),
         )
         self._others(block)
         for where, port in listeners:
             fitting = tuple(server for server in whole.servers if Family.of(server.address) is Family.of(where))
-            yield replace(whole, address=where, port=port, servers=fitting)
+            sorry = whole.sorry
+            if sorry is not None and Family.of(sorry.address) is not Family.of(where):
+                sorry = None
+            yield replace(whole, address=where, port=port, servers=fitting, sorry=sorry)
+
+    def _sorry(self, said: dict[str, Statement], forward: Forward) -> RealServer | None:
+        """Remarked on when it is known whether it can be a server here."""
+        item, method = said.get("sorry_server"), said.get("sorry_server_lvs_method")
+        where = None if item is None else address(item.first())
+        port = 0 if item is None or len(item.values) < 2 else number(item.values[1], 0, 65535)
+        if item is None or where is None or port is None:
+            return None
+        own = self._forward(method) if method is not None else forward
+        if own is None:
+            self._report.not_taken(item, _NOT_FORWARDED)
+            return None
+        self._report.taken(item, "when-all-down: sorry")
+        return RealServer(where, port, 1, own, (), item)
 
     def _others(self, block: Statement) -> None:
         """A remark on all that nothing was said of yet."""
