@@ -38,14 +38,16 @@ def newer(
     armed: tuple[ArmedAddress, ...] = OPEN,
     found: InterfaceFound | None = HELD,
     now_ms: float = 0,
+    word: bool = True,
 ) -> Speaker:
-    """It begins at the moment at which the older one fell silent."""
+    """It begins at the moment at which the older one fell silent; without a `word` if that was killed."""
     made = Speaker(interface=None)
     made.now = at(now_ms)
     if armed:
         made.tell(GateFound(armed))
     made.tell(AbilitiesFound(gate=True, tick=TICK))
-    made.tell(LeasesInherited(leases))
+    if word:
+        made.tell(LeasesInherited(leases))
     made.tell(ConfigureRouters(routers))
     if found is not None:
         made.addresses |= {("eth0", str(address)) for address in found.held or ()}
@@ -159,6 +161,54 @@ def test_addresses_whose_lease_was_not_held_are_released_as_ever() -> None:
     made = newer()
     assert states(made) == [RouterState.BACKUP] * 2
     assert made.addresses == set()
+
+
+@pytest.mark.req("B-21")
+@pytest.mark.parametrize(
+    "armed", [(), tuple(replace(each, open_for=timedelta(0)) for each in OPEN)], ids=["no gate", "shut"]
+)
+def test_what_a_dead_one_left_without_an_open_gate_is_released(armed: tuple[ArmedAddress, ...]) -> None:
+    made = newer(word=False, armed=armed)
+    assert states(made) == [RouterState.BACKUP] * 2
+    assert made.addresses == set()
+
+
+@pytest.mark.req("B-19", "B-21")
+def test_after_a_death_without_a_word_the_kernel_answers_on_until_the_keeper_says_whose_the_lease_is() -> None:
+    made = newer(word=False)
+    assert states(made) == [RouterState.INITIALIZE] * 2
+    assert kinds(made.said, *SILENCING, ArmGate) == []
+    wishes = orders([*made.said, *made.tell(KeeperBack())])
+    assert wishes[-1].wishes == (LeaseWish("web-vip", 1, timedelta(0)),)
+    made.run_to(300)
+    made.said.clear()
+    made.tell(valid(1600, epoch=9))
+    assert states(made) == [RouterState.ACTIVE] * 2
+    assert kinds(made.said, *SILENCING) == []
+    assert made.addresses == {("eth0", str(address)) for address in (VIP, VIP_6)}
+    assert [effect.limit for effect in made.said if isinstance(effect, ArmGate)] == [at(1600) - at(300) - TICK] * 2
+    told = [body for body in bodies(made.said) if isinstance(body, BecameActive | BecameBackup)]
+    assert told == [BecameActive(key, "web-vip", Reason.ADDRESSES_HELD, 100, epoch=9) for key in (KEY, KEY_6)]
+
+
+@pytest.mark.req("B-21")
+def test_without_a_word_it_is_over_when_the_kernel_shuts_the_gate() -> None:
+    made = newer(word=False)
+    made.run_to((D - TICK).total_seconds() * 1000 - 1)
+    assert len(made.addresses) == 2
+    made.run_to((D - TICK).total_seconds() * 1000)
+    assert states(made) == [RouterState.BACKUP] * 2
+    assert made.addresses == set()
+    assert kinds(made.said, ArmGate) == []
+
+
+@pytest.mark.req("B-21")
+def test_who_waits_for_a_word_and_loses_its_interface_or_its_order_is_silent() -> None:
+    for input_ in (replace(HELD, up=False), ConfigureRouters(())):
+        made = newer(word=False)
+        made.tell(input_)
+        assert made.addresses == set()
+        assert orders([*made.said, *made.run_to(2000)])[-1].wishes == ()
 
 
 @pytest.mark.req("N-13")

@@ -23,7 +23,7 @@ from yaoki.vrrp.events import BecameActive, Reason
 
 pytestmark = [pytest.mark.netns, pytest.mark.req("B-21")]
 
-D = timedelta(seconds=2)
+D, LONG = timedelta(seconds=2), timedelta(minutes=1)
 # The gate's table with no room for another address.
 FULL = """
 flush ruleset
@@ -138,3 +138,23 @@ def test_a_newer_speaker_goes_on_by_the_lease_and_nothing_is_lost(tmp_path: Path
             became = [body for body in speaker.told(BecameActive) if isinstance(body, BecameActive)]
             assert {(body.reason, body.epoch) for body in became} == {(Reason.ADDRESSES_HELD, 9)}
         assert [probe.lost() for probe in probes] == [0, 0]
+
+
+@pytest.mark.req("B-19")
+def test_a_killed_owner_is_followed_without_a_lost_packet_where_the_lease_is_held_still(
+    leased: tuple[Segment, RunningSpeaker, Keeper], tmp_path: Path
+) -> None:
+    segment, speaker, keeper = leased
+    segment.add("c", 13)
+    keeper.grant(LONG)
+    eventually(lambda: VIP in segment.addresses("a"), "the VIP is owned")
+    pings = segment.pings("c", VIP, tmp_path)
+    speaker.process.kill()
+    speaker.process.wait()
+    again = segment.speaker("a", tmp_path)
+    again.configure(replace(params(150), lease=LeaseParams.usual("web-vip", D)))
+    keeper.accept()
+    never(lambda: VIP not in segment.addresses("a"), "it is given up before the keeper has spoken", within=0.2)
+    keeper.grant(LONG)
+    eventually(lambda: again.state() is RouterState.ACTIVE, "the next one owns")
+    assert pings.lost() == 0

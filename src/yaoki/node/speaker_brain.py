@@ -77,6 +77,11 @@ class SpeakerBrain(SpeakerGroups):
         out: Effects = []
         for key, told in self.leases.ran_out(now, input_):
             self._lease_says(out, now, key, told)
+        for key in self.leases.awaited_in_vain(now):
+            for router in [each for each in self._routers.values() if each.lease_key == key]:
+                self._place(out, now, router)
+                self._mend(out, now, router.configured.key.interface)
+            self._wish_changed = True
         self._take(out, now, input_)
         self._try_gates(out, now)
         self._settle_groups(out, now)

@@ -98,6 +98,10 @@ class SpeakerGates:
         """Whether an earlier life has left all these addresses armed, and the kernel still lets them through."""
         return all(self._found.get(address.ip, now) > now for address in addresses)
 
+    def shut_at(self, addresses: Iterable[IPInterface]) -> Instant:
+        """When the first of these that were left open is silenced."""
+        return min((self._found[address.ip] for address in addresses), key=lambda at: at.us)
+
     def take_up(self, addresses: Iterable[IPInterface]) -> None:
         """What an earlier life has left at these is a leased router's from now on."""
         for address in addresses:

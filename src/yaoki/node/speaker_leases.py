@@ -53,6 +53,9 @@ class SpeakerLeases:
         self._keeper_is_new = False
         self._unplaced: dict[str, Instant] = {}
         """What was inherited, and until when, while its routers wait for their interface."""
+        self._inherited = False
+        self._awaited: dict[str, Instant] = {}
+        """What a life that ended without a word may have held, and until when its gates are open."""
 
     def epoch(self, key: str | None) -> int | None:
         """The fencing token of what is held."""
@@ -66,11 +69,11 @@ class SpeakerLeases:
 
     def deadline(self) -> Deadline | None:
         """The next repetition, the end of a grant, or another look at a gate that was refused."""
-        if not self._holders and not self._try_gates_at:
+        if not self._holders and not self._try_gates_at and not self._awaited:
             return None if self._repeat_at is None else Deadline(self._repeat_at, "wish for leases")
         repeat = None if self._repeat_at is None else Deadline(self._repeat_at, "wish for leases")
         ends = [holder.answers_until for holder in self._holders.values() if holder.answers_until is not None]
-        first = min(ends, key=lambda at: at.us, default=None)
+        first = min((*ends, *self._awaited.values()), key=lambda at: at.us, default=None)
         again = min(self._try_gates_at.values(), key=lambda at: at.us, default=None)
         return earliest(
             repeat,
@@ -137,18 +140,42 @@ class SpeakerLeases:
 
     def inherit(self, leases: Iterable[LeaseValid]) -> None:
         """These were held by the speaker whose place this one takes."""
+        self._inherited = True
         for lease in leases:
             holder = self._holders[lease.key] = LeaseHolder()
             holder.inherit(claim=lease.claim, epoch=lease.epoch, valid_until=lease.valid_until)
             self._unplaced[lease.key] = lease.valid_until
 
+    def await_word(self, key: str, *, until: Instant) -> bool:
+        """The kernel answers by a lease of which nothing is known but this end: ask whether it is held still. Of one
+        that an earlier life could have spoken of, and did not, nothing is asked."""
+        if self._inherited:
+            return False
+        known = self._awaited.get(key, until)
+        self._awaited[key] = until if until < known else known
+        return True
+
+    def awaits_word(self, key: str | None) -> bool:
+        """Whether that is not known yet."""
+        return key in self._awaited
+
+    def awaited_in_vain(self, now: Instant) -> list[str]:
+        """The leases of which no word has come before the kernel has shut their gates."""
+        over = [key for key, until in self._awaited.items() if until <= now]
+        for key in over:
+            del self._awaited[key]
+        return over
+
     def placed(self, key: str | None) -> bool:
         """A router of this lease has found its interface, and knows by itself what it wants; whether that is new."""
-        return key is not None and self._unplaced.pop(key, None) is not None
+        if key is None:
+            return False
+        awaited, unplaced = self._awaited.pop(key, None), self._unplaced.pop(key, None)
+        return awaited is not None or unplaced is not None
 
     def _unplaced_wish(self, now: Instant, router: SpeakerRouter) -> Wanted | None:
         lease = router.configured.lease
-        until = None if lease is None else self._unplaced.get(lease.key)
+        until = None if lease is None else self._unplaced.get(lease.key) or self._awaited.get(lease.key)
         return Wanted(lease, timedelta(0)) if lease is not None and until is not None and now < until else None
 
     # --- what follows from it -----------------------------------------------------------------------------------------

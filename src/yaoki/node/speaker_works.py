@@ -100,11 +100,16 @@ class SpeakerWorks:
             held = any(address in ours for address in params.addresses)
             held = held and not self._gates.left_shut(now, params.addresses)
             epoch = self.leases.epoch(router.lease_key)
-            if epoch is not None and held and self._gates.left_open(now, params.addresses):
-                # No sooner shut than by the kernel, and opened anew with the next grant.
-                self._gates.take_up(params.addresses)
-                self._run(out, now, router, Resume(epoch), because)
-                return
+            if router.lease_key is not None and held and self._gates.left_open(now, params.addresses):
+                if epoch is not None:
+                    # No sooner shut than by the kernel, and opened anew with the next grant.
+                    self._gates.take_up(params.addresses)
+                    self._run(out, now, router, Resume(epoch), because)
+                    return
+                if self.leases.await_word(router.lease_key, until=self._gates.shut_at(params.addresses)):
+                    # The keeper may hold the lease still. Until it says so, the kernel answers as it was told to last.
+                    self._wish_changed = True
+                    return
             self._run(out, now, router, vr.Startup(held), because)
             if epoch is not None:
                 self._arm_and_hold(out, now, router, LeaseHeld(epoch))
@@ -114,7 +119,16 @@ class SpeakerWorks:
         return found is not None and found.up
 
     def _wanted(self, interface: str, address: IPInterface) -> bool:
-        return any(address in router.owned_at(interface) for router in self._routers.values())
+        return any(
+            address in router.owned_at(interface)
+            or (self._awaits_word(router, interface) and address in router.machine.params.addresses)
+            for router in self._routers.values()
+        )
+
+    def _awaits_word(self, router: SpeakerRouter, interface: str) -> bool:
+        """Whether what an earlier life holds for it is left alone until the keeper has said whose the lease is."""
+        waits = isinstance(router.machine.state, vr.Initialize) and self.leases.awaits_word(router.lease_key)
+        return waits and router.configured.key.interface == interface
 
     def _run(
         self, out: Effects, now: Instant, router: SpeakerRouter, input_: LeasedInput, because: EventId | None = None
@@ -206,6 +220,9 @@ class SpeakerWorks:
         for router in tuple(self._routers.values()):
             if router.lease_key == key and router is not without:
                 if isinstance(input_, LeaseHeld):
+                    if isinstance(router.machine.state, vr.Initialize):
+                        # It waited for this word, or has no interface.
+                        self._place(out, now, router, because)
                     self._arm_and_hold(out, now, router, input_)
                 else:
                     self._run(out, now, router, input_, because)

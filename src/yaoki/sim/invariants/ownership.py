@@ -90,7 +90,10 @@ class HeldIsActive(Invariant):
     """See `holds`."""
 
     name = "held is active"
-    holds = "a node whose speaker runs holds a VIP's addresses if and only if its virtual router owns"
+    holds = (
+        "a node whose speaker runs holds a VIP's addresses if and only if its virtual router owns, or has just begun "
+        "and its kernel answers by the lease of its former life still"
+    )
 
     def looked_at(self, virtual: Virtual, /) -> None:
         for node, _ in virtual.members:
@@ -111,7 +114,11 @@ class HeldIsActive(Invariant):
         held = [here.kernel.holds(params.key.interface, address) for address in params.addresses]
         if status.state.owns and not all(held):
             return f"is {status.state} and lacks addresses"
-        if not status.state.owns and any(held):
+        left = [address for address, there in zip(params.addresses, held, strict=True) if there]
+        begins = params.lease is not None and status.state is RouterState.INITIALIZE
+        if begins and all(here.kernel.is_armed(a.ip) and not here.kernel.silences(a.ip) for a in left):
+            return ""
+        if not status.state.owns and left:
             return f"is {status.state} and holds addresses"
         return ""
 
