@@ -205,6 +205,22 @@ def test_a_killed_owner_is_silenced_at_its_virtual_mac_as_well(segment: Segment,
     assert not again.told(KernelRefused)
 
 
+@pytest.mark.req("B-21")
+def test_two_owners_of_one_virtual_mac_hear_each_other_once_the_network_is_whole(
+    segment: Segment, tmp_path: Path
+) -> None:
+    """In private mode, Linux takes the other's frames for an echo of its own."""
+    a = start(segment, tmp_path, "a")
+    b = start(segment, tmp_path, "b")
+    eventually(lambda: owns(a) and stands_by(b), "a owns, b stands by")
+    for state, met in (("on", lambda: owns(a) and owns(b)), ("off", lambda: owns(a) and stands_by(b))):
+        for name in ("a", "b"):
+            words = ("link", "set", "dev", name, "type", "bridge_slave", "isolated", state)
+            ip("-n", segment.namespace("net"), *words)
+        eventually(met, f"isolated is {state}")
+    eventually(lambda: not any(up for _, up, _ in seats(segment, "b").values()), "b takes no frames for them")
+
+
 @pytest.mark.rfc("9568", "6.4.2", "virtual MAC")
 @pytest.mark.rfc("9568", "6.4.3", "forward")
 def test_what_comes_to_the_virtual_mac_is_forwarded_by_the_owner_alone(segment: Segment, tmp_path: Path) -> None:
