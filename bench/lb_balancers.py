@@ -4,11 +4,11 @@ Yaoki runs as its users run it, `yaoki node` with a site file. The peers are Deb
 
 * nftlb by its JSON file, once for direct return (`dsr`), once for `dnat`. It asks for its servers' MACs in the name of
   the VIP, which servers of direct return hold themselves and so never answer; its rules then send to 00:00:00:00:00:00.
-  For `dsr` we therefore take the rules that it has made, put the right MACs in and load them again.
+  It takes a MAC that the kernel knows already, so the servers are pinged first; where a rule has none all the same, we
+  put the right one in and load nftlb's rules again.
 * HAProxy in TCP mode with a thread per core. nginx's stream module with a worker per core.
 """
 
-import itertools
 import json
 import os
 import re
@@ -77,10 +77,10 @@ def _start_nftlb(lab: Lab, place: Place) -> None:
     for address in SERVERS.values():
         namespaces.run(namespaces.inside(namespace, ["ping", "-c1", "-W2", str(address)]))
     namespaces.run(namespaces.inside(namespace, ["nftlb", "-c", str(file), "-l", "4", "-e"]))
-    if place.direct:
-        rules = namespaces.run(namespaces.inside(namespace, ["nft", "list", "ruleset"]))
-        macs = itertools.cycle(str(lab.plan.port(server, "eth0").mac) for server in SERVERS)
-        filled = re.sub(_NO_MAC, lambda _: next(macs), rules)
+    rules = namespaces.run(namespaces.inside(namespace, ["nft", "list", "ruleset"]))
+    if _NO_MAC in rules:
+        macs = [str(lab.plan.port(server, "eth0").mac) for server in SERVERS]
+        filled = re.sub(rf"(\d+) : {_NO_MAC}", lambda slot: f"{slot[1]} : {macs[int(slot[1])]}", rules)
         namespaces.run(namespaces.inside(namespace, ["nft", "-f", "-"]), text=f"flush ruleset\n{filled}")
 
 
