@@ -14,6 +14,7 @@ from yaoki.sim.faults import (
     Killed,
     LinkStalled,
     Part,
+    Partition,
     Paused,
     PowerLost,
     Reconfigured,
@@ -95,5 +96,13 @@ ONCE_FAILED = (
             (49.862, 6.0, Stopped("lb1")),
             (50.0, 3.27, Stopped("lb3")),
         ),
+    ),
+    OnceFailed(
+        # It takes an IPv6 address a moment after it speaks, and the invariant expected that of those only who had heard
+        # an owner before.
+        "a node that boots and hears nobody is heard by the owner",
+        "three-nodes",
+        1,
+        ((40.0, 8.0, PowerLost("lb1")), (45.0, 12.0, Partition("front", ("lb2", "lb3"), one_way=True))),
     ),
 )

@@ -14,6 +14,9 @@ from yaoki.vrrp.timing import skew_time
 
 LONGEST_OVERLAP_US = SLACK_US
 
+# Why a member takes over from an owner that it does not hear.
+_UNHEARD = (Reason.ACTIVE_SILENT.value, Reason.NOBODY_HEARD.value)
+
 
 class PlannedMoves(Invariant):
     """See `holds`."""
@@ -96,7 +99,7 @@ class PlannedMoves(Invariant):
         """Whether it took over from an owner that it did not hear, and its kernel takes packets in a moment: who
         believes that nobody serves does not wait for that before it speaks."""
         status, params = self.ledger.status(virtual, node), virtual.params(node)
-        if status is None or not status.state.owns or status.reason != Reason.ACTIVE_SILENT.value:
+        if status is None or not status.state.owns or status.reason not in _UNHEARD:
             return False
         kernel, interface = self.ledger.world.nodes[node].kernel, params.key.interface
         return any(
