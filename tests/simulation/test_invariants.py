@@ -11,7 +11,7 @@ from yaoki.checks.check import CheckId, Finding, Outcome, TcpParams
 from yaoki.core.event import Event, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.lb.service import Desired
-from yaoki.node.messages import RouterState, SpeakerEffect, VerdictChanged
+from yaoki.node.messages import RouterState, SetPriority, SpeakerEffect, VerdictChanged
 from yaoki.node.speaker_events import NodeReplaced
 from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
@@ -284,6 +284,15 @@ def test_a_vip_that_moves_though_nothing_could_move_it_is_found() -> None:
     scene = Scene(forwarding_untouched=True)
     scene.fault(Frozen("lb1"), lasts=5)
     assert scene.broken_by(5) == "nothing moves"
+
+
+def test_a_node_that_is_unbarred_while_its_check_fails_is_found() -> None:
+    scene = Scene("gateway")
+    scene.fault(ServerFault("router", Condition.DEAD), lasts=30)
+    scene.run(5)
+    virtual = scene.world.topology.virtuals[0]
+    scene.world.nodes["lb2"].speaker.order(SetPriority(virtual.params("lb2").key, 100, barred=False))
+    assert scene.broken_by(1) == "unbarred by answer"
 
 
 def test_a_server_that_dies_and_stays_in_the_tables_is_found() -> None:

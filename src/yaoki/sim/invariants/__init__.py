@@ -6,6 +6,7 @@ from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
 from yaoki.sim.invariants.gates import ArmedWithPeers, SilencedFirst
 from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.health import SickRelieved
+from yaoki.sim.invariants.hindrance import UnbarredByAnswer
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.leases import LeaseTakenInTime, NeverTwoOwners
 from yaoki.sim.invariants.macs import VirtualMacOfOwner
@@ -48,6 +49,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     NothingMoves,
     PeersKnown,
     SickRelieved,
+    UnbarredByAnswer,
     TablesTrue,
     TablesKept,
     OwnerHasTables,
