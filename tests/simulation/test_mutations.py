@@ -39,6 +39,7 @@ SECONDS = {
     "edge": 150,
     "stateful": 240,
     "replaced": 200,
+    "hindered": 400,
 }
 
 WORLDS = 30
@@ -72,6 +73,7 @@ MUTATIONS = (
     Mutation("released-before-relieved", "fast", 3, "planned moves"),
     Mutation("replacement-forgotten", "replaced", 0, "replaced owns nothing"),
     Mutation("successor-not-heard", "fast", 3, "planned moves"),
+    Mutation("unbarred-by-restart", "hindered", 80, "unbarred by answer"),
 )
 
 
