@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.world import PREFIX, VIP4, World
+from tests.linux.world import PREFIX, VIP4, VIP6, World
 from yaoki.lb.proof import Finding, Result, Saying, findings
 from yaoki.linux.network_namespace import inside
 from yaoki.runtime.prover import Prover
@@ -72,6 +72,30 @@ def test_a_packet_filter_keeps_quiet_arp_announce_matters_and_the_vip_must_be_th
     found = verify("web")
     assert wrong(found) == {("s2", Saying.NAMES_VIP), ("s3", Saying.NOT_TAKEN)}
     assert wrong(found, 6) == set()
+
+
+def test_a_standby_is_told_what_an_owner_is_and_refuses_no_answer(direct_network: World) -> None:
+    """Without the VIP, this node's kernel knows nothing of the connections that are answered to it."""
+    for family in (4, 6):
+        direct_network.ip("lb", f"-{family} addr del {VIP4 + '/24' if family == 4 else VIP6 + '/64'} dev eth0")
+    try:
+        before = refusals(direct_network)
+        found = (*verify("web"), *verify("datagrams"))
+        after = refusals(direct_network)
+    finally:
+        direct_network.own_vip("lb")
+    # Three servers in two families: the checks of their own addresses reset their connections.
+    assert after == [before[0] + 6, *before[1:]]
+    assert wrong(found) == wrong(found, 6) == {("", Saying.NOBODY)}
+
+
+def refusals(world: World) -> list[int]:
+    """Resets and ICMP errors that the node has sent."""
+    found = {}
+    for line in world.inside("lb", "nstat", "-asz").splitlines()[1:]:
+        name, number, _ = line.split()
+        found[name] = int(number)
+    return [found[name] for name in ("TcpOutRsts", "IcmpOutDestUnreachs", "Icmp6OutDestUnreachs")]
 
 
 @pytest.mark.req("D-23")

@@ -9,6 +9,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -21,6 +22,7 @@ from yaoki.linux.capture_filter import MOST_VALUES, program
 from yaoki.linux.capture_socket import CaptureSocket
 from yaoki.linux.claim_socket import ClaimSocket
 from yaoki.linux.own_interfaces import OwnInterface, own_interfaces
+from yaoki.linux.quiet_port import QuietPort
 from yaoki.packet.claim import Claim
 from yaoki.packet.recording import Direction
 from yaoki.runtime.probes.loop import Job, ProbeLoop
@@ -34,7 +36,6 @@ _BETWEEN_S = 0.3
 MOST_CLAIMS = 1000
 """Kept of what is said of an address; more would say the same."""
 _SNAP = 256
-_FIRST_PORT, _LAST_PORT = 61000, 64000
 _AT_ONCE = 64
 _CANDIDATES = 3
 
@@ -68,14 +69,13 @@ class Prover:
         own = _own_checks(self._task.targets)
         candidates = self._candidates()
         wanted = (*self._task.vips, *self._task.names, *candidates)
-        claims = ClaimSocket(self._interface.name, socket.if_nametoindex(self._interface.name), wanted)
-        try:
+        with ExitStack() as stack:
+            claims = ClaimSocket(self._interface.name, socket.if_nametoindex(self._interface.name), wanted)
+            stack.callback(claims.close)
             self._ask(claims, wanted)
             stranger = next((one for one in candidates if all(claim.address != one for claim in self._claims)), None)
-            asked = self._probes(stranger)
+            asked = self._probes(stranger, stack)
             answers = self._try(claims, [one for one in asked if one.probe is not None])
-        finally:
-            claims.close()
         tried = tuple(self._tried(one, answers, own) for one in asked)
         return tuple(self._neighbourhood(vip) for vip in self._task.vips), tried
 
@@ -141,19 +141,19 @@ class Prover:
 
     # --- asking the servers
 
-    def _probes(self, stranger: IPv4Address | None) -> list[_Asked]:
-        # Apart from those of another run, whose answers may still come.
-        first = _FIRST_PORT + time.monotonic_ns() % (_LAST_PORT - _FIRST_PORT)
+    def _probes(self, stranger: IPv4Address | None, stack: ExitStack) -> list[_Asked]:
+        """A probe of each target, from a port of its own that is kept until the stack is left."""
         asked = []
-        for number, target in enumerate(self._task.targets):
+        for target in self._task.targets:
             mac, source = self._mac_of(target.address), target.source
             if mac is None or source is None or source not in self._held:
                 asked.append(_Asked(target, None, None))
                 continue
-            probe = PathProbe(target.key, source, self._mac, mac, first + number, target.payload)
-            odd = None
-            if stranger is not None and target.key.family is Family.IPV4:
-                odd = PathProbe(target.key, stranger, self._mac, mac, first + number)
+            port = QuietPort(source, target.key.protocol)
+            stack.callback(port.close)
+            probe = PathProbe(target.key, source, self._mac, mac, port.number, target.payload)
+            ipv4 = target.key.family is Family.IPV4
+            odd = PathProbe(target.key, stranger, self._mac, mac, port.number) if ipv4 and stranger else None
             asked.append(_Asked(target, probe, odd))
         return asked
 

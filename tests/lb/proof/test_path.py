@@ -20,13 +20,13 @@ from yaoki.packet.udp import UdpDatagram
 LB, SERVER, OTHER = (MacAddress(bytes((2, 0, 0, 0, 0, number))) for number in (0x11, 0x21, 0x99))
 VIP4, OWN4 = IPv4Address("192.0.2.50"), IPv4Address("192.0.2.11")
 VIP6, OWN6 = IPv6Address("2001:db8:1::50"), IPv6Address("2001:db8:1::11")
-PORT = 61234
+PORT, SEQUENCE = 61234, 0xFFFFFFFF
 SYN, ACK, RST = TcpFlags.SYN, TcpFlags.ACK, TcpFlags.RST
 
 
 def probe(family: int = 4, protocol: Protocol = Protocol.TCP) -> PathProbe:
     vip, own = (VIP4, OWN4) if family == 4 else (VIP6, OWN6)
-    return PathProbe(ServiceKey(vip, protocol, 80), own, LB, SERVER, PORT, b"alive?")
+    return PathProbe(ServiceKey(vip, protocol, 80), own, LB, SERVER, PORT, b"alive?", SEQUENCE)
 
 
 def frame(source: IPAddress, destination: IPAddress, protocol: int, data: bytes, mac: MacAddress = SERVER) -> bytes:
@@ -40,7 +40,7 @@ def frame(source: IPAddress, destination: IPAddress, protocol: int, data: bytes,
 
 def segment(asked: PathProbe, flags: TcpFlags, *, mac: MacAddress = SERVER, port: int = PORT) -> bytes:
     vip, own = asked.key.address, asked.source
-    return frame(vip, own, 6, TcpSegment(80, port, 7, (PORT << 8) + 1, flags).encode(vip, own), mac)
+    return frame(vip, own, 6, TcpSegment(80, port, 7, 0, flags).encode(vip, own), mac)
 
 
 def quoted(asked: PathProbe) -> bytes:
@@ -53,9 +53,9 @@ def quoted(asked: PathProbe) -> bytes:
 def test_a_connection_is_opened_to_the_vip_at_the_servers_mac_and_reset(family: int) -> None:
     asked = probe(family)
     vip, own = asked.key.address, asked.source
-    expected = Headers(LB, SERVER, own, vip, 6, 64, PORT, 80, TcpHeader(PORT << 8, 0, SYN))
+    expected = Headers(LB, SERVER, own, vip, 6, 64, PORT, 80, TcpHeader(SEQUENCE, 0, SYN))
     assert headers.decode(asked.opening(), 100) == expected
-    expected = Headers(LB, SERVER, own, vip, 6, 64, PORT, 80, TcpHeader((PORT << 8) + 1, 0, RST))
+    expected = Headers(LB, SERVER, own, vip, 6, 64, PORT, 80, TcpHeader(0, 0, RST))
     assert headers.decode(asked.reset(), 100) == expected
     found = headers.decode(asked.echo(), 100)
     assert isinstance(found, Headers)
@@ -108,6 +108,8 @@ def test_what_is_no_answer_to_this_probe(family: int) -> None:
     stranger = VIP4 + 1 if family == 4 else VIP6 + 1
     assert asked.answer(segment(asked, SYN | ACK, port=PORT + 1)) is None
     assert asked.answer(segment(asked, ACK)) is None
+    late = TcpSegment(80, PORT, 7, 1, SYN | ACK).encode(vip, own)
+    assert asked.answer(frame(vip, own, 6, late)) is None, "it acknowledges another connection"
     assert asked.answer(echo(asked, PORT + 1)) is None
     assert asked.answer(error(asked, 3, quoted(asked)[:20])) is None
     other = TcpSegment(80, PORT, 7, 1, SYN | ACK)

@@ -48,8 +48,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PathProbe:
-    """One server asked for one service. `source_port` tells its answers from those of others; `payload` is what a
-    datagram carries."""
+    """One server asked for one service. `source_port` and, of TCP, `sequence` tell its answers from those of others;
+    `payload` is what a datagram carries."""
 
     key: ServiceKey
     source: IPAddress
@@ -57,13 +57,14 @@ class PathProbe:
     server_mac: MacAddress
     source_port: int
     payload: bytes = b""
+    sequence: int = 1
 
     def opening(self) -> bytes:
         """The frame that asks for the service."""
         if self.key.protocol is Protocol.UDP:
             datagram = UdpDatagram(self.source_port, self.key.port, self.payload)
             return self._frame(self.key.protocol.number, datagram.encode(self.source, self.key.address))
-        return self._segment(TcpFlags.SYN, self._sequence)
+        return self._segment(TcpFlags.SYN, self.sequence)
 
     def echo(self) -> bytes:
         """The frame that asks whether the VIP is there at all."""
@@ -74,7 +75,7 @@ class PathProbe:
 
     def reset(self) -> bytes:
         """The frame that ends an accepted connection."""
-        return self._segment(TcpFlags.RST, self._sequence + 1)
+        return self._segment(TcpFlags.RST, self._expected)
 
     def answer(self, frame: bytes) -> Answer | None:
         """What a frame that arrived says to this probe, None if it is none of its answers."""
@@ -89,6 +90,8 @@ class PathProbe:
             return None
         if found.tcp is None:
             return Answer(Kind.REPLIED, found.source_mac)
+        if found.tcp.acknowledgement != self._expected:
+            return None
         if found.tcp.flags & TcpFlags.RST:
             return Answer(Kind.REFUSED, found.source_mac)
         if found.tcp.flags & (TcpFlags.SYN | TcpFlags.ACK) == TcpFlags.SYN | TcpFlags.ACK:
@@ -96,8 +99,9 @@ class PathProbe:
         return None
 
     @property
-    def _sequence(self) -> int:
-        return self.source_port << 8
+    def _expected(self) -> int:
+        """RFC 9293 3.10.7: what acknowledges the SYN, or resets it."""
+        return (self.sequence + 1) % (1 << 32)
 
     def _segment(self, flags: TcpFlags, sequence: int) -> bytes:
         segment = TcpSegment(self.source_port, self.key.port, sequence, 0, flags, window=_WINDOW)
