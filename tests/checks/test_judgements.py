@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yaoki.checks import failure, http, route, script, tcp, tls, udp
+from yaoki.checks import direct, failure, http, route, script, tcp, tls, udp
 from yaoki.checks.check import (
     CheckId,
     CheckSpec,
@@ -401,3 +401,18 @@ def test_a_route_counts_if_it_is_at_least_as_long(
 )
 def test_the_first_host_stands_for_the_prefix(prefix: str, host: str) -> None:
     assert route.first_host(ip_network(prefix)) == ip_address(host)
+
+
+@pytest.mark.req("D-11")
+def test_a_connection_through_the_direct_return_path() -> None:
+    vip = IPv4Address("192.0.2.50")
+    assert direct.judge_accepted(vip, mac=THEIRS, server=THEIRS, took=TOOK) == Finding(
+        Outcome.PASSED, "connected to 192.0.2.50 at 02:00:00:00:00:21", TOOK
+    )
+    assert direct.judge_accepted(vip, mac=OURS, server=THEIRS, took=TOOK) == Finding(
+        Outcome.WRONG_ANSWER, "192.0.2.50 answers from 02:00:00:00:00:11, not straight from 02:00:00:00:00:21", TOOK
+    )
+    assert direct.judge_refused(vip, TOOK) == Finding(Outcome.REFUSED, "connection to 192.0.2.50 refused", TOOK)
+    assert direct.judge_unresolved(TARGET, TOOK) == Finding(
+        Outcome.UNREACHABLE, "the MAC of 192.0.2.21 is not known", TOOK
+    )

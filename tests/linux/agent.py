@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from yaoki.checks.check import CheckId, CheckSpec, DirectParams, Finding, Schedule, TcpParams
 from yaoki.core.address import IPAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.lb.flow import Flow as CopiedFlow
@@ -31,6 +32,8 @@ from yaoki.linux.nftables_direct import FLOWS
 from yaoki.linux.nftables_session import ProgramSession, open_session
 from yaoki.linux.planes import SplitBalancer
 from yaoki.linux.strangers import StrangerRules, remove_stranger_rules
+from yaoki.runtime.probes.loop import Job, ProbeLoop
+from yaoki.runtime.probes.registry import probe_for
 
 _state: dict[str, Any] = {"sockets": {}, "streams": {}, "serving": {}}
 
@@ -388,6 +391,23 @@ def recount() -> bool:
     return bool(_state["balancer"].recount())
 
 
+def probe(target: str, params: dict[str, Any], source: str, *, timeout_ms: int = 500) -> list[str]:
+    """A check made once: how it ended, and its evidence."""
+    found: list[Finding] = []
+    loop = ProbeLoop(lambda _, finding: found.append(finding))
+    schedule = Schedule(timedelta(seconds=1), timedelta(milliseconds=timeout_ms))
+    kinds = {"direct": DirectParams, "tcp": TcpParams}
+    kind = kinds[params.pop("kind")]
+    vip = {"vip": parse_address(params.pop("vip"))} if "vip" in params else {}
+    identity = CheckId(parse_address(target), kind(**params, **vip), parse_address(source))
+    job = Job(1, CheckSpec(identity, schedule, "check"), time.monotonic_ns())
+    loop.start(job, probe_for(job))
+    while not found:
+        loop.turn(None)
+    loop.close()
+    return [found[0].outcome.value, found[0].evidence]
+
+
 def cleanup() -> None:
     _state["balancer"].cleanup()
 
@@ -489,6 +509,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         observed,
         counters,
         cleanup,
+        probe,
         gate,
         read,
         programs,

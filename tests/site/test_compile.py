@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from yaoki.checks.check import CheckId, HttpParams, IcmpParams, RouteParams, TcpParams
+from yaoki.checks.check import CheckId, DirectParams, HttpParams, IcmpParams, RouteParams, TcpParams
 from yaoki.core.address import Family
 from yaoki.lb.service import Forward, Protocol, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
 from yaoki.site.compile import compile_node, compile_site
@@ -383,3 +383,23 @@ def test_the_routers_of_a_sync_group_bear_its_name() -> None:
     }
     pair = load_site(Path(__file__).parent / "pair.yaml").site
     assert {router.group for router in compile_site(pair)["lb1"].routers} == {None}
+
+
+@pytest.mark.req("D-11")
+def test_a_direct_check_asks_for_each_address_of_its_services_vip(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace("checks:\n", "checks:\n  path: {kind: direct}\n")
+    for name, port in (("more", 81), ("most", 82)):
+        text += (
+            f"  {name}: {{vip: web-vip, listen: tcp/{port}, forward: direct, check: path, servers: {{web1: {{}}}}}}\n"
+        )
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    plan = compile_node(load_site(file).site, "lb1")
+    found = [(spec.id, spec.name) for spec in plan.checks if isinstance(spec.id.params, DirectParams)]
+    own, server, vip = IPv4Address("192.0.2.11"), IPv4Address("192.0.2.21"), IPv4Address("192.0.2.50")
+    own_6, server_6, vip_6 = (IPv6Address(f"2001:db8:1::{end}") for end in ("11", "21", "50"))
+    assert found == [
+        (CheckId(target, DirectParams(port, at, "eth0"), source), "path on web1")
+        for port in (81, 82)
+        for target, at, source in ((server, vip, own), (server_6, vip_6, own_6))
+    ]

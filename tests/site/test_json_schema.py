@@ -51,7 +51,7 @@ def test_checks_are_told_apart_by_their_kind() -> None:
     assert isinstance(checks, dict)
     kinds = [properties(branch)["kind"] for branch in checks["oneOf"]]
     assert kinds[0] == {"const": "icmp"}
-    assert len(kinds) == 8
+    assert len(kinds) == 9
 
 
 def walk(value: object) -> list[dict[str, object]]:

@@ -81,13 +81,33 @@ class ScriptParams:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectParams:
+    """A TCP connection to the VIP by the way that direct return takes: to the target's MAC, out of `interface`. In a
+    definition all three are open; they are those of the service that is checked."""
+
+    port: int = 0
+    vip: IPAddress | None = None
+    interface: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteParams:
     """The kernel's way to the target leads by a route whose prefix has at least `length` bits; nothing is sent."""
 
     length: int
 
 
-KindParams = IcmpParams | NeighbourParams | TcpParams | UdpParams | TlsParams | HttpParams | ScriptParams | RouteParams
+KindParams = (
+    IcmpParams
+    | NeighbourParams
+    | TcpParams
+    | UdpParams
+    | TlsParams
+    | HttpParams
+    | ScriptParams
+    | DirectParams
+    | RouteParams
+)
 
 
 @dataclass(frozen=True, slots=True)

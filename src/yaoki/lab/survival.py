@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from yaoki.checks.check import (
+    DirectParams,
     HttpParams,
     IcmpParams,
     KindParams,
@@ -162,7 +163,7 @@ def notices(params: KindParams, trouble: Trouble) -> bool:
     match params:
         case IcmpParams() | NeighbourParams() | RouteParams():
             return False
-        case TcpParams():
+        case TcpParams() | DirectParams():
             return trouble is Trouble.KILLED
         case UdpParams(require_answer=required):
             return trouble is Trouble.KILLED or (required and trouble is Trouble.HUNG)

@@ -27,12 +27,12 @@ _MOST_DATAGRAMS = 64
 """Read at a time; the event loop comes back for more."""
 
 _NETLINK_ROUTE = 0
-_GROUP_NEIGHBOUR = 1 << 2
+_GROUPHEADER = 1 << 2
 _NEW, _DELETE, _GET = 28, 29, 30
 _REQUEST, _CREATE, _DUMP = 0x1, 0x400, 0x300
 _NDA_DST, _NDA_LLADDR = 1, 2
 _NTF_USE = 0x01
-_NEIGHBOUR = struct.Struct("=BxHiHBB")
+HEADER = struct.Struct("=BxHiHBB")
 """struct ndmsg: family, interface, state, flags, type."""
 _KNOWN = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80
 """NUD_REACHABLE, _STALE, _DELAY, _PROBE, _NOARP, _PERMANENT."""
@@ -62,7 +62,7 @@ class NeighbourWatch:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
-        self._socket.bind((0, _GROUP_NEIGHBOUR))
+        self._socket.bind((0, _GROUPHEADER))
         self._socket.setblocking(False)
         self._loop.add_reader(self._socket, self._read)
 
@@ -97,7 +97,7 @@ class NeighbourWatch:
 
     def _dump(self) -> None:
         with suppress(OSError):
-            self._socket.send(message(_GET, _REQUEST | _DUMP, 0, _NEIGHBOUR.pack(0, 0, 0, 0, 0, 0)))
+            self._socket.send(message(_GET, _REQUEST | _DUMP, 0, HEADER.pack(0, 0, 0, 0, 0, 0)))
 
     def _read(self) -> None:
         for _ in range(_MOST_DATAGRAMS):
@@ -128,17 +128,17 @@ class NeighbourWatch:
 
 def use(interface: int, address: IPAddress) -> bytes:
     """The message that makes the kernel find out, or confirm, an address's MAC."""
-    body = _NEIGHBOUR.pack(_FAMILY[Family.of(address)], 0, interface, 0, _NTF_USE, 0)
+    body = HEADER.pack(_FAMILY[Family.of(address)], 0, interface, 0, _NTF_USE, 0)
     return message(_NEW, _REQUEST | _CREATE, 0, body + attribute(_NDA_DST, address.packed))
 
 
 def read(data: bytes) -> Iterator[Neighbour]:
     """What a datagram says of neighbours that are known or have failed; those still being asked for are passed over."""
     for kind, _, body in messages(data):
-        if kind != _NEW or len(body) < _NEIGHBOUR.size:
+        if kind != _NEW or len(body) < HEADER.size:
             continue
-        family, _, interface, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        found = dict(attributes(body[_NEIGHBOUR.size :]))
+        family, _, interface, state, _, _ = HEADER.unpack_from(body)
+        found = dict(attributes(body[HEADER.size :]))
         address = _address(family, found.get(_NDA_DST, b""))
         mac = found.get(_NDA_LLADDR, b"")
         if address is None:

@@ -6,7 +6,16 @@ Invariant: the answer depends on the server's condition and on whether the node 
 from datetime import timedelta
 from enum import StrEnum
 
-from yaoki.checks.check import CheckSpec, Finding, IcmpParams, NeighbourParams, Outcome, RouteParams, TcpParams
+from yaoki.checks.check import (
+    CheckSpec,
+    DirectParams,
+    Finding,
+    IcmpParams,
+    NeighbourParams,
+    Outcome,
+    RouteParams,
+    TcpParams,
+)
 from yaoki.core.address import IPAddress
 
 _QUICK = timedelta(milliseconds=1)
@@ -63,7 +72,7 @@ class Servers:
             return _ANSWERED
         if condition is Condition.REFUSING:
             return Finding(Outcome.REFUSED, "connection refused", _QUICK)
-        if isinstance(params, TcpParams):
+        if isinstance(params, TcpParams | DirectParams):
             return Finding(Outcome.PASSED, "connected; what it would have answered was not asked", _QUICK)
         if condition is Condition.HUNG:
             return silence(check)

@@ -9,6 +9,7 @@ from ipaddress import ip_interface
 from typing import TypeVar
 
 from yaoki.checks.check import (
+    DirectParams,
     HttpParams,
     IcmpParams,
     KindParams,
@@ -450,6 +451,8 @@ def _params(values: _Values) -> KindParams:
                 **_given(values, "path", "method", "host", "verify", "authorization"),
                 **_given(expect, "status", "body", "within"),
             )
+        case "direct":
+            return DirectParams()
         case "script":
             return ScriptParams(values["command"], **_given(values, "user"))
         case kind:

@@ -16,6 +16,7 @@ from typing import assert_never
 from yaoki.checks.check import (
     CheckId,
     CheckSpec,
+    DirectParams,
     HttpParams,
     IcmpParams,
     KindParams,
@@ -266,13 +267,16 @@ class _NodeCompiler:
                 # It is there for neighbours on the link only; no client asks a link-local address for a service.
                 continue
             family = Family.of(vip_address)
+            place = (vip_address.ip, interface.name)
+            checks_here = tuple(_at(definition, *place) for definition in checks)
+            sorry_here = tuple(_at(definition, *place) for definition in sorry_checks)
             ways = self._ways.setdefault((service.vip, vip_address.version), {})
             servers = []
             for server in service.recipients:
                 if server.host not in ways:
                     ways[server.host] = self._way(server.host, service.vip, family)
                 if (way := ways[server.host]) is not None:
-                    definitions = sorry_checks if server is service.sorry else checks
+                    definitions = sorry_here if server is service.sorry else checks_here
                     servers.append(self._server(service, server, way, definitions))
             yield ServicePlan(
                 name=service.name,
@@ -335,11 +339,15 @@ class _NodeCompiler:
     def _check(self, definition: CheckDefinition, host: str, port: int, way: _Way) -> CheckId:
         """The identity of a check of one server. Of equal checks the first that the file names decides on schedule and
         name; the default check gives way to it."""
-        known = self._params.get((definition.name, port))
+        name = definition.name
+        if isinstance(definition.params, DirectParams):
+            # One definition has other parameters at each address.
+            name = f"{name} to {definition.params.vip} on {definition.params.interface}"
+        known = self._params.get((name, port))
         if known is None:
             params = with_port(definition.params, port)
             number = self._params_numbers.setdefault(params, len(self._params_numbers))
-            known = self._params[definition.name, port] = (params, number)
+            known = self._params[name, port] = (params, number)
         key = known[1] << _WAY_BITS | way.number
         spec = self._checks.get(key)
         if spec is None:
@@ -348,6 +356,13 @@ class _NodeCompiler:
         elif spec.schedule is DEFAULT_SCHEDULE and definition.schedule is not DEFAULT_SCHEDULE:
             self._checks[key] = CheckSpec(spec.id, definition.schedule, f"{definition.name} on {host}")
         return spec.id
+
+
+def _at(definition: CheckDefinition, vip: IPAddress, interface: str) -> CheckDefinition:
+    """A definition as it is for servers behind one address of a VIP."""
+    if not isinstance(definition.params, DirectParams):
+        return definition
+    return replace(definition, params=replace(definition.params, vip=vip, interface=interface))
 
 
 def _quarantine_of(vip: Vip, priority: int) -> Quarantine:
@@ -372,7 +387,7 @@ def _persistence(persistence: Persistence | None, family: Family) -> SourcePersi
 def with_port(params: KindParams, port: int) -> KindParams:
     """The parameters with the server's port in the place of 0."""
     match params:
-        case TcpParams() | UdpParams() | TlsParams() | HttpParams():
+        case TcpParams() | UdpParams() | TlsParams() | HttpParams() | DirectParams():
             return replace(params, port=port) if params.port == 0 else params
         case IcmpParams() | NeighbourParams() | ScriptParams() | RouteParams():
             return params

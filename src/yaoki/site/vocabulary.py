@@ -141,6 +141,7 @@ CHECK = Tagged(
         ),
         "http": _check("an http check", *_HTTP),
         "https": _check("an https check", *_HTTP, _VERIFY),
+        "direct": _check("a direct check"),
         "script": _check(
             "a script check",
             Key("command", ListOf(Text(), least=1), "the program and its arguments; status 0 is a pass", required=True),

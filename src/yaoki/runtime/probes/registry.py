@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from yaoki.checks.check import (
+    DirectParams,
     HttpParams,
     IcmpParams,
     KindParams,
@@ -17,7 +18,7 @@ from yaoki.checks.check import (
     TlsParams,
     UdpParams,
 )
-from yaoki.runtime.probes import http, icmp, neighbour, route, script, tcp, tls, udp
+from yaoki.runtime.probes import direct, http, icmp, neighbour, route, script, tcp, tls, udp
 from yaoki.runtime.probes.loop import Job, Probe
 
 PROBES: Mapping[type[KindParams], Callable[[Job], Probe]] = MappingProxyType(
@@ -29,6 +30,7 @@ PROBES: Mapping[type[KindParams], Callable[[Job], Probe]] = MappingProxyType(
         TlsParams: tls.probe,
         HttpParams: http.probe,
         ScriptParams: script.probe,
+        DirectParams: direct.probe,
         RouteParams: route.probe,
     }
 )

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from yaoki.checks.check import HttpParams, IcmpParams, KindParams, NeighbourParams, Schedule
+from yaoki.checks.check import DirectParams, HttpParams, IcmpParams, KindParams, NeighbourParams, Schedule
 from yaoki.core.event import Severity
-from yaoki.lb.service import Protocol
+from yaoki.lb.service import Forward, Protocol
 from yaoki.site.compile import with_port as with_port_of
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
-from yaoki.site.model import Service, TrackedCheck
+from yaoki.site.model import Server, Service, TrackedCheck
 
 HTTP_PORTS = frozenset({80, 443, 8000, 8008, 8080, 8081, 8443, 8888})
 
@@ -41,7 +41,8 @@ def _check_clash(view: View) -> Iterable[Finding]:
     suspects = _kinds_with_several_schedules(view)
     for service in view.site.services:
         for check in view.checks_of(service):
-            if type(check.params) not in suspects:
+            # Of direct checks each service has its own: they ask for its VIP.
+            if type(check.params) not in suspects or isinstance(check.params, DirectParams):
                 continue
             for server in service.servers:
                 params = with_port_of(check.params, view.port_of(service, server))
@@ -77,6 +78,37 @@ def _neighbour_off_link(view: View) -> Iterable[Finding]:
                     cure = "use an icmp or tcp check"
                     yield Finding(server_path(service, server), what, cure, ("checks", check.name, "kind"))
                     break
+
+
+def _direct_check(view: View) -> Iterable[Finding]:
+    direct = {check.name for check in view.site.checks if isinstance(check.params, DirectParams)}
+    for service in view.site.services:
+        asked = [(name, service.servers) for name in service.checks]
+        if service.sorry is not None:
+            asked += [(name, (service.sorry,)) for name in service.sorry_checks]
+        for name, servers in asked:
+            if name in direct:
+                yield from _misplaced(service, name, servers)
+    for vip in view.site.vips:
+        for index, track in enumerate(vip.track):
+            if isinstance(track.tracked, TrackedCheck) and track.tracked.check in direct:
+                what = f"{track.tracked.check} asks a service's server for its VIP, and a track has no service"
+                yield Finding(("vips", vip.name, "track", index), what, "track the service itself, or use a tcp check")
+
+
+def _misplaced(service: Service, check: str, servers: tuple[Server, ...]) -> Iterable[Finding]:
+    """Of a direct check: the first thing that is wrong with it there."""
+    kind = ("checks", check, "kind")
+    if service.protocol is not Protocol.TCP:
+        what = f"{check} makes a TCP connection to the VIP, and {service.name} speaks UDP"
+        yield Finding(("services", service.name, "check"), what, "use a udp check", kind)
+        return
+    for server in servers:
+        if (server.forward or service.forward) is not Forward.DIRECT:
+            what = f"{check} asks for the VIP at {server.host}, which is not sent packets for it"
+            cure = "use a tcp or http check; direct is for servers of direct return"
+            yield Finding(server_path(service, server), what, cure, kind)
+            return
 
 
 def _secret_in_clear(view: View) -> Iterable[Finding]:
@@ -118,6 +150,14 @@ RULES = (
         Severity.ERROR,
         "a neighbour check is used for a server behind a router",
         _neighbour_off_link,
+        firm=True,
+        partial=True,
+    ),
+    Rule(
+        "direct-check",
+        Severity.ERROR,
+        "a direct check is used where no packet for a VIP is sent on",
+        _direct_check,
         firm=True,
         partial=True,
     ),

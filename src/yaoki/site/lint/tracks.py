@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from yaoki.checks.check import DirectParams
 from yaoki.core.event import Severity
 from yaoki.site.compile import with_port
 from yaoki.site.lint.rule import Finding, Rule
@@ -66,7 +67,7 @@ def _track_without_port(view: View) -> Iterable[Finding]:
     for vip, index, track in _tracks(view):
         if isinstance(track.tracked, TrackedCheck):
             params = view.site.check(track.tracked.check).params
-            if with_port(params, _PORT) != params:
+            if with_port(params, _PORT) != params and not isinstance(params, DirectParams):
                 what = f"the check {track.tracked.check} takes the port of a server, and {vip.name} tracks none"
                 cure = "give the check a port"
                 yield Finding(_place(vip, index), what, cure, ("checks", track.tracked.check))

@@ -6,6 +6,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 
 from yaoki.checks.check import (
+    DirectParams,
     HttpParams,
     IcmpParams,
     KindParams,
@@ -318,8 +319,8 @@ def _params(params: KindParams) -> Iterable[tuple[str, Value]]:
         case TcpParams() | TlsParams():
             yield "kind", "tcp"
             yield from _port(params.port)
-        case IcmpParams() | NeighbourParams() | RouteParams():
-            # keepalived has no checker that becomes one of the latter two.
+        case IcmpParams() | NeighbourParams() | DirectParams() | RouteParams():
+            # keepalived has no checker that becomes one of the latter three.
             yield "kind", "icmp"
 
 

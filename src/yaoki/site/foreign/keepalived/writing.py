@@ -9,6 +9,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 from yaoki.checks.check import (
+    DirectParams,
     HttpParams,
     IcmpParams,
     KindParams,
@@ -93,7 +94,7 @@ def _checker(params: KindParams, schedule: Schedule, own_port: int) -> Iterable[
             if params.host is not None and _PLAIN.fullmatch(params.host):
                 yield f"    virtualhost {params.host}"
             yield f"    connect_port {params.port or own_port}"
-        case TcpParams() | TlsParams():
+        case TcpParams() | TlsParams() | DirectParams():
             yield "TCP_CHECK {"
             yield f"    connect_port {params.port or own_port}"
         case UdpParams():
@@ -126,6 +127,8 @@ def _unsaid(check: CheckDefinition) -> Iterable[str]:
             yield from _unsaid_of_http(params)
         case TlsParams():
             yield "a tls check; a connection is made"
+        case DirectParams():
+            yield "a direct check; a connection is made to the server's own address"
         case NeighbourParams():
             yield "a neighbour check; an echo request is sent"
         case ScriptParams() if not _is_written(check):

@@ -1,0 +1,55 @@
+"""The direct check in namespaces: servers that pass a check of their own address and serve nobody fail it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.linux.world import VIP4, VIP6, World
+
+pytestmark = [pytest.mark.netns, pytest.mark.req("D-11")]
+
+SERVER, SERVER6, OWN, OWN6 = "192.0.2.21", "2001:db8:1::21", "192.0.2.11", "2001:db8:1::11"
+
+
+def direct(world: World, target: str, source: str, vip: str, *, port: int = 80) -> list[str]:
+    params = {"kind": "direct", "port": port, "vip": vip, "interface": "eth0"}
+    answer: list[str] = world.agents["lb"].ask("probe", target=target, params=params, source=source)
+    if answer[0] == "unreachable":
+        # The first question makes the kernel ask for the MAC.
+        world.agents["lb"].ask("probe", target=target, params={"kind": "tcp", "port": 80}, source=source)
+        answer = world.agents["lb"].ask("probe", target=target, params=params, source=source)
+    return answer
+
+
+@pytest.fixture
+def faulty(direct_network: World) -> Iterator[World]:
+    yield direct_network
+    direct_network.ip("s1", f"addr replace {VIP4}/32 dev lo")
+    direct_network.ip("s1", f"addr replace {VIP6}/128 dev lo nodad")
+
+
+@pytest.mark.parametrize(("target", "source", "vip"), [(SERVER, OWN, VIP4), (SERVER6, OWN6, VIP6)])
+def test_a_server_without_the_vip_passes_the_normal_check_and_fails_the_direct_one(
+    faulty: World, target: str, source: str, vip: str
+) -> None:
+    passed = ["passed", f"connected to {vip} at 02:00:00:00:00:21"]
+    assert [direct(faulty, target, source, vip) for _ in range(3)] == [passed] * 3
+    assert direct(faulty, target, source, vip, port=81) == ["refused", f"connection to {vip} refused"]
+    faulty.ip("s1", f"addr del {vip}/{32 if '.' in vip else 128} dev lo")
+    own = faulty.agents["lb"].ask("probe", target=target, params={"kind": "tcp", "port": 80}, source=source)
+    assert own == ["passed", "connected"]
+    assert direct(faulty, target, source, vip) == [
+        "timed-out",
+        f"no answer from {vip} at 02:00:00:00:00:21 within 500 ms",
+    ]
+
+
+def test_a_server_whose_mac_nobody_knows_and_an_address_that_is_not_here(direct_network: World) -> None:
+    params = {"kind": "direct", "port": 80, "vip": VIP4, "interface": "eth0"}
+    ask = direct_network.agents["lb"].ask
+    assert ask("probe", target="192.0.2.77", params=params, source=OWN) == [
+        "unreachable",
+        "the MAC of 192.0.2.77 is not known",
+    ]
+    assert ask("probe", target=SERVER, params=params, source="192.0.2.99")[0] == "not-run"
+    assert ask("probe", target=SERVER, params={**params, "interface": "eth9"}, source=OWN)[0] == "not-run"
