@@ -37,7 +37,9 @@ def capture_task(site: Site, service: str, machines: Iterable[str]) -> CaptureTa
     vip = site.vip(wanted.vip)
     addresses = tuple(address.ip for address in vip.addresses if not address.is_link_local)
     keys = tuple(ServiceKey(address, wanted.protocol, wanted.port) for address in addresses)
-    scene = Scene(service, vip.name, keys, tuple(_parties(site, wanted, addresses)))
+    members = [site.machine(member.node) for member in vip.members]
+    own = frozenset(one.ip for member in members for interface in member.interfaces for one in interface.addresses)
+    scene = Scene(service, vip.name, keys, tuple(_parties(site, wanted, addresses)), own)
     names = [
         (address.ip, machine.name) for machine in site.machines for i in machine.interfaces for address in i.addresses
     ]

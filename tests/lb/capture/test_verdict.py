@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lb.capture.wire import ACK, CLIENT, RST, SECOND_NS, SYN, VIP, Wire, scene
+from tests.lb.capture.wire import ACK, CLIENT, LB, RST, SECOND_NS, SYN, VIP, Wire, scene
 from yaoki.lb.capture import Count, Evidence, Way
 from yaoki.lb.service import Forward, Protocol
 from yaoki.packet.tcp import TcpSegment
@@ -138,6 +138,16 @@ def test_requests_that_reach_a_server_past_the_balancer_are_told() -> None:
 def test_servers_alone_show_requests_and_replies_and_no_share() -> None:
     verdict = two_connections(Forward.DIRECT, ("web1", "web2")).verdict(scene(Forward.DIRECT))
     assert (verdict.way, verdict.balancer, verdict.requests, verdict.passed_by) == (Way.DIRECT, False, 3, None)
+
+
+@pytest.mark.parametrize("recorded", [EVERYBODY, ("web1", "web2")])
+def test_what_the_balancer_asks_on_its_own_behalf_is_no_request(recorded: tuple[str, ...]) -> None:
+    wire = Wire(recorded)
+    wire.send("lb1", "web1", LB, VIP, TcpSegment(1001, 80, 1, 0, SYN))
+    wire.send("web1", "lb1", VIP, LB, TcpSegment(80, 1001, 7, 2, SYN | ACK))
+    wire.send("lb1", "web1", LB, VIP, TcpSegment(1001, 80, 2, 0, RST))
+    verdict = wire.verdict(scene(Forward.DIRECT))
+    assert (verdict.way, verdict.flows, verdict.sent_on, verdict.past) == (Way.NO_REQUEST, 0, (), ())
 
 
 def test_nothing_came() -> None:

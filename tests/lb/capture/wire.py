@@ -28,7 +28,7 @@ def scene(forward: Forward, protocol: Protocol = Protocol.TCP) -> Scene:
         for name, address in SERVERS.items()
     ]
     parties = (Party("lb1", Role.BALANCER), *servers, Party("router", Role.OTHER))
-    return Scene("web", "web-vip", (ServiceKey(VIP, protocol, 80),), parties)
+    return Scene("web", "web-vip", (ServiceKey(VIP, protocol, 80),), parties, frozenset({LB}))
 
 
 @dataclass

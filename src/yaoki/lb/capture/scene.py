@@ -34,12 +34,14 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A virtual service with the machines around it. `vip` is the name of its address."""
+    """A virtual service with the machines around it. `vip` is the name of its address; `own` are the balancers' other
+    addresses, from which they ask servers on their own behalf (checks): that is none of the service's traffic."""
 
     service: str
     vip: str
     keys: tuple[ServiceKey, ...]
     parties: tuple[Party, ...]
+    own: frozenset[IPAddress] = frozenset()
 
     def of_mac(self, mac: MacAddress) -> Party | None:
         """Whose MAC it is."""

@@ -31,11 +31,13 @@ class Traffic:
     def take(self, frame: Frame) -> None:
         """One packet."""
         self.last_ns = max(self.last_ns, frame.at_ns)
-        seen = frame.headers
+        seen, own = frame.headers, self._scene.own
         if (key := self._keys.get((seen.destination, seen.protocol, seen.destination_port))) is not None:
-            self._asked(frame, self._flow(key, seen.source, seen.source_port))
+            if seen.source not in own:
+                self._asked(frame, self._flow(key, seen.source, seen.source_port))
         elif (key := self._keys.get((seen.source, seen.protocol, seen.source_port))) is not None:
-            self._replied(frame, self._flow(key, seen.destination, seen.destination_port))
+            if seen.destination not in own:
+                self._replied(frame, self._flow(key, seen.destination, seen.destination_port))
         elif self._leaves_balancer(frame) and (seen.destination, seen.destination_port) in self._places:
             # Under its own address and not the VIP's: it is translated.
             self.sent_on.append((self._name(seen.destination_mac), frame))
