@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from yaoki.checks.check import CheckSpec, UdpParams
+from yaoki.checks.check import CheckId, CheckSpec, DirectParams, TcpParams, UdpParams
 from yaoki.core.address import IPAddress
 from yaoki.core.error import UsageError
-from yaoki.lb.service import Forward, ServiceKey
-from yaoki.site.compile import compile_node
+from yaoki.lb.service import Forward, Protocol, ServiceKey
+from yaoki.site.compile import DEFAULT_SCHEDULE, compile_node
 from yaoki.site.model import Site
+from yaoki.site.node_plan import ServerPlan, ServicePlan
 
 MOST_TARGETS = 1000
 
@@ -15,7 +16,7 @@ MOST_TARGETS = 1000
 @dataclass(frozen=True, slots=True)
 class ProofTarget:
     """One server on one address of the VIP. `address` is its own, `source` this node's beside it; `payload` is what its
-    check sends in a datagram."""
+    check sends in a datagram; `checks` are those of its own address."""
 
     server: str
     key: ServiceKey
@@ -61,11 +62,7 @@ def proof_task(site: Site, service: str, node: str) -> ProofTask:
     for one in plans:
         for server in one.servers:
             if server.forward is Forward.DIRECT:
-                checks = tuple(specs[id_] for id_ in server.checks)
-                sent = [spec.id.params.send for spec in checks if isinstance(spec.id.params, UdpParams)]
-                source = next((spec.id.source for spec in checks), None)
-                payload = sent[0] if sent else b""
-                targets.append(ProofTarget(server.name, one.key, server.address, source, payload, checks))
+                targets.append(_target(one, server, tuple(specs[id_] for id_ in server.checks)))
     if not targets:
         raise UsageError(f"no server of {service} is of direct return (forward: direct): there is nothing to prove")
     if len(targets) > MOST_TARGETS:
@@ -76,3 +73,14 @@ def proof_task(site: Site, service: str, node: str) -> ProofTask:
     taken |= {address.ip for vip in site.vips for address in vip.addresses}
     interface = plans[0].interface
     return ProofTask(service, node, interface, tuple(targets), tuple(members_of.items()), frozenset(taken))
+
+
+def _target(service: ServicePlan, server: ServerPlan, checks: tuple[CheckSpec, ...]) -> ProofTarget:
+    """What asks for the VIP is no check of the server's own address; where no other is named, a connection is one."""
+    source = next((spec.id.source for spec in checks), None)
+    own = tuple(spec for spec in checks if not isinstance(spec.id.params, DirectParams))
+    if not own and service.key.protocol is Protocol.TCP:
+        identity = CheckId(server.address, TcpParams(server.port), source)
+        own = (CheckSpec(identity, DEFAULT_SCHEDULE, f"tcp on {server.name}"),)
+    sent = [spec.id.params.send for spec in own if isinstance(spec.id.params, UdpParams)]
+    return ProofTarget(server.name, service.key, server.address, source, sent[0] if sent else b"", own)
