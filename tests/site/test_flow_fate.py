@@ -45,12 +45,13 @@ def test_nat_flows_are_copied_where_there_is_anywhere_to_move(
 def test_of_direct_return_the_hash_alone_keeps_flows(tmp_path: Path) -> None:
     example = (Path(__file__).parents[2] / "examples/web-pair/site.yaml").read_text()
     file = tmp_path / "site.yaml"
-    file.write_text(example)
+    file.write_text(example.replace("scheduler: maglev", "scheduler: wrr"))
     said = list(fates(load_site(file).site))
     assert said[0] == (
         "service web (direct): when web-vip moves, most of its flows are cut, for they get a server anew; "
-        "scheduler sh keeps them."
+        "schedulers maglev and sh keep them."
     )
-    file.write_text(example.replace("scheduler: wrr", "scheduler: sh"))
-    hashed = list(fates(load_site(file).site))
-    assert hashed[0].endswith("its flows go on: every member chooses the same server for them.")
+    for scheduler in ("maglev", "sh"):
+        file.write_text(example.replace("scheduler: maglev", f"scheduler: {scheduler}"))
+        hashed = list(fates(load_site(file).site))
+        assert hashed[0].endswith("its flows go on: every member chooses the same server for them.")
