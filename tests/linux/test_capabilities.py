@@ -12,7 +12,8 @@ def test_the_machine_that_tests_run_on_can_do_what_the_tests_need() -> None:
     found = {capability.name: capability for capability in examine()}
     for name in ("privileges", "tools", "vrrp-socket", "packet-socket", "namespaces", "nft-nat", "nft-dynamic-sets"):
         assert found[name].ability is Ability.YES, found[name]
-    assert found["nft-ingress"].ability is Ability.YES, found["nft-ingress"]
+    for name in ("nft-ingress", "nft-egress", "macvlan"):
+        assert found[name].ability is Ability.YES, found[name]
 
 
 @pytest.mark.netns

@@ -78,8 +78,8 @@ table netdev t {
 """
 _EGRESS = 'table netdev t { chain p { type filter hook egress device "lo" priority 0; policy accept; }; }'
 _MACVLAN = (
-    "ip link add a type veth peer name b && "
-    "ip link add c link a address 00:00:5e:00:01:01 type macvlan mode vepa && ip link set c up"
+    "ip link add here0 type veth peer name there0 && "
+    "ip link add link here0 name virtual0 address 00:00:5e:00:01:01 type macvlan mode vepa && ip link set virtual0 up"
 )
 
 
