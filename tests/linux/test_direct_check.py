@@ -51,5 +51,6 @@ def test_a_server_whose_mac_nobody_knows_and_an_address_that_is_not_here(direct_
         "unreachable",
         "the MAC of 192.0.2.77 is not known",
     ]
+    assert direct(direct_network, SERVER, OWN, VIP4)[0] == "passed"
     assert ask("probe", target=SERVER, params=params, source="192.0.2.99")[0] == "not-run"
     assert ask("probe", target=SERVER, params={**params, "interface": "eth9"}, source=OWN)[0] == "not-run"

@@ -26,6 +26,7 @@ def test_each_server_is_asked_on_each_address_and_its_own_address_checked_beside
         "eth0",
         (("lb1", (IPv4Address("192.0.2.11"), IPv6Address("2001:db8:1::11"))),),
     )
+    assert [str(mac) for mac, _ in task.virtual] == ["00:00:5e:00:01:33", "00:00:5e:00:02:33"]
     assert task.vips == (IPv4Address("192.0.2.50"), IPv6Address("2001:db8:1::50"))
     assert task.names[IPv4Address("192.0.2.201")] == "web1"
     assert IPv4Address("192.0.2.99") in task.taken

@@ -134,8 +134,8 @@ class Prover:
             address=vip,
             owned=vip in self._held,
             claims=tuple(claim for claim in self._claims if claim.address == vip and claim.mac != self._mac),
-            names=tuple(dict.fromkeys(names)),
-            members=tuple(name for name, _ in self._task.members),
+            names=tuple(dict.fromkeys((*names, *self._task.virtual))),
+            members=tuple(dict.fromkeys([*(n for n, _ in self._task.members), *(n for _, n in self._task.virtual)])),
             servers=tuple(servers),
         )
 

@@ -9,6 +9,7 @@ from yaoki.lb.capture.scene import Party, Role, Scene
 from yaoki.lb.service import Forward, ServiceKey
 from yaoki.site.compile import server_address
 from yaoki.site.model import Machine, Service, Site
+from yaoki.vrrp.virtual_mac import virtual_mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,12 @@ def recorded_by_default(site: Site, service: str) -> tuple[str, ...]:
 
 
 def _parties(site: Site, service: Service, vips: tuple[IPAddress, ...]) -> Iterable[Party]:
-    """Members of the VIP, servers, and the rest of the site's machines, in this order."""
-    members = tuple(member.node for member in site.vip(service.vip).members)
+    """Members of the VIP, the VIP itself, servers, and the rest of the site's machines, in this order."""
+    vip = site.vip(service.vip)
+    members = tuple(member.node for member in vip.members)
     yield from (Party(name, Role.BALANCER) for name in members)
+    # RFC 9568 7.3: the MAC of whoever owns the VIP, if it is at a virtual one.
+    yield Party(vip.name, Role.BALANCER, tuple(virtual_mac(family, vip.vrid) for family in Family))
     for server in service.servers:
         forward = server.forward or service.forward
         port = service.port if server.port is None else server.port

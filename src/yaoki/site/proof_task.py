@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from yaoki.checks.check import CheckId, CheckSpec, DirectParams, TcpParams, UdpParams
-from yaoki.core.address import IPAddress
+from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.error import UsageError
 from yaoki.lb.service import Forward, Protocol, ServiceKey
 from yaoki.site.compile import DEFAULT_SCHEDULE, compile_node
@@ -29,13 +29,15 @@ class ProofTarget:
 @dataclass(frozen=True, slots=True)
 class ProofTask:
     """Everything about one service on one node. `members` are the nodes that may own the VIP with their own addresses,
-    `taken` all addresses that the site names."""
+    `virtual` the MACs that whoever owns it may have, with what they are called; `taken` all addresses that the site
+    names."""
 
     service: str
     node: str
     interface: str
     targets: tuple[ProofTarget, ...]
     members: tuple[tuple[str, tuple[IPAddress, ...]], ...]
+    virtual: tuple[tuple[MacAddress, str], ...]
     taken: frozenset[IPAddress]
 
     @property
@@ -69,10 +71,11 @@ def proof_task(site: Site, service: str, node: str) -> ProofTask:
         raise UsageError(f"{service} has {len(targets)} servers and addresses; {MOST_TARGETS} can be asked at most")
     wires = [wire for wire in plan.wires if wire.vip == plans[0].vip]
     members_of = {member.node: member.addresses for wire in wires for member in wire.members}
+    virtual = tuple((wire.virtual_mac, f"VRID {wire.router.vrid}") for wire in wires)
     taken = {one.ip for machine in site.machines for interface in machine.interfaces for one in interface.addresses}
     taken |= {address.ip for vip in site.vips for address in vip.addresses}
     interface = plans[0].interface
-    return ProofTask(service, node, interface, tuple(targets), tuple(members_of.items()), frozenset(taken))
+    return ProofTask(service, node, interface, tuple(targets), tuple(members_of.items()), virtual, frozenset(taken))
 
 
 def _target(service: ServicePlan, server: ServerPlan, checks: tuple[CheckSpec, ...]) -> ProofTarget:
