@@ -56,6 +56,12 @@ def test_a_standby_node_tells_and_does_not_announce() -> None:
     assert not any(isinstance(effect, AnnounceRouter) for effect in effects)
 
 
+@pytest.mark.req("B-09")
+def test_an_owner_that_waits_to_be_relieved_contradicts_as_well() -> None:
+    scene = WireScene(RouterState.LEAVING)
+    assert AnnounceRouter(ROUTER) in scene.give(claim(VIP, INTRUDER, Form.ANNOUNCEMENT))
+
+
 def test_a_storm_of_claims_is_no_storm_of_orders() -> None:
     scene = WireScene()
     orders = 0

@@ -299,7 +299,10 @@ class WireObserver:
 
     def _reassert(self, now: Instant, key: RouterKey, because: EventId | None) -> list[WireEffect]:
         last = self._reasserted.get(key)
-        if not isinstance(self._roles.get(key), Owning) or (last is not None and now - last < REACTION_GAP):
+        role = self._roles.get(key)
+        # One that waits to be relieved serves meanwhile; one that has been relieved passes the order over.
+        serving = isinstance(role, Owning) or (isinstance(role, Aside) and role.serving)
+        if not serving or (last is not None and now - last < REACTION_GAP):
             return []
         self._reasserted[key] = now
         return [AnnounceRouter(key, because)]
@@ -320,6 +323,6 @@ def _role(status: RouterStatus) -> Role:
         case RouterState.BACKUP:
             return Listening(status.since, status.peer, status.peer_heard)
         case RouterState.INITIALIZE | RouterState.LEAVING:
-            return Aside(status.since)
+            return Aside(status.since, serving=status.state is RouterState.LEAVING)
         case _:
             assert_never(status.state)

@@ -58,9 +58,11 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """This node takes no part, or hands over just now, or its speaker says nothing."""
+    """This node takes no part, or hands over just now, or its speaker says nothing. `serving`: it holds the addresses
+    until it is relieved."""
 
     since: Instant
+    serving: bool = False
 
 
 Role = Owning | Listening | Aside
