@@ -286,7 +286,9 @@ def test_a_flow_that_came_before_the_vip_is_served_once_the_vip_is_there(
     finally:
         nat.ip("router", f"neigh del {vip} dev eth0", check=False)
         nat.own_vip("lb", family=family)
-    assert nat.names(family, protocol, times=1, source_port=port) == ["s1"]
+    # The kernel's route to itself comes a moment after an IPv6 address: a datagram that is earlier is lost.
+    answers = (nat.names(family, protocol, times=1, source_port=port)[0] for _ in range(3))
+    assert next((answer for answer in answers if answer != "timeout"), None) == "s1"
 
 
 @BOTH

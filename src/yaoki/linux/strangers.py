@@ -11,17 +11,21 @@ still a stranger after HOLD is let through as ever.
       set waiting4, waiting6       connections that are held up (HOLD)
       set seen4, seen6             connections that have been held up (REMEMBERED)
       chain prerouting             between connection tracking and address translation
+      chain DIGEST                 empty; by its name a later life knows that all is as it wants it
 
 Invariants: what opens a connection never waits; a connection waits once; a full set holds nobody up; one transaction
 for each change.
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
 from datetime import timedelta
+from hashlib import blake2b
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.linux.nftables_names import ADDRESS_TYPE, IP, STRANGERS, STRANGERS_PRIORITY
+from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
 
 HOLD = timedelta(milliseconds=100)
@@ -46,15 +50,29 @@ class StrangerRules:
         wanted = keys, frozenset(servers) if keys else frozenset()
         if wanted == self._applied:
             return
-        self._session = self._session or open_session()
-        lines = _table(*wanted, self._hold) if keys else _nothing()
-        self._session.run("\n".join(lines) + "\n", purpose="hold up segments of unknown connections")
+        lines = list(_table(*wanted, self._hold)) if keys else list(_nothing())
+        if self._applied is not None or not _is_there(_digest(lines) if keys else None):
+            self._session = self._session or open_session()
+            marked = [*lines, f"add chain {STRANGERS} {_digest(lines)}"] if keys else lines
+            self._session.run("\n".join(marked) + "\n", purpose="hold up segments of unknown connections")
         self._applied = wanted
 
 
 def remove_stranger_rules() -> None:
     """Take the table away, whoever made it. Raises ActuatorError."""
     open_session().run("\n".join(_nothing()) + "\n", purpose="let unknown connections through")
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return "made/" + blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+
+
+def _is_there(digest: str | None) -> bool:
+    """Whether an earlier life has left a table of this digest, or none."""
+    with closing(NftablesReader()) as reader:
+        if not reader.has_table(STRANGERS):
+            return digest is None
+        return digest is not None and digest in reader.chains(STRANGERS)
 
 
 def _nothing() -> Iterator[str]:
@@ -74,7 +92,7 @@ def _table(keys: Collection[Place], servers: Collection[Place], hold: timedelta)
         known = {f"services{n}": keys, f"places{n}": servers}
         for name, places in known.items():
             yield f"add set {STRANGERS} {name} {{ type {address} . inet_service; }}"
-            mine = [f"{each} . {port}" for each, port in places if Family.of(each) is family]
+            mine = sorted(f"{each} . {port}" for each, port in places if Family.of(each) is family)
             if mine:
                 yield f"add element {STRANGERS} {name} {{ {', '.join(mine)} }}"
         connection = f"type {address} . inet_service . {address} . inet_service"
