@@ -13,11 +13,10 @@ import gc
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +42,7 @@ from yaoki.runtime.polled_link import PolledLinkServer
 from yaoki.runtime.probes.loop import READABLE, Job, ProbeLoop
 from yaoki.runtime.probes.registry import probe_for
 from yaoki.runtime.probes.script import adopt_orphans
+from yaoki.runtime.signals import readable_on
 
 SOCKET_NAME = "checks.sock"
 ALONE_LIMIT = timedelta(seconds=60)
@@ -78,7 +78,7 @@ class CheckWorker:
         """Work until told to end or left alone; the exit status."""
         self._link.listen()
         self._left()
-        with _readable_on(signal.SIGTERM, signal.SIGINT) as signals:
+        with readable_on(signal.SIGTERM, signal.SIGINT) as signals:
             self._probes.attach(signals.fileno(), READABLE, lambda _: self._end(0))
             while self._exit_status is None:
                 self._turn()
@@ -179,22 +179,6 @@ def _raise_descriptor_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-@contextlib.contextmanager
-def _readable_on(*signals: signal.Signals) -> Iterator[socket.socket]:
-    """A socket that becomes readable when one of these signals has come, to be waited for like anything else."""
-    reading, writing = socket.socketpair()
-    with reading, writing:
-        writing.setblocking(False)
-        previous_fd = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-        previous = {each: signal.signal(each, lambda *_: None) for each in signals}
-        try:
-            yield reading
-        finally:
-            signal.set_wakeup_fd(previous_fd)
-            for each, handler in previous.items():
-                signal.signal(each, handler)
 
 
 def _now() -> Instant:

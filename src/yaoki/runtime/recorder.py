@@ -7,14 +7,14 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.linux.capture_socket import CaptureSocket, Seen
 from yaoki.packet.recording import CapturedPacket, CaptureInterface, Recording
+from yaoki.runtime.signals import readable_on
 
 # What may be asked for at most: a recording is held in memory until it ends.
 LONGEST_TIME = timedelta(hours=1)
@@ -56,7 +56,7 @@ def record(posts: Sequence[Post], bounds: Bounds, *, wanted: Callable[[Seen], bo
     """Record what is `wanted` of what the sockets see. SIGINT or SIGTERM ends it like a bound, with what has passed
     until then. To be called in the main thread; sockets stay open."""
     recorder = _Recorder(posts, bounds, wanted)
-    with _stopped_by(signal.SIGINT, signal.SIGTERM) as stop:
+    with readable_on(signal.SIGINT, signal.SIGTERM) as stop:
         end = recorder.run(stop)
     packets = sorted(recorder.packets, key=lambda packet: packet.at_ns)
     interfaces = tuple(replace(post.interface, lost=post.socket.lost()) for post in posts)
@@ -113,19 +113,3 @@ class _Recorder:
             if self._octets >= self._bounds.octets:
                 return End.OCTETS
         return None
-
-
-@contextmanager
-def _stopped_by(*numbers: signal.Signals) -> Iterator[socket.socket]:
-    """A socket that becomes readable when one of these signals has come."""
-    reading, writing = socket.socketpair()
-    with reading, writing:
-        writing.setblocking(False)
-        before_fd = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
-        try:
-            yield reading
-        finally:
-            signal.set_wakeup_fd(before_fd)
-            for number, handler in before.items():
-                signal.signal(number, handler)
