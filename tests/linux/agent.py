@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from yaoki.checks.check import CheckId, CheckSpec, DirectParams, Finding, Schedule, TcpParams
-from yaoki.core.address import IPAddress, parse_address
+from yaoki.core.address import IPAddress, MacAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.lb.flow import Flow as CopiedFlow
 from yaoki.lb.service import Desired, Protocol, ServiceKey
 from yaoki.lb.why import Flow
+from yaoki.linux.announce import Announcer
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.bpf import hooks, installation
 from yaoki.linux.bpf.layout import LAYOUT
@@ -482,6 +483,13 @@ def gate(what: str, addresses: list[str] | None = None, limit_ms: float = 0) -> 
             raise ValueError(what)
 
 
+def announce(address: str) -> None:
+    """Tell the neighbours on eth0 that an address is here."""
+    announcer = Announcer()
+    announcer.announce("eth0", MacAddress.parse(read("/sys/class/net/eth0/address")), parse_address(address))
+    announcer.close()
+
+
 def read(path: str) -> str:
     return Path(path).read_text().strip()
 
@@ -511,6 +519,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         cleanup,
         probe,
         gate,
+        announce,
         read,
         programs,
         make_program_old,

@@ -1,7 +1,9 @@
 """The dead-man gate: the form of its messages, and in namespaces what passes while it is open, shut and gone."""
 
+import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -164,6 +166,25 @@ def test_a_hushed_address_is_not_answered_for_but_served(nat_gate: World, family
     forget(world)
     assert answered()
     gate(world, "answer again", family)
+
+
+@pytest.mark.netns
+@pytest.mark.req("B-05")
+@BOTH
+def test_an_announcement_is_the_answer_for_those_who_asked_in_vain(nat_gate: World, family: int) -> None:
+    """While an old owner is hushed and the next one still is. They ask again only a second later."""
+    world, vip = nat_gate, VIP[family]
+    forget(world)
+    gate(world, "hush", family)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(world.inside, "near", "ping", "-c1", "-W5", vip, check=False)
+        time.sleep(0.1)
+        gate(world, "answer again", family)
+        world.agents["lb"].ask("announce", address=vip)
+        answer = asking.result()
+    waited = re.search(r"time=([0-9.]+) ms", answer)
+    assert waited is not None, answer
+    assert 10 < float(waited[1]) < 900
 
 
 @pytest.mark.netns

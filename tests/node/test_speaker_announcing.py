@@ -19,6 +19,8 @@ from yaoki.node.messages import (
 )
 from yaoki.node.speaker_announcing import MAX_WAITING, PATIENCE, SpeakerAnnouncing
 from yaoki.node.speaker_events import AddressNotTaken
+from yaoki.node.speaker_hushing import SpeakerHushing
+from yaoki.node.speaker_peers import SpeakerPeers
 from yaoki.vrrp.params import RouterKey
 
 pytestmark = pytest.mark.req("B-05")
@@ -112,7 +114,7 @@ def test_a_stop_meanwhile_says_so_in_order() -> None:
 
 
 def test_the_longest_waiting_wait_no_more_when_there_are_too_many() -> None:
-    announcing = SpeakerAnnouncing()
+    announcing = SpeakerAnnouncing(SpeakerHushing(SpeakerPeers()))
     announcing.claimed(at(0), "eth0", VIP_6.ip, relieving=True)
     effects: list[SpeakerEffect] = [ANNOUNCE] * (MAX_WAITING + 3)
     assert announcing.sort(effects) == [ANNOUNCE] * 3

@@ -12,6 +12,7 @@ from yaoki.core.event import EventBody
 from yaoki.node.messages import (
     ConfigureRouters,
     HeartbeatArrived,
+    MoveRouter,
     PeerStatus,
     Published,
     ReleaseRouters,
@@ -251,3 +252,17 @@ def test_it_asks_only_once_for_the_same_and_keeps_if_nobody_comes() -> None:
 def test_a_heartbeat_tells_that_an_owner_may_not_own() -> None:
     scene = barred_owner()
     assert (Role.ACTIVE, 0) in words(scene.said)[-1]
+
+
+def test_who_leaves_tells_its_successor_at_once_that_it_was_heard() -> None:
+    """That one answers for the addresses from then on."""
+    scene = speaker()
+    scene.run_to(1000)
+    assert scene.state(KEY) is RouterState.ACTIVE
+    assert [w.yields for b in beats(scene.tell(MoveRouter(KEY))) for w in said(b).routers] == [False] * 4
+    heard = beats(scene.hear(50))
+    assert len(heard) == len(PATHS)
+    assert [(w.key.family, w.role, w.yields) for w in said(heard[0]).routers] == [
+        (Family.IPV4, Role.LEAVING, True),
+        (Family.IPV6, Role.ACTIVE, False),
+    ]

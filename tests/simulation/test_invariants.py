@@ -19,6 +19,7 @@ from yaoki.sim.faults import CarrierLost, Frozen, Part, Paused, PowerLost, Serve
 from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.replacement import ReplacedOwnsNothing
+from yaoki.sim.kernel import Kernel
 from yaoki.sim.ledger import InvariantBroken
 from yaoki.sim.neighbours import INTRUDER, Announcement
 from yaoki.sim.servers import Condition
@@ -215,16 +216,52 @@ def test_an_owner_that_leaves_though_somebody_could_relieve_it_is_found() -> Non
 
 
 def test_an_owner_that_holds_on_beside_the_next_one_is_found() -> None:
-    """It does not hear the next one, so it goes on answering; a frame's way, and a little more, is excused."""
+    """A frame's way, and a little more, is excused."""
     scene = Scene()
-    scene.fault(Stopped("lb1"), lasts=60)
-    while scene.owners()["vip/ipv4"] == ("lb1",):
-        scene.run(0.0001)
-        if scene.world.ledger.left_at(scene.world.topology.virtuals[0], "lb1") is not None:
-            scene.world.nodes["lb1"].speaker.process.machine = Deaf()
+    [virtual, _] = scene.world.topology.virtuals
+    ledger, key = scene.world.ledger, virtual.params("lb2").key
+    ledger.statuses["lb2", key] = replace(ledger.statuses["lb2", key], state=RouterState.ACTIVE)
+    scene.world.nodes["lb2"].kernel.claim("eth0", VIP)
     began = scene.world.timeline.now
     assert scene.broken_by(5) == "planned moves"
     assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(5, abs=1)
+
+
+def _succeeding(scene: Scene) -> Kernel:
+    """lb1 leaves, and lb2 has taken the VIP and not answered yet: its kernel."""
+    scene.fault(Stopped("lb1"), lasts=60)
+    kernel = scene.world.nodes["lb2"].kernel
+    while not kernel.holds("eth0", VIP):
+        scene.run(0.00001)
+    assert kernel.hushes(VIP.ip)
+    return kernel
+
+
+def test_a_successor_that_answers_before_the_owner_is_hushed_is_found() -> None:
+    scene = Scene("one-second")
+    _succeeding(scene).answer_again("eth0", [VIP.ip])
+    assert scene.broken_by(0.0001) == "answered by one"
+
+
+def test_a_successor_that_does_not_answer_when_the_owner_is_hushed_is_found() -> None:
+    scene = Scene("one-second")
+    _succeeding(scene)
+    while scene.owners()["vip/ipv4"]:
+        scene.run(0.00001)
+    began = scene.world.timeline.now
+    scene.world.nodes["lb2"].speaker.process.machine = Deaf()
+    assert scene.broken_by(0.1) == "answered by one"
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(5, abs=1)
+
+
+def test_an_owner_that_never_hears_the_next_one_is_found() -> None:
+    """That one waits for it, and no longer."""
+    scene = Scene("one-second")
+    _succeeding(scene)
+    scene.world.nodes["lb1"].speaker.process.machine = Deaf()
+    began = scene.world.timeline.now
+    assert scene.broken_by(5) == "answered by one"
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(10, abs=1)
 
 
 def test_an_owner_that_gives_up_for_nobody_is_found() -> None:

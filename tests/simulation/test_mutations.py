@@ -72,6 +72,7 @@ MUTATIONS = (
     Mutation("quarantine-forgotten", "stateful", 0, "quarantine kept"),
     Mutation("released-before-relieved", "fast", 3, "planned moves"),
     Mutation("replacement-forgotten", "replaced", 0, "replaced owns nothing"),
+    Mutation("successor-answers-at-once", "two-nodes", 14, "answered by one"),
     Mutation("successor-not-heard", "fast", 3, "planned moves"),
     Mutation("unbarred-by-restart", "hindered", 80, "unbarred by answer"),
 )

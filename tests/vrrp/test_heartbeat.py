@@ -71,8 +71,14 @@ def test_a_heartbeat_that_has_crossed_a_router_is_refused() -> None:
     assert decode(GOLDEN, hop_limit=254) == Malformed(HeartbeatFlaw.HOP_LIMIT, 0)
 
 
-def test_the_reserved_octet_is_ignored() -> None:
+def test_the_reserved_bits_are_ignored() -> None:
     assert heard(GOLDEN[:-1] + b"\x7f") == BEAT
+
+
+def test_who_yields_says_so_in_the_last_octet() -> None:
+    yielding = replace(BEAT, routers=(BEAT.routers[0], replace(BEAT.routers[1], yields=True)))
+    assert yielding.encode() == GOLDEN[:-1] + b"\x80"
+    assert heard(GOLDEN[:-1] + b"\x80") == yielding
 
 
 def test_the_longest_fits_a_packet_that_every_ipv6_link_carries() -> None:
@@ -101,6 +107,7 @@ words = st.builds(
     st.builds(RouterKeyOnWire, st.integers(0, 2**32 - 1), st.sampled_from(Family)),
     st.sampled_from(Role),
     st.integers(0, 255),
+    st.booleans(),
 )
 names = st.text(st.characters(codec="utf-8"), max_size=20)
 beats = st.builds(

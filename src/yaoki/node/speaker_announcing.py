@@ -6,10 +6,13 @@ So announcements of a fresh IPv6 address wait until the driver has told that it 
 relieved, advertisements that list the address wait as well: it serves until it hears one. Where nobody serves they do
 not, for other Backups are about to take over, too.
 
-Invariants: what waits keeps its order, and waits for PATIENCE at most, whatever the driver tells or not; nothing waits
-for an address that is not held any more; at most MAX_WAITING effects wait.
+Announcements of what is taken over hushed wait as well, until it is answered for (yaoki.node.speaker_hushing).
+
+Invariants: what waits keeps its order, and waits for a fresh address for PATIENCE at most, whatever the driver tells or
+not; nothing waits for an address that is not held any more; at most MAX_WAITING effects wait.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from yaoki.core.address import IPAddress
@@ -17,6 +20,7 @@ from yaoki.core.event import EventBody
 from yaoki.core.instant import Deadline, Instant
 from yaoki.node.messages import AnnounceAddress, SendAdvertisement, SpeakerEffect
 from yaoki.node.speaker_events import AddressNotTaken
+from yaoki.node.speaker_hushing import SpeakerHushing
 
 PATIENCE = timedelta(milliseconds=20)
 """Longer than what was measured, and no longer than a takeover may be put off where the kernel never tells."""
@@ -28,7 +32,8 @@ _Place = tuple[str, IPAddress]
 class SpeakerAnnouncing:
     """What waits for which address."""
 
-    def __init__(self) -> None:
+    def __init__(self, hushing: SpeakerHushing) -> None:
+        self._hushing = hushing
         self._fresh: dict[_Place, Instant] = {}
         self._relieving: set[_Place] = set()
         self._waiting: list[AnnounceAddress | SendAdvertisement] = []
@@ -42,9 +47,15 @@ class SpeakerAnnouncing:
 
     def released(self, interface: str, address: IPAddress) -> None:
         """It is told to hold it no more: what waits for it has come to nothing."""
+        self.hushed(interface, (address,))
         if (interface, address) in self._fresh:
             self._waiting = [effect for effect in self._waiting if not _concerns(effect, interface, address)]
             self.taken(interface, address)
+
+    def hushed(self, interface: str, addresses: Iterable[IPAddress]) -> None:
+        """Another node has been heard to own them, or there is nothing here any more: they are not announced."""
+        dropped = tuple(AnnounceAddress(interface, address) for address in addresses)
+        self._waiting = [effect for effect in self._waiting if effect not in dropped]
 
     def taken(self, interface: str, address: IPAddress) -> None:
         """The kernel takes packets for it from now on."""
@@ -60,12 +71,12 @@ class SpeakerAnnouncing:
 
     def sort(self, effects: list[SpeakerEffect]) -> list[SpeakerEffect]:
         """Of these, and of what waited before, what is to be done now, in order."""
-        if not self._fresh and not self._waiting:
+        if not (self._fresh or self._waiting or self._hushing.waits):
             return effects
         now: list[SpeakerEffect] = []
         waiting: list[AnnounceAddress | SendAdvertisement] = []
         for effect in (*self._waiting, *effects):
-            if isinstance(effect, AnnounceAddress | SendAdvertisement) and self._must_wait(effect):
+            if isinstance(effect, AnnounceAddress | SendAdvertisement) and self._has_to_wait(effect):
                 waiting.append(effect)
             else:
                 now.append(effect)
@@ -83,9 +94,15 @@ class SpeakerAnnouncing:
         first = min(self._fresh.values(), key=lambda since: since.us, default=None)
         return None if first is None else Deadline(first + PATIENCE, "fresh address")
 
-    def _must_wait(self, effect: AnnounceAddress | SendAdvertisement) -> bool:
-        waited_for = self._fresh if isinstance(effect, AnnounceAddress) else self._relieving
-        return any(_concerns(effect, interface, address) for interface, address in waited_for)
+    def must_wait(self, interface: str, address: IPAddress) -> bool:
+        """Whether advertisements that list an address wait for it."""
+        return (interface, address) in self._relieving
+
+    def _has_to_wait(self, effect: AnnounceAddress | SendAdvertisement) -> bool:
+        if isinstance(effect, AnnounceAddress):
+            awaited = self._hushing.awaits_owner(effect.interface, effect.address)
+            return awaited or (effect.interface, effect.address) in self._fresh
+        return any(_concerns(effect, interface, address) for interface, address in self._relieving)
 
 
 def _concerns(effect: AnnounceAddress | SendAdvertisement, interface: str, address: IPAddress) -> bool:

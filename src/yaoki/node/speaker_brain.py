@@ -98,7 +98,8 @@ class SpeakerBrain(SpeakerGroups):
             self._gone.clear()
             out.extend(self.peering.send(now, machines))
         self._agenda.set(_PEERING, self.peering.deadline())
-        return self._announcing.sort(out)
+        # What is answered for again was put there by an earlier input.
+        return [*self._hushing.settle(now, self._announcing.must_wait), *self._announcing.sort(out)]
 
     def _take(self, out: Effects, now: Instant, input_: SpeakerInput) -> None:
         match input_:
@@ -226,7 +227,9 @@ class SpeakerBrain(SpeakerGroups):
                 assert_never(order)
 
     def deadline(self) -> Deadline | None:
-        return earliest(self._agenda.next(), self.leases.deadline(), self._announcing.deadline())
+        return earliest(
+            self._agenda.next(), self.leases.deadline(), self._announcing.deadline(), self._hushing.deadline()
+        )
 
     def needs_keeper(self) -> bool:
         """Whether any VIP is owned by lease, so that a keeper must be reached."""
@@ -242,7 +245,7 @@ class SpeakerBrain(SpeakerGroups):
         """Whether nothing is under way: a new speaker that is told `wishes` would be where this one is."""
         passing = vr.Leaving | vr.Yielding | Bidding
         under_way = any(isinstance(router.machine.state, passing) for router in self._routers.values())
-        return not (under_way or self._releasing or self._announcing.waits)
+        return not (under_way or self._releasing or self._announcing.waits or self._hushing.waits)
 
     @property
     def owns(self) -> bool:

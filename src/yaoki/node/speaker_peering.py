@@ -108,7 +108,7 @@ def _words(routers: Iterable[VirtualRouter | LeasedRouter]) -> dict[str, list[Ro
         params = machine.params
         role, priority = _standing(machine)
         key = RouterKeyOnWire.of(params.vip, params.key.family)
-        words.setdefault(params.vip, []).append(RouterWord(key, role, priority))
+        words.setdefault(params.vip, []).append(RouterWord(key, role, priority, isinstance(machine.state, Yielding)))
     return words
 
 

@@ -249,6 +249,11 @@ class SpeakerPeers:
         words = self._words(vip, family)
         return any(word is not None and word.role in (Role.ACTIVE, Role.LEAVING) for word in words)
 
+    def owner_answers(self, vip: str, family: Family) -> bool:
+        """Whether a peer says that it holds the addresses, and not that it yields them."""
+        words = self._words(vip, family)
+        return any(w is not None and w.role in (Role.ACTIVE, Role.LEAVING) and not w.yields for w in words)
+
     def out_of_step(self, vip: str, family: Family) -> bool:
         """Whether the owner of a virtual router runs another generation than this node; of one that is silent, what it
         ran when it was heard last."""

@@ -387,6 +387,11 @@ class SpeakerRouter:
             case Leaving() | Yielding():
                 return RouterState.LEAVING
 
+    @property
+    def yields(self) -> bool:
+        """Whether it has heard the next owner, for which that one waits."""
+        return isinstance(self.machine.state, Yielding)
+
     def status(self) -> RouterStatus:
         params = self.machine.params
         return RouterStatus(

@@ -14,10 +14,8 @@ from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
 from yaoki.core.instant import Instant
 from yaoki.node.messages import (
     AnnounceAddress,
-    AnswerAgain,
     ClaimAddress,
     DisarmGate,
-    HushAddresses,
     InterfaceFound,
     Published,
     RefuseDelivery,
@@ -27,6 +25,7 @@ from yaoki.node.messages import (
 from yaoki.node.speaker_announcing import SpeakerAnnouncing
 from yaoki.node.speaker_events import Overslept
 from yaoki.node.speaker_gates import GateOutcome, SpeakerGates
+from yaoki.node.speaker_hushing import SpeakerHushing
 from yaoki.node.speaker_leases import SpeakerLeases
 from yaoki.node.speaker_peering import SpeakerPeering
 from yaoki.node.speaker_reception import SpeakerReception
@@ -63,8 +62,8 @@ class SpeakerWorks:
         self._agenda: Agenda[int] = Agenda()
         self._interfaces: dict[str, InterfaceFound] = {}
         self._held: dict[str, dict[IPInterface, None]] = {}
-        self._hushed: dict[tuple[str, IPAddress], None] = {}
-        self._announcing = SpeakerAnnouncing()
+        self._hushing = SpeakerHushing(self.peering.peers)
+        self._announcing = SpeakerAnnouncing(self._hushing)
         self._configured = False
         self._reception = SpeakerReception()
         self.leases = SpeakerLeases()
@@ -140,13 +139,13 @@ class SpeakerWorks:
         self._wake(out, now, router)
         if router.number not in self._by_number:
             return False  # it was to leave, and has left on waking
-        machine, before = router.machine, router.state
+        machine, before, yielded = router.machine, router.state, router.yields
         effects = router.handle(now, input_)
         if isinstance(input_, vr.Reconfigure):
             router.params_changed()
         changed = self._perform(out, now, router, effects, because) or router.state is not before
+        self._peers_to_tell = self._peers_to_tell or changed or router.yields is not yielded
         if changed:
-            self._peers_to_tell = True
             self._report(out, now, router)
             if router.configured.group is not None:
                 self._stirred[router.configured.group] = None
@@ -172,12 +171,8 @@ class SpeakerWorks:
                 case vr.HushAddresses(addresses):
                     self._hush(out, router, addresses)
                 case vr.ClaimAddresses(addresses):
-                    self._answer_again(out, key.interface, addresses)
-                    if router.lease_key is None:
-                        self._guard(out, now, router, self._gates.claim(now, router.number, params, addresses))
                     relieving = any(isinstance(each, Emit) and _relieves(each.body) for each in effects)
-                    for address in addresses:
-                        self._claim(out, now, params, address, relieving=relieving)
+                    self._take_over(out, now, router, addresses, relieving=relieving)
                 case vr.ReleaseAddresses(addresses):
                     self._release_all(out, router, addresses)
                 case Emit(body, cause):
@@ -185,6 +180,22 @@ class SpeakerWorks:
                 case _:
                     assert_never(effect)
         return changed
+
+    def _take_over(
+        self, out: Effects, now: Instant, router: SpeakerRouter, addresses: tuple[IPInterface, ...], *, relieving: bool
+    ) -> None:
+        """Put addresses where they belong. The gate comes first: what is not hooked in hushes nobody."""
+        params = router.machine.params
+        hushed = relieving and self._gates.works and self._hushing.succeeds(params)
+        if not hushed:
+            out += self._hushing.answer_again(params.key.interface, addresses)
+        if router.lease_key is None:
+            self._guard(out, now, router, self._gates.claim(now, router.number, params, addresses))
+        if hushed:
+            self._hush(out, router, addresses)
+            self._hushing.succeed(router.number, params, addresses)
+        for address in addresses:
+            self._claim(out, now, params, address, relieving=relieving)
 
     def _wait(self, router: SpeakerRouter) -> None:
         """For its next deadline; a router that has left is forgotten."""
@@ -268,25 +279,17 @@ class SpeakerWorks:
             out.extend(self._gates.release(router.number, addresses, disarm=gone))
         elif gone:
             out.append(DisarmGate(tuple(address.ip for address in gone)))
-
-        self._answer_again(out, interface, addresses)
+        out += self._hushing.answer_again(interface, addresses)
 
     def _hush(self, out: Effects, router: SpeakerRouter, addresses: tuple[IPInterface, ...]) -> None:
         """Nobody is told any more that they are here, unless another router owns them, or they are the interface's."""
         interface = router.machine.params.key.interface
         others = [other for other in self._routers.values() if other is not router]
         kept = {each for other in others for each in other.owned_at(interface)}
-        hushed = tuple(address.ip for address in addresses if address not in kept)
-        if hushed and router.machine.params.priority != OWNER_PRIORITY:
-            self._hushed.update(dict.fromkeys((interface, address) for address in hushed))
-            out.append(HushAddresses(interface, hushed))
-
-    def _answer_again(self, out: Effects, interface: str, addresses: tuple[IPInterface, ...]) -> None:
-        hushed = tuple(address.ip for address in addresses if (interface, address.ip) in self._hushed)
-        for address in hushed:
-            del self._hushed[interface, address]
-        if hushed:
-            out.append(AnswerAgain(interface, hushed))
+        if router.machine.params.priority != OWNER_PRIORITY:
+            hushed = tuple(address.ip for address in addresses if address not in kept)
+            self._announcing.hushed(interface, hushed)
+            out += self._hushing.hush(interface, hushed)
 
     def _settle_delivery(self, out: Effects) -> None:
         """Routers have come or gone: which addresses take nothing. That is said before any of them is claimed, and no

@@ -1,7 +1,8 @@
 """A virtual router in Active (RFC 9568, section 6.4.3; version 2 after RFC 3768, section 6.4.3).
 
 Where it goes beyond the RFCs, for the reasons beside the code:
-- on taking over it claims and announces the addresses before it advertises, so that the loser leaves when we are ready;
+- on taking over it claims and announces the addresses before it advertises, so that the loser leaves when we are ready
+  (the speaker holds the announcement back where the loser tells by heartbeat when it answers no more);
 - on giving way it sends one last advertisement of its own, which makes the winner announce the addresses again, and
   holds them a moment longer without answering for them (Yielding);
 - told to stop, it says so with priority zero and owns on until a successor is heard (Leaving);

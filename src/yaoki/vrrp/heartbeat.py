@@ -17,10 +17,11 @@ TTL or hop limit 255 and refused with less, as advertisements are: it cannot com
      |  node, then generation of the configuration: UTF-8
      +---------------------------------------------------------------+
      |  routers, 8 octets each:                 CRC-32 of the VIP    |
-     |  family (4, 6)|     role      |   priority    |  0, ignored   |
+     |  family (4, 6)|     role      |   priority    |Y| 0, ignored  |
      +---------------------------------------------------------------+
 
 R: by the sender's site file another node has taken the receiver's place.
+Y: the sender has heard the next owner, and answers for the addresses no more, though it holds them for a moment.
 
 A heartbeat elects nobody: VRRP does. Invariant: what decodes is in range; no two routers of one heartbeat are the same.
 """
@@ -47,8 +48,9 @@ BODIES_REMEMBERED = 64
 _MAGIC = 0x5948
 _VERSION = 1
 _REPLACED = 0x80
+_YIELDS = 0x80
 _HEADER = struct.Struct("!HBBBBHQQ")
-_ROUTER = struct.Struct("!IBBBx")
+_ROUTER = struct.Struct("!IBBBB")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -93,11 +95,13 @@ class RouterKeyOnWire:
 
 @dataclass(frozen=True, slots=True)
 class RouterWord:
-    """What a node says of itself in one virtual router. `priority` is the effective one; 0: it cannot own now."""
+    """What a node says of itself in one virtual router. `priority` is the effective one; 0: it cannot own now.
+    `yields`: it has heard the next owner, and answers for the addresses no more."""
 
     key: RouterKeyOnWire
     role: Role
     priority: int
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,10 @@ class Heartbeat:
         timing = self.interval // _MILLISECOND
         count = len(self.routers) | (_REPLACED if self.replaced else 0)
         head = _HEADER.pack(_MAGIC, _VERSION, count, *lengths, timing, self.boot, self.sequence)
-        words = [_ROUTER.pack(w.key.vip_crc, w.key.family.value, w.role, w.priority) for w in self.routers]
+        words = [
+            _ROUTER.pack(w.key.vip_crc, w.key.family.value, w.role, w.priority, _YIELDS if w.yields else 0)
+            for w in self.routers
+        ]
         return b"".join((head, node, generation, *words))
 
 
@@ -177,11 +184,11 @@ def _body(
 def _routers(body: bytes, start: int) -> tuple[RouterWord, ...] | Malformed[HeartbeatFlaw]:
     found: dict[RouterKeyOnWire, RouterWord] = {}
     for offset in range(start, len(body), _ROUTER.size):
-        crc, family, role, priority = _ROUTER.unpack_from(body, offset)
+        crc, family, role, priority, flags = _ROUTER.unpack_from(body, offset)
         if family not in (Family.IPV4.value, Family.IPV6.value) or role > Role.LEAVING:
             return Malformed(HeartbeatFlaw.ROUTER, _HEADER.size + offset + 4)
         key = RouterKeyOnWire(crc, Family(family))
         if key in found:
             return Malformed(HeartbeatFlaw.ROUTER, _HEADER.size + offset)
-        found[key] = RouterWord(key, Role(role), priority)
+        found[key] = RouterWord(key, Role(role), priority, bool(flags & _YIELDS))
     return tuple(found.values())

@@ -24,6 +24,7 @@ from yaoki.sim.invariants.ownership import (
 from yaoki.sim.invariants.peers import PeersKnown
 from yaoki.sim.invariants.replacement import ReplacedOwnsNothing
 from yaoki.sim.invariants.stateful import QuarantineKept
+from yaoki.sim.invariants.succession import AnsweredByOne
 from yaoki.sim.invariants.tables import OwnerHasTables, TablesKept, TablesTrue, VerdictsEarned
 
 INVARIANTS: tuple[type[Invariant], ...] = (
@@ -34,6 +35,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     TakesNothing,
     KeptUntilTaken,
     PlannedMoves,
+    AnsweredByOne,
     OwnerlessBounded,
     TwoOwnersBounded,
     SilencedFirst,

@@ -5,6 +5,7 @@ from functools import partial
 from yaoki.core.event import Event, EventId
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.ownership import LATE_FRAMES_US, SLACK_US
+from yaoki.sim.invariants.succession import serves_hushed
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND, SECOND
 from yaoki.sim.topology import Virtual
@@ -83,6 +84,8 @@ class PlannedMoves(Invariant):
         kernel, addresses = self.ledger.world.nodes[node].kernel, virtual.params(node).addresses
         if status.state.owns and not any(kernel.hushes(address.ip) for address in addresses):
             return  # it was taken from it
+        if any(serves_hushed(self.ledger, virtual, other) for other, _ in virtual.members):
+            return  # it is relieved by one that is asked for the addresses in a moment
         if any(self._has_just_come(virtual, other) for other, _ in virtual.members if other != node):
             return
         long_ago = self._long_ago(virtual, 0)

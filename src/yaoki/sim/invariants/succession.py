@@ -1,0 +1,90 @@
+"""Invariants of who answers while a VIP passes from an owner that lives to the next one."""
+
+from functools import partial
+
+from yaoki.node.messages import RouterState
+from yaoki.node.speaker_hushing import PATIENCE
+from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.ownership import SLACK_US
+from yaoki.sim.ledger import Ledger
+from yaoki.sim.timeline import MILLISECOND, SECOND
+from yaoki.sim.topology import Virtual
+from yaoki.vrrp.events import Reason
+from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY
+
+LONGEST_SILENCE_US = int(PATIENCE.total_seconds() * SECOND) + SLACK_US
+_RELIEVING = (Reason.ACTIVE_RELEASED.value, Reason.PREEMPTED_LOWER.value, Reason.ACTIVE_FAILING.value)
+
+
+def serves_hushed(ledger: Ledger, virtual: Virtual, node: str) -> bool:
+    """Whether a member serves the addresses and waits until the owner before answers for them no more."""
+    status, params, kernel = ledger.status(virtual, node), virtual.params(node), ledger.world.nodes[node].kernel
+    if status is None or status.state is not RouterState.ACTIVE:
+        return False
+    return all(
+        kernel.holds(params.key.interface, each)
+        and kernel.takes(params.key.interface, each.ip)
+        and kernel.hushes(each.ip)
+        and not kernel.silences(each.ip)
+        for each in params.addresses
+    )
+
+
+class AnsweredByOne(Invariant):
+    """See `holds`."""
+
+    name = "answered by one"
+    holds = (
+        "who relieves an owner without lease that lives answers for the VIP when that owner does so no more: not "
+        "before, and at once, if they have heard each other all the time, else after a short wait"
+    )
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._before: dict[Virtual, tuple[str, ...]] = {}
+        self._changed_at: dict[Virtual, int] = {}
+
+    def owners_changed(self, virtual: Virtual, /) -> None:
+        before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
+        changed_at = self._changed_at.get(virtual, 0)
+        self._before[virtual], self._changed_at[virtual] = holders, self.ledger.now
+        if virtual.lease is not None or virtual.params(virtual.members[0][0]).virtual_mac:
+            return  # break before make; both answers are the same
+        # Of two that relieve a third one at once, neither has heard the other yet.
+        for node in before if changed_at + SLACK_US <= self.ledger.now else ():
+            for other in holders:
+                if node in holders and other not in before and self._relieves(virtual, other, node):
+                    self.broken(f"{other} answers for {virtual} while {node}, which it relieves, still does")
+        if not holders:
+            for node, _ in virtual.members:
+                if serves_hushed(self.ledger, virtual, node):
+                    told = any(self._relieves(virtual, node, owner) for owner in before)
+                    longest = SLACK_US if told else LONGEST_SILENCE_US
+                    look = partial(self._still_nobody, virtual, node, self.ledger.now)
+                    self.ledger.timeline.after(longest, look)
+
+    def _relieves(self, virtual: Virtual, node: str, owner: str) -> bool:
+        """Whether a member has just taken over from one that it heard all the time, and that heard it."""
+        status = self.ledger.status(virtual, node)
+        if status is None or status.reason not in _RELIEVING:
+            return False
+        # One of the least priority is not believed at once by an owner that came just before.
+        if status.priority == LEAST_PRIORITY or virtual.params(owner).priority == OWNER_PRIORITY:
+            return False
+        since = self.ledger.now - int(virtual.longest_active_down.total_seconds() * SECOND) - SLACK_US
+        times = (
+            self.ledger.fit_since(virtual, node),
+            self.ledger.fit_since(virtual, owner),
+            self.ledger.clean_since(virtual, node, owner),
+            self.ledger.clean_since(virtual, owner, node),
+        )
+        return all(time is not None and time <= since for time in times)
+
+    def _still_nobody(self, virtual: Virtual, node: str, begun: int) -> None:
+        fit = self.ledger.fit_since(virtual, node)
+        unchanged = self.ledger.holders_since[virtual] == begun and fit is not None and fit <= begun
+        if unchanged and serves_hushed(self.ledger, virtual, node):
+            silent = (self.ledger.now - begun) / MILLISECOND
+            self.broken(
+                f"{node} has served {virtual} for {silent:.0f} ms without answering for it, and nobody else does"
+            )
