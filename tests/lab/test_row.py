@@ -1,5 +1,6 @@
 """Whether a row is survivable, and whether it kept its promises."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from yaoki.lab.probes.targets import Target, targets_of
 from yaoki.lab.row import Row, TargetFigures, VipFigures, allowed_ms, expectation, overlap_allowed_ms
 from yaoki.lab.software import Part
 from yaoki.lab.survival import Reason
-from yaoki.site.model import Site
+from yaoki.site.model import Election, Site
 
 POWER_OFF = Scenario("lb1-power-off", PowerOff("lb1"))
 KILLED = Scenario("web1-killed", ServerTrouble("web1", Trouble.KILLED), Promise.SERVER_OUTAGE)
@@ -108,7 +109,7 @@ def test_two_owners_spoil_a_row_where_they_are_held_against_it(ms: float, allowe
         (PowerOff("lb1"), True, 50.0),
         (KillNode("lb1", Part.MAIN), False, 50.0),
         (KillNode("lb1", Part.SPEAKER), False, 50.0),
-        (KillNode("lb1", Part.ALL), False, 50.0),
+        (KillNode("lb1", Part.ALL), False, 0.0),
         (HangNode("lb1", Part.SPEAKER), False, 50.0),
         (RestartNode("lb1"), False, 50.0),
         (PARTITION, False, None),
@@ -118,6 +119,16 @@ def test_two_owners_spoil_a_row_where_they_are_held_against_it(ms: float, allowe
 def test_how_long_two_owners_are_allowed(fault: Fault, mends: bool, allowed: float | None) -> None:
     vip = pair().vip("web-vip")
     assert overlap_allowed_ms(Scenario("any", fault, mends=mends), vip) == allowed
+
+
+@pytest.mark.req("B-21")
+@pytest.mark.parametrize(
+    ("fault", "mends"),
+    [(StopNode("lb1"), False), (HangNode("lb1", Part.SPEAKER), False), (PARTITION, False), (PARTITION, True)],
+)
+def test_by_lease_two_owners_are_never_allowed(fault: Fault, mends: bool) -> None:
+    leased = replace(pair().vip("web-vip"), election=Election.LEASE)
+    assert overlap_allowed_ms(Scenario("any", fault, mends=mends), leased) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from datetime import timedelta
 
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario
-from yaoki.lab.fault import Partition
+from yaoki.lab.fault import KillNode, Partition
 from yaoki.lab.measure import Outage
 from yaoki.lab.probes.targets import Target
+from yaoki.lab.software import Part
 from yaoki.lab.survival import Reason, Survival, survival
 from yaoki.lab.turning import Turning
-from yaoki.site.model import Site, Vip
+from yaoki.site.model import Election, Site, Vip
 
 OVERLAP = timedelta(milliseconds=50)
 """How long two nodes may own a VIP in a planned move under `election: vrrp`."""
@@ -150,11 +151,16 @@ def allowed_ms(site: Site, scenario: Scenario, target: Target) -> float | None:
 def overlap_allowed_ms(scenario: Scenario, vip: Vip) -> float | None:
     """How long two nodes may own a VIP in a scenario.
 
-    A partition hides the owners from each other: its overlap is shown and not judged. Healed, owners learn of each
-    other with the next advertisement. A dead or hung speaker is silenced by its kernel before another node takes over;
-    what overlaps in its row is the planned move back.
+    By lease, never. By VRRP a partition hides the owners from each other: its overlap is shown and not judged. Healed,
+    owners learn of each other with the next advertisement. A dead or hung speaker is silenced by its kernel before
+    another node takes over; what overlaps in its row is the planned move back, and of a node whose processes are all
+    dead there is none.
     """
     match scenario.fault:
+        case _ if vip.election is Election.LEASE:
+            return 0.0
+        case KillNode(part=Part.ALL):
+            return 0.0
         case Partition() if not scenario.mends:
             return None
         case Partition():
