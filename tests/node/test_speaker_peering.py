@@ -193,6 +193,20 @@ def test_what_is_no_heartbeat_of_the_peer_is_an_event_now_and_then(
     assert not scene.brain.peering.peers.alive("lb2")
 
 
+def test_a_heartbeat_that_is_not_authentic_is_told_and_heeded_by_nobody() -> None:
+    """It says that the owner is gone, under another life of the peer, and that we were replaced."""
+    scene = speaker()
+    scene.tell(arrived(scene))
+    word = RouterWord(RouterKeyOnWire.of("web-vip", Family.IPV4), Role.INITIALIZE, 0)
+    payload = Heartbeat("lb2", "g9", 6, 2, timedelta(seconds=60), (word,), replaced=True).encode()
+    forged = HeartbeatArrived("eth0", PEER, 255, payload, scene.now, HeartbeatFlaw.WRONG_HMAC)
+    assert bodies(scene.tell(forged)) == [HeartbeatRejected("eth0", PEER, HeartbeatFlaw.WRONG_HMAC, 1)]
+    peers = scene.brain.peering.peers
+    assert not peers.replaced
+    assert peers.best_other("web-vip", Family.IPV4) == 90
+    assert [body for body in bodies(scene.run_to(1000)) if isinstance(body, PeerSilent)], "it keeps nobody alive"
+
+
 def test_more_routers_than_one_heartbeat_holds_go_in_several() -> None:
     peering = SpeakerPeering(boot=1)
     vips = tuple(f"vip-{number}" for number in range(MAX_ROUTERS + 1))

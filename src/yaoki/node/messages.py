@@ -18,6 +18,7 @@ from yaoki.core.machine import TimerFired
 from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack, LeasesInherited
 from yaoki.pool.member import Health
 from yaoki.vrrp.advertisement import Rejection
+from yaoki.vrrp.heartbeat import HeartbeatFlaw
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
 
@@ -131,13 +132,15 @@ class InterfaceFound:
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatArrived:
-    """A UDP payload from a peer's address and heartbeat port. `received` is as for PacketArrived."""
+    """A UDP payload from a peer's address and heartbeat port, authentication removed. `received` and `flaw` are as for
+    PacketArrived."""
 
     interface: str
     source: IPAddress
     hop_limit: int
     payload: bytes
     received: Instant
+    flaw: HeartbeatFlaw | None = None
 
 
 _MILLISECOND = timedelta(milliseconds=1)

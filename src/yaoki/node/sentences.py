@@ -266,6 +266,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "a key of {vip} cannot be used ({router}): {why}",
         "{vip} の鍵を使えない ({router}): {why}",
     ),
+    s.HeartbeatKeyUnavailable: (
+        "a key of the heartbeats between this node and {peer} cannot be used: {why}",
+        "{peer} とのハートビートの鍵を使えない: {why}",
+    ),
     s.GateRebuilt: (
         "somebody removed the dead-man gate of {router}; it was made anew",
         "{router} のデッドマンゲートが削除されたため再作成",

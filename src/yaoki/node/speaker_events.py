@@ -95,6 +95,17 @@ class KeyUnavailable(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatKeyUnavailable(EventBody):
+    """A key of heartbeats cannot be used. Without the one that signs none are sent to this peer; those that were read
+    before serve on."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    peer: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderUnreadable(EventBody):
     """The node process sent what this version of the speaker cannot read; it goes on as it was last told."""
 

@@ -70,7 +70,9 @@ class SpeakerPeering:
         return sends
 
     def hear(self, now: Instant, arrived: HeartbeatArrived) -> list[EventBody]:
-        """What a datagram changes; one that is no heartbeat of a peer is told."""
+        """What a datagram changes; one that is no heartbeat of a peer is told, and changes nothing."""
+        if arrived.flaw is not None:
+            return self._reject(now, arrived, arrived.flaw)
         beat = decode(arrived.payload, hop_limit=arrived.hop_limit)
         if isinstance(beat, Malformed):
             return self._reject(now, arrived, beat.reason)

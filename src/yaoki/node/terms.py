@@ -197,5 +197,11 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         HeartbeatFlaw.ROUTER: ("a router that cannot be", "ルータの記述が不正"),
         HeartbeatFlaw.TRAILING: ("more than it should hold", "余分なデータ"),
         HeartbeatFlaw.WRONG_NODE: ("another node than the one at this address", "アドレスとノード名が一致しない"),
+        HeartbeatFlaw.UNSIGNED: ("not signed", "署名がない"),
+        HeartbeatFlaw.TRAILER: ("authentication trailer that cannot be", "認証トレーラが不正"),
+        HeartbeatFlaw.UNKNOWN_KEY: ("signed with an unknown key", "未知の鍵で署名されている"),
+        HeartbeatFlaw.WRONG_HMAC: ("wrong HMAC", "HMAC不一致"),
+        HeartbeatFlaw.STALE: ("signed too long ago, or by another clock", "署名時刻が許容範囲外 (時計のずれ)"),
+        HeartbeatFlaw.REPLAYED: ("signed, and heard before", "受信済みの署名の再送"),
     },
 }

@@ -24,8 +24,8 @@ Place = tuple[str, Family, int]
 """Interface, family and VRID, as a packet has them."""
 
 
-class _Router:
-    """One virtual router's keys, what it signed last, and what it has verified."""
+class Signing:
+    """The keys of one virtual router, or of one way to a peer, what was signed last, and what was verified."""
 
     def __init__(self, params: AuthenticationParams, keys: tuple[Key, ...]) -> None:
         self.params = params
@@ -38,13 +38,29 @@ class _Router:
         """The key that signs; None if its secret is not there."""
         return next((key for key in self.keys if key.id == self.params.keys[0].id), None)
 
+    @property
+    def signs(self) -> bool:
+        """Whether what is sent has to be signed."""
+        return self.params.mode is not Mode.RECEIVE_ONLY
+
+    def next_sequence(self) -> int:
+        """The sequence of what is signed now."""
+        self.sequence = next_sequence(self.sequence, wall_ns(), self.params)
+        return self.sequence
+
+    def going_on(self, before: "Signing | None") -> "Signing":
+        """What was there before, if it was for the same; a key that was read serves on, though its file is gone."""
+        if before is None or before.params != self.params:
+            return self
+        return before if before.keys == self.keys or self.signer is None else self
+
 
 class SpeakerAuthentication:
     """`tell` takes events of this process."""
 
     def __init__(self, tell: Callable[[EventBody], None]) -> None:
         self._tell = tell
-        self._routers: dict[Place, _Router] = {}
+        self._routers: dict[Place, Signing] = {}
 
     def configure(self, routers: Iterable[RouterParams]) -> KeysFound:
         """Read the keys of these routers; those whose keys are what they were go on where they are."""
@@ -53,12 +69,8 @@ class SpeakerAuthentication:
         for router in routers:
             if (params := router.authentication) is None:
                 continue
-            found = _Router(params, tuple(self._keys(router, params.keys)))
             place = router.key.interface, router.key.family, router.key.vrid
-            known = before.get(place)
-            if known is not None and known.params == params and (known.keys == found.keys or found.signer is None):
-                # A key that was read serves on, though its file is gone.
-                found = known
+            found = Signing(params, tuple(self._keys(router, params.keys))).going_on(before.get(place))
             self._routers[place] = found
             if found.signer is None:
                 missing.append(router.key)
@@ -74,12 +86,11 @@ class SpeakerAuthentication:
     def sign(self, effect: SendAdvertisement) -> bytes | None:
         """The payload to send; None if it should be signed and cannot be."""
         router = self._routers.get((effect.interface, effect.family, effect.payload[1]))
-        if router is None or router.params.mode is Mode.RECEIVE_ONLY:
+        if router is None or not router.signs:
             return effect.payload
         if (key := router.signer) is None:
             return None
-        router.sequence = next_sequence(router.sequence, wall_ns(), router.params)
-        return signed(effect.payload, effect.source, effect.destination, key, router.sequence)
+        return signed(effect.payload, effect.source, effect.destination, key, router.next_sequence())
 
     def judge(self, interface: str, family: Family, datagram: Datagram) -> tuple[bytes, Rejection | None]:
         """The message without a trailer, and why it is not to be taken."""

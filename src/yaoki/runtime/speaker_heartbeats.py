@@ -8,27 +8,29 @@ import errno
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
+from yaoki.core.event import EventBody
 from yaoki.core.instant import Instant
 from yaoki.linux.heartbeat_socket import HeartbeatSocket
 from yaoki.linux.interface_watch import InterfaceState
 from yaoki.node.messages import HeartbeatArrived, SendHeartbeat, SpeakerInput
+from yaoki.runtime.heartbeat_authentication import HeartbeatAuthentication, Place
 from yaoki.runtime.select_loop import READABLE, SelectLoop
 from yaoki.vrrp.heartbeat import PORT
 from yaoki.vrrp.peer_params import HeartbeatParams
 
 _NOT_YET = (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENODEV, errno.ENETDOWN)
 
-Place = tuple[str, IPAddress, IPAddress]
-
 
 class SpeakerHeartbeats:
-    """`give` takes what arrives."""
+    """`give` takes what arrives, `tell` the events of this process."""
 
-    def __init__(self, loop: SelectLoop, give: Callable[[SpeakerInput], None]) -> None:
+    def __init__(
+        self, loop: SelectLoop, give: Callable[[SpeakerInput], None], tell: Callable[[EventBody], None]
+    ) -> None:
         self._loop = loop
         self._give = give
+        self.authentication = HeartbeatAuthentication(tell)
         self._sockets: dict[Place, HeartbeatSocket] = {}
 
     def send(self, effect: SendHeartbeat, state: InterfaceState | None) -> None:
@@ -37,8 +39,8 @@ class SpeakerHeartbeats:
         sock = self._sockets.get(place)
         if sock is None and state is not None and state.up:
             sock = self._open(place, state)
-        if sock is not None:
-            sock.send(effect.payload)
+        if sock is not None and (payload := self.authentication.sign(effect)) is not None:
+            sock.send(payload)
 
     def hear(self) -> None:
         """Everything that has arrived."""
@@ -82,6 +84,5 @@ class SpeakerHeartbeats:
     def _hear(self, sock: HeartbeatSocket) -> None:
         for datagram in sock.read():
             received = Instant(datagram.received_ns // 1000)
-            self._give(
-                HeartbeatArrived(sock.interface, datagram.source, datagram.hop_limit, datagram.payload, received)
-            )
+            payload, flaw = self.authentication.judge(sock.interface, datagram)
+            self._give(HeartbeatArrived(sock.interface, datagram.source, datagram.hop_limit, payload, received, flaw))

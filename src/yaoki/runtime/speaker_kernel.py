@@ -89,7 +89,7 @@ class SpeakerKernel:
         """What was wanted of it last in this life."""
         self._delivery_failed = False
         self._announcer = Announcer()
-        self.heartbeats = SpeakerHeartbeats(loop, give)
+        self.heartbeats = SpeakerHeartbeats(loop, give, tell)
         self.authentication = SpeakerAuthentication(tell)
         self._wanted: tuple[Place, ...] = ()
         self._sockets: dict[Place, VrrpSocket] = {}

@@ -9,6 +9,7 @@ the interval follows the fastest VIP that is shared at all, and is the same to e
 
 from yaoki.core.address import Family
 from yaoki.site.model import Machine, Site, Vip
+from yaoki.vrrp.authentication_params import AuthenticationParams, strictest
 from yaoki.vrrp.peer_params import LONGEST_INTERVAL, HeartbeatParams, PeerParams, PeerPath, heartbeat_interval
 
 
@@ -22,7 +23,8 @@ def heartbeat_params(site: Site, node: Machine, generation: str) -> HeartbeatPar
         vips = tuple(vip.name for vip in shared if other.name != node.name and _member(vip, other))
         told = _is_told(site, node, other)
         if vips or told or _stand_by(site, node, other):
-            peers.append(PeerParams(other.name, vips, paths(node, other), replaced=told))
+            signed = _signed(site, node, other)
+            peers.append(PeerParams(other.name, vips, paths(node, other), replaced=told, authentication=signed))
     interval = heartbeat_interval(min((vip.advertise for vip in shared), default=LONGEST_INTERVAL))
     return HeartbeatParams(node.name, generation, interval, tuple(peers))
 
@@ -40,6 +42,19 @@ def paths(node: Machine, other: Machine) -> tuple[PeerPath, ...]:
                 found.append(PeerPath(here.name, own, peer))
                 break
     return tuple(found)
+
+
+def _signed(site: Site, node: Machine, other: Machine) -> AuthenticationParams | None:
+    """How the heartbeats of two nodes are signed: as the VIPs that they share, by name, whatever the order in the file;
+    those of a cold standby, as the VIPs of the node that it stands by for. One that was replaced expects what it was
+    used to, which its successor has now."""
+    first, second = (site.successor_of(each.name) or each for each in (node, other))
+    vips = [vip for vip in site.vips if _member(vip, first) and _member(vip, second)]
+    if not vips and (first.name in second.standby_for or second.name in first.standby_for):
+        stood_for = first if first.name in second.standby_for else second
+        vips = [vip for vip in site.vips if _member(vip, stood_for)]
+    by_name = sorted(vips, key=lambda vip: vip.name)
+    return strictest(vip.authentication for vip in by_name if vip.authentication is not None)
 
 
 def _is_told(site: Site, node: Machine, other: Machine) -> bool:

@@ -24,6 +24,7 @@ MAX_SENDERS.
 
 import hmac
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -85,12 +86,17 @@ def next_sequence(last: int | None, wall_ns: int, params: AuthenticationParams) 
 
 def signed(message: bytes, source: IPAddress, destination: IPAddress, key: Key, sequence: int) -> bytes:
     """The payload with its trailer, and over IPv6 with the checksum of both."""
-    head = _HEAD.pack(_TYPE_SHA256, key.id, 0, sequence >> 32, sequence >> 16 & 0xFFFF, sequence & 0xFFFF)
-    whole = message + head + _tag(message, source, head, key)
+    whole = message + trailer(_covered(message, source), key, sequence)
     if Family.of(source) is Family.IPV4:
         return whole
     blank = _with_checksum(whole, 0)
     return _with_checksum(blank, upper_layer_checksum(source, destination, protocol=PROTOCOL, data=blank))
+
+
+def trailer(covered: bytes, key: Key, sequence: int) -> bytes:
+    """The trailer that signs `covered`: pseudo-header and message."""
+    head = _HEAD.pack(_TYPE_SHA256, key.id, 0, sequence >> 32, sequence >> 16 & 0xFFFF, sequence & 0xFFFF)
+    return head + _tag(covered, head, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,13 @@ class Trailer:
     head: bytes
     tag: bytes
 
+    @classmethod
+    def of(cls, data: bytes) -> "Trailer":
+        """What LENGTH octets say."""
+        head, tag = data[: _HEAD.size], data[_HEAD.size :]
+        kind, key, reserved, seconds, fraction, counter = _HEAD.unpack(head)
+        return cls(kind, key, reserved, seconds << 32 | fraction << 16 | counter, head, tag)
+
 
 def divided(payload: bytes, source: IPAddress, destination: IPAddress) -> tuple[bytes, Trailer | None]:
     """The message as it would be without a trailer, and the trailer, if the length says that there is one."""
@@ -114,26 +127,30 @@ def divided(payload: bytes, source: IPAddress, destination: IPAddress) -> tuple[
     end += _VERSION_2_TAIL if payload[0] >> 4 == 2 else 0
     if len(payload) != end + LENGTH:
         return payload, None
-    head, tag = payload[end : end + _HEAD.size], payload[end + _HEAD.size :]
-    kind, key, reserved, seconds, fraction, counter = _HEAD.unpack(head)
-    trailer = Trailer(kind, key, reserved, seconds << 32 | fraction << 16 | counter, head, tag)
     message = payload[:end]
     if family is Family.IPV6 and upper_layer_checksum(source, destination, protocol=PROTOCOL, data=payload) == 0:
         message = _with_checksum(message, 0)
         message = _with_checksum(message, upper_layer_checksum(source, destination, protocol=PROTOCOL, data=message))
-    return message, trailer
+    return message, Trailer.of(payload[end:])
 
 
 class Verifier:
-    """Verifies what one virtual router hears: keys, window, and the last number of each sender."""
+    """Verifies what one virtual router hears, or what comes from one peer: keys, window, and the last number of each
+    sender. Several keys may go by one number."""
 
     def __init__(self, params: AuthenticationParams, keys: tuple[Key, ...]) -> None:
         self._params = params
-        self._keys = {key.id: key for key in keys}
+        self._keys = keys
         self._marks: dict[IPAddress, int] = {}
 
     def flaw(self, message: bytes, trailer: Trailer | None, source: IPAddress, wall_ns: int) -> Rejection | None:
         """Why an advertisement is not taken; None if it is authentic, or need not be."""
+        return self.judge(trailer, source, wall_ns, lambda: _covered(message, source))
+
+    def judge(
+        self, trailer: Trailer | None, source: IPAddress, wall_ns: int, covered: Callable[[], bytes]
+    ) -> Rejection | None:
+        """The same of any message; `covered` is what its trailer signs."""
         if trailer is None:
             return Rejection.UNSIGNED if self._params.mode is Mode.ENFORCE else None
         if trailer.type != _TYPE_SHA256 or trailer.reserved:
@@ -142,10 +159,11 @@ class Verifier:
         # Before the digest, which costs more: an old capture is only refused by this, nothing is trusted for it.
         if self._params.replay is Replay.TIME and self._is_far(trailer.sequence, now):
             return Rejection.STALE
-        key = self._keys.get(trailer.key)
-        if key is None:
+        keys = [key for key in self._keys if key.id == trailer.key]
+        if not keys:
             return Rejection.UNKNOWN_KEY
-        if not hmac.compare_digest(_tag(message, source, trailer.head, key), trailer.tag):
+        signed_octets = covered()
+        if not any(hmac.compare_digest(_tag(signed_octets, trailer.head, key), trailer.tag) for key in keys):
             return Rejection.WRONG_HMAC
         return None if self._note(source, trailer.sequence, now) else Rejection.REPLAYED
 
@@ -165,10 +183,13 @@ class Verifier:
         return grown
 
 
-def _tag(message: bytes, source: IPAddress, head: bytes, key: Key) -> bytes:
+def _covered(message: bytes, source: IPAddress) -> bytes:
     pseudo = _PSEUDO.pack(Family.of(source).value, message[0] >> 4, message[1], source.packed)
-    covered = b"".join((pseudo, _with_checksum(message, 0), head, bytes(_TAG)))
-    return hmac.digest(key.octets, covered, "sha256")[:_TAG]
+    return pseudo + _with_checksum(message, 0)
+
+
+def _tag(covered: bytes, head: bytes, key: Key) -> bytes:
+    return hmac.digest(key.octets, covered + head + bytes(_TAG), "sha256")[:_TAG]
 
 
 def _with_checksum(message: bytes, checksum: int) -> bytes:

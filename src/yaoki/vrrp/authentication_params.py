@@ -1,6 +1,7 @@
 """Parameters of the authentication trailer (yaoki.vrrp.authentication): its secrets, and what is demanded of others."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -48,6 +49,14 @@ class AuthenticationParams:
     mode: Mode = Mode.ENFORCE
     replay: Replay = Replay.TIME
     window: timedelta = LEAST_DEFAULT_WINDOW
+
+
+def strictest(params: Iterable[AuthenticationParams]) -> AuthenticationParams | None:
+    """The one that demands most, the first of equals, with the keys of all of them; None of none."""
+    ranked = sorted(params, key=lambda each: list(Mode).index(each.mode), reverse=True)
+    if not ranked:
+        return None
+    return replace(ranked[0], keys=tuple(dict.fromkeys(key for each in ranked for key in each.keys)))
 
 
 def default_window(interval: timedelta) -> timedelta:

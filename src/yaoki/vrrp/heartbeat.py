@@ -20,6 +20,8 @@ TTL or hop limit 255 and refused with less, as advertisements are: it cannot com
      |  family (4, 6)|     role      |   priority    |Y| 0, ignored  |
      +---------------------------------------------------------------+
 
+Where a VIP that both share is signed, a trailer follows (yaoki.vrrp.heartbeat_signature).
+
 R: by the sender's site file another node has taken the receiver's place.
 Y: the sender has heard the next owner, and answers for the addresses no more, though it holds them for a moment.
 
@@ -75,6 +77,12 @@ class HeartbeatFlaw(StrEnum):
     ROUTER = "a router that cannot be"
     TRAILING = "more than it should hold"
     WRONG_NODE = "another node than the one at this address"
+    UNSIGNED = "not signed"
+    TRAILER = "authentication trailer that cannot be"
+    UNKNOWN_KEY = "signed with an unknown key"
+    WRONG_HMAC = "wrong HMAC"
+    STALE = "signed too long ago, or by another clock"
+    REPLAYED = "signed, and heard before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,14 @@ class Heartbeat:
             for w in self.routers
         ]
         return b"".join((head, node, generation, *words))
+
+
+def length_of(data: bytes) -> int | None:
+    """How long the heartbeat at the beginning of these octets is by its header; None where there is no header."""
+    if len(data) < _HEADER.size:
+        return None
+    routers, node_length, generation_length = data[3] & ~_REPLACED, data[4], data[5]
+    return _HEADER.size + node_length + generation_length + routers * _ROUTER.size
 
 
 def decode(data: bytes, *, hop_limit: int) -> Heartbeat | Malformed[HeartbeatFlaw]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from yaoki.core.address import IPAddress
+from yaoki.vrrp.authentication_params import AuthenticationParams
 
 SHORTEST_INTERVAL = timedelta(milliseconds=50)
 LONGEST_INTERVAL = timedelta(seconds=1)
@@ -21,12 +22,14 @@ class PeerPath:
 @dataclass(frozen=True, slots=True)
 class PeerParams:
     """A node that shares `vips` with us. Without a path it is never heard. Without VIPs it is a cold standby for us, or
-    we are one for it, or it was `replaced` by another node, and is told so should it return."""
+    we are one for it, or it was `replaced` by another node, and is told so should it return. `authentication` is how
+    heartbeats to it and from it are signed."""
 
     node: str
     vips: tuple[str, ...]
     paths: tuple[PeerPath, ...]
     replaced: bool = False
+    authentication: AuthenticationParams | None = None
 
 
 @dataclass(frozen=True, slots=True)
