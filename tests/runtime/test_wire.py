@@ -111,6 +111,14 @@ def test_a_foreign_claim_is_told_within_a_second_and_contradicted(scene: Scene) 
     assert (scene.believed(VIP4), scene.believed(VIP6)) == (owner, owner)
 
 
+def test_a_node_is_shown_claims_and_not_every_packet(scene: Scene) -> None:
+    """A packet socket of all protocols (0003) would delay each packet that the balancer sends on at ingress."""
+    sockets = scene.net.run("lb1", "cat", "/proc/net/packet").stdout.splitlines()[1:]
+    protocols = {line.split()[3] for line in sockets}
+    assert "0003" not in protocols
+    assert protocols >= {"0806", "86dd"}
+
+
 @pytest.mark.req("B-21")
 def test_an_owner_that_nobody_hears_answer_is_told_of(scene: Scene) -> None:
     began = now_us()

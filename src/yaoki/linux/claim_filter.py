@@ -1,9 +1,9 @@
 """The classic BPF program that lets through only what speaks of some addresses: ARP from them, neighbour discovery for
 or from them.
 
-Everything else, the whole traffic of a balancer, is refused after a few instructions, in the kernel. Of an IPv6 address
-the last 32 bits are compared; whoever reads compares the rest. With more than MAX_FILTERED addresses of a family all
-ARP, or all neighbour discovery, is let through.
+Everything else, all other IPv6 that comes up to this node, is refused after a few instructions, in the kernel. Of an
+IPv6 address the last 32 bits are compared; whoever reads compares the rest. With more than MAX_FILTERED addresses of a
+family all ARP, or all neighbour discovery, is let through.
 
 Deliberately absent: frames with a VLAN tag, which belong to another interface and are seen there.
 """

@@ -5,11 +5,13 @@ hushes those that another node answers for by now.
       set armed4, armed6                    addresses that are silent unless they are open
       set open4, open6   (flags timeout)    addresses that are open, each until its time-out
       set hushed4, hushed6                  addresses that are not answered for: neither ARP nor ND goes out for them
-      chain in/IFNAME/INDEX   ingress       drops IP and ARP to an address that is armed and not open
+      chain in/IFNAME/INDEX   ingress       drops IP and ARP to an address that is armed and not open, but for claims:
+                                            ARP that comes from an armed address
       chain out/IFNAME/INDEX  egress        drops IP and ARP from one; a solicited NA has the address as its source
 
 Both chains come before every other chain of ours (GATE_PRIORITY), so neither the kernel nor a balancer plane on it
-answers any more. The time-out is the kernel's: no process has to live for it.
+answers any more. Claims are let in because the wire observer hears who owns the address now only behind this hook; what
+the kernel could answer to them would not get out. The time-out is the kernel's: no process has to live for it.
 
 An open address is kept open by one batch that deletes it and adds it again. Kernels before 6.12 know no other way to
 put a time-out off, and on all of them the batch is refused as a whole if the time-out has passed already: who was
@@ -315,7 +317,8 @@ def _hooks(interface: str, index: int) -> Iterator[str]:
         for family in Family:
             match = f"{IP[family]} {side}"
             yield f"add rule {GATE} {chain} {match} @armed{family.value} {match} != @open{family.value} drop"
-        yield f"add rule {GATE} {chain} arp {side} ip @armed4 arp {side} ip != @open4 drop"
+        claims = "arp saddr ip != @armed4 " if way == "in" else ""
+        yield f"add rule {GATE} {chain} {claims}arp {side} ip @armed4 arp {side} ip != @open4 drop"
     # A question of the kernel's own teaches whoever hears it, just as an answer does.
     yield f"add rule {GATE} out/{name} arp saddr ip @hushed4 drop"
     yield f"add rule {GATE} out/{name} icmpv6 type {{ 135, 136 }} ip6 saddr @hushed6 drop"

@@ -3,8 +3,8 @@
 For each address of a VIP there is a watch for foreign claims and one for answers; for each interface a table of the
 members' MACs. What they find becomes events; what the owner of a VIP has to contradict becomes an order to the speaker.
 
-What it sees may never reach this node's own stack: frames come from before the kernel's filters, so a node whose gate
-is closed still sees who answers.
+What it sees may never reach this node's own stack; the dead-man gate lets claims pass, so a node whose gate is closed
+still sees who owns and answers.
 
 Invariants: everything here is bounded by the plan and by the watches' own limits; an order to announce is given for one
 router at most each REACTION_GAP; of an interface that is down, nothing is concluded.
