@@ -16,6 +16,7 @@
 #include "flow.h"
 
 #define MOST_HEADERS 256	/* octets of a frame that are made readable, if it has so many */
+#define TCP_HEADER 20		/* without options; UDP's is shorter */
 #define FRAGMENT_TICKS (30000000000ULL >> TICK_SHIFT)	/* RFC 8200, section 4.5: up to 60 s; Linux: 30 s */
 
 enum verdict { PASS, SEND, DROP };
@@ -301,6 +302,24 @@ int balance_xdp(struct xdp_md *frame)
 	}
 }
 
+/* Whether the headers that most packets have are readable. Linux sends TCP's headers apart from its data, and to bring
+ * some data to them would make room for both anew, for each packet.
+ */
+static __always_inline int has_usual_headers(const struct __sk_buff *frame)
+{
+	void *end = (void *)(long)frame->data_end;
+	struct ethhdr *ethernet = (void *)(long)frame->data;
+	struct iphdr *ip4 = (void *)(ethernet + 1);
+	struct ipv6hdr *ip6 = (void *)(ethernet + 1);
+
+	if ((void *)(ip4 + 1) + TCP_HEADER > end)
+		return 0;
+	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+		return ip4->ihl == 5 && is_transport(ip4->protocol);
+	return (void *)(ip6 + 1) + TCP_HEADER <= end && ethernet->h_proto == bpf_htons(ETH_P_IPV6) &&
+	       is_transport(ip6->nexthdr);
+}
+
 SEC("tc")
 int balance_tc(struct __sk_buff *frame)
 {
@@ -314,7 +333,7 @@ int balance_tc(struct __sk_buff *frame)
 
 	if (frame->vlan_present)
 		return TC_ACT_UNSPEC;
-	if (readable < MOST_HEADERS && readable < frame->len &&
+	if (readable < MOST_HEADERS && readable < frame->len && !has_usual_headers(frame) &&
 	    bpf_skb_pull_data(frame, frame->len < MOST_HEADERS ? frame->len : MOST_HEADERS))
 		return TC_ACT_UNSPEC;
 	switch (balance((void *)(long)frame->data, (void *)(long)frame->data_end, &arrival)) {
