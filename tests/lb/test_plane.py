@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.lb.samples import trio
-from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason, choose
+from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason, at_its_hook, choose
 from yaoki.lb.service import Forward, PlaneWish
 
 BPF, NFTABLES = Plane.BPF, Plane.NFTABLES
@@ -27,6 +27,11 @@ LACKS = "Linux 6.1 has no tcx hook"
         (PlaneWish.BPF, NFTABLES, None, PlaneChoice(BPF, PlaneReason.FILE)),
         (PlaneWish.BPF, None, LACKS, PlaneChoice(NFTABLES, PlaneReason.UNABLE, LACKS)),
         (PlaneWish.BPF, NFTABLES, LACKS, PlaneChoice(NFTABLES, PlaneReason.UNABLE, LACKS)),
+        (PlaneWish.XDP, None, None, PlaneChoice(BPF, PlaneReason.FILE)),
+        (PlaneWish.XDP, BPF, None, PlaneChoice(BPF, PlaneReason.FILE)),
+        (PlaneWish.XDP, NFTABLES, None, PlaneChoice(BPF, PlaneReason.FILE)),
+        (PlaneWish.XDP, None, LACKS, PlaneChoice(NFTABLES, PlaneReason.UNABLE, LACKS)),
+        (PlaneWish.XDP, NFTABLES, LACKS, PlaneChoice(NFTABLES, PlaneReason.UNABLE, LACKS)),
         (PlaneWish.NFTABLES, None, None, PlaneChoice(NFTABLES, PlaneReason.FILE)),
         (PlaneWish.NFTABLES, BPF, None, PlaneChoice(NFTABLES, PlaneReason.FILE)),
         (PlaneWish.NFTABLES, None, LACKS, PlaneChoice(NFTABLES, PlaneReason.FILE)),
@@ -36,6 +41,37 @@ def test_direct_return_goes_to_bpf_where_nothing_hinders_and_stays_where_it_is(
     wish: PlaneWish, held: Plane | None, lacks: str | None, choice: PlaneChoice
 ) -> None:
     assert choose(replace(trio(Forward.DIRECT), plane=wish), held=held, lacks=lacks) == choice
+
+
+NO_DRIVER = "the driver of eth0 runs no XDP programs"
+
+
+@pytest.mark.req("B-13")
+@pytest.mark.parametrize(
+    ("wish", "in_driver", "lacks", "choice"),
+    [
+        (PlaneWish.XDP, True, None, PlaneChoice(Plane.XDP, PlaneReason.FILE)),
+        (PlaneWish.XDP, False, NO_DRIVER, PlaneChoice(BPF, PlaneReason.NO_XDP, NO_DRIVER)),
+        (PlaneWish.XDP, False, None, PlaneChoice(BPF, PlaneReason.NO_XDP)),
+        (PlaneWish.BPF, True, None, PlaneChoice(Plane.XDP, PlaneReason.SHARES)),
+        (PlaneWish.BPF, False, NO_DRIVER, PlaneChoice(BPF, PlaneReason.FILE)),
+        (PlaneWish.AUTO, True, None, PlaneChoice(Plane.XDP, PlaneReason.SHARES)),
+        (PlaneWish.AUTO, False, NO_DRIVER, PlaneChoice(BPF, PlaneReason.FILE)),
+    ],
+)
+def test_one_service_that_wants_xdp_has_all_of_its_interface_there_if_the_driver_takes_it(
+    wish: PlaneWish, in_driver: bool, lacks: str | None, choice: PlaneChoice
+) -> None:
+    at_tcx = PlaneChoice(BPF, PlaneReason.FILE)
+    assert at_its_hook(at_tcx, wish, in_driver=in_driver, lacks=lacks) == choice
+
+
+@pytest.mark.parametrize("reason", [PlaneReason.NOT_DIRECT, PlaneReason.FILE, PlaneReason.STAYS, PlaneReason.UNABLE])
+@pytest.mark.parametrize("wish", list(PlaneWish))
+@pytest.mark.parametrize("in_driver", [True, False])
+def test_what_is_on_nftables_has_no_hook_of_the_program(reason: PlaneReason, wish: PlaneWish, in_driver: bool) -> None:
+    choice = PlaneChoice(NFTABLES, reason, "why")
+    assert at_its_hook(choice, wish, in_driver=in_driver, lacks=NO_DRIVER) == choice
 
 
 @pytest.mark.parametrize("forward", [Forward.NAT, Forward.FULLNAT])

@@ -1,9 +1,13 @@
 """Runs in a namespace and does as it is told, one JSON request a line: serves, asks, streams, balances."""
 
 import asyncio
+import fcntl
 import json
+import os
 import select
 import socket
+import struct
+import subprocess
 import sys
 import threading
 import time
@@ -19,9 +23,10 @@ from yaoki.core.codec import Codec
 from yaoki.lb.flow import Flow as CopiedFlow
 from yaoki.lb.service import Desired, Protocol, ServiceKey
 from yaoki.lb.why import Flow
+from yaoki.linux import hardware
 from yaoki.linux.announce import Announcer
 from yaoki.linux.balancer import NftablesBalancer
-from yaoki.linux.bpf import hooks, installation
+from yaoki.linux.bpf import hooks, installation, xdp
 from yaoki.linux.bpf.layout import LAYOUT
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.bpf.records import Origin
@@ -234,13 +239,22 @@ def stop_stream(name: str) -> dict[str, Any]:
 # --- in the balancer's namespace --------------------------------------------------------------------------------------
 
 
+class _AnyDriver(Carriers):
+    """Lets XDP be tried on a veth, which the product does not."""
+
+    def lacks_xdp(self, interface: str) -> str | None:
+        del interface
+        return None
+
+
 def balance(desired: str, *, flows: int | None = None, remove: bool = True) -> dict[str, Any]:
     """Bring the plane to a Desired in wire form, and remove flows as it then wants it; what the plan was and how long
     it took."""
     if "balancer" not in _state:
         new_balancer(flows=flows)
     begun = time.monotonic()
-    done = _state["balancer"].converge(Codec().decode(desired.encode(), Desired))
+    plane, wanted = _state["balancer"], Codec().decode(desired.encode(), Desired)
+    done = plane.converge(wanted, native=_state["native"]) if isinstance(plane, BpfBalancer) else plane.converge(wanted)
     if remove:
         remove_flows()
     return {
@@ -274,13 +288,16 @@ def put_flow(flow: str) -> int:
 
 
 def new_balancer(*, flows: int | None = None, program: bool = False, plane: str = "nftables") -> None:
-    """A plane that knows nothing, as after a restart of the process; `program`: by nft, without its library."""
+    """A plane that knows nothing, as after a restart of the process; `program`: by nft, without its library; "xdp" is
+    the plane on BPF with eth0's driver."""
     session = ProgramSession() if program else open_session()
-    if plane == "bpf":
+    if plane in ("bpf", "xdp"):
         _state["balancer"] = BpfBalancer(session=session, guard=_guard)
+        _state["native"] = {"eth0"} if plane == "xdp" else set()
         return
-    if plane == "both":
-        _state["balancer"] = SplitBalancer(guard=_guard)
+    if plane in ("both", "both on any driver"):
+        carriers_ = Carriers() if plane == "both" else _AnyDriver()
+        _state["balancer"] = SplitBalancer(guard=_guard, carriers=carriers_)
         return
     _state["balancer"] = NftablesBalancer(session=session, flows=FLOWS if flows is None else flows)
 
@@ -318,6 +335,42 @@ def lacks() -> dict[str, str | None]:
     """What hinders BPF at each interface that may have addresses, as `yaoki doctor` says it."""
     known = Carriers()
     return {name: known.lacks(name) for name in (*carriers(), "nowhere")}
+
+
+def lacks_xdp() -> dict[str, str | None]:
+    """What hinders XDP there."""
+    known = Carriers()
+    return {name: known.lacks_xdp(name) for name in (*carriers(), "nowhere")}
+
+
+def takes_tags_off() -> bool:
+    return hardware.takes_tags_off("eth0")
+
+
+def make_tap(name: str) -> str:
+    """An interface whose other end is this process; its MAC."""
+    kept = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    fcntl.ioctl(kept, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1002))  # TUNSETIFF; IFF_TAP, IFF_NO_PI
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    _state["tap"] = kept
+    return str(hardware.hardware(name).mac)
+
+
+def through_tap(frame: str) -> str | None:
+    """What comes back of the TCP over IPv4 that is sent through it, which is nothing after a while."""
+    sent = bytes.fromhex(frame)
+    os.write(_state["tap"], sent)
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        if select.select([_state["tap"]], [], [], max(0.0, end - time.monotonic()))[0]:
+            back = os.read(_state["tap"], 2048)
+            if back[26:] == sent[26:]:
+                return back.hex()
+    return None
+
+
+def close_tap() -> None:
+    os.close(_state.pop("tap"))
 
 
 def choices() -> dict[str, str]:
@@ -422,6 +475,22 @@ def programs() -> list[list[object]]:
     return found
 
 
+def in_driver() -> list[object] | None:
+    """Name and number of the XDP program in eth0's driver."""
+    program = xdp.program_at(xdp.look(_eth0()))
+    if program is None:
+        return None
+    found: list[object] = [program.name, hooks.number_of(program)]
+    program.close()
+    return found
+
+
+def refused_by_driver() -> str | None:
+    """Why eth0's driver has no program, if it was to have one."""
+    found: str | None = _state["balancer"].drivers.refusals.get("eth0")
+    return found
+
+
 def make_program_old(layout: str = LAYOUT) -> None:
     """As if the program were from the object of another version."""
     installed = installation.find()
@@ -522,11 +591,18 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         announce,
         read,
         programs,
+        in_driver,
+        refused_by_driver,
         make_program_old,
         detach_programs,
         gate_numbers,
         choices,
         lacks,
+        lacks_xdp,
+        takes_tags_off,
+        make_tap,
+        through_tap,
+        close_tap,
         deaf,
         deadlines,
         now_ns,

@@ -26,11 +26,15 @@ CLIENT = {4: "198.51.100.9", 6: "2001:db8:2::9"}
 PORTS = count(41000)
 """Of clients: a port that was used a moment ago is not to be had."""
 DIRECT = Forward.DIRECT
+AT_XDP_TOO = pytest.mark.parametrize("direct", ["nftables", "bpf", "xdp"], indirect=True)
+"""What the hook has a part in; all else is in the tables, which both hooks share."""
 
 
 @pytest.fixture(params=["nftables", "bpf"])
 def direct(direct_network: World, request: pytest.FixtureRequest) -> Iterator[World]:
     """The direct world with a plane of each kind that starts from nothing."""
+    if request.param == "xdp":
+        direct_network.xdp_sends()
     direct_network.agents["lb"].ask("new_balancer", plane=request.param)
     yield direct_network
     direct_network.agents["lb"].ask("cleanup")
@@ -237,6 +241,7 @@ def test_a_server_that_drains_or_dies_lets_go_of_the_sources_it_remembered(direc
         before = after
 
 
+@AT_XDP_TOO
 @BOTH
 @EITHER
 @pytest.mark.req("D-12")
@@ -310,6 +315,7 @@ def test_a_connection_that_ends_leaves_no_flow_behind(direct: World) -> None:
 
 
 @pytest.mark.req("D-35")
+@AT_XDP_TOO
 @BOTH
 def test_fragments_follow_the_first_one(direct: World, family: int) -> None:
     direct.balance(trio(DIRECT, family=family, protocol=Protocol.UDP))
@@ -319,6 +325,7 @@ def test_fragments_follow_the_first_one(direct: World, family: int) -> None:
 
 
 @pytest.mark.req("D-35")
+@AT_XDP_TOO
 @BOTH
 def test_an_icmp_error_about_a_servers_packet_reaches_that_server(direct: World, family: int) -> None:
     """A narrow link behind the router: its 'too big' is sent to the VIP, and without it long answers never arrive."""
@@ -331,6 +338,7 @@ def test_an_icmp_error_about_a_servers_packet_reaches_that_server(direct: World,
         direct.ip("router", "link set eth1 mtu 1500")
 
 
+@AT_XDP_TOO
 def test_frames_to_another_mac_are_left_alone(direct: World) -> None:
     """A frame that the bridge floods reaches the balancer too, which must not send it on."""
     direct.balance(trio(DIRECT, protocol=Protocol.UDP))

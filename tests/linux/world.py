@@ -19,6 +19,7 @@ from yaoki.lb.service import Desired, VirtualService
 
 CODEC = Codec()
 AGENT = Path(__file__).with_name("agent.py")
+XDP_PROGRAM = Path(__file__).with_name("xdp_program.py")
 # Each worker of a parallel run has namespaces of its own.
 PREFIX = f"ykd{os.environ.get('PYTEST_XDIST_WORKER', '')}-"
 VIP4, VIP6 = "192.0.2.50", "2001:db8:1::50"
@@ -66,6 +67,7 @@ class World:
 
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
+        self._xdp_sends = False
 
     def balance(self, *services: VirtualService, remove: bool = True) -> dict[str, Any]:
         """Bring the balancer's plane to these services, and with `remove` remove the flows that it lets go of."""
@@ -153,6 +155,18 @@ class World:
             self.sysctl(name, "net/ipv4/conf/all/arp_announce", "2")
             self.ip(name, f"addr add {VIP4}/32 dev lo")
             self.ip(name, f"addr add {VIP6}/128 dev lo nodad")
+
+    def xdp_sends(self) -> None:
+        """Make the balancer's port of the switch one to which XDP at the balancer's end can send: there is a program at
+        that end, too, and checksums are complete when frames arrive."""
+        if not self._xdp_sends:
+            self._xdp_sends = True
+            self.inside("sw", "ethtool", "-K", "p-lb", "tx", "off")
+            self.xdp_program("sw", "p-lb")
+
+    def xdp_program(self, name: str, interface: str, *, off: bool = False) -> None:
+        """Somebody else's program, in the driver of an interface."""
+        self.inside(name, sys.executable, str(XDP_PROGRAM), interface, *(["off"] if off else []))
 
     def destroy(self) -> None:
         for agent in self.agents.values():

@@ -146,6 +146,10 @@ def test_a_named_plane_may_cut_flows_and_auto_moves_nothing(plans: Plans) -> Non
     named = "service web (tcp/192.0.2.50:80): unless it is on bpf already, it moves there, and its flows are cut where"
     assert costs(line, f"{line}    plane: bpf\n") == (f"{named} the schedule leads them to another server",)
     assert costs(f"{line}    plane: bpf\n", line) == ()
+    pause = "service web (tcp/192.0.2.50:80): a network card may pause for a moment while its driver takes the program"
+    assert costs(f"{line}    plane: bpf\n", f"{line}    plane: xdp\n") == (pause,)
+    assert costs(f"{line}    plane: xdp\n", f"{line}    plane: bpf\n") == ()
+    assert costs(line, f"{line}    plane: xdp\n") == (f"{named} the schedule leads them to another server",)
     assert costs(f"{line}    plane: nftables\n", f"{line}    plane: auto\n") == ()
     hashed = "    scheduler: sh\n"
     (cost,) = costs(f"{hashed}    plane: bpf\n", f"{hashed}    plane: nftables\n")

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--plane",
-        choices=[wish.value for wish in PlaneWish if wish is not PlaneWish.AUTO],
+        choices=[PlaneWish.BPF.value, PlaneWish.NFTABLES.value],
         help="on this balancer plane, whatever the file says; `nat` and `fullnat` are always on nftables",
     )
     parser.add_argument("--list", action="store_true", help="show what would be run, and what would survive and why")

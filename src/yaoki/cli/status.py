@@ -17,7 +17,6 @@ from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
 from yaoki.lb.plane import PlaneChoice, PlaneReason
-from yaoki.lb.service import PlaneWish
 from yaoki.node.flow_messages import CopyState
 from yaoki.node.lease_messages import LeaseState
 from yaoki.node.messages import RouterState
@@ -117,8 +116,10 @@ def _wrong(node: NodeView) -> Iterable[str]:
         if service.enabled and service.outlook in _BAD:
             yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
         plane = service.plane
-        if plane is not None and plane.reason is PlaneReason.UNABLE and service.wished_plane is PlaneWish.BPF:
+        if plane is not None and plane.reason is PlaneReason.UNABLE and service.wished_plane.is_bpf:
             yield f"{service.name} on {service.key} is not on BPF, as the file wants: {plane.why}"
+        if plane is not None and plane.reason is PlaneReason.NO_XDP:
+            yield f"{service.name} on {service.key} is not at XDP, as the file wants: {plane.why}"
 
 
 def _wrong_on_the_wire(router: RouterView) -> Iterable[str]:

@@ -135,7 +135,7 @@ def _missing(status: dict[str, Any]) -> Iterator[str]:
         if router["state"] not in (RouterState.ACTIVE.value, RouterState.BACKUP.value):
             yield f"{router['vip']} is {router['state'] or 'unknown'}"
     for service in status["services"]:
-        plane, wanted = service["plane"], service["enabled"] and service["wished_plane"] == PlaneWish.BPF.value
+        plane, wanted = service["plane"], service["enabled"] and PlaneWish(service["wished_plane"]).is_bpf
         if wanted and (plane is None or plane["reason"] == PlaneReason.UNABLE.value):
             yield f"{service['name']} is not on BPF: {'no plane has it yet' if plane is None else plane['why']}"
         for server in service["servers"]:

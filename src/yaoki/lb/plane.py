@@ -2,6 +2,10 @@
 
 A service stays on the plane that has it, for a move schedules its flows anew: a node that is started again, or was
 given a newer version, moves nothing of its own accord. Only a file that names the other plane does.
+
+The program in BPF is at the tcx hook, and in front of that in the interface's driver (XDP) if the file says so and the
+driver lets it. It is one program for all services of the interface, with one set of tables: to go from hook to hook
+moves no flow.
 """
 
 from dataclasses import dataclass
@@ -11,9 +15,11 @@ from yaoki.lb.service import Forward, PlaneWish, VirtualService
 
 
 class Plane(StrEnum):
-    """What carries virtual services: the program in BPF, for `direct`, or tables of nftables, for all."""
+    """What carries virtual services: the program in BPF, for `direct`, at tcx alone or by XDP as well, or tables of
+    nftables, for all."""
 
     BPF = "bpf"
+    XDP = "xdp"
     NFTABLES = "nftables"
 
 
@@ -25,11 +31,13 @@ class PlaneReason(StrEnum):
     CARRIES = "carries"
     STAYS = "stays"
     UNABLE = "unable"
+    NO_XDP = "no-xdp"
+    SHARES = "shares"
 
 
 @dataclass(frozen=True, slots=True)
 class PlaneChoice:
-    """`why` says what BPF lacks here, where the reason is that."""
+    """`why` says what BPF or XDP lacks here, where the reason is that."""
 
     plane: Plane
     reason: PlaneReason
@@ -44,11 +52,23 @@ def choose(service: VirtualService, *, held: Plane | None, lacks: str | None) ->
         return PlaneChoice(Plane.NFTABLES, PlaneReason.FILE)
     if lacks is not None:
         return PlaneChoice(Plane.NFTABLES, PlaneReason.UNABLE, lacks)
-    if service.plane is PlaneWish.BPF:
+    if service.plane.is_bpf:
         return PlaneChoice(Plane.BPF, PlaneReason.FILE)
     if held is Plane.NFTABLES:
         return PlaneChoice(Plane.NFTABLES, PlaneReason.STAYS)
     return PlaneChoice(Plane.BPF, PlaneReason.CARRIES)
+
+
+def at_its_hook(choice: PlaneChoice, wish: PlaneWish, *, in_driver: bool, lacks: str | None) -> PlaneChoice:
+    """A choice with the hook that the program has at the service's interface: `in_driver` if XDP is one of them, else
+    `lacks` says what hinders it, where it was asked for."""
+    if choice.plane is not Plane.BPF:
+        return choice
+    if in_driver:
+        return PlaneChoice(Plane.XDP, PlaneReason.FILE if wish is PlaneWish.XDP else PlaneReason.SHARES)
+    if wish is PlaneWish.XDP:
+        return PlaneChoice(Plane.BPF, PlaneReason.NO_XDP, lacks or "")
+    return choice
 
 
 def is_direct(service: VirtualService) -> bool:

@@ -118,7 +118,13 @@ class PlaneWish(StrEnum):
 
     AUTO = "auto"
     BPF = "bpf"
+    XDP = "xdp"
     NFTABLES = "nftables"
+
+    @property
+    def is_bpf(self) -> bool:
+        """Whether the program in BPF is named, at whatever hook."""
+        return self in (PlaneWish.BPF, PlaneWish.XDP)
 
 
 class WhenAllDown(StrEnum):

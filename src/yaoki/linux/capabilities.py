@@ -94,12 +94,17 @@ def _interfaces() -> Iterable[Capability]:
     names = sorted(carriers())
     for name in names[:MOST_INTERFACES]:
         lacks = known.lacks(name)
-        evidence = "plane bpf, by its tcx hook" if lacks is None else f"plane nftables: {lacks}"
+        evidence = f"plane bpf, by its tcx hook; {_xdp(known, name)}" if lacks is None else f"plane nftables: {lacks}"
         consequence = "direct return on it is slower by an eighth to a quarter"
         yield Capability(f"plane:{name}", Ability.YES if lacks is None else Ability.NO, evidence, consequence)
     if len(names) > MOST_INTERFACES:
         left = f"{len(names) - MOST_INTERFACES} interfaces more are not shown"
         yield Capability("plane:...", Ability.UNKNOWN, left, "their rule is the same")
+
+
+def _xdp(known: Carriers, name: str) -> str:
+    lacks = known.lacks_xdp(name)
+    return "xdp, too" if lacks is None else f"not xdp: {lacks}"
 
 
 def _privileges() -> Capability:

@@ -3,7 +3,7 @@
 It stands where every packet socket does: what arrives is seen before the kernel's own hooks at ingress (tcx, nftables
 netdev), what leaves is seen behind them. Both balancer planes of ours work at those hooks and send through the device's
 queue, so a request forwarded by either is seen twice: as it came, and with its new MAC as it left. What a program of
-native or generic XDP takes or sends is not seen by any packet socket.
+native or generic XDP takes or sends, as that of `plane: xdp` does, is not seen by any packet socket.
 
 Times are those of the kernel's wall clock when the packet passed. Limits: RECEIVE_BUFFER; what does not fit is dropped
 by the kernel, and counted.

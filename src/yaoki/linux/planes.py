@@ -1,7 +1,8 @@
 """Both balancer planes as one: each service on the plane that is chosen for it (yaoki.lb.plane).
 
 Invariants: a service that moves is on its new plane before it leaves the old one; of the two, BPF decides while both
-have it; what BPF refuses to take is carried by nftables; what both planes hold is what this one holds.
+have it; what BPF refuses to take is carried by nftables; where XDP cannot be had, the program is at tcx alone; what
+both planes hold is what this one holds.
 """
 
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.plan import Actual, ActualService, AddService, BalancerChange, FlushFlows, RemoveService
-from yaoki.lb.plane import Plane, PlaneChoice, choose, is_direct
+from yaoki.lb.plane import Plane, PlaneChoice, at_its_hook, choose, is_direct
 from yaoki.lb.service import Desired, PlaneWish, RealServer, ServiceKey, VirtualService
 from yaoki.lb.why import Flow
 from yaoki.linux.balancer import NftablesBalancer
@@ -59,12 +60,18 @@ class SplitBalancer:
     """The planes in the network namespace of this process. One at a time; calls may come from any one thread, those of
     `remove_flows` from another. `guard` as for BpfBalancer."""
 
-    def __init__(self, sysctls: SysctlKeeper | None = None, *, guard: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        sysctls: SysctlKeeper | None = None,
+        *,
+        guard: Callable[[], None] = lambda: None,
+        carriers: Carriers | None = None,
+    ) -> None:
         self._sysctls = sysctls or SysctlKeeper()
         session = open_session()
         self._nftables = NftablesBalancer(self._sysctls, session=session)
         self._bpf = BpfBalancer(self._sysctls, session=session, guard=guard)
-        self._carriers = Carriers()
+        self._carriers = carriers or Carriers()
         self._choices: dict[ServiceKey, PlaneChoice] = {}
         self._refused: dict[ServiceKey, tuple[str, float]] = {}
         self._recounted_at = 0.0
@@ -93,9 +100,11 @@ class SplitBalancer:
             for plane in (Plane.NFTABLES, Plane.BPF)
         )
         leaving = self._leaving(to_bpf)
+        lack_xdp = self._lacking_xdp(to_bpf)
+        native = {s.interface for s in to_bpf if s.plane is PlaneWish.XDP and s.interface not in lack_xdp}
         done: list[Plan[BalancerChange]] = [self._nftables.converge(Desired((*to_nftables, *leaving)))]
         try:
-            done.append(self._bpf.converge(Desired(to_bpf)))
+            done.append(self._bpf.converge(Desired(to_bpf), native=native))
         except ActuatorError as error:
             arriving = [service.key for service in to_bpf if held.get(service.key) is not Plane.BPF]
             if not arriving:
@@ -104,7 +113,17 @@ class SplitBalancer:
             return self.converge(desired)
         if leaving:
             done.append(self._nftables.converge(Desired(to_nftables)))
-        self._choices = choices
+        drivers = self._bpf.drivers
+        lack_xdp |= drivers.refusals
+        self._choices = {
+            s.key: at_its_hook(
+                choices[s.key],
+                s.plane,
+                in_driver=s.interface in drivers.attached,
+                lacks=lack_xdp.get(s.interface),
+            )
+            for s in desired.services
+        }
         before = ((service, held.get(service.key), choices[service.key].plane) for service in desired.services)
         return _joined(done, [MoveService(s, was, now) for s, was, now in before if was not in (None, now)])
 
@@ -167,6 +186,12 @@ class SplitBalancer:
             service.key: choose(service, held=(plane := held.get(service.key)), lacks=lacked(service, plane))
             for service in desired.services
         }
+
+    def _lacking_xdp(self, services: Iterable[VirtualService]) -> dict[str, str]:
+        """What hinders XDP where it is asked for, by interface; where the program is in the driver nothing does."""
+        asked = {service.interface for service in services if service.plane is PlaneWish.XDP}
+        to_ask = sorted(asked - self._bpf.drivers.attached) if asked else ()
+        return {name: lacks for name in to_ask if (lacks := self._carriers.lacks_xdp(name)) is not None}
 
     def _refusal(self, key: ServiceKey) -> str | None:
         why, at = self._refused.get(key, (None, 0.0))

@@ -3,18 +3,20 @@
 Invariant: after the last input the plane is asked for the last wish, unless it has it already.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from yaoki.core.event import Emit, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
-from yaoki.lb.plane import PlaneChoice
+from yaoki.lb.plane import PlaneChoice, PlaneReason
 from yaoki.lb.service import Desired, ServiceKey
-from yaoki.node.brain_events import BalancerApplied, BalancerRefused
+from yaoki.node.brain_events import BalancerApplied, BalancerRefused, NotOnWishedPlane
 from yaoki.node.brain_messages import ApplyBalancer, ApplyFinished
 
 FIRST_RETRY = timedelta(milliseconds=200)
 LONGEST_RETRY = timedelta(seconds=10)
 SHOWN_CHANGES = 10
+SHOWN_SERVICES = 10
 
 
 class BalancerWish:
@@ -59,13 +61,31 @@ class BalancerWish:
         self.finished_at = now
         if end.error is None:
             self.has, self.refusal, self._pause = asked, None, FIRST_RETRY
-            self.planes = dict(end.planes)
-            if not end.changes:
-                return []
-            body: EventBody = BalancerApplied(end.changes[:SHOWN_CHANGES], len(end.changes), end.took)
-            return [Emit(body, self._asked_because)]
+            before, self.planes = self.planes, dict(end.planes)
+            told: list[EventBody] = []
+            if end.changes:
+                told.append(BalancerApplied(end.changes[:SHOWN_CHANGES], len(end.changes), end.took))
+            told += _misplaced(asked, before, self.planes)
+            return [Emit(body, self._asked_because) for body in told]
         repeated = self.refusal == end.error
         self.refusal, self._retry_at = end.error, now + self._pause
         refused = Emit(BalancerRefused(end.error, self._pause), self._asked_because)
         self._pause = min(2 * self._pause, LONGEST_RETRY)
         return [] if repeated else [refused]
+
+
+def _misplaced(
+    asked: Desired | None, before: Mapping[ServiceKey, PlaneChoice], after: Mapping[ServiceKey, PlaneChoice]
+) -> list[NotOnWishedPlane]:
+    """Of services that are from now on where the file does not want them; those with one reason are told as one."""
+    found: dict[PlaneChoice, list[str]] = {}
+    for service in () if asked is None else asked.services:
+        choice = after.get(service.key)
+        if choice is None or choice == before.get(service.key):
+            continue
+        if choice.reason is PlaneReason.NO_XDP or (choice.reason is PlaneReason.UNABLE and service.plane.is_bpf):
+            found.setdefault(choice, []).append(f"{service.name} {service.key}")
+    return [
+        NotOnWishedPlane(tuple(names[:SHOWN_SERVICES]), len(names), choice.plane, choice.reason, choice.why)
+        for choice, names in found.items()
+    ]

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import EventBody, Severity
+from yaoki.lb.plane import Plane, PlaneReason
 from yaoki.pool.member import AdminState, Duty
 from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp.params import RouterKey
@@ -240,6 +241,19 @@ class BalancerRefused(EventBody):
 
     why: str
     again_in: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class NotOnWishedPlane(EventBody):
+    """Services are carried otherwise than the file wants, and what hinders that; at most the first ten by name."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    services: tuple[str, ...]
+    count: int
+    plane: Plane
+    reason: PlaneReason
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

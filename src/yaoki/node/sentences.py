@@ -393,6 +393,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "the kernel refused the balancer tables, next try in {again_in}: {why}",
         "カーネルが分散テーブルを拒否、{again_in} 後に再試行: {why}",
     ),
+    b.NotOnWishedPlane: (
+        "on {plane}, not as the file wants: {services} ({count} services), for {reason}: {why}",
+        "{plane} で処理 (ファイルの指定と異なる): {services} (サービス {count} 件)、{reason}: {why}",
+    ),
     b.NeighbourResolved: (
         "{address} has MAC {mac} ({before})",
         "{address} の MAC は {mac} ({before})",

@@ -25,6 +25,11 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "以前からここにあり、移動はフローを切る",
         ),
         PlaneReason.UNABLE: ("BPF cannot carry it", "BPF では扱えない"),
+        PlaneReason.NO_XDP: ("XDP cannot be had", "XDP を使えない"),
+        PlaneReason.SHARES: (
+            "another service on its interface is to be at XDP",
+            "同じインタフェースの別サービスが XDP を指定",
+        ),
     },
     Duty: {
         Duty.SERVE: ("serves", "稼働"),

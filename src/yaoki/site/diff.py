@@ -181,7 +181,10 @@ class _Diff:
         if before.persistence is not None and before.persistence != after.persistence:
             self._costs[f"{name}: clients may be moved to other servers, for persistence changes"] = None
         if after.plane not in (before.plane, PlaneWish.AUTO) and _is_direct(before) and _is_direct(after):
-            self._costs[f"{name}: {_cost_of_moving(after)}"] = None
+            if not (before.plane.is_bpf and after.plane.is_bpf):
+                self._costs[f"{name}: {_cost_of_moving(after)}"] = None
+            if after.plane is PlaneWish.XDP:
+                self._costs[f"{name}: {_COST_OF_XDP}"] = None
         new = {server.name: server for server in after.servers}
         for server in before.servers:
             if server.name not in new:
@@ -208,10 +211,14 @@ def _is_direct(service: ServicePlan) -> bool:
     return any(server.forward is Forward.DIRECT for server in service.servers)
 
 
+_COST_OF_XDP = "a network card may pause for a moment while its driver takes the program"
+
+
 def _cost_of_moving(service: ServicePlan) -> str:
     """Which flows are cut when it goes to the plane that is named now. By a hash both planes choose the same server;
     what one of them remembers, the other does not."""
-    moves = f"unless it is on {service.plane.value} already, it moves there, and"
+    plane = PlaneWish.BPF if service.plane.is_bpf else service.plane
+    moves = f"unless it is on {plane.value} already, it moves there, and"
     if service.scheduler.finds_again and service.persistence is None:
         return f"{moves} flows that began before its servers last changed may be cut"
     return f"{moves} its flows are cut where the schedule leads them to another server"

@@ -365,6 +365,7 @@ _PLANE = Word(
     {
         "auto": "BPF for direct return where the node and the interface can carry it, else nftables",
         "bpf": "BPF; where it cannot be, nftables all the same, and `yaoki status` complains",
+        "xdp": "BPF in the card's driver; where that cannot be, at tcx, and `yaoki status` complains",
         "nftables": "nftables",
     },
     PlaneWish,

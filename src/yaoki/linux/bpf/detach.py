@@ -6,11 +6,13 @@ What a power cut does; a lab's machine that is switched on again must not find w
 """
 
 from yaoki.linux.bpf import hooks
+from yaoki.linux.bpf.drivers import Drivers
 from yaoki.linux.bpf.hooks import PROGRAM
 
 
 def detach_all() -> None:
     """Raises ActuatorError."""
+    Drivers().leave()
     for interface in hooks.interfaces():
         for program in hooks.attached(interface):
             if program.name == PROGRAM:

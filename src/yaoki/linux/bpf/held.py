@@ -10,6 +10,7 @@ from yaoki.lb.service import RealServer, VirtualService
 from yaoki.linux.bpf.layout import FlowEntry, FlowState, RingSize, ServerFlag, Service, ServiceFlag
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Rendered, Seat, ServerPlace, render
+from yaoki.linux.hardware import hardware
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,15 @@ NOTHING = Rendered(
 
 
 def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace, Seat], gate: int) -> Rendered | None:
-    """None if its interface is not there. At the tcx hook the kernel has compared the frame's MAC already, so none is
-    given. Raises ActuatorError for more slots than a ring holds."""
+    """None if its interface is not there. Its MAC is for the program in a driver; for the one at tcx the kernel has
+    compared the frame's already. Raises ActuatorError for more slots than a ring holds."""
     try:
         interface = socket.if_nametoindex(service.interface)
+        mac = hardware(service.interface).mac or UNKNOWN_MAC
     except OSError:
         return None
     try:
-        return render(service, id_=id_, interface=interface, mac=UNKNOWN_MAC, seats=seats, gate=gate)
+        return render(service, id_=id_, interface=interface, mac=mac, seats=seats, gate=gate)
     except ValueError as error:
         raise ActuatorError(subject(service), str(error)) from error
 

@@ -73,9 +73,15 @@ def attached(interface: Interface) -> Iterator[Program]:
         return
     (count,) = struct.unpack_from("=I", after, _COUNT_AT)
     for (id_,) in list(struct.iter_unpack("=I", ids.raw))[:count]:
-        descriptor, number, _ = attempt(Command.PROGRAM_BY_ID, struct.pack("=I", id_))
-        if not number:
-            yield Program(descriptor, _name(descriptor))
+        program = program_of(id_)
+        if program is not None:
+            yield program
+
+
+def program_of(number: int) -> Program | None:
+    """By the kernel's own number, None if it is gone; the caller closes it."""
+    descriptor, refused, _ = attempt(Command.PROGRAM_BY_ID, struct.pack("=I", number))
+    return None if refused else Program(descriptor, _name(descriptor))
 
 
 def refusal_of(interface: Interface) -> int:
@@ -85,15 +91,20 @@ def refusal_of(interface: Interface) -> int:
     return number
 
 
-def maps_of(program: Program) -> dict[str, BpfMap]:
-    """The maps that a program uses or is bound to, by name; the caller closes them. Raises ActuatorError."""
+def map_numbers(program: Program) -> list[int]:
+    """The kernel's own numbers of the maps that a program uses or is bound to. Raises ActuatorError."""
     ids, info = room(4 * MOST_MAPS), bytearray(_INFO_LENGTH)
     struct.pack_into("=I", info, _MAP_COUNT_AT, MOST_MAPS)
     struct.pack_into("=Q", info, _MAP_IDS_AT, address(ids))
     after = _info(program.descriptor, bytes(info))
     (count,) = struct.unpack_from("=I", after, _MAP_COUNT_AT)
+    return [id_ for (id_,) in struct.iter_unpack("=I", ids.raw)][:count]
+
+
+def maps_of(program: Program) -> dict[str, BpfMap]:
+    """The maps that a program uses or is bound to, by name; the caller closes them. Raises ActuatorError."""
     found = {}
-    for (id_,) in list(struct.iter_unpack("=I", ids.raw))[:count]:
+    for id_ in map_numbers(program):
         descriptor, _ = bpf(Command.MAP_BY_ID, struct.pack("=I", id_), change=f"BPF: open map {id_}")
         name = _text(_info(descriptor, bytes(_INFO_LENGTH))[_NAME_AT - 40 : _NAME_AT - 40 + _NAME_LENGTH])
         found[name] = BpfMap(descriptor, name)

@@ -3,14 +3,18 @@
 Finding it changes nothing. A program that is not from the object of today is renewed: the new one takes its place with
 the same maps, at one instant for each interface. One whose maps have other structures is removed, and begins with
 empty ones.
+
+At tcx it is wherever it has services; in a driver, by XDP, it may be as well (yaoki.linux.bpf.drivers). Both are one
+installation, with the same maps.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from yaoki.core.error import ActuatorError
-from yaoki.linux.bpf import hooks
+from yaoki.linux.bpf import hooks, xdp
 from yaoki.linux.bpf.build import CannotBuild, object_file
 from yaoki.linux.bpf.hooks import PROGRAM, Interface
 from yaoki.linux.bpf.layout import LAYOUT
@@ -28,11 +32,13 @@ UNREAD = (RECORDS, "gates4", "gates6")
 
 @dataclass(slots=True)
 class Installation:
-    """The program, its maps, and where it is attached."""
+    """The program, its maps, and where it is attached by tcx. `native` is the one for drivers, None while it has not
+    been loaded or found."""
 
     program: Program
     maps: Mapping[str, BpfMap]
     attached: dict[int, Interface] = field(default_factory=dict)
+    native: Program | None = None
 
     @property
     def tables(self) -> Tables:
@@ -59,9 +65,30 @@ class Installation:
         hooks.detach(self.program, interface)
         self.attached.pop(interface.index, None)
 
+    def for_driver(self) -> Program:
+        """The program for drivers, with these maps. Raises ActuatorError."""
+        if self.native is None:
+            made, _ = _loaded({}, self.maps)
+            self.native, made.native = made.native, None
+            made.close()
+        assert self.native is not None
+        return self.native
+
+    def adopts(self, program: Program) -> bool:
+        """Whether a program that was found in a driver goes on as it is: it uses these maps. It is this installation's
+        from now on, if so. Raises ActuatorError."""
+        if self.native is not None:
+            return hooks.number_of(program) == hooks.number_of(self.native)
+        if sorted(hooks.map_numbers(program)) != sorted(hooks.map_numbers(self.program)):
+            return False
+        self.native = Program(os.dup(program.descriptor), program.name)
+        return True
+
     def close(self) -> None:
         """Let go of it; what is attached stays."""
         self.program.close()
+        if self.native is not None:
+            self.native.close()
         for map_ in self.maps.values():
             map_.close()
 
@@ -80,6 +107,20 @@ def find() -> Installation | None:
             found = installation
         else:
             installation.close()
+    return found or _found_in_drivers()
+
+
+def _found_in_drivers() -> Installation | None:
+    """What is at no tcx hook any more: its maps are the same."""
+    found: Installation | None = None
+    for _, program in xdp.ours():
+        seen = Installation(program, hooks.maps_of(program))
+        if found is None and seen.is_ours:
+            found, _ = _loaded({}, seen.maps)
+            assert found.native is not None
+            found.native.close()
+            found.native = Program(os.dup(program.descriptor), program.name)
+        seen.close()
     return found
 
 
@@ -104,6 +145,10 @@ def renewed(found: Installation) -> Installation:
     new, object_ = _loaded({}, found.maps)
     for interface in found.attached.values():
         hooks.replace(new.program, interface, old=found.program)
+    for interface, program in xdp.ours():
+        if found.adopts(program):
+            xdp.replace(new.for_driver(), interface, old=program)
+        program.close()
     new.attached = found.attached
     new.records.put_origin(Origin(LAYOUT, object_))
     found.close()
@@ -116,6 +161,11 @@ def remove_strangers() -> None:
         found = Installation(program, hooks.maps_of(program))
         if not found.is_ours:
             found.detach(interface)
+        found.close()
+    for interface, program in xdp.ours():
+        found = Installation(program, hooks.maps_of(program))
+        if not found.is_ours:
+            xdp.detach(program, interface)
         found.close()
 
 
@@ -132,12 +182,14 @@ def _programs() -> Iterator[tuple[Interface, Program]]:
 def _loaded(sizes: Mapping[str, int], maps: Mapping[str, BpfMap]) -> tuple[Installation, str]:
     path = _object()
     loaded = load(path, sizes=sizes, reuse=maps)
-    for name, program in loaded.programs.items():
-        if name != PROGRAM:
+    native = loaded.programs[xdp.PROGRAM]
+    for program in loaded.programs.values():
+        if program.name not in (PROGRAM, xdp.PROGRAM):
             program.close()
-    made = Installation(loaded.programs[PROGRAM], loaded.maps)
+    made = Installation(loaded.programs[PROGRAM], loaded.maps, native=native)
     for name in UNREAD:
         hooks.bind(made.program, made.maps[name])
+        hooks.bind(native, made.maps[name])
     return made, path.name
 
 

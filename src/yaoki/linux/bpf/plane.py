@@ -1,7 +1,8 @@
 """The balancer plane on BPF, for `direct` services: observe, apply a plan, count, clean up.
 
 The program is attached by tcx to the interfaces of its services and found again there: it forwards while no process of
-ours lives, and a restart takes it up as it is. What was asked for is kept beside it (`records`).
+ours lives, and a restart takes it up as it is. What was asked for is kept beside it (`records`). Where that is wanted,
+it is in the interface's driver as well (`drivers`).
 
 Invariants: what is unchanged is not touched; a server that dies is out by one write, before rings follow; a record is
 written before what it speaks of, and `observe` compares the two, changing nothing; no address is served before the
@@ -9,7 +10,7 @@ speaker writes its dead-man deadline (`guarding`); `cleanup` leaves nothing of o
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress
@@ -30,6 +31,7 @@ from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import routing
 from yaoki.linux.bpf import counting, installation, layout, refusal
+from yaoki.linux.bpf.drivers import Drivers
 from yaoki.linux.bpf.guarding import Guarding, NotGuarded
 from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
 from yaoki.linux.bpf.hooks import interfaces
@@ -64,6 +66,7 @@ class BpfBalancer:
         self._sysctls = sysctls or SysctlKeeper()
         self._sizes = sizes or {}
         self._guarding = Guarding(guard)
+        self.drivers = Drivers()
         self._installed: Installation | None = None
         self._held: dict[ServiceKey, Held] | None = None
         self._seating: Seating | None = None
@@ -89,8 +92,9 @@ class BpfBalancer:
         """What it holds as far as it knows; it reads the kernel the first time. Raises ActuatorError."""
         return self._actual()
 
-    def converge(self, desired: Desired) -> BalancerPlan:
-        """Bring the kernel to `desired`; what was done. Raises ActuatorError; then a part of it may have been done:
+    def converge(self, desired: Desired, *, native: Set[str] = frozenset()) -> BalancerPlan:
+        """Bring the kernel to `desired`, with the program in the drivers of the interfaces `native`, too, as far as
+        they take it (`drivers.refusals`); what was done. Raises ActuatorError; then a part of it may have been done:
         converge again."""
         self._renew()
         todo = plan(desired, self._actual())
@@ -102,6 +106,7 @@ class BpfBalancer:
             # What we believed to be there may have been taken away by somebody; one look at the kernel settles it.
             todo = plan(desired, self.observe())
             self.apply(todo)
+        self.drivers.bring(native, self._installed)
         return todo
 
     def apply(self, todo: BalancerPlan) -> None:
@@ -194,6 +199,7 @@ class BpfBalancer:
     def cleanup(self) -> None:
         """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""
         self.observe()
+        self.drivers.leave()
         if self._installed is not None:
             for interface in list(self._installed.attached.values()):
                 self._installed.detach(interface)

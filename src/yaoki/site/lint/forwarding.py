@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from yaoki.core.event import Severity
-from yaoki.lb.service import Forward, PlaneWish
+from yaoki.lb.service import Forward
 from yaoki.lb.validity import mixture
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, families_of, server_path
@@ -61,7 +61,7 @@ def _direct_port(view: View) -> Iterable[Finding]:
 def _bpf_not_direct(view: View) -> Iterable[Finding]:
     for service in view.site.services:
         ways = {view.forward_of(service, server) for server in service.servers}
-        if service.plane is PlaneWish.BPF and Forward.DIRECT not in ways:
+        if service.plane is not None and service.plane.is_bpf and Forward.DIRECT not in ways:
             what = f"the plane on BPF is for direct return only, and {service.name} is forwarded by {service.forward}"
             cure = "remove plane, or forward by direct"
             yield Finding(("services", service.name, "plane"), what, cure, ("services", service.name, "forward"))
