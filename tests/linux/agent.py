@@ -30,6 +30,7 @@ from yaoki.linux.bpf import hooks, installation, xdp
 from yaoki.linux.bpf.layout import LAYOUT
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.bpf.records import Origin
+from yaoki.linux.capture_socket import hidden as hidden_from_sockets
 from yaoki.linux.carriers import Carriers, carriers
 from yaoki.linux.dead_man_gate import DeadManGate
 from yaoki.linux.flow_table import FlowWriter
@@ -337,6 +338,11 @@ def lacks() -> dict[str, str | None]:
     return {name: known.lacks(name) for name in (*carriers(), "nowhere")}
 
 
+def hidden() -> list[str]:
+    """Interfaces whose packets a recorder may not see."""
+    return hidden_from_sockets(list(carriers()))
+
+
 def lacks_xdp() -> dict[str, str | None]:
     """What hinders XDP there."""
     known = Carriers()
@@ -599,6 +605,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         choices,
         lacks,
         lacks_xdp,
+        hidden,
         takes_tags_off,
         make_tap,
         through_tap,

@@ -141,6 +141,7 @@ def test_to_go_from_hook_to_hook_moves_no_flow(xdp: World) -> None:
         restart(xdp, plane)
         assert xdp.balance(*WANTED)["changes"] == []
         assert is_ours(xdp) == (plane == "xdp")
+        assert xdp.agents["lb"].ask("hidden") == (["eth0"] if plane == "xdp" else [])
         assert client.ask("talk", name="t") == flow
     client.ask("close_flow", name="t")
 
@@ -162,6 +163,7 @@ def test_somebody_elses_program_is_neither_displaced_nor_taken_away(xdp: World) 
         theirs = in_driver(xdp)
         assert theirs is not None
         assert theirs[0] == NAME
+        assert xdp.agents["lb"].ask("hidden") == ["eth0"]
         xdp.balance(*WANTED)
         assert in_driver(xdp) == theirs
         why = xdp.agents["lb"].ask("refused_by_driver")

@@ -53,6 +53,12 @@ def rules_of(folder: Path, text: str, *edits: tuple[str, str], least: Severity =
     return [problem.rule for problem in problems if order.index(problem.severity) >= order.index(least)]
 
 
+@pytest.mark.parametrize(("plane", "found"), [("bpf", True), ("xdp", True), ("auto", False), ("nftables", False)])
+def test_a_service_that_is_translated_names_no_plane_on_bpf(plane: str, found: bool, tmp_path: Path) -> None:
+    rules = rules_of(tmp_path, TWO_ARMED, ("forward: nat", f"forward: nat, plane: {plane}"))
+    assert ("bpf-not-direct" in rules) == found
+
+
 def test_rule_ids_are_unique_words() -> None:
     ids = [rule.id for rule in RULES]
     assert len(ids) == len(set(ids))

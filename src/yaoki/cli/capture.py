@@ -43,7 +43,7 @@ from yaoki.lab.topology import namespace_name
 from yaoki.lb.capture import concerns, frames_of, hops_of, judge, scene_of
 from yaoki.linux import neighbour_cache
 from yaoki.linux.capture_filter import program
-from yaoki.linux.capture_socket import CaptureSocket, Seen
+from yaoki.linux.capture_socket import CaptureSocket, Seen, hidden
 from yaoki.linux.network_namespace import inside
 from yaoki.linux.own_interfaces import own_addresses, own_interfaces
 from yaoki.packet import headers, pcap, pcapng
@@ -162,6 +162,8 @@ def _record(task: CaptureTask, bounds: Bounds, enter: Enter) -> tuple[Recording,
             for post in enter(machine, partial(_posts, machine, names, filter_, bounds.snap)):
                 stack.callback(post.socket.close)
                 posts.append(post)
+            for name in enter(machine, partial(hidden, names)):
+                talk(f"{machine}/{name}: a program in its driver (XDP) may take and send packets that are not seen")
         talk(f"recording {task.scene.service} on {', '.join(str(post.interface) for post in posts)}")
         recording, end = record(posts, bounds, wanted=wanted)
     whose = dict(task.names)

@@ -13,9 +13,11 @@ import ctypes
 import errno
 import socket
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from yaoki.core.error import ActuatorError
+from yaoki.linux.bpf import xdp
 from yaoki.linux.claim_filter import Instruction, encoded
 from yaoki.packet.recording import Direction
 
@@ -41,6 +43,12 @@ class Seen:
     direction: Direction
     length: int
     octets: bytes
+
+
+def hidden(names: Collection[str]) -> list[str]:
+    """Those of these interfaces whose packets a program of XDP may take or send unseen. Raises ActuatorError."""
+    found = (hook for hook in xdp.look_everywhere() if hook.program or hook.elsewhere)
+    return [hook.interface.name for hook in found if hook.interface.name in names]
 
 
 class CaptureSocket:

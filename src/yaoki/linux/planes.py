@@ -188,10 +188,10 @@ class SplitBalancer:
         }
 
     def _lacking_xdp(self, services: Iterable[VirtualService]) -> dict[str, str]:
-        """What hinders XDP where it is asked for, by interface; where the program is in the driver nothing does."""
+        """What hinders XDP where it is asked for, by interface; also where the program is in the driver already, for
+        somebody may have had the card take VLAN tags off since."""
         asked = {service.interface for service in services if service.plane is PlaneWish.XDP}
-        to_ask = sorted(asked - self._bpf.drivers.attached) if asked else ()
-        return {name: lacks for name in to_ask if (lacks := self._carriers.lacks_xdp(name)) is not None}
+        return {name: lacks for name in sorted(asked) if (lacks := self._carriers.lacks_xdp(name)) is not None}
 
     def _refusal(self, key: ServiceKey) -> str | None:
         why, at = self._refused.get(key, (None, 0.0))

@@ -10,6 +10,7 @@ installation, with the same maps.
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,8 +147,10 @@ def renewed(found: Installation) -> Installation:
     for interface in found.attached.values():
         hooks.replace(new.program, interface, old=found.program)
     for interface, program in xdp.ours():
-        if found.adopts(program):
-            xdp.replace(new.for_driver(), interface, old=program)
+        # A driver that does not take the new one keeps the old one, which has the same maps; see drivers.py.
+        with suppress(ActuatorError):
+            if found.adopts(program):
+                xdp.replace(new.for_driver(), interface, old=program)
         program.close()
     new.attached = found.attached
     new.records.put_origin(Origin(LAYOUT, object_))
