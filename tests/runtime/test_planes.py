@@ -144,11 +144,16 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_a_lone_node_that_is_killed_forwards_on_and_is_taken_up_and_leaves_nothing(scene: Scene) -> None:
     eventually(lambda: "local fe80" in scene.net.picture("lb1"), what="its link-local address is there")
     before = scene.net.picture("lb1")
-    scene.site.write_text(SITE.replace("scheduler: sh", "scheduler: lc"))
+    scene.site.write_text(SITE.replace("scheduler: sh", "scheduler: lc, plane: xdp"))
     scene.lb1.start()
     eventually(lambda: scene.settled(scene.lb1), what=scene.lb1.text)
     eventually(lambda: scene.owned_by("lb1"), what=scene.lb1.text)
-    assert "on bpf: its interface can carry it" in scene.lb1.ask("show", "service").stdout
+    why = "tcx is the faster hook of a veth"
+    assert f"on bpf: XDP cannot be had ({why}" in scene.lb1.ask("show", "service").stdout
+    assert f"echo on udp/{VIP}:7 is not at XDP, as the file wants: {why}" in scene.lb1.ask("status", check=False).stdout
+    assert f"on bpf, not as the file wants: echo udp/{VIP}:7 (1 services), for XDP cannot be had: {why}" in (
+        scene.lb1.text()
+    )
     programs = scene.programs()
     assert programs
     stream = scene.stream(3)
@@ -203,6 +208,7 @@ def test_an_upgrade_of_all_parts_and_of_the_program_loses_nothing_with_the_gate_
         node.start()
     eventually(lambda: scene.settled(scene.lb1), what=scene.lb1.text)
     eventually(lambda: scene.owned_by("lb1") and scene.armed("lb1"), what=scene.lb1.text)
+    assert "on bpf: its interface can carry it" in scene.lb1.ask("show", "service").stdout
     programs = scene.programs()
     stream = scene.stream(8)
     scene.net.run("lb1", sys.executable, "-c", MAKE_OLD)
