@@ -21,8 +21,9 @@ from yaoki.linux.bpf.self_test import self_test
 
 _UNFIT = {
     "veth": "tcx is the faster hook of a veth, and what XDP sends there is lost unless the other end runs XDP, too",
+    "bond": "XDP of a bond runs at its members, and to the program their frames are not the bond's; tcx is at the bond",
 }
-"""Kinds of interface that run XDP in their drivers, and where it is not wanted all the same."""
+"""Kinds of interface that run XDP in their drivers, or seem to, and where it is not wanted all the same."""
 
 
 class Carriers:
@@ -71,11 +72,11 @@ def _interface_lacks(name: str) -> str | None:
 
 
 def _driver_lacks(interface: Interface) -> str | None:
-    if not xdp_features.features_of(interface) & xdp_features.BASIC:
-        return f"the driver of {interface.name} runs no XDP programs"
     hook = xdp.look(interface)
     if hook.kind in _UNFIT:
         return _UNFIT[hook.kind]
+    if not xdp_features.features_of(interface) & xdp_features.BASIC:
+        return f"the driver of {interface.name} runs no XDP programs"
     if hook.elsewhere:
         return f"the XDP program number {hook.elsewhere} is there, in generic mode or on the card"
     found = xdp.program_at(hook)
