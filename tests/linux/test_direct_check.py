@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.linux.world import VIP4, VIP6, World
+from tests.lb.samples import trio
+from tests.linux.world import PREFIX, VIP4, VIP6, World
+from yaoki.core.address import parse_address
+from yaoki.lb.service import Forward
+from yaoki.linux.capture_filter import program
+from yaoki.linux.capture_socket import CaptureSocket
+from yaoki.linux.network_namespace import inside
+from yaoki.packet.ethernet import ETHERTYPE_IPV4
 
 pytestmark = [pytest.mark.netns, pytest.mark.req("D-11")]
 
@@ -54,3 +61,28 @@ def test_a_server_whose_mac_nobody_knows_and_an_address_that_is_not_here(direct_
     assert direct(direct_network, SERVER, OWN, VIP4)[0] == "passed"
     assert ask("probe", target=SERVER, params=params, source="192.0.2.99")[0] == "not-run"
     assert ask("probe", target=SERVER, params={**params, "interface": "eth9"}, source=OWN)[0] == "not-run"
+
+
+def _behind_the_planes() -> CaptureSocket:
+    return CaptureSocket("eth0", program((parse_address(VIP4),), (80,), 6, snap=128), snap=128, arriving=ETHERTYPE_IPV4)
+
+
+@pytest.mark.parametrize("plane", ["bpf", "nftables"])
+def test_it_is_asked_past_either_plane_and_nothing_that_these_forward_comes_to_its_socket(
+    direct_network: World, plane: str
+) -> None:
+    lb = direct_network.agents["lb"]
+    lb.ask("new_balancer", plane=plane)
+    direct_network.balance(trio(Forward.DIRECT))
+    assert direct(direct_network, SERVER, OWN, VIP4)[0] == "passed"
+    socket = inside(PREFIX + "lb", _behind_the_planes)
+    try:
+        assert direct_network.names(4, "tcp", times=3) == ["s1", "s2", "s3"]
+        assert socket.read() is None
+        assert direct(direct_network, SERVER, OWN, VIP4)[0] == "passed"
+        answer = socket.read()
+        assert answer is not None
+        assert answer.octets[6:12] == bytes.fromhex("020000000021")
+    finally:
+        socket.close()
+        lb.ask("cleanup")

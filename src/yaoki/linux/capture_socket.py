@@ -5,6 +5,10 @@ netdev), what leaves is seen behind them. Both balancer planes of ours work at t
 queue, so a request forwarded by either is seen twice: as it came, and with its new MAC as it left. What a program of
 native or generic XDP takes or sends, as that of `plane: xdp` does, is not seen by any packet socket.
 
+One of a single ethertype, for those who want answers and no record, stands behind the hooks at ingress and sees what
+arrives only: packets that a plane forwards never come to it and cost nothing more, while of any other the kernel makes
+a copy for each frame that leaves, and a time for each that passes.
+
 Times are those of the kernel's wall clock when the packet passed. Limits: RECEIVE_BUFFER; what does not fit is dropped
 by the kernel, and counted.
 """
@@ -52,9 +56,10 @@ def hidden(names: Collection[str]) -> list[str]:
 
 
 class CaptureSocket:
-    """Raises ActuatorError when it cannot be opened. `snap`: octets that are kept of a frame."""
+    """Raises ActuatorError when it cannot be opened. `snap`: octets that are kept of a frame. With `arriving` only
+    frames of that ethertype that arrive; their times are 0."""
 
-    def __init__(self, interface: str, filter_: list[Instruction], *, snap: int) -> None:
+    def __init__(self, interface: str, filter_: list[Instruction], *, snap: int, arriving: int | None = None) -> None:
         self.interface = interface
         self._snap = snap
         self._lost = 0
@@ -66,12 +71,13 @@ class CaptureSocket:
             raise _refused(interface, error) from error
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            if arriving is None:
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._socket.setsockopt(_SOL_PACKET, _AUXDATA, 1)
             text = ctypes.create_string_buffer(encoded(filter_))
             attached = struct.pack("@HP", len(filter_), ctypes.addressof(text))
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, attached)
-            self._socket.bind((interface, _ETH_P_ALL))
+            self._socket.bind((interface, _ETH_P_ALL if arriving is None else arriving))
         except OSError as error:
             self._socket.close()
             raise _refused(interface, error) from error

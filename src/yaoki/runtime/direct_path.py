@@ -1,8 +1,8 @@
 """Connections through the direct-return path, tried by packet sockets: one for each interface and source address.
 
-A packet socket costs every packet of its interface some instructions, so all questions of one interface and source
-share one, and one port of ours: they are told apart by the sequence numbers that their answers acknowledge. A thread
-reads the answers and wakes whoever waits.
+All questions of one interface and source share a packet socket and a port of ours: they are told apart by the sequence
+numbers that their answers acknowledge. A thread reads the answers and wakes whoever waits. The socket stands behind the
+balancer's planes, so what they forward never comes to it.
 
 Limits: MOST_DESKS; MOST_WAITING questions at a time at each.
 """
@@ -23,10 +23,11 @@ from yaoki.linux.capture_socket import CaptureSocket
 from yaoki.linux.own_interfaces import own_interfaces
 from yaoki.linux.quiet_port import QuietPort
 from yaoki.packet import headers
+from yaoki.packet.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from yaoki.packet.headers import Headers
 from yaoki.packet.recording import Direction
 
-MOST_DESKS = 64
+MOST_DESKS = 256
 MOST_WAITING = 10_000
 _SNAP = 128
 _NEXT_SEQUENCE = 1_000_003
@@ -121,7 +122,8 @@ def desk(interface: str, source: IPAddress) -> Desk:
     port = QuietPort(source, Protocol.TCP)
     try:
         watched = program((source,), (port.number,), Protocol.TCP.number, snap=_SNAP)
-        sock = CaptureSocket(interface, watched, snap=_SNAP)
+        arriving = ETHERTYPE_IPV4 if source.version == 4 else ETHERTYPE_IPV6
+        sock = CaptureSocket(interface, watched, snap=_SNAP, arriving=arriving)
     except ActuatorError:
         port.close()
         raise
