@@ -24,7 +24,7 @@ def test_the_example_is_accepted_and_its_notices_are_shown(capsys: pytest.Captur
     assert main(["check", str(EXAMPLE)]) == 0
     said = capsys.readouterr().out
     assert "notice: router is the only way out of front [single-gateway]" in said
-    assert said.endswith("2 notices (2 nodes, 1 VIP, 3 services, 6 servers)\n")
+    assert said.endswith("3 notices (2 nodes, 1 VIP, 3 services, 6 servers)\n")
 
 
 def test_an_error_is_drawn_with_both_ends_and_the_cure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,7 +36,7 @@ def test_an_error_is_drawn_with_both_ends_and_the_cure(tmp_path: Path, capsys: p
     assert lines[1][lines[2].index("^")] == "8"
     assert lines[3].startswith("  the other end is ")
     assert lines[6].startswith("  cure: ")
-    assert lines[8].endswith("1 error, 0 warnings, 2 notices")
+    assert lines[8].endswith("1 error, 0 warnings, 3 notices")
 
 
 def test_warnings_fail_only_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -403,3 +403,48 @@ def test_a_direct_check_asks_for_each_address_of_its_services_vip(tmp_path: Path
         for port in (81, 82)
         for target, at, source in ((server, vip, own), (server_6, vip_6, own_6))
     ]
+
+
+@pytest.mark.req("D-11")
+def test_a_service_that_names_no_check_is_asked_as_its_clients_would_be(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(EXAMPLE.read_text().replace("    check: page\n", ""))
+    plan = compile_node(load_site(file).site, "lb1")
+    found = {
+        (service.name, str(service.key.address)): [check.params for check in service.servers[0].checks]
+        for service in plan.services
+    }
+    vip, vip_6 = "192.0.2.50", "2001:db8:1::50"
+    assert found == {
+        ("web", vip): [DirectParams(80, IPv4Address(vip), "eth0")],
+        ("web", vip_6): [DirectParams(80, IPv6Address(vip_6), "eth0")],
+        ("api", vip): [TcpParams(8081)],
+        ("api", vip_6): [TcpParams(8081)],
+        ("echo", vip): [IcmpParams()],
+        ("echo", vip_6): [IcmpParams()],
+    }
+    assert {spec.name for spec in plan.checks if isinstance(spec.id.params, DirectParams)} == {
+        "direct on web1",
+        "direct on web2",
+    }
+
+
+@pytest.mark.req("D-11")
+def test_a_service_whose_servers_say_direct_themselves_is_asked_for_its_vip_too(tmp_path: Path) -> None:
+    text = (
+        EXAMPLE.read_text().replace("    forward: direct    ", "    forward: nat    ").replace("    check: page\n", "")
+    )
+    file = tmp_path / "site.yaml"
+    file.write_text(text.replace("{weight: 1000}", "{forward: direct}"))
+    web = next(service for service in compile_node(load_site(file).site, "lb1").services if service.name == "web")
+    assert {type(check.params) for server in web.servers for check in server.checks} == {DirectParams}
+
+
+def test_a_check_that_bears_the_name_of_a_usual_one_is_another(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace("  page: {kind: http", "  tcp: {kind: http").replace("check: page", "check: tcp")
+    text += "  more: {vip: web-vip, listen: tcp/81, servers: {web1: {port: 80}}}\n"
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    services = compile_node(load_site(file).site, "lb1").services
+    kinds = {service.name: [type(check.params) for check in service.servers[0].checks] for service in services}
+    assert (kinds["web"], kinds["more"]) == ([HttpParams], [TcpParams])

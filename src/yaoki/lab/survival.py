@@ -46,7 +46,7 @@ from yaoki.lab.probes.targets import Target
 from yaoki.lab.software import Part
 from yaoki.lab.topology import next_hop
 from yaoki.lb.service import Protocol
-from yaoki.site.compile import default_checks
+from yaoki.site.default_checks import default_checks
 from yaoki.site.model import CheckDefinition, Election, Machine, Service, Site, Vip, VipMember
 from yaoki.site.survival import store_answers
 from yaoki.site.what_if import vips_with

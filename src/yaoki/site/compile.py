@@ -3,8 +3,6 @@
 Invariants: a VIP with addresses of both families becomes two virtual routers, and a service on it one ServicePlan per
 address; a node's plan has what the VIPs that it may own need, and nothing of other nodes; `generation` depends on the
 site alone, so it is equal on all nodes that run the same file.
-
-A service without a check of its own gets a TCP connection to the server's port, or for UDP an echo request.
 """
 
 import hashlib
@@ -32,8 +30,9 @@ from yaoki.checks.route import first_host
 from yaoki.core.address import Family, IPAddress
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import Endpoint, EtcdStore, LocalStore, StoreSpec
-from yaoki.lb.service import Forward, Protocol, ServiceKey, SourcePersistence
+from yaoki.lb.service import Forward, ServiceKey, SourcePersistence
 from yaoki.site.allocation import collector_paused
+from yaoki.site.default_checks import DEFAULT_SCHEDULE, default_checks
 from yaoki.site.model import (
     CheckDefinition,
     Election,
@@ -58,7 +57,6 @@ from yaoki.vrrp.params import Failback, InterfaceTrack, Quarantine, RouterKey, R
 from yaoki.vrrp.standing import OWNER_PRIORITY
 from yaoki.vrrp.virtual_mac import MacKind
 
-DEFAULT_SCHEDULE = Schedule(interval=timedelta(seconds=1), timeout=timedelta(milliseconds=500))
 # The kernel's own word about its own table needs no second asking.
 ROUTE_SCHEDULE = Schedule(interval=timedelta(milliseconds=500), timeout=timedelta(milliseconds=250), fall=1, rise=1)
 
@@ -92,12 +90,6 @@ def endpoint_address(site: Site, node: Machine, member: StoreMember) -> IPAddres
     shared = [interface for interface in machine.interfaces if node.on_network(interface.network) is not None]
     addresses = (address.ip for interface in (*shared, *machine.interfaces) for address in interface.addresses)
     return next(addresses, None)
-
-
-def default_checks(service: Service) -> tuple[CheckDefinition, ...]:
-    """What a service is checked by when it names no check."""
-    params: KindParams = TcpParams(0) if service.protocol is Protocol.TCP else IcmpParams()
-    return (CheckDefinition("tcp" if service.protocol is Protocol.TCP else "icmp", params, DEFAULT_SCHEDULE),)
 
 
 def generation_of(site: Site) -> str:
@@ -340,6 +332,9 @@ class _NodeCompiler:
         """The identity of a check of one server. Of equal checks the first that the file names decides on schedule and
         name; the default check gives way to it."""
         name = definition.name
+        if definition.schedule is DEFAULT_SCHEDULE:
+            # A file may give its name to a check of another kind; a name there has no blank.
+            name = f"the usual {name}"
         if isinstance(definition.params, DirectParams):
             # One definition has other parameters at each address.
             name = f"{name} to {definition.params.vip} on {definition.params.interface}"

@@ -6,7 +6,8 @@ from yaoki.checks.check import CheckId, CheckSpec, DirectParams, TcpParams, UdpP
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.error import UsageError
 from yaoki.lb.service import Forward, Protocol, ServiceKey
-from yaoki.site.compile import DEFAULT_SCHEDULE, compile_node
+from yaoki.site.compile import compile_node
+from yaoki.site.default_checks import DEFAULT_SCHEDULE
 from yaoki.site.model import Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 

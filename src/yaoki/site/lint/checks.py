@@ -6,6 +6,7 @@ from yaoki.checks.check import DirectParams, HttpParams, IcmpParams, KindParams,
 from yaoki.core.event import Severity
 from yaoki.lb.service import Forward, Protocol
 from yaoki.site.compile import with_port as with_port_of
+from yaoki.site.default_checks import is_direct
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
 from yaoki.site.model import Server, Service, TrackedCheck
@@ -111,6 +112,17 @@ def _misplaced(service: Service, check: str, servers: tuple[Server, ...]) -> Ite
             return
 
 
+def _vip_unchecked(view: View) -> Iterable[Finding]:
+    for service in view.site.services:
+        checks = view.checks_of(service)
+        if service.protocol is not Protocol.TCP or not checks or not is_direct(service):
+            continue
+        if not any(isinstance(check.params, DirectParams) for check in checks):
+            what = f"no check of {service.name} asks for its VIP: a server that lacks it passes, and serves nobody"
+            cure = "name a check of kind direct beside them"
+            yield Finding(("services", service.name, "check"), what, cure, ("checks", checks[0].name, "kind"))
+
+
 def _secret_in_clear(view: View) -> Iterable[Finding]:
     for check in view.site.checks:
         if isinstance(check.params, HttpParams) and check.params.authorization is not None and not check.params.tls:
@@ -160,6 +172,12 @@ RULES = (
         _direct_check,
         firm=True,
         partial=True,
+    ),
+    Rule(
+        "vip-unchecked",
+        Severity.NOTICE,
+        "the checks of a service under direct return ask for its servers' own addresses only",
+        _vip_unchecked,
     ),
     Rule(
         "secret-in-clear",

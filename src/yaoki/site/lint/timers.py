@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from yaoki.core.event import Severity
 from yaoki.election.lease_params import longest_takeover
-from yaoki.site.compile import default_checks
+from yaoki.site.default_checks import default_checks
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
 from yaoki.site.model import Election, Server, Service, Vip

@@ -22,7 +22,7 @@ from yaoki.checks.check import (
     UdpParams,
 )
 from yaoki.lb.service import Forward
-from yaoki.site.compile import default_checks
+from yaoki.site.default_checks import default_checks
 from yaoki.site.foreign.exporting import Export, Lost, say_lost, scheduler_of, servers_of, services_of
 from yaoki.site.model import CheckDefinition, Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
