@@ -56,7 +56,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("verify", "prove that the servers of a service are right for direct return", "yaoki.cli.verify"),
     Command("capture", "record a virtual service, and judge which way its replies go", "yaoki.cli.capture"),
     Command("realserver", "set up a real server for direct return", "yaoki.cli.realserver"),
-    Command("vip", "let this node own a VIP that it was held out of", "yaoki.cli.vip"),
+    Command("vip", "hand a VIP over to another node, or let this one own it again", "yaoki.cli.vip"),
     Command("pause", "hands off: apply nothing", "yaoki.cli.pause"),
     Command("resume", "end a pause", "yaoki.cli.resume"),
     Command("restart", "restart the node process; nobody notices", "yaoki.cli.restart"),

@@ -28,23 +28,24 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_dir_of(args: argparse.Namespace) -> Path:
-    """The run directory that the arguments mean. Raises UsageError if there is none, or a choice."""
+def run_dir_of(args: argparse.Namespace, *, instead: str = "", root: Path = RUN_ROOT) -> Path:
+    """The run directory that the arguments mean. Raises UsageError if there is none, or a choice; `instead` says what
+    can be done without a node."""
     if args.run_dir is not None:
         return Path(args.run_dir)
     if args.node is None and RUN_DIR in os.environ:
         return Path(os.environ[RUN_DIR])
-    running = sorted(path.parent.name for path in RUN_ROOT.glob("*/control.sock"))
+    running = sorted(path.parent.name for path in root.glob("*/control.sock"))
     if args.node is not None:
-        return RUN_ROOT / (expand(args.node, running, what="running node") if running else args.node)
+        return root / (expand(args.node, running, what="running node") if running else args.node)
     if not running:
         raise UsageError(
-            f"no node runs here (nothing in {RUN_ROOT}); "
-            "start one with `yaoki node --site FILE --node NAME`, or name its --run-dir"
+            f"no node runs here (nothing in {root}); start one with `yaoki node --site FILE --node NAME`, "
+            f"name its --run-dir, or ask one of a lab: `yaoki lab exec SITE NODE yaoki ...`{instead}"
         )
     if len(running) > 1:
         raise UsageError(f"several nodes run here; choose with --node: {', '.join(running)}")
-    return RUN_ROOT / running[0]
+    return root / running[0]
 
 
 class NodeClient:
@@ -130,6 +131,6 @@ class NodeClient:
         return result
 
 
-def connect(args: argparse.Namespace) -> NodeClient:
-    """The node that the arguments mean."""
-    return NodeClient(run_dir_of(args))
+def connect(args: argparse.Namespace, *, instead: str = "") -> NodeClient:
+    """The node that the arguments mean. Raises UsageError, which says `instead` where there is none."""
+    return NodeClient(run_dir_of(args, instead=instead))

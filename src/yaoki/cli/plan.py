@@ -34,6 +34,7 @@ from yaoki.site.move import move
 from yaoki.site.survival import survival
 from yaoki.site.what_if import what_if
 
+_INSTEAD = "; without a node, two files are compared by `yaoki plan --from OLD NEW`"
 _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
 
 
@@ -118,7 +119,7 @@ def _move(args: argparse.Namespace) -> int:
 def _against_node(args: argparse.Namespace) -> int:
     # A file's errors are drawn here, with carets, as `yaoki check` does.
     site = None if args.file is None else accept_site(args.file).site
-    with connect(args) as node:
+    with connect(args, instead=_INSTEAD) as node:
         file = None if args.file is None else str(args.file.resolve())
         answer: PlanAnswer = node.ask_for(PlanAnswer, "plan", file=file)
         name = node.ask_for(Life, "life").node

@@ -32,7 +32,7 @@ _POLL_S = 0.5
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", help="drain, maint, ready or weight")
+    parser.add_argument("action", metavar="drain|maint|ready|weight", help="what to do with it")
     parser.add_argument("server", help="the host's name in the site file")
     parser.add_argument("weight", nargs="?", help='for the action weight: the weight, or "file"')
     parser.add_argument("--service", metavar="NAME", help="in this service only")

@@ -15,7 +15,7 @@ from yaoki.node.decisions import SetServiceEnabled
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", help="enable or disable")
+    parser.add_argument("action", metavar="enable|disable", help="what to do with it")
     parser.add_argument("service", help="its name in the site file")
     add_node_arguments(parser)
 

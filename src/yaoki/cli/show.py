@@ -38,7 +38,7 @@ from yaoki.runtime.requests import Checks
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("kind", help="vip, service, check or neighbour")
+    parser.add_argument("kind", metavar="|".join(_KINDS), help="what is shown")
     parser.add_argument("name", nargs="?", help="only this one, by its name in the site file")
     add_node_arguments(parser)
 

@@ -25,7 +25,7 @@ _ACTIONS = ("admit", "move")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", help="admit or move")
+    parser.add_argument("action", metavar="admit|move", help="what to do with it")
     parser.add_argument("vip", help="its name in the site file")
     parser.add_argument("--to", metavar="NODE", help="with move: the node that shall take over")
     add_node_arguments(parser)
