@@ -1,6 +1,8 @@
 # `make demo` and `make test` do everything, set-up included, as root on Debian 12. `make help` lists the rest.
 SHELL := /bin/bash
 BIN   := .venv/bin
+# Whatever the environment says: a test that compiled every module anew would take three times as long to begin.
+unexport PYTHONDONTWRITEBYTECODE
 SEEDS ?= 200
 FIRST ?= 0
 # The sites over which `make sim FAULTS=...` throws faults.
@@ -56,3 +58,4 @@ docs: setup ## regenerate the generated pages and check every link
 clean:      ## remove what make made, and any lab left behind
 	@[ ! -x $(BIN)/yaoki ] || $(BIN)/yaoki lab down --all 2>/dev/null || true
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build bench/results src/yaoki/linux/bpf/*.bpf.o bench/*.bpf.o
+	@find src tests bench scripts examples -name __pycache__ -prune -exec rm -rf {} +

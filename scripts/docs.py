@@ -5,12 +5,17 @@ A link leads to a file of the tree, and its fragment to a heading there; links t
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from scripts import rfc_coverage, site_reference
 
 ROOT = Path(__file__).parents[1]
+GENERATED: Mapping[Path, Callable[[], str]] = {
+    site_reference.PAGE: lambda: site_reference.page(site_reference.PAGE.read_text()),
+    rfc_coverage.PAGE: rfc_coverage.page,
+}
+"""How each generated page should be."""
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s#]*)(?:#([^)\s]+))?\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
@@ -19,14 +24,6 @@ _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 def documents() -> tuple[Path, ...]:
     """Every page that people read."""
     return tuple(sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]))
-
-
-def generated() -> dict[Path, str]:
-    """The generated pages as they should be."""
-    return {
-        site_reference.PAGE: site_reference.page(site_reference.PAGE.read_text()),
-        rfc_coverage.PAGE: rfc_coverage.page(),
-    }
 
 
 def broken_links(page: Path) -> Iterator[str]:
@@ -45,7 +42,8 @@ def _anchors(page: Path) -> set[str]:
 
 def main() -> int:
     """Write what has changed; the result is the exit status."""
-    for path, text in generated().items():
+    for path, make in GENERATED.items():
+        text = make()
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             sys.stdout.write(f"docs: wrote {path.relative_to(ROOT)}\n")

@@ -8,6 +8,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +62,7 @@ class Mark:
     test: str
 
 
+@cache
 def marks() -> tuple[Mark, ...]:
     """Every `rfc` mark of every test function, in order."""
     found = [mark for path in sorted((ROOT / "tests").rglob("test_*.py")) for mark in _marks_of(path)]
@@ -68,8 +70,10 @@ def marks() -> tuple[Mark, ...]:
 
 
 def _marks_of(path: Path) -> Iterator[Mark]:
-    file = path.relative_to(ROOT).as_posix()
-    for node in ast.walk(ast.parse(path.read_text())):
+    file, text = path.relative_to(ROOT).as_posix(), path.read_text()
+    if "mark.rfc" not in text:
+        return
+    for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.FunctionDef):
             continue
         for decorator in node.decorator_list:

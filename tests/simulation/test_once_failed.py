@@ -1,4 +1,4 @@
-"""What once failed stays mended."""
+"""What once failed stays mended. Cases with a long life before their fault are replayed in `make test` only."""
 
 import pytest
 
@@ -10,8 +10,14 @@ from yaoki.sim.settling import settling_us
 from yaoki.sim.timeline import SECOND
 from yaoki.sim.world import World
 
+LONG_S = 100
 
-@pytest.mark.parametrize("case", ONCE_FAILED, ids=lambda case: case.name)
+
+def marks(case: OnceFailed) -> tuple[pytest.MarkDecorator, ...]:
+    return (pytest.mark.campaign,) if max(begins for begins, _, _ in case.faults) > LONG_S else ()
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name, marks=marks(case)) for case in ONCE_FAILED])
 def test_what_once_failed_holds_now(case: OnceFailed) -> None:
     topology = shape(case.site)
     world = World(topology, case.seed)
