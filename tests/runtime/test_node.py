@@ -181,6 +181,24 @@ def test_a_changed_file_is_a_minimal_change_and_a_bad_one_is_refused(scene: Scen
 
 
 @pytest.mark.req("Z-05")
+def test_a_change_on_trial_is_taken_back_unless_it_is_kept(scene: Scene) -> None:
+    lb1 = scene.lb1
+    lb1.start()
+    eventually(lambda: scene.served_by() == {"web1", "web2"})
+    # As one that cuts off whoever makes it.
+    scene.site.write_text(SITE.replace("servers: {web1: {port: 8080}, web2", "servers: {web2"))
+    lb1.ask("apply", "--trial", "1s")
+    eventually(lambda: "is taken back: nobody kept it" in lb1.text())
+    eventually(lambda: scene.served_by() == {"web1", "web2"}, what="the former plan is in force again")
+    late = lb1.ask("apply", "--keep", check=False)
+    assert (late.returncode, "no plan is on trial" in late.stderr) == (2, True)
+    lb1.ask("apply", "--trial", "1h")
+    lb1.ask("apply", "--keep")
+    assert "is kept" in lb1.text()
+    eventually(lambda: scene.served_by() == {"web2"})
+
+
+@pytest.mark.req("Z-05")
 def test_restart_kill_and_upgrade_leave_forwarding_and_its_objects_alone(scene: Scene) -> None:
     lb1 = scene.lb1
     lb1.start()

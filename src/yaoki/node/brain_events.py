@@ -34,6 +34,30 @@ class SiteRefused(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class PlanOnTrial(EventBody):
+    """The plan that has come into force is taken back after `limit`, unless somebody keeps it."""
+
+    generation: str
+    limit: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PlanKept(EventBody):
+    """The plan on trial stays in force."""
+
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTakenBack(EventBody):
+    """Nobody has kept the plan on trial: the one before it is in force again."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
 class LastGoodTaken(EventBody):
     """The file could not be used at start (`why`), so the last good one is in force."""
 

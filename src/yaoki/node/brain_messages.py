@@ -39,6 +39,8 @@ class PlanReason(StrEnum):
     START = "start"
     RELOAD = "reload"
     LAST_GOOD = "last-good"
+    TAKEN_BACK = "taken-back"
+    """The one on trial was not kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,6 +320,9 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "サーバのフローを数えられず、直近の値で振り分けを継続: {why}",
     ),
     b.PlanAdopted: ("plan {generation} is in force ({reason})", "計画 {generation} を適用 ({reason})"),
+    b.PlanOnTrial: ("plan {generation} is on trial for {limit}", "計画 {generation} を {limit} 試行"),
+    b.PlanKept: ("plan {generation} is kept", "計画 {generation} を確定"),
+    b.PlanTakenBack: ("plan {generation} is taken back: nobody kept it", "計画 {generation} は確定されず取り消し"),
     b.SiteRefused: (
         "{file} is refused, what was in force stays: {problems}",
         "{file} を拒否、現在の設定を維持: {problems}",

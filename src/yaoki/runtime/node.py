@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,6 +82,7 @@ from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
 from yaoki.runtime.metrics import Tally
 from yaoki.runtime.parts import SOCKETS, Parts
 from yaoki.runtime.plan_source import Offer, PlanSource
+from yaoki.runtime.plan_trial import InForce, PlanTrial
 from yaoki.runtime.run_dir import take_run_dir
 from yaoki.runtime.sd_notify import Notifier
 from yaoki.vrrp.timing import leaving_limit
@@ -153,6 +155,7 @@ class Node:
             give=self.driver.give,
             note=self.note,
         )
+        self.trial = PlanTrial(partial(self._put_in_force, reason=PlanReason.TAKEN_BACK), self.note)
         self._neighbours: NeighbourWatch | None = None
         self._wire: WireWatch | None = None
         self._hooks = HookRunner(self.note)
@@ -263,6 +266,7 @@ class Node:
         for signal_ in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(signal_)
         self.notifier.stopping()
+        self.trial.end()
         if ending is Ending.RESTART:
             if Part.SPEAKER in self._renewed and not await self.parts.succeed_speaker():
                 # The older one goes on: nothing is lost but the newer version.
@@ -445,8 +449,9 @@ class Node:
             None, lambda: self.source.again(path, running=running, force=True)
         )
 
-    async def reload(self, path: Path | None = None, *, force: bool = False) -> Offer:
-        """Read the site file again (or another from now on) and put it in force, unless it is refused."""
+    async def reload(self, path: Path | None = None, *, force: bool = False, trial: timedelta | None = None) -> Offer:
+        """Read the site file again (or another from now on) and put it in force, unless it is refused; with `trial`,
+        until that has passed or it is kept."""
         self.notifier.reloading(monotonic_now().us)
         running = self.brain.plan
         offer = await asyncio.get_running_loop().run_in_executor(
@@ -455,9 +460,18 @@ class Node:
         if offer.problems:
             self.note(SiteRefused(str(path or self.source.path), offer.problems))
         else:
-            self.source.path = path or self.source.path
-            self.journal.on_trial(offer.plan.generation)
-            self.driver.give(NewPlan(offer.plan, PlanReason.RELOAD))
-            self._prove_later(offer.plan.generation)
+            assert self.brain.plan is not None, "a node that answers has a plan"
+            former = InForce(self.brain.plan, self.source.path)
+            self._put_in_force(InForce(offer.plan, path or self.source.path))
+            if trial is None:
+                self.trial.end()
+            else:
+                self.trial.begin(former, offer.plan.generation, trial)
         self.notifier.ready(summary(self.brain))
         return offer
+
+    def _put_in_force(self, new: InForce, reason: PlanReason = PlanReason.RELOAD) -> None:
+        self.source.path = new.path
+        self.journal.on_trial(new.plan.generation)
+        self.driver.give(NewPlan(new.plan, reason))
+        self._prove_later(new.plan.generation)

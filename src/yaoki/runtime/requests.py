@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from yaoki.runtime.event_log import MAX_BEHIND, MAX_FOLLOWERS, LoggedEvent
 from yaoki.runtime.metrics import Picture
 from yaoki.runtime.node import Node
 from yaoki.runtime.plan_source import Offer
+from yaoki.runtime.plan_trial import LONGEST, SHORTEST
 from yaoki.site.diff import SiteChange
+from yaoki.site.units import duration_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Requests:
             "why": self._why,
             "operate": self._operate,
             "apply": self._apply,
+            "keep": self._keep,
             "plan": self._plan,
             "life": self._life,
             "stop": self._stop,
@@ -181,8 +185,19 @@ class Requests:
 
     async def _apply(self, request: Mapping[str, Any]) -> Result:
         file = request.get("file")
-        offer = await self._node.reload(Path(str(file)) if file else None, force=bool(request.get("force")))
+        trial = None if request.get("trial_s") is None else timedelta(seconds=float(request["trial_s"]))
+        if trial is not None and not SHORTEST <= trial <= LONGEST:
+            raise Refusal(
+                f"a trial of {duration_text(trial)} is outside {duration_text(SHORTEST)}..{duration_text(LONGEST)}"
+            )
+        path = Path(str(file)) if file else None
+        offer = await self._node.reload(path, force=bool(request.get("force")), trial=trial)
         return self._node.codec.plain(_answer(offer))
+
+    async def _keep(self, _: Mapping[str, Any]) -> Result:
+        if not self._node.trial.keep():
+            raise Refusal("no plan is on trial", "`yaoki events` tells what became of it")
+        return self._node.codec.plain(Done())
 
     async def _plan(self, request: Mapping[str, Any]) -> Result:
         file = request.get("file")
