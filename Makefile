@@ -26,10 +26,10 @@ check: setup ## ruff, mypy, import contracts, unit and property tests, no namesp
 	@$(BIN)/ruff check -q src tests bench scripts examples
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >.venv/contracts.txt 2>&1 || { cat .venv/contracts.txt; exit 1; }
-	@$(BIN)/pytest -q -n auto -m "not netns and not peers and not lab and not campaign"
+	@$(BIN)/pytest -q -n auto --dist worksteal -m "not netns and not peers and not lab and not campaign"
 
 test: check ## check, then campaigns of the simulator, then the tests in network namespaces with real peers and the lab
-	@$(BIN)/pytest -q -n auto -m campaign
+	@$(BIN)/pytest -q -n auto --dist worksteal -m campaign
 	@$(BIN)/pytest -q -n auto --dist loadfile -p no:randomly -m "(netns or peers) and not lab and not long"
 	@$(BIN)/pytest -q -p no:randomly -m "lab and not long"
 
