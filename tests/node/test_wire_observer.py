@@ -71,6 +71,16 @@ def test_a_storm_of_claims_is_no_storm_of_orders() -> None:
     assert 1 < orders <= 1 + timedelta(seconds=1) / REACTION_GAP
 
 
+@pytest.mark.req("B-09")
+def test_the_last_of_several_claims_is_contradicted_too() -> None:
+    scene = WireScene()
+    scene.give(claim(VIP, INTRUDER, Form.ANNOUNCEMENT))
+    scene.now += REACTION_GAP - timedelta(microseconds=1)
+    assert AnnounceRouter(ROUTER) not in scene.give(claim(VIP, INTRUDER, Form.ANNOUNCEMENT))
+    assert AnnounceRouter(ROUTER) in scene.wait(timedelta(milliseconds=1))
+    assert not any(isinstance(effect, AnnounceRouter) for effect in scene.wait(REACTION_GAP))
+
+
 @pytest.mark.req("D-19")
 def test_a_real_server_that_answers_for_the_vip_is_named() -> None:
     scene = WireScene()

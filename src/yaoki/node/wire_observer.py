@@ -83,7 +83,7 @@ class WireObserver:
         self._reasserted: dict[RouterKey, Instant] = {}
         self._by_number: dict[int, Watched] = {}
         self._numbers = 0
-        self._agenda: Agenda[int | str] = Agenda()
+        self._agenda: Agenda[int | str | RouterKey] = Agenda()
 
     # --- what readers see
 
@@ -154,6 +154,9 @@ class WireObserver:
         """What time has brought."""
         effects: list[WireEffect] = []
         for key in list(self._agenda.due(now)):
+            if isinstance(key, RouterKey):
+                effects += self._reassert(now, key, None)
+                continue
             if isinstance(key, str):
                 macs = self._interfaces[key].macs
                 effects += self._members(now, key, macs.timer_fired(now))
@@ -302,9 +305,14 @@ class WireObserver:
         role = self._roles.get(key)
         # One that waits to be relieved serves meanwhile; one that has been relieved passes the order over.
         serving = isinstance(role, Owning) or (isinstance(role, Aside) and role.serving)
-        if not serving or (last is not None and now - last < REACTION_GAP):
+        if not serving:
+            return []
+        if last is not None and now - last < REACTION_GAP:
+            # The last of several claims must not stand.
+            self._agenda.set(key, Deadline(last + REACTION_GAP, "claims to contradict"))
             return []
         self._reasserted[key] = now
+        self._agenda.set(key, None)
         return [AnnounceRouter(key, because)]
 
     def _set(self, watched: Watched) -> None:
