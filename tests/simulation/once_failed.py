@@ -13,6 +13,7 @@ from yaoki.sim.faults import (
     Frozen,
     Killed,
     LinkStalled,
+    Moved,
     Part,
     Partition,
     Paused,
@@ -104,5 +105,12 @@ ONCE_FAILED = (
         "three-nodes",
         1,
         ((40.0, 8.0, PowerLost("lb1")), (45.0, 12.0, Partition("front", ("lb2", "lb3"), one_way=True))),
+    ),
+    OnceFailed(
+        # The invariant did not take a node for one that relieves that was told to leave before it was asked for anything.
+        "a node is told to leave in the moment in which it takes over",
+        "one-second",
+        1,
+        ((40.0, 0.042, Moved("lb1", "vip")), (40.002, 7.369, Moved("lb2", "vip"))),
     ),
 )

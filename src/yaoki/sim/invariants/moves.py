@@ -3,6 +3,7 @@
 from functools import partial
 
 from yaoki.core.event import Event, EventId
+from yaoki.node.messages import RouterState
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.ownership import LATE_FRAMES_US, SLACK_US
 from yaoki.sim.invariants.succession import serves_hushed
@@ -16,6 +17,7 @@ from yaoki.vrrp.timing import skew_time
 LONGEST_OVERLAP_US = SLACK_US
 
 # Why a member takes over from an owner that it does not hear.
+_SERVING = (RouterState.ACTIVE, RouterState.LEAVING)
 _UNHEARD = (Reason.ACTIVE_SILENT.value, Reason.NOBODY_HEARD.value)
 
 
@@ -84,7 +86,8 @@ class PlannedMoves(Invariant):
         kernel, addresses = self.ledger.world.nodes[node].kernel, virtual.params(node).addresses
         if status.state.owns and not any(kernel.hushes(address.ip) for address in addresses):
             return  # it was taken from it
-        if any(serves_hushed(self.ledger, virtual, other) for other, _ in virtual.members):
+        others = (other for other, _ in virtual.members if other != node)
+        if any(serves_hushed(self.ledger, virtual, other, states=_SERVING) for other in others):
             return  # it is relieved by one that is asked for the addresses in a moment
         if any(self._has_just_come(virtual, other) for other, _ in virtual.members if other != node):
             return

@@ -16,10 +16,12 @@ LONGEST_SILENCE_US = int(PATIENCE.total_seconds() * SECOND) + SLACK_US
 _RELIEVING = (Reason.ACTIVE_RELEASED.value, Reason.PREEMPTED_LOWER.value, Reason.ACTIVE_FAILING.value)
 
 
-def serves_hushed(ledger: Ledger, virtual: Virtual, node: str) -> bool:
+def serves_hushed(
+    ledger: Ledger, virtual: Virtual, node: str, *, states: tuple[RouterState, ...] = (RouterState.ACTIVE,)
+) -> bool:
     """Whether a member serves the addresses and waits until the owner before answers for them no more."""
     status, params, kernel = ledger.status(virtual, node), virtual.params(node), ledger.world.nodes[node].kernel
-    if status is None or status.state is not RouterState.ACTIVE:
+    if status is None or status.state not in states:
         return False
     return all(
         kernel.holds(params.key.interface, each)
