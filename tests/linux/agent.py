@@ -448,7 +448,13 @@ def watch(places: list[list[str]], seconds: float, *, then: list[list[str]] | No
 
 def recount() -> bool:
     """As a node does now and then; whether a service asks for it."""
-    return bool(_state["balancer"].recount())
+    recount = _state["balancer"].recount()
+    if recount is None:
+        return False
+    recount.count()
+    while recount.heed():
+        pass
+    return True
 
 
 def probe(target: str, params: dict[str, Any], source: str, *, timeout_ms: int = 500) -> list[str]:

@@ -8,7 +8,6 @@ after the rules that would send them elsewhere are in force, and no rules wait f
 `cleanup` leaves nothing of ours.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import assert_never
@@ -34,7 +33,7 @@ from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
 from yaoki.linux.conntrack import Conntrack, Placed
-from yaoki.linux.flow_counting import FlowCounting
+from yaoki.linux.flow_counting import Counted, FlowCounting, Recount, count_flows
 from yaoki.linux.flow_removal import FlowRemoval
 from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, take
 from yaoki.linux.nftables_keys import flow_key
@@ -58,10 +57,6 @@ from yaoki.linux.sysctl import SysctlKeeper
 RENDERING = "rendering/2"
 """Names this way of writing services as rules. Rules written another way are replaced as a whole; it is also the name
 of an empty chain, by which an upgraded node recognises them."""
-
-
-MOST_FLOWS = 262_144
-"""Most entries of connection tracking that are looked at when flows are counted."""
 
 
 class NftablesBalancer:
@@ -153,46 +148,33 @@ class NftablesBalancer:
 
     def flows(self) -> Mapping[Placed, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
-        return self._flows_of([found.service for found in self._known().services.values()])
+        return count_flows(_services(self._known()))
 
-    def recount(self) -> bool:
-        """Count the flows of services that ask for it, and give new ones out accordingly; whether there is such a
-        service. Raises ActuatorError."""
+    def recount(self) -> Recount | None:
+        """A count of the flows of services that ask for it, to be carried out; None if there is no such service. Raises
+        ActuatorError."""
+        counted = [service for service in _services(self._known()) if service.counts_flows]
+        return Recount(counted, self._heed) if counted else None
+
+    def _heed(self, counts: Sequence[Counted]) -> None:
+        """Give new flows out by these counts. Raises ActuatorError."""
         inventory = self._known()
-        counted = [found.service for found in inventory.services.values() if found.service.counts_flows]
-        before = {service.key: self._counting.load(service.key) for service in counted}
-        with closing(NftablesReader()) as reader:
-            opened = {name: packets for table in (TRANSLATION, DIRECT) for name, packets, _ in reader.counters(table)}
-        self._counting.counted(counted, self._flows_of(counted), opened)
+        counting = {service.key: service for service in _services(inventory) if service.counts_flows}
+        self._counting.keep(counting.keys())
         after = inventory.copy()
-        lines = [
-            line
-            for service in counted
-            if slots_under(service, self._counting.load(service.key)) != slots_under(service, before[service.key])
-            for line in self._put(after, service)
-        ]
+        lines: list[str] = []
+        for count in counts:
+            service = counting.get(count.key)
+            if service is None:
+                continue
+            before = slots_under(service, self._counting.load(service.key))
+            self._counting.counted(service, count)
+            if slots_under(service, self._counting.load(service.key)) != before:
+                lines += self._put(after, service)
         if lines:
             self._inventory = None
             self._session.run("\n".join(lines) + "\n", purpose="give new flows to who has few")
             self._inventory = after
-        return bool(counted)
-
-    def _flows_of(self, services: Sequence[VirtualService]) -> Mapping[Placed, int]:
-        translated = {service.key for service in services if not is_direct(service)}
-        places = {(service.key, server.address, server.port) for service in services for server in service.servers}
-        tracked: Mapping[Placed, int] = {}
-        if translated:
-            with closing(Conntrack()) as conntrack:
-                tracked = conntrack.count(translated, most=MOST_FLOWS)
-        counts = {place: count for place, count in tracked.items() if place in places}
-        with closing(NftablesReader()) as reader:
-            for service in filter(is_direct, services):
-                elements = reader.elements(DIRECT, f"flows/{service_name(service.key)}")
-                by_mac = Counter(element.value[:6] for element in elements)
-                for server in service.servers:
-                    if server.mac is not None and (count := by_mac.pop(server.mac.octets, 0)):
-                        counts[service.key, server.address, server.port] = count
-        return counts
 
     def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         """The server that a flow has now, for `yaoki.lb.why`; None if there is no such flow. Raises ActuatorError."""

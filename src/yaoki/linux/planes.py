@@ -15,7 +15,9 @@ from yaoki.lb.plan import Actual, ActualService, AddService, BalancerChange, Flu
 from yaoki.lb.plane import Plane, PlaneChoice, at_its_hook, choose, is_direct
 from yaoki.lb.service import Desired, PlaneWish, RealServer, ServiceKey, VirtualService
 from yaoki.lb.why import Flow
+from yaoki.linux import flow_counting
 from yaoki.linux.balancer import NftablesBalancer
+from yaoki.linux.bpf import counting
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.carriers import Carriers
 from yaoki.linux.nftables_session import open_session
@@ -56,9 +58,27 @@ class MoveService:
 Changes = Plan[BalancerChange | MoveService]
 
 
+class Recount:
+    """One count on both planes, as far as it is due on each: `count` in any thread, `heed` in that of the planes."""
+
+    def __init__(self, nftables: flow_counting.Recount | None, bpf: counting.Recount | None) -> None:
+        self._parts = [part for part in (nftables, bpf) if part is not None]
+
+    def count(self) -> None:
+        """Look at all flows. Raises ActuatorError."""
+        for part in self._parts:
+            part.count()
+
+    def heed(self) -> bool:
+        """Heed a part of what was counted; whether there is more. Raises ActuatorError."""
+        if self._parts and not self._parts[0].heed():
+            del self._parts[0]
+        return bool(self._parts)
+
+
 class SplitBalancer:
     """The planes in the network namespace of this process. One at a time; calls may come from any one thread, those of
-    `remove_flows` from another. `guard` as for BpfBalancer."""
+    `remove_flows` and of a recount's `count` from others. `guard` as for BpfBalancer."""
 
     def __init__(
         self,
@@ -139,16 +159,18 @@ class SplitBalancer:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
         return {**self._nftables.flows(), **self._bpf.flows()}
 
-    def recount(self) -> bool:
-        """Count the flows of services whose servers are chosen by them; whether there is such a service. Nftables gives
-        flows out by what was counted, the program on BPF counts by itself and is put right only now and then. Raises
-        ActuatorError."""
-        counted = self._nftables.recount()
+    def recount(self) -> Recount | None:
+        """A count of the flows of services whose servers are chosen by them, to be carried out; None if there is no
+        such service. Nftables gives flows out by what was counted, the program on BPF counts by itself and is put right
+        only now and then. Raises ActuatorError."""
+        nftables, bpf = self._nftables.recount(), self._bpf.recount()
+        if nftables is None and bpf is None:
+            return None
         now = time.monotonic()
-        if now - self._recounted_at < RECOUNT_BPF_S:
-            return counted or any(found.service.counts_flows for found in self._bpf.known().services)
-        self._recounted_at = now
-        return self._bpf.recount() or counted
+        due = now - self._recounted_at >= RECOUNT_BPF_S
+        if due:
+            self._recounted_at = now
+        return Recount(nftables, bpf if due else None)
 
     def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         """The server that a flow has now; None if there is no such flow. Raises ActuatorError."""

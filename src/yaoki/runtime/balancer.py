@@ -50,6 +50,18 @@ class Originals(Protocol):
     def originals(self) -> Mapping[str, str]: ...
 
 
+class Recount(Protocol):
+    """One count of flows, to be carried out. Both methods may raise ActuatorError."""
+
+    def count(self) -> None:
+        """Look at all flows; may last, and may be called while the plane is busy in its thread."""
+        ...
+
+    def heed(self) -> bool:
+        """In the plane's thread: give new flows out by a part of what was counted; whether there is more."""
+        ...
+
+
 class BalancerPlane(Protocol):
     """A plane for virtual services; every method may block and may raise ActuatorError."""
 
@@ -73,8 +85,8 @@ class BalancerPlane(Protocol):
 
     def flows(self) -> Mapping[tuple[ServiceKey, IPAddress, int], int]: ...
 
-    def recount(self) -> bool:
-        """Count the flows of services whose servers are chosen by them; whether there is such a service."""
+    def recount(self) -> Recount | None:
+        """A count of the flows of services whose servers are chosen by them; None if there is no such service."""
         ...
 
     def find(self, key: ServiceKey, flow: Flow, /) -> RealServer | None: ...
@@ -83,13 +95,14 @@ class BalancerPlane(Protocol):
 
 
 class BalancerActuator:
-    """Calls a plane from its own thread, and from a second one to remove flows: that may last, and a server that fails
-    meanwhile must not wait for it."""
+    """Calls a plane from its own thread, and from two more to remove flows and to count them: that may last, and a
+    server that fails meanwhile must not wait for it."""
 
     def __init__(self, plane: BalancerPlane) -> None:
         self._plane = plane
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="balancer")
         self._removing = ThreadPoolExecutor(1, thread_name_prefix="balancer-flows")
+        self._counting = ThreadPoolExecutor(1, thread_name_prefix="balancer-count")
 
     @property
     def sysctls(self) -> tuple[tuple[str, str], ...]:
@@ -131,7 +144,13 @@ class BalancerActuator:
     async def recount(self) -> bool:
         """Count the flows of services whose servers are chosen by them; whether there is such a service. Raises
         ActuatorError."""
-        return await self._call(self._plane.recount)
+        recount = await self._call(self._plane.recount)
+        if recount is None:
+            return False
+        await _in(self._counting, recount.count)
+        while await self._call(recount.heed):
+            pass
+        return True
 
     async def cleanup(self) -> None:
         """Take away all that is the plane's. Raises ActuatorError."""
@@ -139,8 +158,8 @@ class BalancerActuator:
 
     def close(self) -> None:
         """End the threads, after what they are doing."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
-        self._removing.shutdown(wait=True, cancel_futures=True)
+        for thread in (self._thread, self._removing, self._counting):
+            thread.shutdown(wait=True, cancel_futures=True)
 
     async def _call(self, function: Callable[[], ResultT]) -> ResultT:
         return await _in(self._thread, function)

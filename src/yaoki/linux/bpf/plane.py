@@ -167,13 +167,17 @@ class BpfBalancer:
                     counts[owner[1]] = counts.get(owner[1], 0) + 1
         return counts
 
-    def recount(self) -> bool:
-        """Put right how many flows servers have open, where that is asked for at each new one; whether there is such a
-        service. Raises ActuatorError."""
-        counted = [each for each in self._known().values() if counting.counts(each)]
-        if counted and self._installed is not None:
-            counting.recount(self._installed.tables, counted, _tick())
-        return bool(counted)
+    def recount(self) -> counting.Recount | None:
+        """A count of the flows that servers have open, where that is asked for at each new one, to be carried out; None
+        if there is no such service. Raises ActuatorError."""
+        counted = tuple(each for each in self._known().values() if counting.counts(each))
+        return counting.Recount(counted, self._heed, _tick) if counted else None
+
+    def _heed(self, counted: counting.Counts) -> None:
+        """Of servers that have their seats still."""
+        seats = {seat for each in self._known().values() if counting.counts(each) for seat in each.seats.values()}
+        if self._installed is not None:
+            counting.heed(self._installed.tables, {seat: each for seat, each in counted.items() if seat in seats})
 
     def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         """The server that a flow has now, for `yaoki.lb.why`; None if there is no such flow. Raises ActuatorError."""
@@ -290,7 +294,8 @@ class BpfBalancer:
             tables.remove_service(key)
         self._strays = ()
         held |= after
-        counting.recount(tables, [e for k, e in after.items() if counting.begins_to_count(before[k], e)], _tick())
+        beginning = [e for k, e in after.items() if counting.begins_to_count(before[k], e)]
+        counting.heed(tables, counting.count(tables, beginning, _tick()))
         for each in gone:
             self._remove(held, each, installed, seating)
         for key, each in after.items():
