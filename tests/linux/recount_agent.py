@@ -19,8 +19,8 @@ from yaoki.linux.planes import SplitBalancer
 from yaoki.runtime.balancer import BalancerActuator
 
 SERVICE = trio(scheduler=Scheduler.LEAST_CONNECTION)
-FLOWS = (20_000, 20_000, 10_000)
-"""Of the three servers: counting all of them takes a fifth of a second and more."""
+FLOWS = (40_000, 40_000, 20_000)
+"""Of the three servers: counting all of them takes half a second."""
 A_MOMENT_S = 0.03
 
 

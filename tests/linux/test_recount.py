@@ -19,6 +19,6 @@ def test_a_verdict_reaches_the_rules_while_flows_are_counted() -> None:
     assert told["at_once"].keys() == {"s1", "s3"}
     assert told["at_once"]["s1"] == told["at_once"]["s3"], "nothing is known yet of their flows"
     assert told["asked"]
-    # As many flows are expected as there are, 50,000: with 20,000 and 30,000 more both have 40,000.
+    # As many flows are expected as there are, 100,000: with 40,000 and 60,000 more both have 80,000.
     assert told["in_the_end"].keys() == {"s1", "s3"}, "the count brings back nobody"
     assert 1.3 < told["in_the_end"]["s3"] / told["in_the_end"]["s1"] < 2

@@ -20,6 +20,7 @@ from yaoki.core.address import Family, IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.linux.attributes import attribute, attributes, find_attribute, message, messages, nest
+from yaoki.linux.conntrack_kinds import kind_of
 
 BATCH = 64
 PASSES = 3
@@ -111,10 +112,19 @@ class Conntrack:
         wanted = set(services)
         counts: Counter[Placed] = Counter()
         for family in sorted({service.family for service in wanted}, key=lambda family: family.value):
+            kinds: Counter[bytes] = Counter()
+            samples: dict[bytes, bytes] = {}
+            self._send(_CT_GET, _REQUEST | _DUMP, family, b"")
             # To the end, even past `most`: a socket takes no second dump while one is under way.
-            for seen, flow in enumerate(self._dump(family)):
-                if seen < most and flow.live and flow.service in wanted:
-                    counts[flow.placed] += 1
+            for seen, entry in enumerate(self._replies()):
+                if seen < most:
+                    kind = kind_of(entry)
+                    kinds[kind] += 1
+                    samples.setdefault(kind, entry)
+            for kind, count in kinds.items():
+                flow = _tracked(family, dict(attributes(samples[kind][4:])))
+                if flow is not None and flow.live and flow.service in wanted:
+                    counts[flow.placed] += count
         return counts
 
     def find(self, service: ServiceKey, source: IPAddress, port: int) -> tuple[IPAddress, int] | None:
