@@ -265,6 +265,11 @@ def balance(desired: str, *, flows: int | None = None, remove: bool = True) -> d
     }
 
 
+def take_out(desired: str) -> None:
+    """No more of a change than what is done before all else."""
+    _state["balancer"].take_out(Codec().decode(desired.encode(), Desired))
+
+
 def remove_flows() -> int:
     """How many flows were to be removed; BPF removes its own at once."""
     plane = _state["balancer"]
@@ -593,6 +598,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         start_stream,
         stop_stream,
         balance,
+        take_out,
         new_balancer,
         watch,
         observed,

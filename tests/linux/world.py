@@ -75,6 +75,10 @@ class World:
         result: dict[str, Any] = self.agents["lb"].ask("balance", desired=desired, remove=remove)
         return result
 
+    def take_out(self, *services: VirtualService) -> None:
+        """Begin to bring the plane to these services: whoever takes less by them gets nothing more."""
+        self.agents["lb"].ask("take_out", desired=CODEC.encode(Desired(services)).decode())
+
     def names(self, family: int, protocol: str, *, times: int, by: str = "client", **more: object) -> list[str]:
         """Which server answered each of some new flows to port 80, or how the flow failed."""
         vip = VIP4 if family == 4 else VIP6

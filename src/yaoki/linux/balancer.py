@@ -3,13 +3,15 @@
 The first call reads the kernel; after that the plane knows what it has put there, and reads again only when a
 transaction fails (somebody flushed the ruleset) or when asked to `observe`.
 
-Invariants: what is unchanged is not touched; a transaction takes effect as a whole or not at all; flows are removed
-after the rules that would send them elsewhere are in force, and no rules wait for that (yaoki.linux.flow_removal);
-`cleanup` leaves nothing of ours.
+Invariants: what is unchanged is not touched; a transaction takes effect as a whole or not at all; before it, a server
+that fails is out (yaoki.linux.nftables_taking_out); flows are removed after the rules that would send them elsewhere
+are in force; rules wait neither for that (yaoki.linux.flow_removal) nor for flows to be counted
+(yaoki.linux.flow_counting); `cleanup` leaves nothing of ours.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress, MacAddress
@@ -32,10 +34,12 @@ from yaoki.lb.service import Desired, Duty, Forward, RealServer, ServiceKey, Vir
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
+from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.conntrack import Conntrack, Placed
 from yaoki.linux.flow_counting import Counted, FlowCounting, Recount, count_flows
 from yaoki.linux.flow_removal import FlowRemoval
-from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, take
+from yaoki.linux.nftables_batch import BatchWriter
+from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, read_slots, take
 from yaoki.linux.nftables_keys import flow_key
 from yaoki.linux.nftables_names import (
     DIRECT,
@@ -46,11 +50,13 @@ from yaoki.linux.nftables_names import (
     parse_counter_name,
     pin_name,
     service_name,
+    slots_name,
 )
 from yaoki.linux.nftables_nat import masked_address
 from yaoki.linux.nftables_objects import NOTHING, commands
 from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
+from yaoki.linux.nftables_taking_out import take_out
 from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 
@@ -75,6 +81,8 @@ class NftablesBalancer:
         self._inventory: Inventory | None = None
         self._removal = FlowRemoval()
         self._counting = FlowCounting()
+        self._changed = ChangedServices()
+        self._batches = BatchWriter()
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -91,7 +99,8 @@ class NftablesBalancer:
 
     def converge(self, desired: Desired) -> BalancerPlan:
         """Bring the kernel to `desired`; what was done, with the flows that `remove_flows` has to remove now. Raises
-        ActuatorError, and then nothing has been done: converge again."""
+        ActuatorError, and then nothing but `take_out` has been done: converge again."""
+        self.take_out(desired)
         inventory = self._known()
         todo = plan(desired, _actual(inventory))
         try:
@@ -101,6 +110,28 @@ class NftablesBalancer:
             todo = plan(desired, self.observe())
             self.apply(todo)
         return todo
+
+    def take_out(self, desired: Desired) -> None:
+        """Servers that take less by `desired` than before get nothing more, as far as elements alone can do it:
+        `converge` begins with this, and does all that fails here."""
+        changed = self._changed.of(desired)
+        inventory = self._inventory
+        if inventory is None:
+            return
+        for service in changed:
+            found = inventory.services.get(service.key)
+            if found is None:
+                continue
+            try:
+                objects = _with_slots(found.service, inventory.objects.get(service.key, {}))
+                taking = take_out(found.service, service, objects)
+                if taking is None:
+                    continue
+                self._batches.run(taking.parts, purpose=f"take servers out of service {service.name} ({service.key})")
+            except ActuatorError:
+                # Somebody has been there; `converge` looks at the kernel and sees.
+                return
+            inventory.objects[service.key] = dict(taking.objects)
 
     def apply(self, todo: BalancerPlan) -> None:
         """Carry out a plan that was made from the present Actual, in one transaction. Raises ActuatorError."""
@@ -279,6 +310,16 @@ def _without_flows(changes: Iterable[BalancerChange]) -> Iterator[Placed]:
 
 def _actual(inventory: Inventory) -> Actual:
     return Actual(RENDERING, tuple(inventory.services.values()))
+
+
+def _with_slots(service: VirtualService, objects: ServiceObjects) -> ServiceObjects:
+    """What is in the slots of a service that an earlier life has put there is read when it is wanted."""
+    table = DIRECT if is_direct(service) else TRANSLATION
+    name = slots_name(service.key)
+    there = objects.get(table, NOTHING)
+    if name not in there.sets or there.sets[name].contents is not None:
+        return objects
+    return {**objects, table: replace(there, sets={**there.sets, name: read_slots(table, service.key)})}
 
 
 def _replace(after: Inventory, key: ServiceKey, objects: ServiceObjects) -> Iterator[str]:

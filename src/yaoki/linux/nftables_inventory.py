@@ -4,6 +4,7 @@ Rules are not compared: the digest beside a service says what they were made fro
 """
 
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,7 +13,16 @@ from ipaddress import IPv4Address, IPv6Address
 from yaoki.core.address import Family, MacAddress, parse_address
 from yaoki.lb.plan import ActualService
 from yaoki.lb.service import Protocol, RealServer, ServiceKey
-from yaoki.linux.nftables_names import DIRECT, REFUSAL, TABLES, TRANSLATION, address_of, hook_name, wire_key
+from yaoki.linux.nftables_names import (
+    DIRECT,
+    REFUSAL,
+    TABLES,
+    TRANSLATION,
+    address_of,
+    hook_name,
+    slots_name,
+    wire_key,
+)
 from yaoki.linux.nftables_objects import NOTHING, Element, Objects, OwnSet
 from yaoki.linux.nftables_reader import NftablesReader, RawElement
 from yaoki.linux.nftables_record import read_server, read_service
@@ -65,6 +75,18 @@ def take(rendering: str) -> Inventory:
                 inventory.foreign.add(table)
     _complete(inventory)
     return inventory
+
+
+def read_slots(table: str, key: ServiceKey) -> OwnSet:
+    """A service's map of slots with what is in it, in the words in which it is rendered. Raises ActuatorError."""
+    octets = key.family.bits // 8
+    with closing(NftablesReader()) as reader:
+        found = {int.from_bytes(raw.key, sys.byteorder): raw.value for raw in reader.elements(table, slots_name(key))}
+    words = {
+        slot: _mac(value) if table == DIRECT else f"{_ip(value[:octets])} . {_port(value[octets:])}"
+        for slot, value in sorted(found.items())
+    }
+    return OwnSet("map", contents=tuple(f"{slot} : {server}" for slot, server in words.items()))
 
 
 def present_hook(interface: str) -> str:

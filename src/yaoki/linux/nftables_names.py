@@ -69,6 +69,11 @@ def opened_name(key: ServiceKey) -> str:
     return f"new/{service_name(key)}"
 
 
+def slots_name(key: ServiceKey) -> str:
+    """The map of a service's slots, where more than one server has one."""
+    return f"slots/{service_name(key)}"
+
+
 def pin_name(key: ServiceKey, server: IPAddress, port: int) -> str:
     """The set of sources that persistence keeps with one server, under address translation."""
     return f"pin/{service_name(key)}/{address_name(server)}/{port}"

@@ -113,6 +113,7 @@ class SplitBalancer:
     def converge(self, desired: Desired) -> Changes:
         """Bring the kernel to `desired`; what was done. Raises ActuatorError; then a part of it may have been done:
         converge again."""
+        self.take_out(desired)
         held = self._held()
         choices = self._chosen(desired, held)
         to_nftables, to_bpf = (
@@ -146,6 +147,12 @@ class SplitBalancer:
         }
         before = ((service, held.get(service.key), choices[service.key].plane) for service in desired.services)
         return _joined(done, [MoveService(s, was, now) for s, was, now in before if was not in (None, now)])
+
+    def take_out(self, desired: Desired) -> None:
+        """Servers that take less by `desired` than before get nothing more: what `converge` begins with, on each plane,
+        whatever it has to do on the other."""
+        self._bpf.take_out(desired)
+        self._nftables.take_out(desired)
 
     def remove_flows(self) -> int:
         """As NftablesBalancer.remove_flows: the program of BPF forgets a server's flows by itself."""

@@ -11,6 +11,7 @@ speaker writes its dead-man deadline (`guarding`); `cleanup` leaves nothing of o
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Set
+from contextlib import suppress
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress
@@ -40,6 +41,7 @@ from yaoki.linux.bpf.layout import Server, ServerFlag
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat, leaving
+from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
@@ -75,6 +77,7 @@ class BpfBalancer:
         self._gates: dict[IPAddress, int] = {}
         self._renewed = False
         self._decoded: dict[bytes, ServiceRecord] = {}
+        self._changed = ChangedServices()
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -96,6 +99,7 @@ class BpfBalancer:
         """Bring the kernel to `desired`, with the program in the drivers of the interfaces `native`, too, as far as
         they take it (`drivers.refusals`); what was done. Raises ActuatorError; then a part of it may have been done:
         converge again."""
+        self.take_out(desired)
         self._renew()
         todo = plan(desired, self._actual())
         try:
@@ -108,6 +112,17 @@ class BpfBalancer:
             self.apply(todo)
         self.drivers.bring(native, self._installed)
         return todo
+
+    def take_out(self, desired: Desired) -> None:
+        """Servers that take less by `desired` than before get nothing more, whatever the rings say: `converge` begins
+        with this, and what fails here fails there."""
+        changed = self._changed.of(desired)
+        if self._held is None or self._installed is None:
+            return
+        held = ((service, self._held.get(service.key)) for service in changed)
+        less = {n: s for service, each in held if each for n, s in _leaving(service, each)}
+        with suppress(ActuatorError):
+            self._installed.tables.put_servers(less)
 
     def apply(self, todo: BalancerPlan) -> None:
         """Carry out a plan that was made from the present Actual. Raises ActuatorError."""
@@ -278,8 +293,6 @@ class BpfBalancer:
         self._guarding.look()
         tables, records = installed.tables, installed.records
         before = {key: held.get(key) for key in wanted}
-        # Servers that are out now get no packet from here on, whatever the rings say, which take longer.
-        tables.put_servers({n: s for key, each in before.items() if each for n, s in _leaving(wanted[key], each)})
         after = {key: self._seated(service, held.get(key), seating) for key, service in wanted.items()}
         for each in after.values():
             records.put(each.id, each.record)
