@@ -1,9 +1,9 @@
 """The control side: a large site examined, compiled and applied, what checks cost, what an idle node takes."""
 
-from bench import check_cost, idle, lb_apply, site
+from bench import check_cost, idle, lb_apply, lb_verdict, maglev, site
 from bench.row import Row
 
-PARTS = (site, lb_apply, check_cost, idle)
+PARTS = (site, lb_apply, lb_verdict, maglev, check_cost, idle)
 
 
 def rows(quick: bool) -> list[Row]:

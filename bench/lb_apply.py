@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from bench.row import Row, median_of
 from yaoki.core.address import MacAddress
 from yaoki.lb.service import Desired, Duty, Forward, Protocol, RealServer, Scheduler, ServiceKey, VirtualService
+from yaoki.linux import native_maglev
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.bpf.plane import BpfBalancer
 
@@ -25,7 +26,7 @@ TIMEOUT_S = 600
 VIP = IPv4Address("192.0.2.50")
 FIRST_PORT = 1000
 
-GOALS = {"all": "<= 2", "server": "<= 1.2", "service": "<= 1.2"}
+GOALS = {"all": "ours <= 2", "server": "<= 1.2", "service": "<= 1.2"}
 
 
 def rows(quick: bool) -> list[Row]:
@@ -35,33 +36,41 @@ def rows(quick: bool) -> list[Row]:
     found = _inside("nat", 1 if quick else 5)
     direct = {} if quick else _inside("direct", 5)
     bpf = _inside("direct", 1 if quick else 5, plane="bpf")
+    maglev = _inside("direct", 1 if quick else 5, plane="bpf", scheduler=Scheduler.MAGLEV)
     return [
         *(Row(f"nat: {words[name]}", found[name][0], "s", found[name][1], "nft -f", GOALS[name]) for name in words),
         Row("nat: a restarted node finds them", found["observe"][0], "s"),
-        *(Row(f"direct: {words[name]}", direct[name][0], "s") for name in words if direct),
-        *(
-            Row(f"direct, BPF: {words[name]}", bpf[name][0], "s", goal="<= 2" if name == "all" else None)
-            for name in words
-        ),
+        *(Row(f"direct: {words[name]}", direct[name][0], "s", goal=_alone(name)) for name in words if direct),
+        *(Row(f"direct, BPF: {words[name]}", bpf[name][0], "s", goal=_alone(name)) for name in words),
         Row("direct, BPF: a restarted node finds them", bpf["observe"][0], "s"),
+        *(Row(f"direct, BPF, maglev: {words[name]}", maglev[name][0], "s", goal=_alone(name)) for name in words),
+        Row("direct, BPF, maglev: a restarted node finds them", maglev["observe"][0], "s"),
     ]
 
 
-def _inside(forward: str, runs: int, *, plane: str = "nftables") -> dict[str, tuple[float, float]]:
-    command = ["unshare", "--net", sys.executable, "-m", "bench.lb_apply", forward, str(runs), plane]
+def _alone(name: str) -> str | None:
+    """The goal of a step without a peer."""
+    return "<= 2" if name == "all" else None
+
+
+def _inside(
+    forward: str, runs: int, *, plane: str = "nftables", scheduler: Scheduler = Scheduler.WEIGHTED_ROUND_ROBIN
+) -> dict[str, tuple[float, float]]:
+    command = ["unshare", "--net", sys.executable, "-m", "bench.lb_apply", forward, str(runs), plane, scheduler.value]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     result: dict[str, tuple[float, float]] = json.loads(done.stdout)
     return result
 
 
-def measure(forward: Forward, runs: int, plane: str) -> dict[str, tuple[float, float]]:
+def measure(forward: Forward, runs: int, plane: str, scheduler: Scheduler) -> dict[str, tuple[float, float]]:
     """Ours and the peer's for each step, turn about; the peer's is 0 where it has none."""
     subprocess.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], check=True)
-    everything = [_service(number, forward) for number in range(SERVICES)]
+    native_maglev.use()
+    everything = [replace(service, scheduler=scheduler) for service in many_services(forward)]
     dead = replace(everything[7].servers[3], duty=Duty.OUT, weight=0)
     wishes = {
         "all": everything,
-        "server": _with(everything, replace(everything[7], servers=_replaced(everything[7], 3, dead))),
+        "server": _with(everything, replace(everything[7], servers=replaced(everything[7], 3, dead))),
         "service": _with(everything, replace(everything[7], servers=everything[7].servers[:10])),
     }
     ours: dict[str, list[float]] = {name: [] for name in (*wishes, "observe")}
@@ -78,6 +87,16 @@ def measure(forward: Forward, runs: int, plane: str) -> dict[str, tuple[float, f
                 theirs[name].append(_seconds(partial(_nft, text)))
             _nft("delete table inet byhand\n")
     return {name: (_median(taken), _median(theirs.get(name, []))) for name, taken in ours.items()}
+
+
+def many_services(forward: Forward) -> list[VirtualService]:
+    """SERVICES of SERVERS each, on one address."""
+    return [_service(number, forward) for number in range(SERVICES)]
+
+
+def replaced(service: VirtualService, index: int, server: RealServer) -> tuple[RealServer, ...]:
+    """The servers of a service with another one in the place of one."""
+    return (*service.servers[:index], server, *service.servers[index + 1 :])
 
 
 def _service(number: int, forward: Forward) -> VirtualService:
@@ -99,10 +118,6 @@ def _server(index: int, port: int, forward: Forward) -> RealServer:
 
 def _address(index: int) -> IPv4Address:
     return IPv4Address("198.51.100.1") + index
-
-
-def _replaced(service: VirtualService, index: int, server: RealServer) -> tuple[RealServer, ...]:
-    return (*service.servers[:index], server, *service.servers[index + 1 :])
 
 
 def _with(everything: list[VirtualService], changed: VirtualService) -> list[VirtualService]:
@@ -166,4 +181,4 @@ def _median(taken: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(Forward(sys.argv[1]), int(sys.argv[2]), sys.argv[3])))
+    print(json.dumps(measure(Forward(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Scheduler(sys.argv[4]))))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from yaoki.core.event import EventBody
-from yaoki.linux import neighbour_cache, probe_rules
+from yaoki.linux import native_maglev, neighbour_cache, probe_rules
 from yaoki.linux.dead_man_gate import remove_gate
 from yaoki.linux.mac_rules import remove_mac_rules
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
@@ -39,6 +39,7 @@ class LinuxKernel:
     """The kernel of this machine, or of this network namespace."""
 
     def balancer(self, originals: Mapping[str, str], guard: Callable[[], None], /) -> BalancerPlane:
+        native_maglev.use()
         return SplitBalancer(SysctlKeeper(originals), guard=guard)
 
     def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:

@@ -9,4 +9,4 @@ def maglev_table(service: VirtualService) -> tuple[RealServer, ...]:
     """The server of each slot, by the servers' places and weights. Its size counts all servers, dead ones too."""
     ordered = tuple(sorted(service.eligible, key=name_of))
     shares = [Share(name_of(server), server.weight) for server in ordered]
-    return tuple(ordered[index] for index in maglev(shares, size_for(len(service.servers))))
+    return tuple(map(ordered.__getitem__, maglev(shares, size_for(len(service.servers)))))

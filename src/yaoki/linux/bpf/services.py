@@ -76,7 +76,7 @@ def render(
     )
     # A ring may have thousands of slots, and an address takes long to hash.
     number_of = {id(server): seats[_place(server)].number for server in service.servers}
-    numbers = tuple(number_of[id(server)] for server in chosen)
+    numbers = tuple(map(number_of.__getitem__, map(id, chosen)))
     servers = {seats[_place(s)].number: _server(s, seats[_place(s)]) for s in service.servers}
     return Rendered(entry, servers, numbers, _capacities(service, seats) if service.counts_flows else {})
 

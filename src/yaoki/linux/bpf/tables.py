@@ -70,6 +70,10 @@ class Tables:
         """By their numbers."""
         self._maps["servers"].update_all((layout.index(number), each.pack()) for number, each in servers.items())
 
+    def server(self, number: int) -> Server:
+        """By its number."""
+        return Server.unpack(self._maps["servers"].look_up(layout.index(number)) or bytes(16))
+
     def servers(self) -> Iterator[tuple[int, Server]]:
         """All that have a stamp, by their numbers."""
         for number, (_, value) in enumerate(self._maps["servers"].items()):

@@ -1,0 +1,154 @@
+"""From a verdict to the data plane: how long one of 1,000 services goes on sending to one of its 20 servers.
+
+Measured from the call by which a node's process hands the wish on to its balancer, until another process sees in the
+kernel that the server has no part in its service any more: its flag on BPF, its slots on nftables. Then, until all that
+follows is done: rings and shares as they shall be. In a network namespace of its own.
+"""
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from bench.lb_apply import SERVERS, SERVICES, many_services, replaced
+from bench.row import Row
+from yaoki.lb.service import Desired, Duty, Forward, PlaneWish, Scheduler, VirtualService
+from yaoki.linux import native_maglev
+from yaoki.linux.bpf import installation
+from yaoki.linux.bpf.layout import ServerFlag
+from yaoki.linux.nftables_names import DIRECT, TRANSLATION, slots_name
+from yaoki.linux.nftables_reader import NftablesReader
+from yaoki.linux.nftables_taking_out import in_octets
+from yaoki.linux.planes import SplitBalancer
+from yaoki.runtime.balancer import BalancerActuator
+
+TIMEOUT_S = 600
+GOAL = "<= 5"
+LOOK_EVERY_S = 0.00005
+SETTLED_S = 0.05
+CASES = {
+    "direct, BPF": (Forward.DIRECT, PlaneWish.BPF, Scheduler.WEIGHTED_ROUND_ROBIN),
+    "direct, BPF, maglev": (Forward.DIRECT, PlaneWish.BPF, Scheduler.MAGLEV),
+    "direct, nftables": (Forward.DIRECT, PlaneWish.NFTABLES, Scheduler.WEIGHTED_ROUND_ROBIN),
+    "nat": (Forward.NAT, PlaneWish.AUTO, Scheduler.WEIGHTED_ROUND_ROBIN),
+}
+
+
+def rows(quick: bool) -> list[Row]:
+    """Milliseconds by the wall clock, medians."""
+    found = {name: _inside(name, 5 if quick else 21) for name in CASES}
+    return [
+        *(Row(f"{name}: a server is out after the verdict", out, "ms", goal=GOAL) for name, (out, _) in found.items()),
+        *(Row(f"{name}: all that follows is done", done, "ms") for name, (_, done) in found.items()),
+    ]
+
+
+def _inside(name: str, runs: int) -> tuple[float, float]:
+    command = ["unshare", "--net", sys.executable, "-m", "bench.lb_verdict", name, str(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    out, whole = json.loads(done.stdout)
+    return out, whole
+
+
+async def measure(name: str, runs: int) -> tuple[float, float]:
+    """Milliseconds until a server is out, and until all is done; medians."""
+    forward, plane, scheduler = CASES[name]
+    subprocess.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], check=True)
+    subprocess.run(["ip", "link", "set", "eth0", "up"], check=True)
+    native_maglev.use()
+    everything = [replace(s, plane=plane, scheduler=scheduler) for s in many_services(forward)]
+    balancer = BalancerActuator(SplitBalancer())
+    await _apply(balancer, everything)
+    out, whole = [], []
+    for run in range(runs):
+        place, which = 7 * run % SERVICES, run % SERVERS
+        service = everything[place]
+        dead = replace(service.servers[which], duty=Duty.OUT, weight=0)
+        wish = list(everything)
+        wish[place] = replace(service, servers=replaced(service, which, dead))
+        with closing(Watcher(name, place, which)) as watcher:
+            await asyncio.sleep(SETTLED_S)
+            begun = time.monotonic_ns()
+            await _apply(balancer, wish)
+            whole.append((time.monotonic_ns() - begun) / 1e6)
+            out.append((watcher.seen_ns() - begun) / 1e6)
+        await _apply(balancer, everything)
+    await balancer.cleanup()
+    balancer.close()
+    return statistics.median(out), statistics.median(whole)
+
+
+async def _apply(balancer: BalancerActuator, services: list[VirtualService]) -> None:
+    finished = await balancer.apply(Desired(tuple(services)))
+    assert finished.error is None, finished.error
+
+
+class Watcher:
+    """Another process, which looks again and again whether a server is out."""
+
+    def __init__(self, name: str, place: int, which: int) -> None:
+        command = [sys.executable, "-m", "bench.lb_verdict", "--watch", name, str(place), str(which)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def seen_ns(self) -> int:
+        """When it was."""
+        return int(self._line())
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def watch(name: str, place: int, which: int) -> Iterator[str]:
+    """A line when it is about to look, and one with the time when the server is out."""
+    forward, plane, _ = CASES[name]
+    service = many_services(forward)[place]
+    is_in = _flag(service, which) if plane is PlaneWish.BPF else _slots(service, which)
+    assert is_in(), "it is there to begin with"
+    yield "looking"
+    while is_in():
+        time.sleep(LOOK_EVERY_S)
+    yield str(time.monotonic_ns())
+
+
+def _flag(service: VirtualService, which: int) -> Callable[[], bool]:
+    installed = installation.find()
+    assert installed is not None
+    record = next(found for found in installed.records.all().values() if found.service.key == service.key)
+    server = service.servers[which]
+    number = record.seats[server.address, server.port].number
+    tables = installed.tables
+    return lambda: ServerFlag.TAKES in tables.server(number).flags
+
+
+def _slots(service: VirtualService, which: int) -> Callable[[], bool]:
+    table = DIRECT if service.servers[which].forward is Forward.DIRECT else TRANSLATION
+    octets, name = in_octets(table, service.servers[which]), slots_name(service.key)
+    reader = NftablesReader()
+    mine = [each.key for each in reader.elements(table, name) if each.value.startswith(octets)]
+
+    def is_in() -> bool:
+        element = reader.element(table, name, mine[-1])
+        return element is not None and element.value.startswith(octets)
+
+    return is_in
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--watch":
+        for line in watch(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])):
+            print(line, flush=True)
+    else:
+        print(json.dumps(asyncio.run(measure(sys.argv[1], int(sys.argv[2])))))
