@@ -4,7 +4,7 @@ Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", N
 its own permutation of the slots and takes the next free one whenever it is its turn; a member's turns come in
 proportion to its weight.
 
-A table takes 5 to 60 ms to fill in Python, and a balancer has a table for each service. So the inner
+A table takes 5 to 75 ms to fill in Python, and a balancer has a table for each service. So the inner
 loop may be another's, a native one (`fill_by`); which it is makes no difference but in time.
 
 Invariants: the table depends on names, weights and order alone, so two nodes with equal members agree on it; every slot
