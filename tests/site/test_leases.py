@@ -99,6 +99,18 @@ def test_what_could_make_two_owners_on_the_way_is_unsafe(tmp_path: Path, edit: t
     assert any(reason.startswith(said) for reason in diff_sites(old, new)["lb1"].unsafe)
 
 
+@pytest.mark.req("B-06")
+def test_another_name_is_another_lease_and_so_is_a_group(tmp_path: Path) -> None:
+    old = compile_site(site(tmp_path))
+    edits = (("  gate:\n", "  portal:\n"), ("gateway: gate", "gateway: portal"), ("vip: gate", "vip: portal"))
+    renamed = compile_site(site(tmp_path, *edits))
+    grouped = compile_site(site(tmp_path, ("vips:\n", "sync-groups: {edge: {vips: [gate]}}\nvips:\n")))
+    assert [lease.key for lease in grouped["lb1"].leases] == ["group/edge"]
+    for name, new in (("portal", renamed), ("gate", grouped)):
+        [reason] = diff_sites(old, new)["lb1"].unsafe
+        assert reason.startswith(f"VIP {name}: it is owned by another lease: until every member has the change, two")
+
+
 def test_a_store_that_keeps_a_member_stays_the_same_store(tmp_path: Path) -> None:
     old, new = compile_site(site(tmp_path)), compile_site(site(tmp_path, ("etcd3]", "192.0.2.99]")))
     plan = diff_sites(old, new)["lb1"]

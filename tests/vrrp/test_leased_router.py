@@ -338,6 +338,17 @@ def test_an_owner_gives_way_to_a_bid_once_and_takes_back_what_the_bidder_cannot_
 
 
 @pytest.mark.req("B-20")
+def test_an_owner_that_saw_another_take_it_heeds_the_next_bid_at_once() -> None:
+    """Its link fails twice within seconds: what keeps a bidder in vain from asking again must not keep the VIP here."""
+    router = router_in(ACTIVE)
+    router.handle(NOW, heard(150))
+    router.handle(NOW + D, TimerFired())
+    router.handle(NOW + D, LeaseElsewhere())
+    router.handle(NOW + 2 * D, LeaseHeld(11))
+    assert ReleaseAddresses in kinds(router.handle(NOW + 2 * D, heard(150, NOW + 2 * D)))
+
+
+@pytest.mark.req("B-20")
 @pytest.mark.parametrize(("quiet", "heeds"), [(D / 2, True), (D / 2 + timedelta(microseconds=1), False)])
 def test_an_owner_heeds_a_bid_only_while_its_lease_is_renewed(quiet: timedelta, heeds: bool) -> None:
     """Cut off from its keeper or the store it could tell nobody, and nobody would own until the lease is over."""

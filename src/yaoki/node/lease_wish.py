@@ -21,9 +21,12 @@ class LeaseWish:
         self.statuses: dict[str, LeaseStatus] = {}
         self._epochs: dict[str, int | None] = {}
         self._told: ConfigureLeases | None = None
+        self._keys: dict[str, str] = {}
+        """The lease of each leased VIP: those of a sync group share one."""
 
     def apply(self, plan: NodePlan) -> list[ConfigureLeases]:
         """What to tell the keeper now."""
+        self._keys = {router.vip: router.lease.key for router in plan.routers if router.lease is not None}
         wanted = ConfigureLeases(plan.store or LocalStore(), plan.leases)
         if wanted == self._told or (self._told is None and not plan.leases):
             return []
@@ -34,8 +37,9 @@ class LeaseWish:
 
     @property
     def epochs(self) -> dict[str, int]:
-        """The epochs of the leases by the store's latest word, where it is known."""
-        return {key: status.epoch for key, status in self.statuses.items() if status.epoch}
+        """The epochs of the VIPs' leases by the store's latest word, where it is known."""
+        known = {key: status.epoch for key, status in self.statuses.items() if status.epoch}
+        return {vip: known[key] for vip, key in self._keys.items() if key in known}
 
     def repeat(self) -> list[KeeperOrder]:
         """The whole wish again, for a keeper that may know nothing."""
@@ -49,7 +53,7 @@ class LeaseWish:
     def new_epoch(self, vip: str, statuses: Iterable[RouterStatus]) -> KeepEpoch | None:
         """The epoch under which a VIP is owned by what its routers say, if that is news. The first word always is: what
         an earlier life of this process wrote may be old."""
-        if not any(lease.key == vip for lease in self._listed):
+        if vip not in self._keys:
             return None
         epochs = [status.epoch for status in statuses if status.vip == vip and status.state is RouterState.ACTIVE]
         owned = max((epoch for epoch in epochs if epoch is not None), default=None)

@@ -97,9 +97,9 @@ class PeerView:
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """A lease as this node's keeper sees it. `owner` is the node that holds it by the store's word, empty for none or
-    unknown; `left` how long this node may rely on it, None where it does not hold it. `state` is None before the
-    keeper's first word."""
+    """A lease as this node's keeper sees it. `vip` is "group/NAME" for that of a sync group. `owner` is the node that
+    holds it by the store's word, empty for none or unknown; `left` how long this node may rely on it, None where it
+    does not hold it. `state` is None before the keeper's first word."""
 
     vip: str
     duration: timedelta
@@ -241,7 +241,7 @@ def view(brain: Brain, now: Instant) -> NodeView:
         ),
         wires=wires(brain.wire),
         peers=tuple(_peer(brain, params, now) for params in plan.heartbeat.peers),
-        leases=tuple(_lease(brain, lease, now) for lease in plan.leases),
+        leases=tuple(_lease(brain, plan, lease, now) for lease in plan.leases),
         flows=_flows(brain, now) if plan.copies_flows else None,
     )
 
@@ -342,13 +342,14 @@ def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
     )
 
 
-def _lease(brain: Brain, lease: LeaseParams, now: Instant) -> LeaseView:
+def _lease(brain: Brain, plan: NodePlan, lease: LeaseParams, now: Instant) -> LeaseView:
     seen = LeaseView(lease.key, lease.duration, stale=not _reached(brain, Part.LEASES))
     status = brain.leases.statuses.get(lease.key)
     if status is None:
         return seen
     # The speaker is told of every renewal, and its statuses come each second: newer than the keeper's last word.
-    told = [s.lease_until for s in brain.statuses.values() if s.vip == lease.key and s.lease_until is not None]
+    owners = [s for router in plan.routers if router.lease == lease and (s := brain.statuses.get(router.key))]
+    told = [status.lease_until for status in owners if status.lease_until is not None]
     until = max((*told, *([status.valid_until] if status.valid_until else [])), key=lambda at: at.us, default=None)
     return replace(
         seen,

@@ -77,8 +77,8 @@ class SpeakerBrain(SpeakerGroups):
         out: Effects = []
         for key, told in self.leases.ran_out(now, input_):
             self._lease_says(out, now, key, told)
-        for key in self.leases.awaited_in_vain(now):
-            for router in [each for each in self._routers.values() if each.lease_key == key]:
+        for number in self.leases.awaited_in_vain(now):
+            if (router := self._by_number.get(number)) is not None:
                 self._place(out, now, router)
                 self._mend(out, now, router.configured.key.interface)
             self._wish_changed = True

@@ -1,12 +1,13 @@
 """The speaker as the holder of leases: what it wants, what it was granted, and until when it may answer.
 
-Both families of a VIP share one lease: it is wanted as long as either of its routers wants it, and both own by it.
+Both families of a VIP share one lease, and so do all VIPs of a sync group: it is wanted as long as any of its routers
+wants it, and all own by it.
 
 Invariants: a grant that has run out is told before anything else is looked at; a lease is left out of the wishes only
 when no router wants it, and a router that owns wants it; wishes are repeated WISHES_PER_LIFE times within their life,
 so that two may be lost on the way or be late; no gate is open for longer than the lease is good;
 nothing is owned unless its gate is armed, and what the kernel refuses to arm is given up; what was inherited is wanted
-until its routers have found their interface, but never beyond its own end.
+until all its routers have found their interfaces, but never beyond its own end.
 """
 
 from collections.abc import Iterable
@@ -54,8 +55,9 @@ class SpeakerLeases:
         self._unplaced: dict[str, Instant] = {}
         """What was inherited, and until when, while its routers wait for their interface."""
         self._inherited = False
-        self._awaited: dict[str, Instant] = {}
-        """What a life that ended without a word may have held, and until when its gates are open."""
+        self._awaited: dict[int, Instant] = {}
+        """The routers of which a life that ended without a word may have held the lease, and until when their gates are
+        open."""
 
     def epoch(self, key: str | None) -> int | None:
         """The fencing token of what is held."""
@@ -146,36 +148,35 @@ class SpeakerLeases:
             holder.inherit(claim=lease.claim, epoch=lease.epoch, valid_until=lease.valid_until)
             self._unplaced[lease.key] = lease.valid_until
 
-    def await_word(self, key: str, *, until: Instant) -> bool:
+    def await_word(self, router: SpeakerRouter, *, until: Instant) -> bool:
         """The kernel answers by a lease of which nothing is known but this end: ask whether it is held still. Of one
         that an earlier life could have spoken of, and did not, nothing is asked."""
         if self._inherited:
             return False
-        known = self._awaited.get(key, until)
-        self._awaited[key] = until if until < known else known
+        self._awaited[router.number] = until
         return True
 
-    def awaits_word(self, key: str | None) -> bool:
+    def awaits_word(self, router: SpeakerRouter) -> bool:
         """Whether that is not known yet."""
-        return key in self._awaited
+        return router.number in self._awaited
 
-    def awaited_in_vain(self, now: Instant) -> list[str]:
-        """The leases of which no word has come before the kernel has shut their gates."""
-        over = [key for key, until in self._awaited.items() if until <= now]
-        for key in over:
-            del self._awaited[key]
+    def awaited_in_vain(self, now: Instant) -> list[int]:
+        """The routers of whose lease no word has come before the kernel has shut their gates."""
+        over = [number for number, until in self._awaited.items() if until <= now]
+        for number in over:
+            del self._awaited[number]
         return over
 
-    def placed(self, key: str | None) -> bool:
-        """A router of this lease has found its interface, and knows by itself what it wants; whether that is new."""
-        if key is None:
-            return False
-        awaited, unplaced = self._awaited.pop(key, None), self._unplaced.pop(key, None)
-        return awaited is not None or unplaced is not None
+    def placed(self, router: SpeakerRouter) -> bool:
+        """A router has found its interface, and knows by itself what it wants; whether that changes what is wanted."""
+        awaited = self._awaited.pop(router.number, None) is not None
+        new, router.placed = not router.placed, True
+        return awaited or (new and router.lease_key in self._unplaced)
 
     def _unplaced_wish(self, now: Instant, router: SpeakerRouter) -> Wanted | None:
-        lease = router.configured.lease
-        until = None if lease is None else self._unplaced.get(lease.key) or self._awaited.get(lease.key)
+        lease, until = router.configured.lease, self._awaited.get(router.number)
+        if lease is not None and not router.placed:
+            until = self._unplaced.get(lease.key, until)
         return Wanted(lease, timedelta(0)) if lease is not None and until is not None and now < until else None
 
     # --- what follows from it -----------------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ class SpeakerRouter:
         """Whether it may not own for another router of its sync group."""
         self.keyless = False
         """Whether it may not own because it cannot sign its advertisements."""
+        self.placed = False
+        """Whether it has found its interface."""
         self.replaced = False
         """Whether it may not own because another node has taken this one's place."""
         self.number = number

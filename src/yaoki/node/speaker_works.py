@@ -80,7 +80,7 @@ class SpeakerWorks:
         found = self._interfaces.get(router.configured.key.interface)
         if found is None:
             return
-        self._wish_changed = self.leases.placed(router.lease_key) or self._wish_changed
+        self._wish_changed = self.leases.placed(router) or self._wish_changed
         source = router.source_in(found)
         initialized = isinstance(router.machine.state, vr.Initialize)
         if not found.up or source is None:
@@ -105,7 +105,7 @@ class SpeakerWorks:
                     self._gates.take_up(params.addresses)
                     self._run(out, now, router, Resume(epoch), because)
                     return
-                if self.leases.await_word(router.lease_key, until=self._gates.shut_at(params.addresses)):
+                if self.leases.await_word(router, until=self._gates.shut_at(params.addresses)):
                     # The keeper may hold the lease still. Until it says so, the kernel answers as it was told to last.
                     self._wish_changed = True
                     return
@@ -126,7 +126,7 @@ class SpeakerWorks:
 
     def _awaits_word(self, router: SpeakerRouter, interface: str) -> bool:
         """Whether what an earlier life holds for it is left alone until the keeper has said whose the lease is."""
-        waits = isinstance(router.machine.state, vr.Initialize) and self.leases.awaits_word(router.lease_key)
+        waits = isinstance(router.machine.state, vr.Initialize) and self.leases.awaits_word(router)
         return waits and router.configured.key.interface == interface
 
     def _run(

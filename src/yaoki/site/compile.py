@@ -44,6 +44,7 @@ from yaoki.site.model import (
     Site,
     StoreKind,
     StoreMember,
+    SyncGroup,
     TrackedCheck,
     TrackedInterface,
     TrackedRoute,
@@ -157,6 +158,7 @@ class _NodeCompiler:
         priority = next(member.priority for member in vip.members if member.node == self._node.name)
         others = tuple(member.priority for member in vip.members if member.node != self._node.name)
         unicast = vip.transport is Transport.UNICAST
+        group = self._site.sync_group_of(vip.name)
         for family in Family:
             addresses = tuple(address for address in vip.addresses if Family.of(address) is family)
             if addresses:
@@ -182,12 +184,12 @@ class _NodeCompiler:
                     ),
                     # Of peers that are no nodes of the site no priority is known.
                     others=None if vip.peers else others,
-                    lease=_lease(vip),
+                    lease=_lease(vip, group),
                     accept=vip.accept,
                     virtual_mac=vip.mac is MacKind.VIRTUAL,
                     authentication=vip.authentication,
                     quarantine=_quarantine_of(vip, priority),
-                    group=None if (group := self._site.sync_group_of(vip.name)) is None else group.name,
+                    group=None if group is None else group.name,
                 )
 
     def _peers(self, vip: Vip, own: Interface, family: Family) -> tuple[IPAddress, ...]:
@@ -367,9 +369,10 @@ def _quarantine_of(vip: Vip, priority: int) -> Quarantine:
     return vip.quarantine
 
 
-def _lease(vip: Vip) -> LeaseParams | None:
-    """One lease for both families of a VIP."""
-    return LeaseParams.usual(vip.name, vip.lease_duration) if vip.election is Election.LEASE else None
+def _lease(vip: Vip, group: SyncGroup | None) -> LeaseParams | None:
+    """One lease for both families of a VIP, and for all VIPs of a sync group; no VIP has a name with a slash in it."""
+    key = vip.name if group is None else f"group/{group.name}"
+    return LeaseParams.usual(key, vip.lease_duration) if vip.election is Election.LEASE else None
 
 
 def _persistence(persistence: Persistence | None, family: Family) -> SourcePersistence | None:

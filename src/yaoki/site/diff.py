@@ -113,9 +113,10 @@ class _Diff:
             self._costs[f"{name}: until every member has the change, members do not hear each other"] = None
         if before.virtual_mac is not after.virtual_mac:
             self._costs[f"{name}: its addresses are at another MAC, which each neighbour has to learn"] = None
-        if (before.lease is None) != (after.lease is None) and self._owned_elsewhere(after):
-            what = "its election changes: until every member has the change, two nodes may own it"
-            self._unsafe[f"{name}: {what}"] = None
+        if _lease_key(before) != _lease_key(after) and self._owned_elsewhere(after):
+            both = before.lease is not None and after.lease is not None
+            changes = "it is owned by another lease" if both else "its election changes"
+            self._unsafe[f"{name}: {changes}: until every member has the change, two nodes may own it"] = None
         self._refuse_lost(before, kept=after)
 
     def _cost_of_leaving(self, router: RouterParams) -> None:
@@ -226,6 +227,10 @@ def _cost_of_moving(service: ServicePlan) -> str:
 
 def _takes_flows(service: ServicePlan) -> bool:
     return any(server.weight > 0 and not server.sorry for server in service.servers)
+
+
+def _lease_key(router: RouterParams) -> str | None:
+    return None if router.lease is None else router.lease.key
 
 
 def _router_name(router: RouterParams) -> str:

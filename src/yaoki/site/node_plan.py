@@ -107,5 +107,5 @@ class NodePlan:
 
     @property
     def leases(self) -> tuple[LeaseParams, ...]:
-        """The leases of its VIPs, one for each VIP that needs one."""
+        """The leases of its VIPs, one for each VIP or sync group that needs one."""
         return tuple(dict.fromkeys(router.lease for router in self.routers if router.lease is not None))

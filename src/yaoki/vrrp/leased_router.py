@@ -69,8 +69,8 @@ from yaoki.vrrp.standing import LEAST_PRIORITY
 from yaoki.vrrp.timing import active_down_interval
 
 BID_PAUSE = timedelta(seconds=10)
-"""After a bid that the owner did not answer; and after having given way, how long further bids are not heeded: who bids
-and cannot take over shall not take the address down again and again."""
+"""After a bid that the owner did not answer; and after having given way in vain, how long further bids are not heeded:
+who bids and cannot take over shall not take the address down again and again."""
 NEAREST_BID = timedelta(seconds=1)
 """How soon a bid is thought of again that had to wait for the store."""
 
@@ -167,7 +167,9 @@ def step(params: RouterParams, memory: Memory, now: Instant, input_: LeasedInput
         case _:
             assert_never(memory.state)
     renewed_at = now if isinstance(input_, LeaseHeld) else memory.renewed_at
-    return replace(memory, state=after, renewed_at=renewed_at), effects
+    # Whoever was given way to has taken it: that was not in vain.
+    yielded_at = None if isinstance(input_, LeaseElsewhere) else memory.yielded_at
+    return replace(memory, state=after, yielded_at=yielded_at, renewed_at=renewed_at), effects
 
 
 def _in_initialize(params: RouterParams, state: Initialize, now: Instant, input_: LeasedInput) -> _Outcome:
@@ -309,7 +311,7 @@ def _while_active(params: RouterParams, state: Active, now: Instant, input_: Lea
             return standby, [*_fall_silent(params, BecameBackup(params.key, params.vip, reason)), *told]
         case GiveWay(reason):
             return _give_way(params, now, reason, None)
-        case StepAside(Reason.BARRED):
+        case StepAside(Reason.BARRED | Reason.HINDERED):
             # A peer that may own may be cut off from the store; one that is not bids.
             return state, []
         case StepAside(reason):

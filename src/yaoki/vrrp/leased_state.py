@@ -38,8 +38,8 @@ LeasedState = Initialize | Standby | Bidding | Active
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The machine's whole state. `yielded_at`: when it last gave the lease up to a bid; `renewed_at`: when the lease
-    was last given to it, or renewed."""
+    """The machine's whole state. `yielded_at`: when it last gave the lease up to a bid, as long as nobody was seen to
+    have taken it; `renewed_at`: when the lease was last given to it, or renewed."""
 
     state: LeasedState
     yielded_at: Instant | None = None

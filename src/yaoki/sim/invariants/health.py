@@ -7,6 +7,7 @@ from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
 from yaoki.vrrp.events import Reason
+from yaoki.vrrp.leased_router import NEAREST_BID
 from yaoki.vrrp.standing import LEAST_PRIORITY
 from yaoki.vrrp.timing import active_down_interval
 
@@ -20,7 +21,8 @@ class SickRelieved(Invariant):
     name = "sick owner relieved"
     holds = (
         "an owner that may not own a VIP keeps it, whatever its failback, for at most the Active_Down_Interval of a "
-        "member that may and hears it, and one advertisement interval"
+        "member that may and hears it, and one advertisement interval; by lease for one lease more, in which who has "
+        "just given way does not want it back, and until the store's news and a second look at them have come"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -67,4 +69,6 @@ class SickRelieved(Invariant):
     def _longest(self, virtual: Virtual, node: str) -> int:
         params = virtual.params(node)
         down = active_down_interval(version=params.version, priority=LEAST_PRIORITY, interval=virtual.interval)
+        if virtual.lease is not None:
+            down += virtual.lease.duration + virtual.lease.duration / 2 + NEAREST_BID
         return int((down + virtual.interval).total_seconds() * 1_000_000) + SLACK_US

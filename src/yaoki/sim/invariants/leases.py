@@ -41,7 +41,8 @@ class LeaseTakenInTime(Invariant):
 
     name = "lease taken in time"
     holds = (
-        "while a member could own and the store answers it, nobody owns a leased VIP for at most 1.1 times its lease, "
+        "while a member could own and the store answers it, nobody owns a leased VIP, or any of the sync group that "
+        "shares its lease, for at most 1.1 times that lease, "
         "counted from the last renewal if that was slow on its way to the store, and for a quarter of it more if the "
         "link of another's speaker to its keeper is held up just then, so that it cannot say that it gives way"
     )
@@ -57,9 +58,12 @@ class LeaseTakenInTime(Invariant):
 
     def _consider(self, virtual: Virtual) -> None:
         lease = virtual.lease
-        if lease is None or self.ledger.holders[virtual]:
+        together = self.ledger.world.topology.together(virtual)
+        # Who cannot own them all keeps what it can of them, until one that can is heard to want the lease.
+        if lease is None or any(self.ledger.holders[each] for each in together):
             return
-        begun = max(self.ledger.holders_since[virtual], self.ledger.world.lease_store.written_late(lease.key))
+        ownerless = max(self.ledger.holders_since[each] for each in together)
+        begun = max(ownerless, self.ledger.world.lease_store.written_late(lease.key))
         for node, _ in virtual.members:
             able = self._able(virtual, node)
             if able is None:
@@ -80,8 +84,10 @@ class LeaseTakenInTime(Invariant):
 
     def _able(self, virtual: Virtual, node: str) -> int | None:
         """Since when a member could take the lease; None: it could not."""
-        fit, keeping = self.ledger.fit_since(virtual, node), self.ledger.keeping_since(node)
-        return None if fit is None or keeping is None else max(fit, keeping)
+        together = self.ledger.world.topology.together(virtual)
+        since = (self.ledger.keeping_since(node), *(self.ledger.fit_since(each, node) for each in together))
+        known = [each for each in since if each is not None]
+        return max(known) if len(known) == len(since) else None
 
 
 def _us(duration: timedelta) -> int:

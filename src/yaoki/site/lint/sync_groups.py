@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from yaoki.core.event import Severity
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
-from yaoki.site.model import Election, SyncGroup, Vip
+from yaoki.site.model import SyncGroup, Vip
 from yaoki.site.source_map import Path
 from yaoki.site.units import duration_text
 
@@ -13,10 +13,12 @@ _ALIKE: tuple[tuple[str, Callable[[Vip], str]], ...] = (
     ("failback", lambda vip: vip.failback.value),
     ("failback-delay", lambda vip: duration_text(vip.failback_delay)),
     ("startup-delay", lambda vip: duration_text(vip.startup_delay)),
+    ("election", lambda vip: vip.election.value),
+    ("lease-duration", lambda vip: duration_text(vip.lease_duration)),
     ("advertise", lambda vip: duration_text(vip.advertise)),
     ("out-of-step", lambda vip: vip.out_of_step.value),
 )
-"""Keys that say when a VIP moves, and their values."""
+"""Keys that say when a VIP moves, and their values. Leased VIPs of a group share one lease."""
 
 
 def _each(view: View) -> Iterable[tuple[SyncGroup, int, Vip, Vip]]:
@@ -65,15 +67,6 @@ def _twice(view: View) -> Iterable[Finding]:
                 yield Finding(place, what, "leave it in one group, or make one of both", first)
 
 
-def _leased(view: View) -> Iterable[Finding]:
-    for group in view.site.sync_groups:
-        for index, name in enumerate(group.vips):
-            if view.site.vip(name).election is Election.LEASE:
-                what = f"{name} is owned by a lease of its own, and so cannot follow the sync group {group.name}"
-                cure = "take it out of the group, or write election: vrrp"
-                yield Finding(("sync-groups", group.name, "vips", index), what, cure, ("vips", name, "election"))
-
-
 RULES = (
     Rule(
         "group-members",
@@ -92,5 +85,4 @@ RULES = (
         partial=True,
     ),
     Rule("group-twice", Severity.ERROR, "a VIP is in a sync group twice", _twice, firm=True, partial=True),
-    Rule("group-leased", Severity.ERROR, "a VIP of a sync group is owned by a lease", _leased, firm=True, partial=True),
 )
