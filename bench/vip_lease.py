@@ -1,8 +1,9 @@
 """What failures cost where a VIP is owned by lease, in three real etcd: examples/lease-pair with leases of three spans.
 
 A successor waits until the lease that it saw renewed last is over, so an outage depends on when within the renewals the
-owner died; the figure is the longest of all runs, and the goal 1.1 times the lease. Of an owner that hangs it is the
-longest gap: it comes back to its place within the run. Every row says for how long two nodes answered for the VIP.
+owner died; the figure is the longest of all runs, and the goal 1.1 times the lease. Where only its processes die or
+hang, the owner's kernel serves until the lease is over, and of a hang it is the longest gap: the owner comes back to
+its place within the run. Every row says for how long two nodes answered for the VIP.
 
 Of the store etcd1 leads, which is seen to before each fault. Leases shorter than the default do not outlast an election
 of the store's leader, so there only the owner dies.
@@ -48,7 +49,7 @@ _MS = timedelta(milliseconds=1)
 
 
 def rows(quick: bool) -> list[Row]:
-    """Per duration and scenario: the longest takeover, or the most that was lost, and the time with two owners."""
+    """Per duration and scenario: the longest outage, or the most that was lost, and the time with two owners."""
     found: list[Row] = []
     for duration in DURATIONS[:1] if quick else DURATIONS:
         names = (TAKEOVERS[0], UNTOUCHED[-1]) if quick else _scenarios(duration)
@@ -131,7 +132,7 @@ def _rows(name: str, duration: timedelta, runs: list[lab.Row]) -> Iterator[Row]:
     title = f"{name}, lease of {duration_text(duration)}"
     if name in (*TAKEOVERS, WITH_LEADER):
         goal = f"<= {longest_takeover(duration) / _MS:g}"
-        yield Row(f"{title}: longest takeover of {len(runs)} runs", max(map(_gap_ms, runs)), "ms", goal=goal)
+        yield Row(f"{title}: longest outage of {len(runs)} runs", max(map(_gap_ms, runs)), "ms", goal=goal)
     elif name != NOBODY:
         yield Row(f"{title}: most lost of {len(runs)} runs", max(map(_lost, runs)), "packets", goal="<= 0")
     two = max(ms for row in runs for vip in row.vips for ms in vip.two_owners_ms.values())
