@@ -107,7 +107,7 @@ ONCE_FAILED = (
         ((40.0, 8.0, PowerLost("lb1")), (45.0, 12.0, Partition("front", ("lb2", "lb3"), one_way=True))),
     ),
     OnceFailed(
-        # The invariant took a node that was told to leave before it was asked for anything for one that relieves nobody.
+        # The invariant took a node that was told to leave before it was asked for anything for no relief.
         "a node is told to leave in the moment in which it takes over",
         "one-second",
         1,
