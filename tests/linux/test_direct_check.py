@@ -63,6 +63,19 @@ def test_a_server_whose_mac_nobody_knows_and_an_address_that_is_not_here(direct_
     assert ask("probe", target=SERVER, params={**params, "interface": "eth9"}, source=OWN)[0] == "not-run"
 
 
+def test_a_connection_that_a_server_has_not_been_told_to_forget_does_not_fail_the_next(direct_network: World) -> None:
+    assert direct(direct_network, SERVER, OWN, VIP4)[0] == "passed"
+    deaf = "table inet deaf { chain in { type filter hook input priority 0; tcp flags & rst == rst drop; }; }"
+    direct_network.inside("s1", "nft", deaf)
+    try:
+        assert direct(direct_network, SERVER, OWN, VIP4)[0] == "passed"
+    finally:
+        direct_network.inside("s1", "nft", "delete table inet deaf")
+    assert "SYN-RECV" in direct_network.inside("s1", "ss", "-tan")
+    assert [direct(direct_network, SERVER, OWN, VIP4)[0] for _ in range(2)] == ["passed"] * 2
+    assert "SYN-RECV" not in direct_network.inside("s1", "ss", "-tan")
+
+
 def _behind_the_planes() -> CaptureSocket:
     return CaptureSocket("eth0", program((parse_address(VIP4),), (80,), 6, snap=128), snap=128, arriving=ETHERTYPE_IPV4)
 

@@ -4,6 +4,9 @@ All questions of one interface and source share a packet socket and a port of ou
 numbers that their answers acknowledge. A thread reads the answers and wakes whoever waits. The socket stands behind the
 balancer's planes, so what they forward never comes to it.
 
+What acknowledges no question is reset (RFC 9293 3.10.7.1), as the kernel would: a server that has not heard that a
+connection was given up keeps it half open for a minute, and takes no other from this port.
+
 Limits: MOST_DESKS; MOST_WAITING questions at a time at each.
 """
 
@@ -26,6 +29,7 @@ from yaoki.packet import headers
 from yaoki.packet.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from yaoki.packet.headers import Headers
 from yaoki.packet.recording import Direction
+from yaoki.packet.tcp import TcpFlags
 
 MOST_DESKS = 256
 MOST_WAITING = 10_000
@@ -56,6 +60,7 @@ class Desk:
     socket: CaptureSocket
     sequence: int
     waiting: dict[int, Question] = field(default_factory=dict)
+    paths: dict[tuple[ServiceKey, MacAddress], Question] = field(default_factory=dict)
     closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -67,7 +72,7 @@ class Desk:
             self.sequence = (self.sequence + _NEXT_SEQUENCE) % _WHOLE
             probe = PathProbe(key, self.source, self.mac, server, self.port.number, sequence=self.sequence)
             question = Question(probe, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-            self.waiting[self.sequence] = question
+            self.waiting[self.sequence] = self.paths[key, server] = question
         self.socket.send(probe.opening())
         return question
 
@@ -75,6 +80,9 @@ class Desk:
         """It is of no interest any more. A connection that may have been accepted is reset."""
         with self.lock:
             self.waiting.pop(question.probe.sequence, None)
+            path = (question.probe.key, question.probe.server_mac)
+            if self.paths.get(path) is question:
+                del self.paths[path]
             os.close(question.descriptor)
         self.socket.send(question.probe.reset())
 
@@ -100,6 +108,19 @@ class Desk:
             if question is not None and answer is not None and question.answer is None:
                 question.answer = answer
                 os.eventfd_write(question.descriptor, 1)
+        if question is None and found.tcp.flags & (TcpFlags.ACK | TcpFlags.RST) == TcpFlags.ACK:
+            self._reset(ServiceKey(found.source, Protocol.TCP, found.source_port), found)
+
+    def _reset(self, key: ServiceKey, stale: Headers) -> None:
+        """End what a server still takes for a connection, and ask again what it has not taken for that reason."""
+        assert stale.tcp is not None, "only segments of TCP are looked at"
+        sequence = (stale.tcp.acknowledgement - 1) % _WHOLE
+        former = PathProbe(key, self.source, self.mac, stale.source_mac, self.port.number, sequence=sequence)
+        self.socket.send(former.reset())
+        with self.lock:
+            question = self.paths.get((key, stale.source_mac))
+        if question is not None and question.answer is None:
+            self.socket.send(question.probe.opening())
 
 
 _DESKS: dict[tuple[str, IPAddress], Desk] = {}
