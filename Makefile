@@ -57,5 +57,5 @@ docs: setup ## regenerate the generated pages and check every link
 
 clean:      ## remove what make made, and any lab left behind
 	@[ ! -x $(BIN)/yaoki ] || $(BIN)/yaoki lab down --all 2>/dev/null || true
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build bench/results src/yaoki/linux/bpf/*.bpf.o src/yaoki/linux/maglev-*.so bench/*.bpf.o
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build bench/results src/yaoki/linux/bpf/*.bpf.o src/yaoki/linux/maglev-*.so src/yaoki/lab/plays/*.bpf.o bench/*.bpf.o
 	@find src tests bench scripts examples -name __pycache__ -prune -exec rm -rf {} +

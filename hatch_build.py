@@ -13,7 +13,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PROGRAMS = ("balancer",)
+PROGRAMS = {"balancer": "src/yaoki/linux/bpf", "tunnel_end": "src/yaoki/lab/plays"}
+"""Where their sources are."""
 CHOICES = ("auto", "require", "skip")
 
 
@@ -27,15 +28,15 @@ class BpfBuildHook(BuildHookInterface):
         if choice == "skip" or self.target_name != "wheel":
             return
         build = _builder(Path(self.root) / "src/yaoki/linux/bpf/build.py")
-        for program in PROGRAMS:
+        for program, directory in PROGRAMS.items():
             try:
-                found = build.object_file(program)
+                found = build.object_file(program, Path(self.root) / directory)
             except build.CannotBuild as error:
                 if choice == "require":
                     raise SystemExit(f"YAOKI_BPF=require: {program} cannot be built: {error}") from error
-                self.app.display_warning(f"without the BPF plane, nftables balances: {error}")
+                self.app.display_warning(f"{program} is not built; without BPF, nftables balances: {error}")
                 continue
-            build_data["artifacts"].append(f"/src/yaoki/linux/bpf/{found.name}")
+            build_data["artifacts"].append(f"/{directory}/{found.name}")
 
 
 def _builder(path: Path) -> ModuleType:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from yaoki.core.address import IPAddress
 from yaoki.core.event import EventBody
 from yaoki.linux import native_maglev, neighbour_cache, probe_rules
 from yaoki.linux.dead_man_gate import remove_gate
@@ -18,11 +19,12 @@ from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.linux.vip_addresses import release_marked
 from yaoki.linux.vip_delivery import accept_all
 from yaoki.linux.virtual_macs import remove_virtual_macs
-from yaoki.node.brain_messages import NeighbourFound
+from yaoki.linux.ways import WayWatch
+from yaoki.node.brain_messages import NeighbourFound, RouteFound
 from yaoki.node.wire_messages import WireInput
 from yaoki.runtime.balancer import BalancerPlane
 from yaoki.runtime.control import ControlServer
-from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
+from yaoki.runtime.kernel import Kernel, ReachWatch, WireWatch
 from yaoki.runtime.metrics import MetricsServer
 from yaoki.runtime.node import Ending, Node, NodeOptions, Server
 from yaoki.runtime.requests import Requests
@@ -34,6 +36,22 @@ CRASHES_UNTIL_GIVING_UP = 10
 LONGEST_PAUSE_S = 5.0
 
 
+class Reaching:
+    """How servers are reached: both watches as one."""
+
+    def __init__(self, found: Callable[[NeighbourFound | RouteFound], None]) -> None:
+        self._near = NeighbourWatcher(lambda _, address, mac: found(NeighbourFound(address, mac)))
+        self._far = WayWatch(lambda address, way: found(RouteFound(address, way)))
+
+    def watch(self, addresses: tuple[tuple[str, IPAddress], ...], routed: tuple[IPAddress, ...], /) -> None:
+        self._near.watch(addresses)
+        self._far.watch(routed)
+
+    def close(self) -> None:
+        self._near.close()
+        self._far.close()
+
+
 @dataclass(frozen=True)
 class LinuxKernel:
     """The kernel of this machine, or of this network namespace."""
@@ -42,8 +60,8 @@ class LinuxKernel:
         native_maglev.use()
         return SplitBalancer(SysctlKeeper(originals), guard=guard)
 
-    def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
-        return NeighbourWatcher(lambda address, mac: found(NeighbourFound(address, mac)))
+    def reach(self, found: Callable[[NeighbourFound | RouteFound], None], /) -> ReachWatch:
+        return Reaching(found)
 
     def wire(self, give: Callable[[WireInput], None], tell: Callable[[EventBody], None], /) -> WireWatch:
         return Wire(give, tell)

@@ -6,11 +6,13 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from tests.node.scene import VIP, Scene, plan, server, service
+from tests.node.scene import VIP, Scene, address, mac, plan, server, service
 from yaoki.cli.why import explain, flow_of
 from yaoki.core.error import UsageError
-from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason
+from yaoki.lb.service import Forward, Protocol, ServiceKey, Tunnel, Way
 from yaoki.lb.why import Flow, why
+from yaoki.node.brain_messages import RouteFound
 from yaoki.node.snapshot import view
 from yaoki.pool.member import Health
 from yaoki.runtime.requests import WhyAnswer, WhyFlow
@@ -87,6 +89,30 @@ def test_an_answer_says_who_stands_in_for_whom() -> None:
         "web: web3 (192.0.2.23:80, nat) is the only server that takes new flows",
         "web: the sorry server answers",
     ]
+
+
+@pytest.mark.req("D-05")
+def test_an_answer_says_the_way_to_a_server_behind_a_tunnel_and_that_nobody_carries_it() -> None:
+    scene = Scene()
+    behind = [replace(server(number, forward=Forward.TUNNEL), tunnel=Tunnel()) for number in (1, 2)]
+    scene.start(plan(service(servers=behind)))
+    scene.all_up(2)
+    scene.give(RouteFound(address(1), Way("eth1", mac(9), address(9), mac(1), address(8), 1500)))
+    question = flow_of("198.51.100.9", f"{VIP}:80")
+
+    def lines() -> list[str]:
+        node = view(scene.brain, scene.now)
+        placing = why(scene.brain.desired().services[0], Flow(question.client, 0))
+        return list(explain(question, WhyAnswer(node.routers[0], node.services[0], placing)))[1:]
+
+    assert lines() == [
+        "web: web1 (192.0.2.21:80, tunnel) is the only server that takes new flows",
+        "  web1 serves: its checks pass for 0 ms (connected); by 192.0.2.29 on eth1, 1500 octets with outer headers",
+        "  web2 serves: its checks pass for 0 ms (connected); there is no way to 192.0.2.22",
+    ]
+    key = scene.brain.desired().services[0].key
+    scene.brain.balancer.planes[key] = PlaneChoice(Plane.NONE, PlaneReason.UNABLE, "there is no clang")
+    assert lines()[0] == ("web: nobody carries it here, for only BPF has tunnels: there is no clang; if somebody did:")
 
 
 def test_where_nobody_listens_is_said() -> None:

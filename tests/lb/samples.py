@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from yaoki.core.address import MacAddress, parse_address
+from yaoki.core.address import IPAddress, MacAddress, parse_address
 from yaoki.lb.service import (
     Duty,
     Forward,
@@ -11,7 +11,9 @@ from yaoki.lb.service import (
     Scheduler,
     ServiceKey,
     SourcePersistence,
+    Tunnel,
     VirtualService,
+    Way,
 )
 
 
@@ -38,6 +40,36 @@ def server(
         duty,
         MacAddress.parse(f"02:00:00:00:00:2{number}") if direct and resolved else None,
         parse_address(node) if forward is Forward.FULLNAT else None,
+    )
+
+
+OWN, NEXT_HOP = MacAddress.parse("02:00:00:00:00:0b"), MacAddress.parse("02:00:00:00:00:0c")
+"""Of the node's interface, and of the router that leads to servers behind tunnels."""
+SOURCE: dict[int, IPAddress] = {4: parse_address("192.0.2.11"), 6: parse_address("2001:db8:1::11")}
+
+
+def far(
+    number: int,
+    tunnel: Tunnel = Tunnel(),
+    *,
+    weight: int = 1000,
+    duty: Duty = Duty.SERVE,
+    family: int = 4,
+    mtu: int = 1500,
+    resolved: bool = True,
+) -> RealServer:
+    """Server `number` (1..9) across routers."""
+    base, router = ("203.0.113.2", "192.0.2.1") if family == 4 else ("2001:db8:9::2", "2001:db8:1::1")
+    way = Way("lo", OWN, parse_address(router), NEXT_HOP, SOURCE[family], mtu)
+    return RealServer(
+        f"f{number}",
+        parse_address(f"{base}{number}"),
+        80,
+        Forward.TUNNEL,
+        weight if duty is Duty.SERVE else 0,
+        duty,
+        tunnel=tunnel,
+        way=way if resolved else None,
     )
 
 

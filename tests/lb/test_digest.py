@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.lb.samples import trio
+from tests.lb.samples import far, service, trio
 from yaoki.core.address import MacAddress, parse_address
 from yaoki.lb.digest import digest
 from yaoki.lb.service import (
@@ -16,6 +16,7 @@ from yaoki.lb.service import (
     Scheduler,
     ServiceKey,
     SourcePersistence,
+    Tunnel,
     VirtualService,
     WhenAllDown,
 )
@@ -39,6 +40,8 @@ OTHER_SERVER: dict[str, Any] = {
     "mac": MacAddress.parse("02:00:00:00:00:99"),
     "source": parse_address("192.0.2.12"),
     "limit": 500,
+    "tunnel": Tunnel(),
+    "way": far(1).way,
 }
 
 
@@ -71,6 +74,14 @@ def test_a_change_of_a_server_changes_the_digest(field: str) -> None:
     first, *rest = trio().servers
     changed = replace(trio(), servers=(replace(first, **{field: OTHER_SERVER[field]}), *rest))
     assert digest(changed, "r1") != digest(trio(), "r1")
+
+
+@pytest.mark.parametrize("way", [{"mtu": 1400}, {"mac": MacAddress(bytes(6))}, {"interface": "eth9"}])
+def test_a_change_of_the_way_changes_the_digest(way: dict[str, Any]) -> None:
+    before = far(1)
+    assert before.way is not None
+    after = replace(before, way=replace(before.way, **way))
+    assert digest(service(after), "r1") != digest(service(before), "r1")
 
 
 def test_another_way_of_writing_rules_changes_every_digest() -> None:

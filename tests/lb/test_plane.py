@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.lb.samples import trio
+from tests.lb.samples import far, server, service, trio
 from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason, at_its_hook, choose
 from yaoki.lb.service import Forward, PlaneWish
 
@@ -82,3 +82,12 @@ def test_what_is_translated_is_on_nftables_whatever_the_site_wants(
 ) -> None:
     choice = choose(replace(trio(forward), plane=wish), held=held, lacks=None)
     assert choice == PlaneChoice(NFTABLES, PlaneReason.NOT_DIRECT)
+
+
+@pytest.mark.req("D-05")
+@pytest.mark.parametrize("wish", list(PlaneWish))
+@pytest.mark.parametrize("held", [None, *Plane])
+def test_what_is_behind_a_tunnel_is_on_bpf_or_nowhere(wish: PlaneWish, held: Plane | None) -> None:
+    wanted = replace(service(server(1, Forward.DIRECT), far(2)), plane=wish)
+    assert choose(wanted, held=held, lacks=None) == PlaneChoice(BPF, PlaneReason.TUNNEL)
+    assert choose(wanted, held=held, lacks=LACKS) == PlaneChoice(Plane.NONE, PlaneReason.UNABLE, LACKS)

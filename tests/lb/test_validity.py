@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.lb.samples import server, service, trio
+from tests.lb.samples import far, server, service, trio
 from yaoki.core.address import parse_address
-from yaoki.lb.service import Forward
+from yaoki.lb.service import Encapsulation, Forward, Tunnel
 from yaoki.lb.validity import mixture, objections
 
 
@@ -23,18 +23,24 @@ def test_nat_and_fullnat_may_share_a_service() -> None:
 @pytest.mark.parametrize("other", [Forward.NAT, Forward.FULLNAT])
 def test_direct_shares_a_service_with_direct_only(other: Forward) -> None:
     assert mixture([Forward.DIRECT, other]) == (
-        f"servers of one service cannot be of the methods direct and {other.value}: direct goes with direct only"
+        f"servers of one service cannot be of the methods direct and {other.value}: "
+        "direct and tunnel go with each other only"
     )
 
 
-def test_tunnel_is_not_available() -> None:
-    assert mixture([Forward.TUNNEL]) == "forwarding method tunnel is not available"
+@pytest.mark.req("D-05")
+def test_tunnel_and_direct_may_share_a_service() -> None:
+    assert objections(service(server(1, Forward.DIRECT), far(2), far(3, Tunnel(Encapsulation.GUE)))) == ()
+
+
+def test_a_tunnel_says_what_packets_go_inside() -> None:
+    assert objections(service(replace(far(1), tunnel=None))) == ("f1: it is not said what its packets go inside",)
 
 
 @pytest.mark.req("D-14")
 def test_direct_return_cannot_rewrite_a_port() -> None:
-    found = objections(service(replace(server(1, Forward.DIRECT), port=8080)))
-    assert found == ("s1: direct return cannot rewrite port 80 to 8080",)
+    found = objections(service(replace(server(1, Forward.DIRECT), port=8080), replace(far(2), port=8080)))
+    assert found == tuple(f"{name}: direct return cannot rewrite port 80 to 8080" for name in ("s1", "f2"))
 
 
 def test_fullnat_needs_a_source() -> None:

@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import timedelta
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
 from yaoki.checks.check import CheckId, CheckSpec, DirectParams, Finding, Schedule, TcpParams
 from yaoki.core.address import IPAddress, MacAddress, parse_address
 from yaoki.core.codec import Codec
+from yaoki.lab.plays.tunnel_end import open_end
 from yaoki.lb.flow import Flow as CopiedFlow
-from yaoki.lb.service import Desired, Protocol, ServiceKey
+from yaoki.lb.service import Desired, Protocol, ServiceKey, Way
 from yaoki.lb.why import Flow
 from yaoki.linux import hardware
 from yaoki.linux.announce import Announcer
@@ -39,6 +41,8 @@ from yaoki.linux.nftables_direct import FLOWS
 from yaoki.linux.nftables_session import ProgramSession, open_session
 from yaoki.linux.planes import SplitBalancer
 from yaoki.linux.strangers import StrangerRules, remove_stranger_rules
+from yaoki.linux.vip_addresses import VipAddresses
+from yaoki.linux.ways import WayWatch
 from yaoki.runtime.probes.loop import Job, ProbeLoop
 from yaoki.runtime.probes.registry import probe_for
 
@@ -439,7 +443,9 @@ def watch(places: list[list[str]], seconds: float, *, then: list[list[str]] | No
         return tuple((interface, parse_address(address)) for interface, address in wanted)
 
     async def listen() -> None:
-        watching = NeighbourWatch(lambda address, mac: heard.append([str(address), None if mac is None else str(mac)]))
+        watching = NeighbourWatch(
+            lambda _, address, mac: heard.append([str(address), None if mac is None else str(mac)])
+        )
         watching.watch(parsed(places))
         await asyncio.sleep(seconds / 2)
         if then is not None:
@@ -449,6 +455,50 @@ def watch(places: list[list[str]], seconds: float, *, then: list[list[str]] | No
 
     asyncio.run(listen())
     return heard
+
+
+def ways(addresses: list[str], seconds: float, *, then: list[str] | None = None) -> list[list[str | None]]:
+    """What a watch of ways tells within a time, in order; half-way the words of `then` are given to ip."""
+    heard: list[list[str | None]] = []
+
+    def told(address: IPAddress, way: Way | None) -> None:
+        words = None if way is None else f"{way.interface} {way.own} {way.next_hop} {way.mac} {way.source} {way.mtu}"
+        heard.append([str(address), words])
+
+    async def listen() -> None:
+        watching = WayWatch(told)
+        watching.watch(tuple(map(parse_address, addresses)))
+        await asyncio.sleep(seconds / 2)
+        if then is not None:
+            subprocess.run(["ip", *then], check=True, timeout=5)
+        await asyncio.sleep(seconds / 2)
+        watching.close()
+
+    asyncio.run(listen())
+    return heard
+
+
+def own_as_speaker(address: str) -> None:
+    """Have a VIP on eth0 as a speaker puts it there, with our mark."""
+    with closing(VipAddresses()) as addresses:
+        addresses.claim(socket.if_nametoindex("eth0"), ip_interface(address))
+
+
+def end_tunnels(ports: list[int]) -> None:
+    """Take packets out of others, as the hosts of a lab do."""
+    open_end(ports)
+
+
+def send(address: str, port: int, octets: int, *, timeout: float = 10.0) -> str:
+    """Send a long request, and then a short one on the same connection; who answered the last of it."""
+    with socket.create_connection((address, port), timeout) as connection:
+        connection.sendall(b"x" * octets + b"\n")
+        answer = b""
+        with suppress(TimeoutError):
+            while b"\n" not in answer:
+                answer += connection.recv(65536)
+            return answer.split(b" ")[0].decode()
+        return "timeout"
 
 
 def recount() -> bool:
@@ -589,6 +639,10 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         fetch,
         find,
         recount,
+        ways,
+        own_as_speaker,
+        end_tunnels,
+        send,
         remembered,
         flows,
         local_port,

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 from tests.linux.world import World
 from yaoki.checks.check import CheckId, TcpParams
-from yaoki.core.address import IPAddress, MacAddress, parse_address
+from yaoki.core.address import parse_address
 from yaoki.core.instant import Instant
 from yaoki.lb.kernel_hash import source_slot
 from yaoki.lb.schedulers import slots_of
-from yaoki.lb.service import Duty, Protocol, RealServer, VirtualService, WhenAllDown
+from yaoki.lb.service import Desired, Duty, Protocol, RealServer, VirtualService, WhenAllDown
 from yaoki.node.decisions import Decisions
+from yaoki.node.reach import Reach
 from yaoki.node.service_pool import ServicePool, rule_of
 from yaoki.pool.health import Verdict
 from yaoki.pool.member import Health
@@ -25,7 +26,8 @@ class Checked:
     """The service of three servers as a node has it: s1 comes first, s2 is its backup, s3 says sorry."""
 
     def __init__(self, like: VirtualService) -> None:
-        self._macs: dict[IPAddress, MacAddress | None] = {server.address: server.mac for server in like.servers}
+        self._reach = Reach()
+        self._reach.adopt(Desired((like,)))
         self._health = {server.address: Health.UP for server in like.servers}
         self._places = [server.address for server in like.servers]
         first, backup, sorry = (
@@ -48,7 +50,7 @@ class Checked:
         """What the plane is to have with the servers in this health."""
         self._health = dict(zip(self._places, healths, strict=True))
         self._pool.decide(NOW, lambda check: Verdict(self._health[check.target], NOW), Decisions())
-        self._pool.render(self._macs.get)
+        self._pool.render(self._reach)
         assert self._pool.service is not None
         return self._pool.service
 

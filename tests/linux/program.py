@@ -15,6 +15,7 @@ from yaoki.linux.bpf.build import object_file
 from yaoki.linux.bpf.layout import Service, index
 from yaoki.linux.bpf.maps import MapKind
 from yaoki.linux.bpf.object import load
+from yaoki.linux.bpf.program import TestRun
 from yaoki.linux.bpf.services import Seat, ServerPlace, render
 from yaoki.linux.bpf.tables import Tables
 from yaoki.packet import icmp, icmp6
@@ -103,7 +104,10 @@ class Bench:
                 self._gates[address] = len(self._gates) + 1
                 self.tables.put_gate(address, self._gates[address])
             gate = self._gates[address]
-            rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=gate)
+            rendered = render(
+                service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=gate, indices={"lo": LOOPBACK}
+            )
+            self.tables.put_tunnels(rendered.tunnels)
             self.tables.put_servers(rendered.servers)
             self.tables.put_capacities(rendered.capacities)
             self.tables.put_rings({id_: rendered.slots})
@@ -135,6 +139,19 @@ class Bench:
             return Outcome(verdict)
         assert run.frame[6:12] == frame[:6]
         return Outcome(verdict, self.names.get(MacAddress(run.frame[:6]), run.frame[:6].hex(":")))
+
+    def run(self, frame: bytes, hook: Hook) -> TestRun:
+        """The same, as it is."""
+        return self._loaded.programs[f"balance_{hook}"].test_run(frame)
+
+    def verdict(self, frame: bytes, hook: Hook) -> str:
+        """What the program answers."""
+        return _VERDICTS[hook][self.run(frame, hook).verdict]
+
+    def seat(self, service: VirtualService, index: int) -> Seat:
+        """Where a server sits."""
+        server = service.servers[index]
+        return self._seats[str(service.key), (server.address, server.port)]
 
     def close(self) -> None:
         self._loaded.close()

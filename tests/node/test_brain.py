@@ -22,7 +22,9 @@ from tests.node.scene import (
     verdict,
 )
 from yaoki.core.event import EventId
-from yaoki.lb.service import Forward, WhenAllDown
+from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason
+from yaoki.lb.service import Forward, Tunnel, Way, WhenAllDown
+from yaoki.node.balancer_wish import BalancerWish
 from yaoki.node.brain_events import (
     BalancerApplied,
     BalancerRefused,
@@ -32,8 +34,11 @@ from yaoki.node.brain_events import (
     PlanAdopted,
     PriorityWanted,
     ServerDutyChanged,
+    ServiceCarried,
     ServiceEmpty,
+    ServiceNotCarried,
     ServiceServing,
+    WayFound,
 )
 from yaoki.node.brain_messages import (
     Answer,
@@ -45,6 +50,7 @@ from yaoki.node.brain_messages import (
     NewPlan,
     Operate,
     PlanReason,
+    RouteFound,
     RunHook,
     SpeakerBack,
     SpeakerLost,
@@ -392,6 +398,43 @@ def test_a_direct_server_is_served_as_soon_as_its_mac_is_known_and_keeps_it() ->
     count = len(scene.applied)
     scene.give(NeighbourFound(address(1), None))
     assert len(scene.applied) == count
+
+
+@pytest.mark.req("D-05")
+def test_a_server_behind_a_tunnel_is_served_as_soon_as_the_way_is_known_and_follows_it() -> None:
+    scene = Scene()
+    behind = replace(server(1, forward=Forward.TUNNEL), tunnel=Tunnel())
+    effects = scene.start(plan(service(servers=[behind, server(2, forward=Forward.DIRECT)])))
+    assert of(WatchNeighbours, effects) == [WatchNeighbours((("eth0", address(2)),), (address(1),))]
+    assert scene.applied[-1].services[0].eligible == ()
+    way = Way("eth1", mac(9), address(9), mac(1), address(8), 1500)
+    effects = scene.give(RouteFound(address(1), way))
+    assert bodies(effects)[0] == WayFound(address(1), "eth1", address(9), mac(1), address(8), 1500)
+    found = scene.applied[-1].services[0].servers[0]
+    assert (found.tunnel, found.way, found.mac, found.eligible) == (Tunnel(), way, None, True)
+    narrower = replace(way, mtu=1400)
+    scene.give(RouteFound(address(1), narrower))
+    assert scene.applied[-1].services[0].servers[0].way == narrower
+    again = Scene(found=scene.applied[-1])
+    again.start(plan(service(servers=[behind, server(2, forward=Forward.DIRECT)])))
+    assert again.applied == [scene.applied[-1]]
+
+
+def test_a_service_that_nobody_carries_is_told_once_and_that_it_is_carried_again() -> None:
+    scene = Scene()
+    scene.start(plan())
+    key = scene.applied[-1].services[0].key
+    nobody = PlaneChoice(Plane.NONE, PlaneReason.UNABLE, "no clang")
+    wish = BalancerWish()
+    for choice, told in (
+        (nobody, [ServiceNotCarried(key, "no clang")]),
+        (nobody, []),
+        (PlaneChoice(Plane.BPF, PlaneReason.TUNNEL), [ServiceCarried(key)]),
+        (PlaneChoice(Plane.BPF, PlaneReason.TUNNEL), []),
+    ):
+        wish.apply(scene.now, scene.applied[-1])
+        ended = wish.finished(scene.now, ApplyFinished(planes=((key, choice),)))
+        assert [emit.body for emit in ended] == told
 
 
 def test_macs_found_in_the_kernel_are_used_at_once_after_a_restart() -> None:

@@ -16,7 +16,8 @@ from datetime import timedelta
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
-from yaoki.lb.plane import PlaneChoice, PlaneReason
+from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason
+from yaoki.lb.service import Forward
 from yaoki.node.flow_messages import CopyState
 from yaoki.node.lease_messages import LeaseState
 from yaoki.node.messages import RouterState
@@ -113,13 +114,24 @@ def _wrong(node: NodeView) -> Iterable[str]:
         if lease.state in (None, LeaseState.UNKNOWN):
             yield f"the store has not been read: nothing is known of the lease of {lease.vip}"
     for service in node.services:
-        if service.enabled and service.outlook in _BAD:
-            yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
-        plane = service.plane
-        if plane is not None and plane.reason is PlaneReason.UNABLE and service.wished_plane.is_bpf:
-            yield f"{service.name} on {service.key} is not on BPF, as the file wants: {plane.why}"
-        if plane is not None and plane.reason is PlaneReason.NO_XDP:
-            yield f"{service.name} on {service.key} is not at XDP, as the file wants: {plane.why}"
+        yield from _wrong_with_service(service)
+
+
+def _wrong_with_service(service: ServiceView) -> Iterable[str]:
+    if service.enabled and service.outlook in _BAD:
+        yield f"{service.name} on {service.key}: {word(service.outlook, ENGLISH)}"
+    for server in service.servers:
+        if service.enabled and server.forward is Forward.TUNNEL and server.way is None:
+            yield f"{server.name} gets nothing for {service.name}: no route to {server.address}, or no next hop"
+    plane = service.plane
+    if plane is None:
+        return
+    if plane.plane is Plane.NONE:
+        yield f"{service.name} on {service.key} is carried by nobody: only BPF has tunnels, and {plane.why}"
+    elif plane.reason is PlaneReason.UNABLE and service.wished_plane.is_bpf:
+        yield f"{service.name} on {service.key} is not on BPF, as the file wants: {plane.why}"
+    elif plane.reason is PlaneReason.NO_XDP:
+        yield f"{service.name} on {service.key} is not at XDP, as the file wants: {plane.why}"
 
 
 def _wrong_on_the_wire(router: RouterView) -> Iterable[str]:

@@ -23,10 +23,11 @@ from yaoki.core.address import IPAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.core.error import UsageError
 from yaoki.core.event import EventId
-from yaoki.lb.service import Protocol, RealServer, Scheduler, ServiceKey
+from yaoki.lb.plane import Plane
+from yaoki.lb.service import Forward, Protocol, RealServer, Scheduler, ServiceKey
 from yaoki.lb.why import Ground, Placing
 from yaoki.node.messages import RouterState
-from yaoki.node.snapshot import NodeView, RouterView, ServiceView
+from yaoki.node.snapshot import NodeView, RouterView, ServerView, ServiceView
 from yaoki.node.wording import ENGLISH, language_of, word
 from yaoki.pool.policy import Outlook
 from yaoki.pool.policy import Reason as StandingReason
@@ -58,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
 def _flow(client: NodeClient, args: argparse.Namespace) -> int:
     question = flow_of(args.subject, args.object)
     answer: WhyAnswer = client.ask_for(WhyAnswer, "why", flow=_plain(question))
-    served = answer.placing is not None and answer.placing.ground not in (Ground.REFUSED, Ground.FULL)
+    carried = answer.service is None or answer.service.plane is None or answer.service.plane.plane is not Plane.NONE
+    placed = answer.placing is not None and answer.placing.ground not in (Ground.REFUSED, Ground.FULL)
+    served = placed and carried
     if args.json:
         print_json({"served": served, "owner": answer.owner, "service": answer.service, "placing": answer.placing})
     else:
@@ -76,6 +79,9 @@ def explain(question: WhyFlow, answer: WhyAnswer) -> Iterable[str]:
     if answer.service is None or answer.placing is None:
         yield f"no service here listens on {question.key}: the node itself answers, or refuses"
         return
+    plane = answer.service.plane
+    if plane is not None and plane.plane is Plane.NONE:
+        yield f"{answer.service.name}: nobody carries it here, for only BPF has tunnels: {plane.why}; if somebody did:"
     yield from _placing(answer.service, answer.placing, question)
 
 
@@ -122,7 +128,15 @@ def _placing(service: ServiceView, placing: Placing, question: WhyFlow) -> Itera
         evidence = f" ({server.evidence})" if server.evidence else ""
         since = f" for {age(server.age)}" if server.age is not None else ""
         duty = "stands by" if server.reason is StandingReason.STANDS_BY else word(server.duty, ENGLISH)
-        yield f"  {server.name} {duty}: {word(server.reason, ENGLISH)}{since}{evidence}"
+        yield f"  {server.name} {duty}: {word(server.reason, ENGLISH)}{since}{evidence}{_way(server)}"
+
+
+def _way(server: ServerView) -> str:
+    if server.forward is not Forward.TUNNEL:
+        return ""
+    if server.way is None:
+        return f"; there is no way to {server.address}"
+    return f"; by {server.way.next_hop} on {server.way.interface}, {server.way.mtu} octets with outer headers"
 
 
 def _flows(placing: Placing) -> str:

@@ -38,4 +38,6 @@ def _parts(server: RealServer) -> tuple[str, ...]:
         str(server.mac),
         str(server.source),
         *(() if server.limit is None else (f"limit {server.limit}",)),
+        *(() if server.tunnel is None else (f"tunnel {server.tunnel}",)),
+        *(() if server.way is None else (str(server.way),)),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from yaoki.lb.digest import digest
-from yaoki.lb.service import Desired, Duty, Forward, RealServer, ServiceKey, VirtualService
+from yaoki.lb.service import Desired, Duty, RealServer, ServiceKey, VirtualService
 from yaoki.pool.plan import Action, Plan
 
 
@@ -179,7 +179,7 @@ def _costs(before: VirtualService, after: VirtualService) -> Iterable[str]:
         now = places.get(_place(server))
         if now is None:
             yield f"{_subject(after)}: the flows of {server.name} are cut"
-        elif (now.forward is Forward.DIRECT) != (server.forward is Forward.DIRECT):
+        elif now.forward.returns_directly != server.forward.returns_directly:
             yield f"{_subject(after)}: the flows of {server.name} are cut by the change of forwarding method"
 
 

@@ -1,7 +1,8 @@
 """Which balancer plane carries a virtual service on a node, and why. Pure.
 
 A service stays on the plane that has it, for a move schedules its flows anew: a node that is started again, or was
-given a newer version, moves nothing of its own accord. Only a file that names the other plane does.
+given a newer version, moves nothing of its own accord. Only a file that names the other plane does. Tunnels are known
+to BPF only: a service that has one is carried by BPF or by nobody.
 
 The program in BPF is at the tcx hook, and in front of that in the interface's driver (XDP) if the file says so and the
 driver lets it. It is one program for all services of the interface, with one set of tables: to go from hook to hook
@@ -15,12 +16,13 @@ from yaoki.lb.service import Forward, PlaneWish, VirtualService
 
 
 class Plane(StrEnum):
-    """What carries virtual services: the program in BPF, for `direct`, at tcx alone or by XDP as well, or tables of
-    nftables, for all."""
+    """What carries virtual services: the program in BPF, for `direct` and `tunnel`, at tcx alone or by XDP as well, or
+    tables of nftables, for all but `tunnel`; or nothing does."""
 
     BPF = "bpf"
     XDP = "xdp"
     NFTABLES = "nftables"
+    NONE = "none"
 
 
 class PlaneReason(StrEnum):
@@ -33,6 +35,7 @@ class PlaneReason(StrEnum):
     UNABLE = "unable"
     NO_XDP = "no-xdp"
     SHARES = "shares"
+    TUNNEL = "tunnel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ def choose(service: VirtualService, *, held: Plane | None, lacks: str | None) ->
     """`held` is the plane that has the service now; `lacks` what hinders BPF at its interface, None if nothing does."""
     if not is_direct(service):
         return PlaneChoice(Plane.NFTABLES, PlaneReason.NOT_DIRECT)
+    if needs_bpf(service):
+        return PlaneChoice(Plane.BPF, PlaneReason.TUNNEL) if lacks is None else _nobody(lacks)
     if service.plane is PlaneWish.NFTABLES:
         return PlaneChoice(Plane.NFTABLES, PlaneReason.FILE)
     if lacks is not None:
@@ -73,4 +78,13 @@ def at_its_hook(choice: PlaneChoice, wish: PlaneWish, *, in_driver: bool, lacks:
 
 def is_direct(service: VirtualService) -> bool:
     """Whether its servers are for direct return: all of them are, or none (yaoki.lb.validity)."""
-    return any(server.forward is Forward.DIRECT for server in service.servers)
+    return any(server.forward.returns_directly for server in service.servers)
+
+
+def needs_bpf(service: VirtualService) -> bool:
+    """Whether nftables cannot carry it."""
+    return any(server.forward is Forward.TUNNEL for server in service.servers)
+
+
+def _nobody(lacks: str) -> PlaneChoice:
+    return PlaneChoice(Plane.NONE, PlaneReason.UNABLE, lacks)

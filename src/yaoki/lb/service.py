@@ -29,13 +29,59 @@ class Forward(StrEnum):
 
     `nat` rewrites the destination (client address kept; the server's way back must lead through the balancer);
     `fullnat` rewrites source and destination; `direct` rewrites only the destination MAC, and the server, which holds
-    the VIP on its loopback, answers the client itself; `tunnel` is `direct` across routers.
+    the VIP on its loopback, answers the client itself; `tunnel` is the same across routers, the packet inside another.
     """
 
     NAT = "nat"
     FULLNAT = "fullnat"
     DIRECT = "direct"
     TUNNEL = "tunnel"
+
+    @property
+    def returns_directly(self) -> bool:
+        """Whether the server holds the VIP and answers the client past the balancer."""
+        return self in (Forward.DIRECT, Forward.TUNNEL)
+
+
+class Encapsulation(StrEnum):
+    """What a packet goes inside, to a server across routers: IP (RFC 2003, RFC 2473), or UDP in IP (Generic UDP
+    Encapsulation, variant 1: nothing between UDP and the packet)."""
+
+    IPIP = "ipip"
+    GUE = "gue"
+
+
+GUE_PORT = 6080
+"""IANA's for Generic UDP Encapsulation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """How packets to a server are wrapped; `port` is the server's for UDP, and without a meaning for IP in IP."""
+
+    encapsulation: Encapsulation = Encapsulation.IPIP
+    port: int = GUE_PORT
+
+    def overhead(self, family: Family) -> int:
+        """Octets of the outer headers."""
+        return (20 if family is Family.IPV4 else 40) + (8 if self.encapsulation is Encapsulation.GUE else 0)
+
+    def __str__(self) -> str:
+        return f"gue port {self.port}" if self.encapsulation is Encapsulation.GUE else "ipip"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How packets to an address across routers leave this node: the route that the kernel has. `own` is the MAC of the
+    interface, `mac` that of the next hop, `source` this node's address there, `mtu` what the path takes as far as the
+    kernel knows."""
+
+    interface: str
+    own: MacAddress
+    next_hop: IPAddress
+    mac: MacAddress
+    source: IPAddress
+    mtu: int
 
 
 class Scheduler(StrEnum):
@@ -91,9 +137,9 @@ class ServiceKey:
 class RealServer:
     """One real server of one virtual service. `weight` 0..65535, after slow start; 0 takes no new flows.
 
-    `mac` is needed by `direct` only; None there means not resolved yet, and the server is left out until it is.
-    `source` is the address that `fullnat` puts in place of the client's. With `limit` flows it takes no more; None: no
-    limit.
+    `mac` is needed by `direct` only; None there means not resolved yet, and the server is left out until it is. So it
+    is with `way` for `tunnel`, which has `tunnel` as well. `source` is the address that `fullnat` puts in place of the
+    client's. With `limit` flows it takes no more; None: no limit.
     """
 
     name: str
@@ -105,12 +151,20 @@ class RealServer:
     mac: MacAddress | None = None
     source: IPAddress | None = None
     limit: int | None = None
+    tunnel: Tunnel | None = None
+    way: Way | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it is known how packets get to it."""
+        if self.forward is Forward.DIRECT:
+            return self.mac is not None
+        return self.way is not None or self.forward is not Forward.TUNNEL
 
     @property
     def eligible(self) -> bool:
         """Whether new flows may be sent to it."""
-        reachable = self.mac is not None or self.forward is not Forward.DIRECT
-        return self.duty is Duty.SERVE and self.weight > 0 and reachable
+        return self.duty is Duty.SERVE and self.weight > 0 and self.reachable
 
 
 class PlaneWish(StrEnum):

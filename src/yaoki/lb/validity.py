@@ -16,15 +16,14 @@ MOST_FLOWS = 1_000_000
 def mixture(methods: Iterable[Forward]) -> str | None:
     """Why servers of one service cannot have these forwarding methods; None if they can.
 
-    `direct` is decided as a packet arrives, before the kernel's address translation sees it, so the two cannot share
-    one service's turns; `nat` and `fullnat` can.
+    `direct` and `tunnel` are decided as a packet arrives, before the kernel's address translation sees it, so the two
+    kinds cannot share one service's turns; `nat` and `fullnat` can, and `direct` and `tunnel`.
     """
-    found = sorted({method.value for method in methods})
-    if Forward.TUNNEL.value in found:
-        return "forwarding method tunnel is not available"
-    if Forward.DIRECT.value in found and len(found) > 1:
-        return f"servers of one service cannot be of the methods {' and '.join(found)}: direct goes with direct only"
-    return None
+    found = set(methods)
+    if len({method.returns_directly for method in found}) < 2:
+        return None
+    names = " and ".join(sorted(found))
+    return f"servers of one service cannot be of the methods {names}: direct and tunnel go with each other only"
 
 
 def objections(service: VirtualService) -> tuple[str, ...]:
@@ -48,8 +47,10 @@ def objections(service: VirtualService) -> tuple[str, ...]:
 def _of_server(service: VirtualService, server: RealServer) -> Iterable[str]:
     if Family.of(server.address) is not service.key.family:
         yield f"{server.name} has an address of another family ({server.address}) than the service"
-    if server.forward is Forward.DIRECT and server.port != service.key.port:
+    if server.forward.returns_directly and server.port != service.key.port:
         yield f"{server.name}: direct return cannot rewrite port {service.key.port} to {server.port}"
+    if server.forward is Forward.TUNNEL and server.tunnel is None:
+        yield f"{server.name}: it is not said what its packets go inside"
     if server.forward is Forward.FULLNAT and server.source is None:
         yield f"{server.name}: fullnat needs a source address of this node in place of the client's"
     if server.limit is not None and not 0 < server.limit <= MOST_FLOWS:

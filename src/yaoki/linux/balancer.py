@@ -29,7 +29,7 @@ from yaoki.lb.plan import (
     RemoveService,
     plan,
 )
-from yaoki.lb.plane import is_direct
+from yaoki.lb.plane import is_direct, needs_bpf
 from yaoki.lb.service import Desired, Duty, Forward, RealServer, ServiceKey, VirtualService
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
@@ -258,7 +258,9 @@ class NftablesBalancer:
         return inventory
 
     def _put(self, after: Inventory, service: VirtualService) -> Iterator[str]:
-        wrong = objections(service)
+        wrong = [*objections(service)]
+        if needs_bpf(service):
+            wrong.append("nftables has no tunnels")
         if wrong:
             raise ActuatorError(f"service {service.name} ({service.key})", "; ".join(wrong))
         digest_ = digest(service, RENDERING)

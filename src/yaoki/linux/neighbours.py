@@ -52,9 +52,10 @@ class Neighbour:
 
 
 class NeighbourWatch:
-    """Follows the MACs of some addresses on the running event loop; `found` is told each one that is new or changed."""
+    """Follows the MACs of some addresses on the running event loop; `found` is told each one that is new or changed,
+    with its interface."""
 
-    def __init__(self, found: Callable[[IPAddress, MacAddress | None], None]) -> None:
+    def __init__(self, found: Callable[[str, IPAddress, MacAddress | None], None]) -> None:
         self._found = found
         self._places: tuple[Place, ...] = ()
         self._told: dict[Place, MacAddress | None] = {}
@@ -123,7 +124,7 @@ class NeighbourWatch:
         if place in self._told and self._told[place] == neighbour.mac:
             return
         self._told[place] = neighbour.mac
-        self._found(neighbour.address, neighbour.mac)
+        self._found(*place, neighbour.mac)
 
 
 def use(interface: int, address: IPAddress) -> bytes:

@@ -1,8 +1,8 @@
 """Both balancer planes as one: each service on the plane that is chosen for it (yaoki.lb.plane).
 
 Invariants: a service that moves is on its new plane before it leaves the old one; of the two, BPF decides while both
-have it; what BPF refuses to take is carried by nftables; where XDP cannot be had, the program is at tcx alone; what
-both planes hold is what this one holds.
+have it; what BPF refuses to take is carried by nftables, or by nobody if that cannot; where XDP cannot be had, the
+program is at tcx alone; what both planes hold is what this one holds.
 """
 
 import time
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.plan import Actual, ActualService, AddService, BalancerChange, FlushFlows, RemoveService
-from yaoki.lb.plane import Plane, PlaneChoice, at_its_hook, choose, is_direct
+from yaoki.lb.plane import Plane, PlaneChoice, at_its_hook, choose, is_direct, needs_bpf
 from yaoki.lb.service import Desired, PlaneWish, RealServer, ServiceKey, VirtualService
 from yaoki.lb.why import Flow
 from yaoki.linux import flow_counting
@@ -204,8 +204,9 @@ class SplitBalancer:
         def lacked(service: VirtualService, plane: Plane | None) -> str | None:
             """What hinders BPF; asked once for each interface, and not at all where it does not matter: where the
             program runs, nothing has to be had any more."""
-            stays = plane is Plane.BPF or (plane is Plane.NFTABLES and service.plane is PlaneWish.AUTO)
-            if stays or not is_direct(service) or service.plane is PlaneWish.NFTABLES:
+            wish = PlaneWish.BPF if needs_bpf(service) else service.plane
+            stays = plane is Plane.BPF or (plane is Plane.NFTABLES and wish is PlaneWish.AUTO)
+            if stays or not is_direct(service) or wish is PlaneWish.NFTABLES:
                 return self._refusal(service.key)
             if service.interface not in lacks:
                 lacks[service.interface] = self._carriers.lacks(service.interface)

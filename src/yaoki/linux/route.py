@@ -18,7 +18,8 @@ _NETLINK_ROUTE = 0
 _NLM_F_REQUEST = 1
 _NLMSG_ERROR = 2
 _RTM_GETROUTE = 26
-_RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_VIA = 1, 2, 4, 5, 7, 18
+_RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_METRICS, _RTA_VIA = 1, 2, 4, 5, 7, 8, 18
+_RTAX_MTU = 2
 _RTM_F_FIB_MATCH = 0x2000
 _RTN_UNICAST = 1
 _HEADER = struct.Struct("=IHHII")
@@ -30,12 +31,19 @@ _MAX_ANSWER = 8192
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The interface that a packet leaves by, the source that the kernel chooses, and whether a router comes next."""
+    """The interface that a packet leaves by, the source that the kernel chooses, and the router that comes next, None
+    if there is none. `mtu` is what the kernel knows of the path beyond its interface: told by the route, or learnt."""
 
     interface: str
     index: int
     source: IPAddress | None
-    on_link: bool
+    gateway: IPAddress | None = None
+    mtu: int | None = None
+
+    @property
+    def on_link(self) -> bool:
+        """Whether no router comes next."""
+        return self.gateway is None
 
 
 def route_to(target: IPAddress, source: IPAddress | None = None) -> Route:
@@ -44,8 +52,9 @@ def route_to(target: IPAddress, source: IPAddress | None = None) -> Route:
     found = dict(_attributes(body[_ROUTE.size :]))
     index = int.from_bytes(found.get(_RTA_OIF, b""), sys.byteorder)
     chosen = source or (ip_address(found[_RTA_PREFSRC]) if _RTA_PREFSRC in found else None)
-    on_link = _RTA_GATEWAY not in found and _RTA_VIA not in found
-    return Route(socket.if_indextoname(index), index, chosen, on_link)
+    metrics = dict(_attributes(found.get(_RTA_METRICS, b"")))
+    mtu = int.from_bytes(metrics.get(_RTAX_MTU, b""), sys.byteorder) or None
+    return Route(socket.if_indextoname(index), index, chosen, _gateway(found), mtu)
 
 
 def matching_route(target: IPAddress) -> tuple[int, str]:
@@ -58,6 +67,13 @@ def matching_route(target: IPAddress) -> tuple[int, str]:
     index = int.from_bytes(dict(_attributes(body[_ROUTE.size :])).get(_RTA_OIF, b""), sys.byteorder)
     # A route with several next hops names no interface of its own.
     return length, socket.if_indextoname(index) if index else "several interfaces"
+
+
+def _gateway(found: dict[int, bytes]) -> IPAddress | None:
+    """RTA_VIA is of another family than the route: its address follows the family's number."""
+    if _RTA_GATEWAY in found:
+        return ip_address(found[_RTA_GATEWAY])
+    return ip_address(found[_RTA_VIA][2:]) if _RTA_VIA in found else None
 
 
 def _ask(target: IPAddress, question: bytes) -> bytes:

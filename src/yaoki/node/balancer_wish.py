@@ -3,14 +3,20 @@
 Invariant: after the last input the plane is asked for the last wish, unless it has it already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from yaoki.core.event import Emit, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
-from yaoki.lb.plane import PlaneChoice, PlaneReason
+from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason
 from yaoki.lb.service import Desired, ServiceKey
-from yaoki.node.brain_events import BalancerApplied, BalancerRefused, NotOnWishedPlane
+from yaoki.node.brain_events import (
+    BalancerApplied,
+    BalancerRefused,
+    NotOnWishedPlane,
+    ServiceCarried,
+    ServiceNotCarried,
+)
 from yaoki.node.brain_messages import ApplyBalancer, ApplyFinished
 
 FIRST_RETRY = timedelta(milliseconds=200)
@@ -66,6 +72,7 @@ class BalancerWish:
             if end.changes:
                 told.append(BalancerApplied(end.changes[:SHOWN_CHANGES], len(end.changes), end.took))
             told += _misplaced(asked, before, self.planes)
+            told += _carried(before, self.planes)
             return [Emit(body, self._asked_because) for body in told]
         repeated = self.refusal == end.error
         self.refusal, self._retry_at = end.error, now + self._pause
@@ -89,3 +96,13 @@ def _misplaced(
         NotOnWishedPlane(tuple(names[:SHOWN_SERVICES]), len(names), choice.plane, choice.reason, choice.why)
         for choice, names in found.items()
     ]
+
+
+def _carried(before: Mapping[ServiceKey, PlaneChoice], after: Mapping[ServiceKey, PlaneChoice]) -> Iterator[EventBody]:
+    """Services that nobody carries since now, and those that somebody does again."""
+    for key, choice in after.items():
+        was = before.get(key)
+        if choice.plane is Plane.NONE and choice != was:
+            yield ServiceNotCarried(key, choice.why)
+        elif choice.plane is not Plane.NONE and was is not None and was.plane is Plane.NONE:
+            yield ServiceCarried(key)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from yaoki.checks.check import CheckId
-from yaoki.core.address import IPAddress, MacAddress
+from yaoki.core.address import MacAddress
 from yaoki.core.agenda import Agenda
 from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
 from yaoki.core.instant import Deadline, Instant, earliest
@@ -24,7 +24,6 @@ from yaoki.core.machine import TimerFired
 from yaoki.lb.service import Desired
 from yaoki.node.balancer_wish import BalancerWish
 from yaoki.node.brain_events import (
-    NeighbourResolved,
     NodeStopping,
     Part,
     PartLost,
@@ -47,10 +46,10 @@ from yaoki.node.brain_messages import (
     NewPlan,
     Note,
     Operate,
+    RouteFound,
     SpeakerBack,
     SpeakerLost,
     StopRequested,
-    WatchNeighbours,
     WorkerBack,
     WorkerLost,
 )
@@ -83,6 +82,7 @@ from yaoki.node.messages import (
     VerdictChanged,
 )
 from yaoki.node.narrate import decided, selected
+from yaoki.node.reach import Reach
 from yaoki.node.router_wish import RouterWish
 from yaoki.node.service_pool import PoolKey, ServicePool
 from yaoki.node.service_pools import ServicePools, is_served
@@ -127,7 +127,7 @@ class Brain:
         self.verdicts: dict[CheckId, VerdictChanged] = {}
         self.statuses: dict[RouterKey, RouterStatus] = {}
         self.peers: dict[str, PeerStatus] = {}
-        self.macs: dict[IPAddress, MacAddress] = {}
+        self.reach = Reach()
         self.parts: dict[Part, tuple[bool, Instant, str]] = {}
         self.stopping = False
         self.balancer = BalancerWish()
@@ -138,7 +138,6 @@ class Brain:
         self.flows = FlowWish()
         self.data = DataChecks(self._event)
         self._found: Desired | None = None
-        self._watched: tuple[tuple[str, IPAddress], ...] = ()
         self._agenda: Agenda[PoolKey] = Agenda()
         self._checked: frozenset[CheckId] = frozenset()
         self._unspoken: set[PoolKey] = set()
@@ -198,8 +197,8 @@ class Brain:
                 return self._take_from_part(now, input_)
             case VerdictChanged():
                 return self._verdict(now, input_)
-            case NeighbourFound():
-                return self._neighbour(now, input_)
+            case NeighbourFound() | RouteFound():
+                return self._reached(now, input_)
             case WireInterface() | ClaimsSeen() | FramesDropped():
                 return list(self.wire.handle(now, input_))
             case ApplyFinished() | DataChecked():
@@ -274,7 +273,7 @@ class Brain:
 
     def _balancer_found(self, found: BalancerFound) -> list[BrainEffect]:
         self._found = found.found
-        self.macs = {s.address: s.mac for v in found.found.services for s in v.servers if s.mac is not None}
+        self.reach.adopt(found.found)
         self.routers.found_tables(bool(found.found.services))
         return []
 
@@ -314,7 +313,8 @@ class Brain:
         self.peers = {node: status for node, status in self.peers.items() if node in known}
         effects: list[BrainEffect] = [adopted]
         effects += [self._event(now, Emit(body, because)) for body in questioned(plan)]
-        effects += [*self._configure_checks(because), *self._watch(), *self.wire.configure(now, plan.wires)]
+        effects += [*self._configure_checks(because), *self.reach.watch(self.pools.neighbours())]
+        effects += self.wire.configure(now, plan.wires)
         for gone in (pool.key for pool in before if pool.key not in self.pools):
             self._agenda.set(gone, None)
             self._unspoken.discard(gone)
@@ -332,13 +332,6 @@ class Brain:
         self.verdicts = {check: verdict for check, verdict in self.verdicts.items() if check in self._checked}
         return [ConfigureChecks(specs, because)]
 
-    def _watch(self) -> list[BrainEffect]:
-        wanted = self.pools.neighbours()
-        if wanted == self._watched:
-            return []
-        self._watched = wanted
-        return [WatchNeighbours(wanted)]
-
     # --- what changes a decision --------------------------------------------------------------------------------------
 
     def _verdict(self, now: Instant, verdict: VerdictChanged) -> list[BrainEffect]:
@@ -354,18 +347,16 @@ class Brain:
         self.verdicts[verdict.check] = verdict
         return self._decide(now, pools, verdict.because, verdict.finding.evidence, touched=verdict.check)
 
-    def _neighbour(self, now: Instant, found: NeighbourFound) -> list[BrainEffect]:
-        """A MAC that is gone is kept: whether the server lives is for its checks to say."""
-        before = self.macs.get(found.address)
-        if found.mac is None or found.mac == before:
+    def _reached(self, now: Instant, found: NeighbourFound | RouteFound) -> list[BrainEffect]:
+        body = self.reach.hear(found)
+        if body is None:
             return []
-        self.macs[found.address] = found.mac
-        resolved = self._event(now, Emit(NeighbourResolved(found.address, found.mac, before)))
-        return [resolved, *self._decide(now, self.pools.of_neighbour(found.address), resolved.event.id)]
+        told = self._event(now, Emit(body))
+        return [told, *self._decide(now, self.pools.reached_at(found.address), told.event.id)]
 
     def _server_at(self, mac: MacAddress) -> str | None:
         """The real server for direct return that has this MAC."""
-        return next((name for address, name in self.pools.direct() if self.macs.get(address) == mac), None)
+        return next((name for address, name in self.pools.direct() if self.reach.macs.get(address) == mac), None)
 
     def _operate(self, now: Instant, operate: Operate) -> list[BrainEffect]:
         if self.plan is None:
@@ -424,7 +415,7 @@ class Brain:
             else:
                 self._unspoken.discard(key)
             if touched is None or before is None or selection.members != before.members:
-                self._changed = pool.render(self.macs.get) or self._changed
+                self._changed = pool.render(self.reach) or self._changed
             cause = because
             for body in selected(pool.plan, before, selection, evidence):
                 event = self._event(now, Emit(body, cause))

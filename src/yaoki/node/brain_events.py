@@ -8,6 +8,7 @@ from typing import ClassVar
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import EventBody, Severity
 from yaoki.lb.plane import Plane, PlaneReason
+from yaoki.lb.service import ServiceKey
 from yaoki.pool.member import AdminState, Duty
 from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp.params import RouterKey
@@ -281,12 +282,42 @@ class NotOnWishedPlane(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceNotCarried(EventBody):
+    """No balancer plane can carry a service here: its packets get no further than this node."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+
+    service: ServiceKey
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCarried(EventBody):
+    """A balancer plane carries a service that none could carry before."""
+
+    service: ServiceKey
+
+
+@dataclass(frozen=True, slots=True)
 class NeighbourResolved(EventBody):
     """A server for direct forwarding has this MAC now."""
 
     address: IPAddress
     mac: MacAddress
     before: MacAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class WayFound(EventBody):
+    """Packets to a server across routers go this way now: by an interface, to a next hop with this MAC, from this
+    address; the path takes packets of `mtu` octets."""
+
+    address: IPAddress
+    interface: str
+    next_hop: IPAddress
+    mac: MacAddress
+    source: IPAddress
+    mtu: int
 
 
 # --- people -----------------------------------------------------------------------------------------------------------

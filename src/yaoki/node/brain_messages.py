@@ -8,7 +8,7 @@ from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import Emit, EventId
 from yaoki.core.machine import TimerFired
 from yaoki.lb.plane import PlaneChoice
-from yaoki.lb.service import Desired, ServiceKey
+from yaoki.lb.service import Desired, ServiceKey, Way
 from yaoki.node.decisions import Decisions, OperatorCommand
 from yaoki.node.flow_messages import CopierOrder, FlowStatus
 from yaoki.node.lease_messages import KeeperOrder, LeaseStatus
@@ -119,6 +119,15 @@ class NeighbourFound:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteFound:
+    """How the kernel sends packets to an address across routers; `way` None: it knows no way, or its next hop does not
+    answer."""
+
+    address: IPAddress
+    way: Way | None
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyFinished:
     """The ApplyBalancer under way has ended: what was changed, in the plane's words, or why it failed."""
 
@@ -179,6 +188,7 @@ BrainInput = (
     | VerdictChanged
     | Published
     | NeighbourFound
+    | RouteFound
     | WireInput
     | ApplyFinished
     | DataChecked
@@ -201,9 +211,11 @@ class ApplyBalancer:
 
 @dataclass(frozen=True, slots=True)
 class WatchNeighbours:
-    """The complete list of addresses whose MAC is wanted, with the interface each is on."""
+    """The complete list of addresses whose MAC is wanted, with the interface each is on, and of those across routers to
+    which the way is wanted."""
 
     addresses: tuple[tuple[str, IPAddress], ...]
+    routed: tuple[IPAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

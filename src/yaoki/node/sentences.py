@@ -400,6 +400,15 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "on {plane}, not as the file wants: {services} ({count} services), for {reason}: {why}",
         "{plane} で処理 (ファイルの指定と異なる): {services} (サービス {count} 件)、{reason}: {why}",
     ),
+    b.ServiceNotCarried: (
+        "NOBODY CARRIES {service} HERE: {why}",
+        "{service} を扱えるプレーンなし: {why}",
+    ),
+    b.ServiceCarried: ("{service} is carried again", "{service} を再び扱う"),
+    b.WayFound: (
+        "packets to {address} go by {next_hop} (MAC {mac}) on {interface}, from {source}, {mtu} octets at most",
+        "{address} へは {interface} の {next_hop} (MAC {mac}) 経由、送信元 {source}、最大 {mtu} オクテット",
+    ),
     b.NeighbourResolved: (
         "{address} has MAC {mac} ({before})",
         "{address} の MAC は {mac} ({before})",

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from yaoki.checks.check import CheckId
-from yaoki.core.address import IPAddress, MacAddress
+from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
 from yaoki.lb.service import Forward, RealServer, ServiceKey, VirtualService, WhenAllDown
 from yaoki.node.decisions import Decisions
+from yaoki.node.reach import Reach
 from yaoki.pool.health import Verdict, all_of
 from yaoki.pool.member import AdminState, Duty, Health, Member
 from yaoki.pool.policy import Effective, PoolRule, Selection, select
@@ -102,7 +103,7 @@ class ServicePool:
         self._serving_since = [effective.serving_since for effective in self.selection.members]
         return self.selection
 
-    def render(self, mac: Callable[[IPAddress], MacAddress | None]) -> bool:
+    def render(self, reach: Reach) -> bool:
         """Put the latest decision in the balancer plane's terms, in `service`; whether that changed it."""
         assert self.selection is not None, "decide comes first"
         plan = self.plan
@@ -112,7 +113,7 @@ class ServicePool:
             interface=plan.interface,
             scheduler=plan.scheduler,
             servers=tuple(
-                _real_server(server, effective, mac)
+                _real_server(server, effective, reach)
                 for server, effective in zip(plan.servers, self.selection.members, strict=True)
             ),
             persistence=plan.persistence,
@@ -161,7 +162,7 @@ def rule_of(plan: ServicePlan, longest_detection: Callable[[CheckId], timedelta]
     )
 
 
-def _real_server(server: ServerPlan, effective: Effective, mac: Callable[[IPAddress], MacAddress | None]) -> RealServer:
+def _real_server(server: ServerPlan, effective: Effective, reach: Reach) -> RealServer:
     return RealServer(
         server.name,
         server.address,
@@ -169,7 +170,9 @@ def _real_server(server: ServerPlan, effective: Effective, mac: Callable[[IPAddr
         server.forward,
         effective.weight,
         effective.duty,
-        mac(server.address) if server.forward is Forward.DIRECT else None,
+        reach.macs.get(server.address) if server.forward is Forward.DIRECT else None,
         server.source,
         server.limit,
+        server.tunnel,
+        reach.ways.get(server.address) if server.forward is Forward.TUNNEL else None,
     )

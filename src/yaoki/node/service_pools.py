@@ -7,6 +7,7 @@ from yaoki.checks.check import CheckId, CheckSpec
 from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
 from yaoki.lb.service import Desired, Forward
+from yaoki.node.brain_messages import WatchNeighbours
 from yaoki.node.decisions import Decisions
 from yaoki.node.service_pool import PoolKey, ServicePool, rule_of
 from yaoki.pool.member import AdminState
@@ -50,12 +51,10 @@ class ServicePools:
         """The pools in which a server hangs on a check."""
         return self._by_check.get(check, ())
 
-    def of_neighbour(self, address: IPAddress) -> tuple[ServicePool, ...]:
-        """The pools that need an address's MAC."""
+    def reached_at(self, address: IPAddress) -> tuple[ServicePool, ...]:
+        """The pools that need an address's MAC, or the way to it."""
         return tuple(
-            pool
-            for pool in self
-            if any(s.address == address and s.forward is Forward.DIRECT for s in pool.plan.servers)
+            pool for pool in self if any(s.address == address and s.forward.returns_directly for s in pool.plan.servers)
         )
 
     def inherit(self, before: "ServicePools") -> None:
@@ -93,15 +92,12 @@ class ServicePools:
         }
         return tuple(spec for spec in self._specs if spec.id in wanted)
 
-    def neighbours(self) -> tuple[tuple[str, IPAddress], ...]:
-        """The addresses whose MACs are needed, with the interface each is on."""
-        wanted = {
-            (pool.plan.interface, server.address): None
-            for pool in self
-            for server in pool.plan.servers
-            if server.forward is Forward.DIRECT
-        }
-        return tuple(wanted)
+    def neighbours(self) -> WatchNeighbours:
+        """The addresses whose MACs are needed, and those to which the way is."""
+        servers = [(pool.plan.interface, server) for pool in self for server in pool.plan.servers]
+        near = {(name, server.address): None for name, server in servers if server.forward is Forward.DIRECT}
+        far = {server.address: None for _, server in servers if server.forward is Forward.TUNNEL}
+        return WatchNeighbours(tuple(near), tuple(far))
 
     def direct(self) -> Iterator[tuple[IPAddress, str]]:
         """The address and name of each server for direct return."""

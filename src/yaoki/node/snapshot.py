@@ -15,7 +15,7 @@ from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
 from yaoki.election.lease_params import LeaseParams
 from yaoki.lb.plane import PlaneChoice
-from yaoki.lb.service import Duty, Forward, PlaneWish, Protocol, Scheduler, ServiceKey, SourcePersistence
+from yaoki.lb.service import Duty, Forward, PlaneWish, Protocol, Scheduler, ServiceKey, SourcePersistence, Way
 from yaoki.node.brain import Brain
 from yaoki.node.brain_events import Part
 from yaoki.node.decisions import Decisions
@@ -149,7 +149,8 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """A real server of a virtual service. `evidence` are the words of its latest verdicts."""
+    """A real server of a virtual service. `evidence` are the words of its latest verdicts; `way` is known, or not, of
+    one behind a tunnel."""
 
     name: str
     address: IPAddress
@@ -167,6 +168,7 @@ class ServerView:
     count: Count | None = None
     stale: bool = False
     limit: int | None = None
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,9 +410,10 @@ def _server(brain: Brain, pool: ServicePool, index: int, now: Instant) -> Server
         known.health,
         _age(now, known.since),
         "; ".join(dict.fromkeys(v.finding.evidence for v in verdicts if v.health is known.health)),
-        brain.macs.get(server.address) if server.forward is Forward.DIRECT else None,
+        brain.reach.macs.get(server.address) if server.forward is Forward.DIRECT else None,
         stale=bool(server.checks) and not _reached(brain, Part.CHECKS),
         limit=server.limit,
+        way=brain.reach.ways.get(server.address) if server.forward is Forward.TUNNEL else None,
     )
 
 

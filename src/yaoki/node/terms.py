@@ -30,6 +30,7 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
             "another service on its interface is to be at XDP",
             "同じインタフェースの別サービスが XDP を指定",
         ),
+        PlaneReason.TUNNEL: ("only BPF has tunnels", "トンネルは BPF のみ"),
     },
     Duty: {
         Duty.SERVE: ("serves", "稼働"),

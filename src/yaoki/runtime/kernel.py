@@ -5,17 +5,18 @@ from typing import Protocol
 
 from yaoki.core.address import IPAddress
 from yaoki.core.event import EventBody
-from yaoki.node.brain_messages import NeighbourFound
+from yaoki.node.brain_messages import NeighbourFound, RouteFound
 from yaoki.node.wire_messages import WireInput, WireOrder
 from yaoki.runtime.balancer import BalancerPlane
 from yaoki.vrrp.neighbour_cache import NeighbourCache
 
 
-class NeighbourWatch(Protocol):
-    """Follows the MACs of some addresses; runs on the node's event loop."""
+class ReachWatch(Protocol):
+    """Follows the MACs of some addresses, and the ways to others; runs on the node's event loop."""
 
-    def watch(self, addresses: tuple[tuple[str, IPAddress], ...], /) -> None:
-        """From now on these (interface, address); what is known already is told at once."""
+    def watch(self, addresses: tuple[tuple[str, IPAddress], ...], routed: tuple[IPAddress, ...], /) -> None:
+        """From now on the MACs of these (interface, address) and the ways to those; what is known already is told
+        soon."""
         ...
 
     def close(self) -> None: ...
@@ -39,7 +40,7 @@ class Kernel(Protocol):
         `guard` has the speaker look at the plane's programs; it is called on the plane's thread."""
         ...
 
-    def neighbours(self, found: Callable[[NeighbourFound], None], /) -> NeighbourWatch:
+    def reach(self, found: Callable[[NeighbourFound | RouteFound], None], /) -> ReachWatch:
         """A watch that tells `found` of each change; called on the event loop."""
         ...
 

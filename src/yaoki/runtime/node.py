@@ -78,7 +78,7 @@ from yaoki.runtime.event_log import EventLog, LogForm
 from yaoki.runtime.flow_counting import FlowCounting
 from yaoki.runtime.hooks import HookRunner, run_program
 from yaoki.runtime.journal_keeper import JournalKeeper
-from yaoki.runtime.kernel import Kernel, NeighbourWatch, WireWatch
+from yaoki.runtime.kernel import Kernel, ReachWatch, WireWatch
 from yaoki.runtime.metrics import Tally
 from yaoki.runtime.parts import SOCKETS, Parts
 from yaoki.runtime.plan_source import Offer, PlanSource
@@ -156,7 +156,7 @@ class Node:
             note=self.note,
         )
         self.trial = PlanTrial(partial(self._put_in_force, reason=PlanReason.TAKEN_BACK), self.note)
-        self._neighbours: NeighbourWatch | None = None
+        self._reach: ReachWatch | None = None
         self._wire: WireWatch | None = None
         self._hooks = HookRunner(self.note)
         self._epochs = Epochs(options.run_dir / "epochs")
@@ -232,7 +232,7 @@ class Node:
         self.journal.started(offer.plan)
         for body in self._misfortunes(offer):
             self.note(body)
-        self._neighbours = self.kernel.neighbours(self.driver.give)
+        self._reach = self.kernel.reach(self.driver.give)
         self._wire = self.kernel.wire(self.driver.give, self.note)
         self.driver.give(BalancerFound(await self._found()))
         reason = PlanReason.LAST_GOOD if offer.instead_of else PlanReason.START
@@ -275,8 +275,8 @@ class Node:
         else:
             await self.parts.end(self._leaving())
         await self._hooks.close()
-        if self._neighbours is not None:
-            self._neighbours.close()
+        if self._reach is not None:
+            self._reach.close()
         if self._wire is not None:
             self._wire.close()
         self.driver.close()
@@ -376,8 +376,8 @@ class Node:
             case ApplyBalancer():
                 self.spawn(self._apply(effect))
             case WatchNeighbours():
-                assert self._neighbours is not None, "the watch is there before the plan"
-                self._neighbours.watch(effect.addresses)
+                assert self._reach is not None, "the watch is there before the plan"
+                self._reach.watch(effect.addresses, effect.routed)
             case WatchWire() | AskWire():
                 assert self._wire is not None, "the watch is there before the plan"
                 self._wire.perform(effect)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from yaoki.core.address import IPAddress, MacAddress
-from yaoki.lb.service import Desired
+from yaoki.lb.service import Desired, Way
 from yaoki.node.brain import Brain
 from yaoki.node.brain_messages import (
     Answer,
@@ -25,6 +25,7 @@ from yaoki.node.brain_messages import (
     NewPlan,
     Operate,
     PlanReason,
+    RouteFound,
     RunHook,
     WatchNeighbours,
 )
@@ -102,6 +103,7 @@ class MainProcess:
         self._incarnation = 0
         self._requests = 0
         self._watched: tuple[IPAddress, ...] = ()
+        self._routed: tuple[IPAddress, ...] = ()
         self._unresolved: tuple[IPAddress, ...] = ()
         self._wired: tuple[str, ...] = ()
         self.process: Process[BrainInput, BrainEffect] = Process(
@@ -123,7 +125,7 @@ class MainProcess:
     def start(self) -> None:
         """Begin with what the disk and the kernel hold."""
         self._incarnation += 1
-        self._watched = self._unresolved = ()
+        self._watched = self._routed = self._unresolved = ()
         self._wired = ()
         self.process.start(Brain(f"{self.process.name}.{self._incarnation}", decisions=self.decisions))
         self.process.give(BalancerFound(self._around.kernel.table))
@@ -167,8 +169,8 @@ class MainProcess:
             case ApplyBalancer():
                 self._later(self._around.chance.between(*APPLY_US), partial(self._apply, effect.desired))
             case WatchNeighbours():
-                self._watched = tuple(address for _, address in effect.addresses)
-                self._resolve(self._watched)
+                self._watched, self._routed = tuple(address for _, address in effect.addresses), effect.routed
+                self._resolve((*self._watched, *self._routed))
             case KeepDecisions():
                 self.decisions = effect.decisions
                 self._around.witness.decided(self._around.node)
@@ -231,18 +233,26 @@ class MainProcess:
     def _resolve(self, addresses: tuple[IPAddress, ...]) -> None:
         self._unresolved = addresses
         if addresses:
-            self._later(self._around.chance.between(*RESOLVE_US), partial(self._resolved, self._watched))
+            watched = (self._watched, self._routed)
+            self._later(self._around.chance.between(*RESOLVE_US), partial(self._resolved, watched))
 
-    def _resolved(self, watched: tuple[IPAddress, ...]) -> None:
-        if watched != self._watched:
+    def _resolved(self, watched: tuple[tuple[IPAddress, ...], tuple[IPAddress, ...]]) -> None:
+        if watched != (self._watched, self._routed):
             return
         silent: list[IPAddress] = []
         for address in self._unresolved:
             mac = self._outside.neighbour(address)
             if mac is None:
                 silent.append(address)
-            else:
+            if mac is not None and address in self._watched:
                 self.process.give(NeighbourFound(address, mac))
+            if mac is not None and address in self._routed:
+                self.process.give(RouteFound(address, _way(address, mac)))
         self._unresolved = tuple(silent)
         if silent:
             self._later(ASK_AGAIN_US, partial(self._resolved, watched))
+
+
+def _way(address: IPAddress, mac: MacAddress) -> Way:
+    """No packet is wrapped in this world, so all that matters of a way is whether there is one."""
+    return Way("eth0", mac, address, mac, address, 1500)

@@ -7,7 +7,7 @@ from yaoki.checks.check import CheckId, CheckSpec
 from yaoki.core.address import IPAddress
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import StoreSpec
-from yaoki.lb.service import Forward, PlaneWish, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
+from yaoki.lb.service import Forward, PlaneWish, Scheduler, ServiceKey, SourcePersistence, Tunnel, WhenAllDown
 from yaoki.pool.member import DEFAULT_PRIORITY
 from yaoki.site.model import DataCheck, Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
@@ -21,6 +21,7 @@ class ServerPlan:
 
     Of `priority` the highest serves; a `sorry` one serves when no other can. With `limit` flows it takes no more.
     `source` is what `fullnat` puts in the place of the client's address: the node's own address, never the VIP.
+    `tunnel` is what packets go inside, with `forward` TUNNEL.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ServerPlan:
     priority: int = DEFAULT_PRIORITY
     sorry: bool = False
     limit: int | None = None
+    tunnel: Tunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)

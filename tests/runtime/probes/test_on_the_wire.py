@@ -198,9 +198,9 @@ def test_the_neighbour_check_asks_the_machine_and_not_the_kernels_table() -> Non
 
 
 def test_the_route_names_interface_source_and_whether_a_router_comes_next() -> None:
-    assert inside(US, lambda: route_to(THEIRS)) == Route("eth0", 2, OURS, True)
-    assert inside(US, lambda: route_to(THEIRS6)) == Route("eth0", 2, OURS6, True)
-    assert inside(US, lambda: route_to(BEHIND)) == Route("eth0", 2, OURS, False)
+    assert inside(US, lambda: route_to(THEIRS)) == Route("eth0", 2, OURS)
+    assert inside(US, lambda: route_to(THEIRS6)) == Route("eth0", 2, OURS6)
+    assert inside(US, lambda: route_to(BEHIND)) == Route("eth0", 2, OURS, THEIRS)
     with pytest.raises(ActuatorError, match="Network is unreachable"):
         inside(US, lambda: route_to(IPv4Address("203.0.113.1")))
 

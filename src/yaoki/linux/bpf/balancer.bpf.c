@@ -1,56 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* The layer-4 balancer's direct server return: of a frame for a virtual service the destination MAC becomes a real
- * server's, and the frame leaves where it came in. Two hooks, one program: balance_xdp for NICs whose driver runs XDP,
- * balance_tc (tcx) for everything else.
+ * server's, and the frame leaves where it came in; to a server across routers the packet goes inside another one
+ * (tunnel.h). Two hooks, one program: balance_xdp for NICs whose driver runs XDP, balance_tc (tcx) for everything else.
  *
  * A packet goes to the server that its flow has; a flow that has none, or whose server is gone, gets one from the
  * service's ring of slots. Nothing is read from user space but the tables of tables.h.
  *
  * Invariants: a frame leaves only for a server that is now a member of the service it is for; only its two Ethernet
- * addresses are changed; only frames for this host's own MAC are touched; what is for no service, or for one without a
+ * addresses are changed, and nothing in a packet that gets outer headers; only frames for this host's own MAC are touched; what is for no service, or for one without a
  * server, goes up the local stack; of an address whose deadline has passed nothing is sent.
  */
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include "flow.h"
+#include "tunnel.h"
 
 #define MOST_HEADERS 256	/* octets of a frame that are made readable, if it has so many */
 #define TCP_HEADER 20		/* without options; UDP's is shorter */
 #define FRAGMENT_TICKS (30000000000ULL >> TICK_SHIFT)	/* RFC 8200, section 4.5: up to 60 s; Linux: 30 s */
 
-enum verdict { PASS, SEND, DROP };
-
-enum addressee { OTHER_MAC, OUR_MAC, MAC_NOT_COMPARED };
-
-/* How a frame arrived. */
-struct arrival {
-	__u64 now_ns;		/* CLOCK_MONOTONIC, a kernel tick late at most */
-	__u32 ifindex;
-	__u32 octets;		/* from the IP header on */
-	__u8 destination[6];	/* compared with the service's MAC if nobody else has done it */
-	__u16 addressee;
-};
-
 static __always_inline enum verdict passed(enum reason reason)
 {
-	__u32 index = reason;
-	__u64 *count = bpf_map_lookup_elem(&reasons, &index);
-
-	if (count)
-		++*count;
+	count_reason(reason);
 	return reason == SHUT ? DROP : PASS;
-}
-
-static __always_inline void add(void *counts, __u32 index, __u32 octets, int is_new)
-{
-	struct count *count = bpf_map_lookup_elem(counts, &index);
-
-	if (count) {
-		count->packets++;
-		count->octets += octets;
-		count->flows += is_new;
-	}
 }
 
 static __always_inline int same_mac(const __u8 *a, const __u8 *b)
@@ -78,11 +51,16 @@ static __always_inline enum reason admitted(const struct arrival *arrival, const
 }
 
 static __always_inline enum verdict sent(const struct arrival *arrival, const struct service *service,
-					 const struct choice *choice, int is_new, union server_word *way)
+					 const struct choice *choice, int is_new, struct outgoing *outgoing)
 {
-	add(&server_counts, choice->number, arrival->octets, is_new);
-	add(&service_counts, service->id, arrival->octets, is_new);
-	*way = choice->way;
+	outgoing->way = choice->way;
+	if (choice->way.flags & TUNNELLED) {
+		outgoing->server = choice->number;
+		outgoing->service = service->id;
+		outgoing->is_new = is_new;
+		return WRAP;
+	}
+	count_sent(choice->number, service->id, arrival->octets, is_new);
 	return SEND;
 }
 
@@ -99,8 +77,8 @@ static __always_inline __u32 hash4(const struct service *service, const struct f
 	return service->flags & BY_FLOW ? jhash_2words(key->source_port, key->source) : jhash_1word(key->source);
 }
 
-/* The verdict on a packet, and the way to its server. */
-static __always_inline int balance4(struct packet4 *packet, struct arrival *arrival, union server_word *way)
+/* The verdict on a packet, and how it goes to its server. */
+static __always_inline int balance4(struct packet4 *packet, struct arrival *arrival, struct outgoing *outgoing)
 {
 	struct service_key4 service_key = {};
 	struct fragment *first = 0;
@@ -110,7 +88,7 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 	enum reason reason;
 	int is_new = 0;
 
-	if (!packet || !arrival || !way)
+	if (!packet || !arrival || !outgoing)
 		return PASS;
 	if (packet->part == LATER_FRAGMENT) {
 		struct fragment_key4 key = fragment_key4(packet);
@@ -132,7 +110,7 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 	if (first) {
 		if (!is_there(first->server, first->stamp, KEEPS, &choice))
 			return passed(NO_FIRST_FRAGMENT);
-		return sent(arrival, service, &choice, 0, way);
+		return sent(arrival, service, &choice, 0, outgoing);
 	}
 	source_key = (struct source_key4){ service->id, packet->key.source & service->source_mask[0] };
 	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
@@ -154,7 +132,7 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 
 		bpf_map_update_elem(&fragments4, &key, &fragment, BPF_ANY);
 	}
-	return sent(arrival, service, &choice, is_new, way);
+	return sent(arrival, service, &choice, is_new, outgoing);
 }
 
 /* --- IPv6 -------------------------------------------------------------------------------------------------------- */
@@ -172,7 +150,7 @@ static __always_inline __u32 hash6(const struct service *service, const struct f
 }
 
 /* Proved by itself, after which the extension headers that led here are of no matter. */
-__noinline int balance6(struct packet6 *packet, struct arrival *arrival, union server_word *way)
+__noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct outgoing *outgoing)
 {
 	struct service_key6 service_key = {};
 	struct fragment_key6 fragment_key;
@@ -183,7 +161,7 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, union s
 	enum reason reason;
 	int is_new = 0;
 
-	if (!packet || !arrival || !way)
+	if (!packet || !arrival || !outgoing)
 		return PASS;
 	if (packet->part == LATER_FRAGMENT) {
 		fragment_key6(packet, &fragment_key);
@@ -205,7 +183,7 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, union s
 	if (first) {
 		if (!is_there(first->server, first->stamp, KEEPS, &choice))
 			return passed(NO_FIRST_FRAGMENT);
-		return sent(arrival, service, &choice, 0, way);
+		return sent(arrival, service, &choice, 0, outgoing);
 	}
 	source_key.service = service->id;
 	for (int word = 0; word < 4; word++)
@@ -229,7 +207,7 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, union s
 		fragment_key6(packet, &fragment_key);
 		bpf_map_update_elem(&fragments6, &fragment_key, &fragment, BPF_ANY);
 	}
-	return sent(arrival, service, &choice, is_new, way);
+	return sent(arrival, service, &choice, is_new, outgoing);
 }
 
 /* --- the hooks --------------------------------------------------------------------------------------------------- */
@@ -242,10 +220,10 @@ static __always_inline void rewrite(struct ethhdr *ethernet, const union server_
 
 #define BALANCE(version)								\
 static __always_inline enum verdict						\
-balance_frame##version(struct ethhdr *ethernet, void *end, struct arrival *arrival)	\
+balance_frame##version(struct ethhdr *ethernet, void *end, struct arrival *arrival,	\
+		       struct outgoing *outgoing)					\
 {											\
 	struct packet##version packet;							\
-	union server_word way;								\
 	enum verdict verdict;								\
 											\
 	switch (read##version(ethernet + 1, end, &packet)) {				\
@@ -254,9 +232,14 @@ balance_frame##version(struct ethhdr *ethernet, void *end, struct arrival *arriv
 	case SHORT:									\
 		return passed(MALFORMED);						\
 	default:									\
-		verdict = balance##version(&packet, arrival, &way);			\
-		if (verdict == SEND)							\
-			rewrite(ethernet, &way);					\
+		verdict = balance##version(&packet, arrival, outgoing);			\
+		if (verdict == SEND) {							\
+			rewrite(ethernet, &outgoing->way);				\
+		} else if (verdict == WRAP) {						\
+			outgoing->hash = flow_hash##version(&packet.key);		\
+			outgoing->part = packet.part;					\
+			return WRAP##version;						\
+		}									\
 		return verdict;								\
 	}										\
 }
@@ -264,7 +247,8 @@ balance_frame##version(struct ethhdr *ethernet, void *end, struct arrival *arriv
 BALANCE(4)
 BALANCE(6)
 
-static __always_inline enum verdict balance(void *start, void *end, struct arrival *arrival)
+static __always_inline enum verdict balance(void *start, void *end, struct arrival *arrival,
+					    struct outgoing *outgoing)
 {
 	struct ethhdr *ethernet = start;
 
@@ -274,9 +258,9 @@ static __always_inline enum verdict balance(void *start, void *end, struct arriv
 		__builtin_memcpy(arrival->destination, ethernet->h_dest, 6);
 	switch (ethernet->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return balance_frame4(ethernet, end, arrival);
+		return balance_frame4(ethernet, end, arrival, outgoing);
 	case bpf_htons(ETH_P_IPV6):
-		return balance_frame6(ethernet, end, arrival);
+		return balance_frame6(ethernet, end, arrival, outgoing);
 	default:
 		return PASS;
 	}
@@ -291,10 +275,15 @@ int balance_xdp(struct xdp_md *frame)
 		.octets = frame->data_end - frame->data - sizeof(struct ethhdr),
 		.addressee = MAC_NOT_COMPARED,
 	};
+	struct outgoing outgoing;
 
-	switch (balance((void *)(long)frame->data, (void *)(long)frame->data_end, &arrival)) {
+	switch (balance((void *)(long)frame->data, (void *)(long)frame->data_end, &arrival, &outgoing)) {
 	case SEND:
 		return XDP_TX;
+	case WRAP4:
+		return wrap4_xdp(frame, &arrival, &outgoing);
+	case WRAP6:
+		return wrap6_xdp(frame, &arrival, &outgoing);
 	case DROP:
 		return XDP_DROP;
 	default:
@@ -330,15 +319,20 @@ int balance_tc(struct __sk_buff *frame)
 		.addressee = frame->pkt_type == PACKET_HOST ? OUR_MAC : OTHER_MAC,
 	};
 	__u32 readable = frame->data_end - frame->data;
+	struct outgoing outgoing;
 
 	if (frame->vlan_present)
 		return TC_ACT_UNSPEC;
 	if (readable < MOST_HEADERS && readable < frame->len && !has_usual_headers(frame) &&
 	    bpf_skb_pull_data(frame, frame->len < MOST_HEADERS ? frame->len : MOST_HEADERS))
 		return TC_ACT_UNSPEC;
-	switch (balance((void *)(long)frame->data, (void *)(long)frame->data_end, &arrival)) {
+	switch (balance((void *)(long)frame->data, (void *)(long)frame->data_end, &arrival, &outgoing)) {
 	case SEND:
 		return bpf_redirect(frame->ifindex, 0);
+	case WRAP4:
+		return wrap4_tc(frame, &arrival, &outgoing);
+	case WRAP6:
+		return wrap6_tc(frame, &arrival, &outgoing);
 	case DROP:
 		return TC_ACT_SHOT;
 	default:

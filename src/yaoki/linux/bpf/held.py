@@ -68,10 +68,19 @@ def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace,
         mac = hardware(service.interface).mac or UNKNOWN_MAC
     except OSError:
         return None
+    indices = {name: _index(name) for name in {server.way.interface for server in service.servers if server.way}}
     try:
-        return render(service, id_=id_, interface=interface, mac=mac, seats=seats, gate=gate)
+        return render(service, id_=id_, interface=interface, mac=mac, seats=seats, gate=gate, indices=indices)
     except ValueError as error:
         raise ActuatorError(subject(service), str(error)) from error
+
+
+def _index(interface: str) -> int:
+    """0 if it is not there."""
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError:
+        return 0
 
 
 def subject(service: VirtualService) -> str:

@@ -17,7 +17,7 @@ from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.lb.why import Flow
 
-LAYOUT = "2"
+LAYOUT = "3"
 NOBODY = 0
 """The number of no server."""
 UNGATED = 0
@@ -27,6 +27,7 @@ TICK_NS = 1 << 26
 _SERVICE_KEY = {Family.IPV4: struct.Struct("=4s2sBx"), Family.IPV6: struct.Struct("=16s2sBx")}
 _SERVICE = struct.Struct("=II6sBBIIIII16s")
 _SERVER = struct.Struct("=6sHII")
+_TUNNEL = struct.Struct("=16s16sI6s2sH2x")
 _RING = struct.Struct("=II")
 _FLOW_KEY = {Family.IPV4: struct.Struct("=4s4s2s2sB3x"), Family.IPV6: struct.Struct("=16s16s2s2sB3x")}
 _FLOW = struct.Struct("=IIII")
@@ -68,6 +69,7 @@ class ServerFlag(IntFlag):
 
     KEEPS = 1
     TAKES = 2
+    TUNNELLED = 4
 
 
 class FlowState(IntEnum):
@@ -90,6 +92,9 @@ class Reason(StrEnum):
     NO_FLOW = "no-flow"
     NO_FIRST_FRAGMENT = "no-first-fragment"
     SHUT = "shut"
+    TOO_BIG = "too-big"
+    TOO_BIG_UNTOLD = "too-big-untold"
+    NO_HEADROOM = "no-headroom"
 
 
 def index(number: int) -> bytes:
@@ -167,7 +172,7 @@ def read_service_key(family: Family, octets: bytes) -> ServiceKey:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """struct server. `stamp` is never given to another server."""
+    """struct server. `stamp` is never given to another server; `mac` is the next hop's where it is TUNNELLED."""
 
     mac: MacAddress
     flags: ServerFlag
@@ -180,6 +185,33 @@ class Server:
     def unpack(cls, octets: bytes) -> Self:
         mac, flags, stamp, _ = _SERVER.unpack(octets)
         return cls(MacAddress(mac), ServerFlag(flags), stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelEntry:
+    """struct tunnel. `port` 0 is IP in IP; `room` is for the packet without its outer headers."""
+
+    source: IPAddress
+    destination: IPAddress
+    interface: int
+    mac: MacAddress
+    port: int
+    room: int
+
+    def pack(self) -> bytes:
+        port = self.port.to_bytes(2, "big")
+        return _TUNNEL.pack(
+            self.source.packed, self.destination.packed, self.interface, self.mac.octets, port, self.room
+        )
+
+    @classmethod
+    def unpack(cls, octets: bytes, family: Family) -> Self:
+        source, destination, interface, mac, port, room = _TUNNEL.unpack(octets)
+        length = family.bits // 8
+        return cls(
+            read_address(source[:length]), read_address(destination[:length]), interface, MacAddress(mac),
+            int.from_bytes(port, "big"), room,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

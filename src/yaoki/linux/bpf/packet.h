@@ -30,10 +30,12 @@ struct icmp_header {
 	__be32 rest;
 };
 
-#define ICMP_UNREACHABLE 3	/* with "fragmentation needed" among its codes */
+#define ICMP_UNREACHABLE 3
+#define ICMP_FRAGMENTATION_NEEDED 4	/* a code of it */
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETER_PROBLEM 12
-#define ICMPV6_UNREACHABLE 1	/* 2 is "packet too big", 3 "time exceeded" */
+#define ICMPV6_UNREACHABLE 1	/* 3 is "time exceeded" */
+#define ICMPV6_TOO_BIG 2
 #define ICMPV6_PARAMETER_PROBLEM 4
 
 /* What came of reading a frame. */

@@ -1,4 +1,4 @@
-"""The balancer plane on BPF, for `direct` services: observe, apply a plan, count, clean up.
+"""The balancer plane on BPF, for `direct` and `tunnel`: observe, apply a plan, count, clean up.
 
 The program is attached by tcx to the interfaces of its services and found again there: it forwards while no process of
 ours lives, and a restart takes it up as it is. What was asked for is kept beside it (`records`). Where that is wanted,
@@ -27,7 +27,7 @@ from yaoki.lb.plan import (
     RemoveService,
     plan,
 )
-from yaoki.lb.service import Desired, Forward, RealServer, ServiceKey, VirtualService
+from yaoki.lb.service import Desired, RealServer, ServiceKey, VirtualService
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import routing
@@ -270,6 +270,7 @@ class BpfBalancer:
                 and entries.get(key) == rendered.service
                 and all(servers.get(number) == server for number, server in rendered.servers.items())
                 and all(tables.capacity(number) == each for number, each in rendered.capacities.items())
+                and all(tables.tunnel(number, key.family) == each for number, each in rendered.tunnels.items())
                 and tables.ring(id_, rendered.service.ring) == rendered.slots
                 and rendered.service.interface in installed.attached
             )
@@ -297,6 +298,7 @@ class BpfBalancer:
         for each in after.values():
             records.put(each.id, each.record)
         tables.put_capacities({n: c for each in after.values() for n, c in each.rendered.capacities.items()})
+        tables.put_tunnels({n: t for each in after.values() for n, t in each.rendered.tunnels.items()})
         tables.put_servers({n: s for each in after.values() for n, s in each.rendered.servers.items()})
         added = {key.address: None for key in after if not _in_force(before[key])}
         self._guarding.wait(tables, {address: self._gates[address] for address in added})
@@ -422,9 +424,7 @@ class BpfBalancer:
 
 def _check(service: VirtualService) -> None:
     wrong = [*objections(service)]
-    wrong += [
-        f"{s.name}: {s.forward} is not for this plane" for s in service.servers if s.forward is not Forward.DIRECT
-    ]
+    wrong += [f"{s.name}: {s.forward} is not for this plane" for s in service.servers if not s.forward.returns_directly]
     if wrong:
         raise ActuatorError(subject(service), "; ".join(wrong))
 

@@ -4,22 +4,23 @@ Servers share one array. Each has a number in it for as long as it is in its ser
 has had or will have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from yaoki.core.address import IPAddress, MacAddress
+from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.lb.load import weight_of
 from yaoki.lb.schedulers import Pick, Slots, slots_of
-from yaoki.lb.service import Duty, Protocol, RealServer, VirtualService
+from yaoki.lb.service import Duty, Encapsulation, Forward, Protocol, RealServer, VirtualService
 from yaoki.linux.bpf import layout
-from yaoki.linux.bpf.layout import Capacity, Server, ServerFlag, Service, ServiceFlag
+from yaoki.linux.bpf.layout import Capacity, Server, ServerFlag, Service, ServiceFlag, TunnelEntry
 from yaoki.linux.nftables_direct import CLOSING_S, DATAGRAM_S, ESTABLISHED_S, OPENING_S
 
 ENDED_S = 3
 """How long the entry of a TCP flow that has ended still leads to its server where a SYN looks nothing up: the next flow
 of the same ports may have gone by another ring. Long enough for the last acknowledgements."""
 UNKNOWN_MAC = MacAddress(bytes(6))
+_LONGEST_PACKET = 65535
 
 ServerPlace = tuple[IPAddress, int]
 """A server's address and port."""
@@ -42,6 +43,8 @@ class Rendered:
     slots: tuple[int, ...]
     capacities: Mapping[int, Capacity] = field(default_factory=dict)
     """Of a service that counts its servers' flows."""
+    tunnels: Mapping[int, TunnelEntry] = field(default_factory=dict)
+    """Of servers across routers."""
 
 
 def render(
@@ -52,9 +55,11 @@ def render(
     mac: MacAddress,
     seats: Mapping[ServerPlace, Seat],
     gate: int = layout.UNGATED,
+    indices: Mapping[str, int] | None = None,
 ) -> Rendered:
-    """A service whose servers are all `direct`; `interface` and `mac` are those of the interface that it is on, `gate`
-    is the number of its address's deadline. Raises ValueError for more slots than a ring holds."""
+    """A service whose servers are all `direct` or `tunnel`; `interface` and `mac` are those of the interface that it is
+    on, `gate` is the number of its address's deadline, `indices` the numbers of the interfaces that tunnels leave by.
+    Raises ValueError for more slots than a ring holds."""
     slots = slots_of(service)
     chosen = () if slots is None else slots.servers
     flags = _flags(service, slots)
@@ -78,7 +83,8 @@ def render(
     number_of = {id(server): seats[_place(server)].number for server in service.servers}
     numbers = tuple(map(number_of.__getitem__, map(id, chosen)))
     servers = {seats[_place(s)].number: _server(s, seats[_place(s)]) for s in service.servers}
-    return Rendered(entry, servers, numbers, _capacities(service, seats) if service.counts_flows else {})
+    capacities = _capacities(service, seats) if service.counts_flows else {}
+    return Rendered(entry, servers, numbers, capacities, dict(_tunnels(service, seats, indices or {})))
 
 
 _PICKS = {
@@ -117,12 +123,36 @@ def leaving(
 
 
 def _server(server: RealServer, seat: Seat) -> Server:
-    flags = ServerFlag(0)
-    if server.mac is not None and server.duty is not Duty.OUT:
+    mac, flags = server.mac, ServerFlag(0)
+    if server.forward is Forward.TUNNEL:
+        flags |= ServerFlag.TUNNELLED
+        mac = None if server.way is None else server.way.mac
+    if server.reachable and server.duty is not Duty.OUT:
         flags |= ServerFlag.KEEPS
     if server.eligible:
         flags |= ServerFlag.TAKES
-    return Server(server.mac or UNKNOWN_MAC, flags, seat.stamp)
+    return Server(mac or UNKNOWN_MAC, flags, seat.stamp)
+
+
+def _tunnels(
+    service: VirtualService, seats: Mapping[ServerPlace, Seat], indices: Mapping[str, int]
+) -> Iterator[tuple[int, TunnelEntry]]:
+    """An interface that is not there has number 0, and the kernel sends nothing by it."""
+    for server in service.servers:
+        if server.tunnel is None or server.way is None:
+            continue
+        way, tunnel = server.way, server.tunnel
+        yield (
+            seats[_place(server)].number,
+            TunnelEntry(
+                source=way.source,
+                destination=server.address,
+                interface=indices.get(way.interface, 0),
+                mac=way.own,
+                port=tunnel.port if tunnel.encapsulation is Encapsulation.GUE else 0,
+                room=max(0, min(way.mtu, _LONGEST_PACKET) - tunnel.overhead(Family.of(server.address))),
+            ),
+        )
 
 
 def _place(server: RealServer) -> ServerPlace:

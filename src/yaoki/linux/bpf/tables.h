@@ -84,6 +84,7 @@ struct {
 enum server_flags {
 	KEEPS = 1,	/* flows that it has stay with it */
 	TAKES = 2,	/* it may get new ones */
+	TUNNELLED = 4,	/* it is across routers: its packets get outer headers, and the MAC is that of the next hop */
 };
 
 /* One real server of one service. MAC and flags are one word, read at once: never half of the old and half of the new.
@@ -109,6 +110,26 @@ struct {
 	__type(key, __u32);
 	__type(value, struct server);
 } servers SEC(".maps");
+
+/* The rest of the way to a server that is TUNNELLED. What may change is written entry by entry, so a packet that is just
+ * passing may have some of the old and some of the new; the destination is the server's for as long as it is there.
+ */
+struct tunnel {
+	__be32 source[4];	/* of the outer header; IPv4: the first word */
+	__be32 destination[4];
+	__u32 ifindex;		/* where its packets leave */
+	__u8 mac[6];		/* that interface's own */
+	__be16 port;		/* of UDP around the packet (GUE); 0: none (IP in IP) */
+	__u16 room;		/* octets that a packet may have, so that the path takes it with its outer headers */
+	__u16 zero;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_SERVERS);
+	__type(key, __u32);
+	__type(value, struct tunnel);
+} tunnels SEC(".maps");
 
 /* Flows that a server has open, where its service counts them: those whose first packet came, less those of which a FIN
  * or RST did. Flows that idle out or are driven from their table are not missed here; who counts the table puts it right
@@ -330,6 +351,9 @@ enum reason {
 	NO_FLOW,		/* passed: an error about a flow that is not known */
 	NO_FIRST_FRAGMENT,	/* passed: a fragment without ports whose first one was not seen */
 	SHUT,			/* dropped: the address's deadline has passed */
+	TOO_BIG,		/* dropped: larger than a tunnel takes; its sender was told */
+	TOO_BIG_UNTOLD,		/* the same: a sender that must not be told, or one of too many */
+	NO_HEADROOM,		/* dropped: the kernel has no place for outer headers before it */
 	REASONS,
 };
 
@@ -339,5 +363,20 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } reasons SEC(".maps");
+
+/* --- errors that are sent ---------------------------------------------------------------------------------------- */
+
+/* How many each processor has sent in the present tick. The program's own. */
+struct errors {
+	__u32 tick;
+	__u32 count;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct errors);
+} errors_sent SEC(".maps");
 
 #endif

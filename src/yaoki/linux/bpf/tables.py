@@ -11,7 +11,17 @@ from yaoki.core.error import ActuatorError
 from yaoki.lb.service import ServiceKey
 from yaoki.lb.why import Flow
 from yaoki.linux.bpf import layout
-from yaoki.linux.bpf.layout import Capacity, Count, FlowEntry, Reason, RingSize, Server, Service, SourceEntry
+from yaoki.linux.bpf.layout import (
+    Capacity,
+    Count,
+    FlowEntry,
+    Reason,
+    RingSize,
+    Server,
+    Service,
+    SourceEntry,
+    TunnelEntry,
+)
 from yaoki.linux.bpf.maps import BpfMap, MapKind, MapShape
 
 RINGS = {RingSize.SMALL: "rings_small", RingSize.MEDIUM: "rings_medium", RingSize.LARGE: "rings_large"}
@@ -19,6 +29,7 @@ SIZES = {
     "services4": 52,
     "services6": 52,
     "servers": 16,
+    "tunnels": 48,
     "flows4": 16,
     "flows6": 16,
     "loads": 4,
@@ -80,6 +91,15 @@ class Tables:
             found = Server.unpack(value)
             if found.stamp:
                 yield number, found
+
+    def put_tunnels(self, tunnels: Mapping[int, TunnelEntry]) -> None:
+        """By the numbers of servers."""
+        self._maps["tunnels"].update_all((layout.index(number), each.pack()) for number, each in tunnels.items())
+
+    def tunnel(self, number: int, family: Family) -> TunnelEntry | None:
+        """Of a server, by its number."""
+        found = self._maps["tunnels"].look_up(layout.index(number))
+        return None if found is None else TunnelEntry.unpack(found, family)
 
     def put_capacities(self, capacities: Mapping[int, Capacity]) -> None:
         """By the numbers of servers."""

@@ -1,0 +1,137 @@
+"""Servers across a router: the way that the kernel has to them, and requests of real clients that go through tunnels.
+
+client 198.51.100.9 -- router .1 | 192.0.2.1 -- balancer .11 (VIP .50)
+                       router 203.0.113.1 -- far .21 (VIP on its loopback)
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.lb.samples import far, service
+from tests.linux.world import PREFIX, VIP4, VIP6, Agent, World, run, world
+from yaoki.core.address import MacAddress, parse_address
+from yaoki.lb.service import Encapsulation, Protocol, RealServer, Tunnel, VirtualService, Way
+
+pytestmark = pytest.mark.netns
+
+PORT = 6081
+TUNNELS = [Tunnel(), Tunnel(Encapsulation.GUE, PORT)]
+LB, ROUTER = MacAddress.parse("02:00:00:00:00:11"), MacAddress.parse("02:00:00:00:00:01")
+FAR = {4: "203.0.113.21", 6: "2001:db8:9::21"}
+VIP = {4: VIP4, 6: VIP6}
+WAY = {4: f"eth0 {LB} 192.0.2.1 {ROUTER} 192.0.2.11 1500", 6: f"eth0 {LB} 2001:db8:1::1 {ROUTER} 2001:db8:1::11 1500"}
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[World]:
+    with world() as built:
+        run("ip", "netns", "add", PREFIX + "far")
+        try:
+            _far(built)
+            yield built
+        finally:
+            if "far" in built.agents:
+                built.agents.pop("far").close()
+            run("ip", "netns", "del", PREFIX + "far", check=False)
+
+
+def _far(built: World) -> None:
+    built.ip("far", "link set lo up")
+    for conf in ("all", "default"):
+        built.sysctl("far", f"net/ipv6/conf/{conf}/accept_dad", "0")
+        built.sysctl("far", f"net/ipv4/conf/{conf}/rp_filter", "0")
+    built.sysctl("far", "net/ipv4/conf/all/arp_announce", "2")
+    built.ip("router", f"link add eth2 type veth peer name eth0 netns {PREFIX}far")
+    for name, interface, number in (("router", "eth2", 1), ("far", "eth0", 21)):
+        built.ip(name, f"addr add 203.0.113.{number}/24 dev {interface}")
+        built.ip(name, f"addr add 2001:db8:9::{number}/64 dev {interface} nodad")
+        built.ip(name, f"link set {interface} up")
+    for family, gateway, words in ((4, "203.0.113.1", ""), (6, "2001:db8:9::1", "-6 ")):
+        built.ip("far", f"{words}route add default via {gateway}")
+        built.ip("far", f"addr add {VIP[family]}/{32 if family == 4 else 128} dev lo")
+    for family, length in ((4, 24), (6, 64)):
+        built.ip("lb", f"addr del {VIP[family]}/{length} dev eth0")
+        built.agents["lb"].ask("own_as_speaker", address=f"{VIP[family]}/{length}")
+    built.agents["far"] = Agent(PREFIX + "far")
+    built.agents["far"].ask("serve", name="far", port=80)
+    built.agents["far"].ask("end_tunnels", ports=[PORT])
+
+
+@pytest.fixture
+def live(network: World) -> Iterator[World]:
+    network.agents["lb"].ask("new_balancer", plane="both")
+    yield network
+    network.agents["lb"].ask("cleanup")
+
+
+def behind(tunnel: Tunnel, family: int, *, protocol: Protocol = Protocol.TCP, mtu: int = 1500) -> VirtualService:
+    interface, own, next_hop, mac, source, _ = WAY[family].split()
+    way = Way(
+        interface, MacAddress.parse(own), parse_address(next_hop), MacAddress.parse(mac), parse_address(source), mtu
+    )
+    server: RealServer = replace(far(1, tunnel, family=family), name="far", way=way)
+    return service(server, family=family, protocol=protocol)
+
+
+# --- the way
+
+
+@pytest.mark.req("D-06")
+def test_the_way_is_the_kernels_and_its_next_hop_is_asked_for(network: World) -> None:
+    network.ip("lb", "neigh flush dev eth0")
+    heard = network.agents["lb"].ask("ways", addresses=[FAR[4], FAR[6], "192.0.2.77"], seconds=4)
+    last = dict(heard)
+    assert last == {FAR[4]: WAY[4], FAR[6]: WAY[6], "192.0.2.77": None}
+
+
+def test_another_route_is_another_way_at_once(network: World) -> None:
+    """Its MTU is what the route says, and a way that ends is told."""
+    narrow = ["route", "add", "203.0.113.0/24", "via", "192.0.2.9", "mtu", "1400"]
+    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=narrow)
+    network.ip("lb", "route del 203.0.113.0/24")
+    assert heard[-1] == [FAR[4], f"eth0 {LB} 192.0.2.9 02:00:00:00:00:09 192.0.2.11 1400"]
+    blackhole = ["route", "add", "blackhole", "203.0.113.0/24"]
+    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=3, then=blackhole)
+    network.ip("lb", "route del blackhole 203.0.113.0/24")
+    assert heard[-1] == [FAR[4], None]
+
+
+# --- requests
+
+
+@pytest.mark.req("D-05")
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("tunnel", TUNNELS, ids=str)
+def test_requests_go_through_a_tunnel_and_answers_come_straight(live: World, tunnel: Tunnel, family: int) -> None:
+    live.balance(behind(tunnel, family), behind(tunnel, family, protocol=Protocol.UDP))
+    assert live.names(family, "tcp", times=3) == ["far"] * 3
+    assert live.names(family, "udp", times=3) == ["far"] * 3
+    before = int(live.inside("lb", "cat", "/sys/class/net/eth0/statistics/rx_bytes"))
+    assert live.agents["client"].ask("fetch", address=VIP[family], port=80, octets=400_000) == "far"
+    assert int(live.inside("lb", "cat", "/sys/class/net/eth0/statistics/rx_bytes")) - before < 200_000
+
+
+@pytest.mark.req("D-35")
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize(("tunnel", "mtu"), [(TUNNELS[0], 1500), (TUNNELS[1], 1400)], ids=str)
+def test_a_client_that_sends_much_is_told_how_large_its_packets_may_be(
+    live: World, tunnel: Tunnel, family: int, mtu: int
+) -> None:
+    """Segments are merged on the way, and cut again: each of them has to fit."""
+    live.balance(behind(tunnel, family, mtu=mtu), behind(tunnel, family, protocol=Protocol.UDP, mtu=mtu))
+    assert live.agents["client"].ask("send", address=VIP[family], port=80, octets=300_000) == "far"
+    shown = live.ip("client", f"{'-6 ' if family == 6 else ''}route get {VIP[family]}")
+    headers = {4: 20, 6: 40}[family] + (8 if tunnel.encapsulation is Encapsulation.GUE else 0)
+    assert f"mtu {mtu - headers}" in shown
+    asked = live.agents["client"].ask("ask_udp", address=VIP[family], port=80, octets=3000, times=2)
+    assert [answer.split() for answer in asked][-1][2:] == ["3000"]
+    live.ip("client", f"{'-6 ' if family == 6 else ''}route flush cache")
+
+
+def test_without_bpf_nobody_carries_a_tunnel(live: World) -> None:
+    """On the plane of nftables alone there is none; the plane that chooses says so, and carries the rest."""
+    live.agents["lb"].ask("new_balancer")
+    with pytest.raises(AssertionError, match="nftables has no tunnels"):
+        live.balance(behind(TUNNELS[0], 4))
