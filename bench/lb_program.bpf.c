@@ -67,9 +67,25 @@ static __always_inline int restore(void *start, void *end)
 	return set(start, end, template->port_at, flow) && set(start, end, template->address_at, flow >> 16);
 }
 
+/* Without the outer headers that the program under test has put before it. */
+static __always_inline void shorten(struct xdp_md *frame)
+{
+	struct template *template;
+	__u32 first = 0;
+	int excess;
+
+	template = bpf_map_lookup_elem(&templates, &first);
+	if (!template)
+		return;
+	excess = (int)(frame->data_end - frame->data) - (template->is_long ? LONG_FRAME : SHORT_FRAME);
+	if (excess > 0)
+		bpf_xdp_adjust_head(frame, excess);
+}
+
 SEC("xdp")
 int front_xdp(struct xdp_md *frame)
 {
+	shorten(frame);
 	if (restore((void *)(long)frame->data, (void *)(long)frame->data_end))
 		bpf_tail_call(frame, &target_xdp, 0);
 	return XDP_ABORTED;

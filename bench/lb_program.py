@@ -6,13 +6,24 @@ in ours' place that only answers. Each figure is the best of many short runs; it
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from bench.row import Row
 from yaoki.core.address import Family, IPAddress, MacAddress
-from yaoki.lb.service import Duty, Forward, Protocol, RealServer, Scheduler, ServiceKey, VirtualService
+from yaoki.lb.service import (
+    Duty,
+    Encapsulation,
+    Forward,
+    Protocol,
+    RealServer,
+    Scheduler,
+    ServiceKey,
+    Tunnel,
+    VirtualService,
+    Way,
+)
 from yaoki.linux.bpf.build import object_file
 from yaoki.linux.bpf.layout import index
 from yaoki.linux.bpf.object import LoadedObject, load
@@ -34,6 +45,7 @@ REPEATS = 65_536
 """Packets of one run: few, so that some run is not disturbed."""
 _TEMPLATE = struct.Struct("=128sIIIII")
 LEAST = Scheduler.LEAST_CONNECTION
+IPIP, GUE = Tunnel(), Tunnel(Encapsulation.GUE)
 GOAL_SYN = "<= 1.6"
 
 
@@ -72,6 +84,11 @@ def rows(quick: bool) -> list[Row]:
         Row("ICMP error about a known flow", bench.cost(_error(), flows=1, before=tcp), "ns"),
         Row("first fragment", bench.cost(_fragment(more=True), flows=1), "ns"),
         Row("later fragment", bench.cost(_fragment(more=False), flows=1, before=_fragment(more=True)), "ns"),
+        Row("IP in IP, established, 1 flow", bench.cost(tcp, flows=1, tunnel=IPIP), "ns", one, "established, 1 flow"),
+        Row("IP in IP, established, 1,024 flows", bench.cost(tcp, flows=1024, tunnel=IPIP), "ns"),
+        Row("IP in IP, established, 65,536 flows", bench.cost(tcp, flows=65_536, tunnel=IPIP), "ns"),
+        Row("GUE, established, 1 flow", bench.cost(tcp, flows=1, tunnel=GUE), "ns", one, "established, 1 flow"),
+        Row("IPv6 in IPv6, established, 1 flow", bench.cost(tcp6, flows=1, tunnel=IPIP), "ns"),
         Row("of no service, passed", bench.cost(_tcp(TcpFlags.ACK, port=81), flows=1), "ns"),
         Row("tc: established, 1 flow", bench.cost(_tcp(TcpFlags.ACK, hook="tc"), flows=1), "ns"),
     ]
@@ -95,12 +112,13 @@ class Bench:
         scheduler: Scheduler = Scheduler.SOURCE_HASH,
         deadline: bool = False,
         before: Sample | None = None,
+        tunnel: Tunnel | None = None,
     ) -> float:
         """With tables that hold nothing but services, and what `before` left there."""
         loaded = load(object_file("balancer"))
         try:
             tables = Tables(loaded.maps)
-            _fill(tables, services, scheduler)
+            _fill(tables, services, scheduler, tunnel)
             if deadline:
                 tables.put_deadline(VIP[Family.IPV4], 1 << 62)
             for _ in range(2):
@@ -122,21 +140,32 @@ class Bench:
         return min(front.test_run(sample.frame, repeat=REPEATS).nanoseconds for _ in range(self._runs))
 
 
-def _fill(tables: Tables, number: int, scheduler: Scheduler) -> None:
+def _fill(tables: Tables, number: int, scheduler: Scheduler, tunnel: Tunnel | None) -> None:
     rings: dict[int, tuple[int, ...]] = {}
     for family, address in VIP.items():
         tables.put_gate(address, family.value)
-    for id_, service in enumerate(_services(number, scheduler)):
+    for id_, plain in enumerate(_services(number, scheduler)):
+        service = plain if tunnel is None else _behind(plain, tunnel)
         seats = {
             (server.address, server.port): Seat(SERVERS * id_ + place, SERVERS * id_ + place)
             for place, server in enumerate(service.servers, 1)
         }
-        rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=service.key.family.value)
+        gate, indices = service.key.family.value, {"lo": LOOPBACK}
+        rendered = render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats, gate=gate, indices=indices)
         tables.put_capacities(rendered.capacities)
+        tables.put_tunnels(rendered.tunnels)
         tables.put_servers(rendered.servers)
         tables.put_service(service.key, rendered.service)
         rings[id_] = rendered.slots
     tables.put_rings(rings)
+
+
+def _behind(service: VirtualService, tunnel: Tunnel) -> VirtualService:
+    """The same with all its servers behind tunnels."""
+    source = VIP[service.key.family] + 1
+    way = Way("lo", OURS, source, ROUTER, source, 1500)
+    servers = (replace(server, forward=Forward.TUNNEL, mac=None, tunnel=tunnel, way=way) for server in service.servers)
+    return replace(service, servers=tuple(servers))
 
 
 def _services(number: int, scheduler: Scheduler) -> Iterator[VirtualService]:
