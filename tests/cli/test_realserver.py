@@ -106,3 +106,24 @@ def test_a_record_that_cannot_be_read_is_not_written_over(tmp_path: Path, capsys
     assert main(["realserver", "setup", "web", "web1", "--undo", "--state-dir", str(tmp_path)]) == 1
     assert "mend it, or put it aside" in capsys.readouterr().err
     assert (tmp_path / "realserver.json").read_text() == "{"
+
+
+# --- servers behind tunnels
+
+BEHIND = ["--site", str(FOLDER / "tunnel.yaml")]
+
+
+@pytest.mark.req("D-03", "D-05")
+@pytest.mark.parametrize("os", [os for os in OperatingSystem if os.is_linux])
+def test_what_is_printed_for_the_end_of_a_tunnel(os: OperatingSystem, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["realserver", "setup", "web", "web1", "--os", os.value, *BEHIND]) == 0
+    printed = capsys.readouterr().out
+    assert printed == (FOLDER / f"tunnel-{os.value}.txt").read_text()
+    read = subprocess.run(["sh", "-n"], input=printed, text=True, capture_output=True, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("os", [os for os in OperatingSystem if not os.is_linux])
+def test_the_end_of_a_tunnel_is_there_on_linux_only(os: OperatingSystem, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["realserver", "setup", "web", "web1", "--os", os.value, *BEHIND]) == 2
+    assert f"the end of a tunnel is set up on Linux only, and web1 runs {os.value}" in capsys.readouterr().err

@@ -8,6 +8,8 @@ from yaoki.lb.service import PlaneWish
 from yaoki.site.compile import compile_node
 from yaoki.site.load import load_site
 
+TUNNEL = PAIR.with_name("tunnel.yaml")
+
 
 def test_an_unchanged_copy_is_the_same_site(tmp_path: Path) -> None:
     assert load_site(write(plain_site(PAIR), tmp_path / "copy.yaml")).site == pair()
@@ -32,6 +34,12 @@ def test_a_reconfigured_site_has_one_service_more_and_nothing_else_changed(tmp_p
     site = load_site(write(with_extra_service(plain_site(PAIR)), tmp_path / "extra.yaml")).site
     assert site.services[:-1] == pair().services
     assert site.services[-1].port not in {service.port for service in pair().services}
+
+
+def test_tunnels_are_on_bpf_whatever_plane_the_site_is_on(tmp_path: Path) -> None:
+    plain = on_plane(plain_site(TUNNEL), PlaneWish.NFTABLES.value)
+    site = load_site(write(plain, tmp_path / "plane.yaml")).site
+    assert {service.plane for service in compile_node(site, "lb1").services} == {PlaneWish.BPF}
 
 
 def test_a_site_on_one_plane_has_every_service_on_it_whatever_it_named(tmp_path: Path) -> None:

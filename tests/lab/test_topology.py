@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sites import pair, site_with
+from tests.lab.sites import PAIR, pair, site_with
 from yaoki.core.address import MacAddress
 from yaoki.core.error import UsageError
-from yaoki.lab.topology import Route, namespace_name, plan_lab
+from yaoki.lab.topology import Route, namespace_name, plan_lab, tunnels_to
+from yaoki.site.load import load_site
 
 
 def route(destination: str, via: str) -> Route:
@@ -98,3 +99,14 @@ def test_a_machine_may_not_have_the_name_of_the_switch(tmp_path: Path) -> None:
 
 def test_namespaces_carry_the_prefix_by_which_they_are_recognised() -> None:
     assert namespace_name("tokyo", "lb1") == "yk-tokyo-lb1"
+
+
+@pytest.mark.req("D-05")
+def test_a_server_behind_a_tunnel_holds_the_vip_and_ends_the_tunnel() -> None:
+    site = load_site(PAIR.with_name("tunnel.yaml")).site
+    assert [str(address.ip) for address in plan_lab(site).namespace("web1").loopback] == [
+        "192.0.2.50",
+        "2001:db8:1::50",
+    ]
+    assert [str(tunnel) for tunnel in tunnels_to(site, "web1")] == ["ipip", "gue port 6080"]
+    assert tunnels_to(site, "router") == tunnels_to(load_site(PAIR).site, "web1") == ()

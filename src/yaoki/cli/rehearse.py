@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plane",
         choices=[PlaneWish.BPF.value, PlaneWish.NFTABLES.value],
-        help="on this balancer plane, whatever the file says; `nat` and `fullnat` are always on nftables",
+        help="on this balancer plane, whatever the file says; `nat` and `fullnat` always on nftables, `tunnel` on bpf",
     )
     parser.add_argument("--list", action="store_true", help="show what would be run, and what would survive and why")
     parser.add_argument("--json", dest="report", type=Path, metavar="F", help="write the report to a file")

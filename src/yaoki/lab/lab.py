@@ -25,7 +25,7 @@ from yaoki.lab.plays.roles import (
     witness_command,
 )
 from yaoki.lab.state import BASE, LabState, claim, forget, recall, started_at
-from yaoki.lab.topology import LabPlan, plan_lab
+from yaoki.lab.topology import LabPlan, plan_lab, tunnels_to
 from yaoki.site.model import Site
 
 END_LIMIT_S = 5.0
@@ -58,6 +58,7 @@ class Lab:
             build(self.plan)
             for machine in self.site.machines:
                 self.machine_directory(machine.name).mkdir(parents=True)
+                self._end_tunnels(machine.name)
                 self._start(roles[machine.name])
         except BaseException:
             self.down()
@@ -99,6 +100,14 @@ class Lab:
     def reap(self) -> None:
         """Collect the processes of ours that have ended."""
         self._started = [process for process in self._started if process.poll() is None]
+
+    def _end_tunnels(self, machine: str) -> None:
+        """Where servers are behind tunnels."""
+        tunnels = tunnels_to(self.site, machine)
+        if tunnels:
+            ports = dict.fromkeys(str(tunnel.port) for tunnel in tunnels)
+            command = [sys.executable, "-m", "yaoki.lab.plays.tunnel_end", *ports]
+            namespaces.run(namespaces.inside(self.namespace(machine), command))
 
     def _start(self, roles: tuple[Role, ...]) -> None:
         for role in roles:

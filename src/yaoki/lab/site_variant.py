@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from yaoki.core.error import Problem, SiteError
+from yaoki.lb.service import Forward, PlaneWish
 from yaoki.site.document import Broken, Mapping, Node, Scalar, Sequence
 from yaoki.site.include import Includer
 from yaoki.site.strict_yaml import json_value
@@ -63,10 +64,12 @@ def with_extra_service(site: Plain) -> Plain:
 
 
 def on_plane(site: Plain, plane: str) -> Plain:
-    """Every service on this balancer plane, as far as it can be."""
+    """Every service on this balancer plane, as far as it can be: tunnels are on BPF."""
     changed = _copy(site)
     for service in changed.get("services", {}).values():
         service.pop("plane", None)
+        if plane == PlaneWish.NFTABLES and _has_tunnel(service):
+            service["plane"] = PlaneWish.BPF.value
     return {**changed, "balancer": {**(changed.get("balancer") or {}), "plane": plane}}
 
 
@@ -74,6 +77,11 @@ def write(site: Plain, file: Path) -> Path:
     """Write a site file; the result is its path."""
     file.write_text(json.dumps(site, indent=1))
     return file
+
+
+def _has_tunnel(service: Plain) -> bool:
+    ways = [each.get("forward") for each in (service, *(server or {} for server in service["servers"].values()))]
+    return Forward.TUNNEL.value in ways
 
 
 def _copy(site: Plain) -> Plain:

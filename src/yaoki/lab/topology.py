@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 
 from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork, MacAddress
 from yaoki.core.error import UsageError
-from yaoki.lb.service import Forward
+from yaoki.lb.service import Forward, Tunnel
 from yaoki.site.model import Machine, Network, Service, Site, Vip
 
 LAB_OUI = b"\x02\x59\x6b"
@@ -159,7 +159,17 @@ def served_directly(site: Site, machine: str) -> tuple[tuple[Service, Vip], ...]
         (service, site.vip(service.vip))
         for service in site.services
         for server in service.recipients
-        if server.host == machine and (server.forward or service.forward) is Forward.DIRECT
+        if server.host == machine and (server.forward or service.forward).returns_directly
+    )
+
+
+def tunnels_to(site: Site, machine: str) -> tuple[Tunnel, ...]:
+    """What packets to a host go inside, where it serves behind tunnels."""
+    return tuple(
+        service.tunnel
+        for service, _ in served_directly(site, machine)
+        for server in service.recipients
+        if server.host == machine and (server.forward or service.forward) is Forward.TUNNEL
     )
 
 

@@ -1,4 +1,5 @@
-"""The places that the set-up of a real server changes: kernel parameters, addresses of the loopback, files and links.
+"""The places that the set-up of a real server changes: kernel parameters, addresses of the loopback, ends of tunnels,
+files and links.
 
 Invariant: a write puts the whole value there or leaves the one before.
 """
@@ -16,6 +17,7 @@ from yaoki.lb.realserver.places import THERE, Place, PlaceKind
 from yaoki.linux import rtnetlink
 from yaoki.linux.rtnetlink import Address, Link, Rtnetlink
 from yaoki.linux.sysctl import ROOT, SysctlKeeper
+from yaoki.linux.tunnel_device import read_device, read_port, write_device, write_port
 
 LOOPBACK = "lo"
 _CONF = ROOT / "net/ipv4/conf"
@@ -39,6 +41,10 @@ class ServerMachine:
             case PlaceKind.ADDRESS:
                 wanted = (LOOPBACK, ip_interface(place.name))
                 return THERE if wanted in self.addresses() else None
+            case PlaceKind.DEVICE:
+                return read_device(place.name)
+            case PlaceKind.PORT:
+                return THERE if read_port(place.name) else None
             case PlaceKind.FILE:
                 return _read_file(Path(place.name))
             case PlaceKind.LINK:
@@ -54,6 +60,10 @@ class ServerMachine:
                 self._sysctls.set(place.name, value)
             case PlaceKind.ADDRESS:
                 self._write_address(ip_interface(place.name), there=value is not None)
+            case PlaceKind.DEVICE:
+                write_device(place.name, value)
+            case PlaceKind.PORT:
+                write_port(place.name, there=value is not None)
             case PlaceKind.FILE:
                 _write_file(Path(place.name), value)
             case PlaceKind.LINK:

@@ -318,7 +318,7 @@ class SiteBuilder:
             slo=Slo(**_given(values.get("slo", {}), "outage", "server-outage")),
             **_when_all_down(values),
             **_given(values, "forward", "scheduler", "slow-start", "panic-threshold"),
-            **_given(values, "enabled", "copy-flows", "plane"),
+            **_given(values, "enabled", "copy-flows", "plane", "encapsulation", "encapsulation-port"),
         )
 
     def _wants_layer_7(self, name: str, values: _Values) -> bool:
@@ -331,7 +331,7 @@ class SiteBuilder:
         for path in wanted:
             key = ": ".join(str(step) for step in path)
             place: Path = ("services", name, *path)
-            if Forward.DIRECT in forwards:
+            if Forward.DIRECT in forwards or Forward.TUNNEL in forwards:
                 what = f"{key}: direct return sees no replies, so it can do nothing at layer 7"
                 if path[0] == "persistence":
                     cure = "use persistence: none or persistence: {source: {}}, or another forwarding method"

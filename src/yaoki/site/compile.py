@@ -308,6 +308,7 @@ class _NodeCompiler:
             priority=server.priority,
             sorry=server is service.sorry,
             limit=server.connection_limit,
+            tunnel=service.tunnel if forward is Forward.TUNNEL else None,
         )
 
     def _way(self, host: str, vip: str, family: Family) -> _Way | None:

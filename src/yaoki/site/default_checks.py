@@ -17,7 +17,7 @@ _TCP = CheckDefinition("tcp", TcpParams(0), DEFAULT_SCHEDULE)
 
 
 def default_checks(service: Service) -> tuple[CheckDefinition, ...]:
-    """Of all its servers alike: direct return goes with direct return only (lint rule mixed-forwarding)."""
+    """Of all its servers alike: where some are behind tunnels, no check goes the way of requests."""
     if service.protocol is not Protocol.TCP:
         return (_ICMP,)
     return (_DIRECT if is_direct(service) else _TCP,)

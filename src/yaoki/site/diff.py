@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from yaoki.election.store import EtcdStore, StoreSpec
-from yaoki.lb.service import Forward, PlaneWish
+from yaoki.lb.service import PlaneWish
 from yaoki.pool.plan import Action, Plan
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan
 from yaoki.site.units import duration_text
@@ -209,7 +209,7 @@ def _path_of(server: ServerPlan) -> tuple[object, ...]:
 
 
 def _is_direct(service: ServicePlan) -> bool:
-    return any(server.forward is Forward.DIRECT for server in service.servers)
+    return any(server.forward.returns_directly for server in service.servers)
 
 
 _COST_OF_XDP = "a network card may pause for a moment while its driver takes the program"

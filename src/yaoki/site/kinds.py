@@ -123,11 +123,10 @@ REGULAR_EXPRESSION = Text("a regular expression", parse=_regular_expression, exa
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One of a few words. `later` are words that are known and refused, each with the reason."""
+    """One of a few words."""
 
     choices: dict[str, str]
     make: Callable[[str], Value] = str
-    later: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> str:
@@ -139,9 +138,6 @@ class Word:
             return INVALID
         if text in self.choices:
             return self.make(text)
-        if text in self.later:
-            what = f'{label}: "{text}" is not part of this release yet'
-            return reader.refuse("not-in-this-release", node, what, f"choose {self.wanted}")
         return reader.refuse("wrong-value", node, f'{label}: "{text}" is not known', reader.suggest(text, self.choices))
 
     def json_schema(self) -> dict[str, object]:

@@ -13,7 +13,16 @@ from yaoki.core.address import Family, IPAddress, IPInterface, IPNetwork, MacAdd
 from yaoki.core.secret import SecretRef
 from yaoki.election.lease_params import DEFAULT_DURATION
 from yaoki.lb.realserver import OperatingSystem
-from yaoki.lb.service import Forward, PlaneWish, Protocol, Scheduler, WhenAllDown
+from yaoki.lb.service import (
+    GUE_PORT,
+    Encapsulation,
+    Forward,
+    PlaneWish,
+    Protocol,
+    Scheduler,
+    Tunnel,
+    WhenAllDown,
+)
 from yaoki.pool.member import DEFAULT_PRIORITY
 from yaoki.vrrp.authentication_params import AuthenticationParams
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
@@ -306,6 +315,14 @@ class Service:
     slo: Slo = Slo()
     plane: PlaneWish | None = None
     """None: the site's."""
+    encapsulation: Encapsulation | None = None
+    """What packets to `tunnel` servers go inside; None: the usual."""
+    encapsulation_port: int | None = None
+
+    @property
+    def tunnel(self) -> Tunnel:
+        """How packets to its `tunnel` servers are wrapped."""
+        return Tunnel(self.encapsulation or Encapsulation.IPIP, self.encapsulation_port or GUE_PORT)
 
     @property
     def finds_again(self) -> bool:

@@ -67,5 +67,5 @@ def _refused(vip: Vip, before: str | None, after: str | None, to: str | None) ->
 def _forgets(service: Service) -> bool:
     """Whether the next node cannot know which server an established flow has."""
     forwards = {service.forward if server.forward is None else server.forward for server in service.recipients}
-    kept = {Forward.NAT: service.copy_flows, Forward.DIRECT: service.finds_again}
+    kept = {Forward.NAT: service.copy_flows, Forward.DIRECT: service.finds_again, Forward.TUNNEL: service.finds_again}
     return service.enabled and not all(kept.get(forward, False) for forward in forwards)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from yaoki.checks.check import UdpParams
 from yaoki.election.lease_params import DEFAULT_DURATION, LONGEST_DURATION, SHORTEST_DURATION
-from yaoki.lb.service import Forward, PlaneWish, Scheduler, WhenAllDown
+from yaoki.lb.service import GUE_PORT, Encapsulation, Forward, PlaneWish, Scheduler, WhenAllDown
 from yaoki.lb.validity import MOST_FLOWS
 from yaoki.pool.member import DEFAULT_PRIORITY
 from yaoki.site.kinds import (
@@ -321,9 +321,16 @@ _FORWARD = Word(
         "nat": "the destination is rewritten; the servers' way back leads through the balancer",
         "fullnat": "source and destination are rewritten",
         "direct": "only the destination MAC is rewritten; the server answers the client itself",
+        "tunnel": "like direct, to servers across routers: the packet goes inside another one",
     },
     Forward,
-    later=("tunnel",),
+)
+_ENCAPSULATION = Word(
+    {
+        "ipip": "an IP packet: 20 octets more in IPv4, 40 in IPv6",
+        "gue": "UDP in an IP packet, by which routers and servers tell flows apart: 28 octets more, or 48",
+    },
+    Encapsulation,
 )
 _SOURCE = Record(
     "source persistence",
@@ -363,10 +370,10 @@ SERVER = Record(
 
 _PLANE = Word(
     {
-        "auto": "BPF for direct return where the node and the interface can carry it, else nftables",
+        "auto": "BPF for direct return where the node and the interface can carry it, else nftables; tunnels: BPF only",
         "bpf": "BPF; where it cannot be, nftables all the same, and `yaoki status` complains",
         "xdp": "BPF in the card's driver; where that cannot be, at tcx, and `yaoki status` complains",
-        "nftables": "nftables",
+        "nftables": "nftables, which has no tunnels",
     },
     PlaneWish,
 )
@@ -377,6 +384,8 @@ SERVICE = Record(
         Key("vip", _VIP, "the VIP that it listens on", required=True),
         Key("listen", LISTEN, "transport and port, such as tcp/80", required=True),
         Key("forward", _FORWARD, "the forwarding method; a server may differ", "nat"),
+        Key("encapsulation", _ENCAPSULATION, "what packets to `tunnel` servers go inside", "ipip"),
+        Key("encapsulation-port", _PORT, "the UDP port of `gue` at the servers", str(GUE_PORT)),
         Key(
             "scheduler",
             Word(

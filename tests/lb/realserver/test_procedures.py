@@ -7,7 +7,8 @@ import pytest
 from tests.lb.realserver.tasks import BOTH, OWN, task
 from yaoki.core.error import UsageError
 from yaoki.lb.realserver import PROCEDURES, OperatingSystem, Procedure, Shell, Step, changes, refusals
-from yaoki.lb.realserver.places import THERE
+from yaoki.lb.realserver.places import THERE, PlaceKind
+from yaoki.lb.service import Encapsulation, Tunnel
 
 EVERY = pytest.mark.parametrize("os", list(OperatingSystem))
 QUIET = ("net/ipv4/conf/all/arp_ignore", "1"), ("net/ipv4/conf/all/arp_announce", "2")
@@ -198,3 +199,44 @@ def test_a_value_under_which_an_interface_answers_all_the_same_is_refused() -> N
     assert refused(arp_ignore="3") == (said,)
     assert refused(arp_ignore="2") == refused(arp_ignore="8") == ()
     assert refused(arp_ignore="3", vips=BOTH[1:]) == ()
+
+
+# --- tunnels
+
+GUE = Tunnel(Encapsulation.GUE, 7000)
+BALANCERS = (ip_address("192.0.2.11"),)
+
+
+def test_the_end_of_a_tunnel_is_made_after_the_address_it_is_for() -> None:
+    """What comes out of it before the VIP is there would be passed on, if the server is a router."""
+    made = changes(task(OperatingSystem.LINUX, tunnel=GUE, balancers=BALANCERS))
+    assert [(change.place.kind, change.place.name, change.value) for change in made[-6:]] == [
+        (PlaceKind.ADDRESS, "192.0.2.50/32", "there"),
+        (PlaceKind.ADDRESS, "2001:db8:1::50/128", "there"),
+        (PlaceKind.DEVICE, "yk-ipip", "192.0.2.21"),
+        (PlaceKind.PORT, "7000 ipv4", "there"),
+        (PlaceKind.DEVICE, "yk-ip6ip6", "2001:db8:1::21"),
+        (PlaceKind.PORT, "7000 ipv6", "there"),
+    ]
+
+
+def test_ip_in_ip_needs_no_port() -> None:
+    kinds = {change.place.kind for change in changes(task(OperatingSystem.LINUX, tunnel=Tunnel()))}
+    assert PlaceKind.DEVICE in kinds
+    assert PlaceKind.PORT not in kinds
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_end_that_another_service_needs_goes_with_the_last(kept: bool) -> None:
+    others = ("mail",) if kept else ()
+    made = procedure(
+        OperatingSystem.LINUX,
+        tunnel=GUE,
+        balancers=BALANCERS,
+        others=others,
+        tunnel_kept=kept,
+        kept=OWN if kept else (),
+    )
+    first, last = ([line for step in steps for line in step.lines] for steps in (made.undo, made.undo_shared))
+    assert ("ip link del yk-ipip" in first, "ip link del yk-ipip" in last) == (not kept, kept)
+    assert any("from the balancers only (192.0.2.11)" in note for note in made.notes)

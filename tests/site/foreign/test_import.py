@@ -480,7 +480,7 @@ def test_groups_are_services_on_each_address_that_a_vip_has(tmp_path: Path) -> N
         ("192.0.2.50 80", "fwmark 1", "packets are told by address and port"),
         ("192.0.2.50 80", "192.0.2.50", "a service listens on an address and one port"),
         ("protocol TCP", "protocol SCTP", "SCTP is not balanced"),
-        ("lb_kind DR", "lb_kind TUN", "it is forwarded to in a way that is not in this release"),
+        ("lb_kind DR", "lb_kind TUN", "it is forwarded to in a way that is not imported"),
         ("real_server 192.0.2.2", "real_server 192.0.2.1", "192.0.2.11 is the node lb1"),
     ],
 )

@@ -108,7 +108,10 @@ def test_names_are_looked_up_or_refused_with_the_cure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("-a -t 192.0.2.50:80 -r 192.0.2.23:80 -i -w 1", "forwarding by tunnel is not in this release"),
+        (
+            "-a -t 192.0.2.50:80 -r 192.0.2.23:80 -i -w 1",
+            "forwarding by tunnel is not imported: write forward: tunnel at the service, and its servers' network",
+        ),
         ("-a -t 192.0.2.50:80 -r [2001:db8:1::23]:80 -m -w 1", "a server of another family needs a tunnel"),
         ("-a -t 192.0.2.50:80 -r 192.0.2.23:80 -g -w 70000", "its weight is no whole number 0..65535"),
         ("-a -t 192.0.2.51:80 -r 192.0.2.23:80 -g -w 1", "its service is not taken"),

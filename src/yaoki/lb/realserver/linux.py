@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from yaoki.core.address import IPInterface
 from yaoki.lb.realserver.linux_commands import add, alone, delete, here
 from yaoki.lb.realserver.linux_files import SYSCTL_FILE, files, links
+from yaoki.lb.realserver.linux_tunnel import tunnel_changes, tunnel_confirm, tunnel_notes, tunnel_setup, tunnel_undo
 from yaoki.lb.realserver.linux_ways import ways
 from yaoki.lb.realserver.places import THERE, Change, Place, PlaceKind
 from yaoki.lb.realserver.procedure import Procedure, Step, asked_beside, listening_note
@@ -24,10 +25,12 @@ _BEFORE = "/var/lib/yaoki/realserver.before"
 
 
 def changes(task: RealServerTask) -> tuple[Change, ...]:
-    """What --apply brings about, in this order: quiet first, then the addresses, then what a restart needs."""
+    """What --apply brings about, in this order: quiet first, then the addresses, then the tunnel, then what a
+    restart needs."""
     return (
         *_sysctls(task),
         *(Change(Place(PlaceKind.ADDRESS, alone(vip)), THERE) for vip in task.vips),
+        *tunnel_changes(task),
         *(Change(Place(PlaceKind.FILE, path), text) for path, text in files(task)),
         *(Change(Place(PlaceKind.LINK, path), target) for path, target in links(task)),
     )
@@ -93,6 +96,7 @@ def _setup(task: RealServerTask) -> tuple[Step, ...]:
             ),
         ]
     steps.append(Step("The VIP on the loopback, as one address and no prefix.", tuple(map(add, task.vips))))
+    steps += tunnel_setup(task)
     for path, text in files(task):
         steps.append(Step(f"The same after a restart: {path}", here(path, text)))
     for path, target in links(task):
@@ -118,7 +122,7 @@ def _confirm(task: RealServerTask) -> tuple[Step, ...]:
                 ("grep . /proc/sys/net/ipv4/conf/*/arp_ignore",),
             )
         )
-    steps.append(asked_beside(task))
+    steps += tunnel_confirm(task) if task.tunnel is not None else (asked_beside(task),)
     return tuple(steps)
 
 
@@ -128,13 +132,15 @@ def _undo(task: RealServerTask) -> tuple[Step, ...]:
     if own:
         again = ("systemctl daemon-reload",) if links(task) else ()
         steps.append(Step("What a restart would bring back.", (*own, *again)))
+    if not task.tunnel_kept:
+        steps += tunnel_undo(task)
     if task.given_up:
         steps.append(Step("The VIP leaves the loopback.", tuple(map(delete, task.given_up))))
     return (*steps, *(() if task.others else _loud_again(task)))
 
 
 def _undo_shared(task: RealServerTask) -> tuple[Step, ...]:
-    steps = []
+    steps = [*tunnel_undo(task)] if task.tunnel_kept else []
     if task.shared:
         steps.append(Step("The VIP leaves the loopback.", tuple(map(delete, task.shared))))
     return (*steps, *_loud_again(task)) if task.others else ()
@@ -150,6 +156,7 @@ def _loud_again(task: RealServerTask) -> tuple[Step, ...]:
 
 def _notes(task: RealServerTask) -> Iterable[str]:
     yield listening_note(task)
+    yield from tunnel_notes(task)
     if task.os is OperatingSystem.LINUX:
         yield "This lasts until the machine starts again; --os debian and --os rhel make it last."
     if task.os is OperatingSystem.DEBIAN:

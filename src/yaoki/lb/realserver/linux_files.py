@@ -1,6 +1,7 @@
 """What brings the set-up back when a Linux server starts again: ifupdown on Debian, a systemd unit on RHEL."""
 
 from yaoki.lb.realserver.linux_commands import add, delete
+from yaoki.lb.realserver.linux_tunnel import make
 from yaoki.lb.realserver.task import OperatingSystem, RealServerTask
 
 SYSCTL_FILE = "/etc/sysctl.d/60-yaoki-realserver.conf"
@@ -35,12 +36,20 @@ def _unit_name(task: RealServerTask) -> str:
     return f"yaoki-realserver-{task.service}.service"
 
 
+def _tunnel(task: RealServerTask) -> tuple[str, ...]:
+    """Another service may have made its end already, and may need it still when this one is taken down."""
+    if task.tunnel is None:
+        return ()
+    return tuple(line for version in task.versions for line in make(task, version))
+
+
 def _ifupdown(task: RealServerTask) -> str:
     """A further stanza of lo; interfaces(5) has all stanzas of an interface apply."""
     lines = [
         f"# The VIP of the service {task.service}, for direct return: `yaoki realserver setup`.",
         "iface lo inet manual",
         *(f"    up {add(vip)}" for vip in task.vips),
+        *(f"    up {line} || true" for line in _tunnel(task)),
         *(f"    down {delete(vip)} || true" for vip in task.given_up),
     ]
     return "\n".join(lines) + "\n"
@@ -59,6 +68,7 @@ def _unit(task: RealServerTask) -> str:
         "Type=oneshot",
         "RemainAfterExit=yes",
         *(f"ExecStart=/usr/sbin/{add(vip)}" for vip in task.vips),
+        *(f"ExecStart=-/usr/sbin/{line}" for line in _tunnel(task)),
         *(f"ExecStop=-/usr/sbin/{delete(vip)}" for vip in task.given_up),
         "",
         "[Install]",

@@ -1,6 +1,7 @@
 """What --apply and --undo change on a machine, pure: places that hold a value, what was there before, and the plan.
 
-A place is a kernel parameter, an address of the loopback, a file or a link. Several services may need one place; it is
+A place is a kernel parameter, an address of the loopback, the end of a tunnel, a UDP port that packets are taken out
+of, a file or a link. Several services may need one place; it is
 given back when the last of them has gone.
 
 Invariants: the value that was found first is the one that is put back, however often a set-up is applied; a place that
@@ -20,13 +21,16 @@ class PlaceKind(StrEnum):
 
     SYSCTL = "sysctl"
     ADDRESS = "address"
+    DEVICE = "device"
+    PORT = "port"
     FILE = "file"
     LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One thing that can be changed: "net/ipv4/conf/all/arp_ignore", "192.0.2.50/32" on the loopback, a path."""
+    """One thing that can be changed: "net/ipv4/conf/all/arp_ignore", "192.0.2.50/32" on the loopback, a device, whose
+    value is the address that it takes packets for, "6080 ipv4", a path."""
 
     kind: PlaceKind
     name: str

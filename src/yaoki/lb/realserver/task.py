@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from yaoki.core.address import IPAddress, IPInterface
-from yaoki.lb.service import Protocol
+from yaoki.lb.service import Protocol, Tunnel
 
 
 class OperatingSystem(StrEnum):
@@ -35,7 +35,8 @@ class RealServerTask:
     server's addresses beside them. `interface` and `loopback` are called as the operating system calls them.
     `neighbour` is a node beside it and its interface there. `others` are further services that the server serves by
     direct return, `after` those of them that stand before this one in the site file, and `kept` the addresses that they
-    need there as well: an undo leaves them.
+    need there as well: an undo leaves them. Where packets come through a `tunnel`, `own` are the addresses that they
+    come to, `balancers` those that they come from, and `tunnel_kept` says that others need it as well.
     """
 
     service: str
@@ -51,6 +52,9 @@ class RealServerTask:
     others: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     kept: tuple[IPAddress, ...] = ()
+    tunnel: Tunnel | None = None
+    balancers: tuple[IPAddress, ...] = ()
+    tunnel_kept: bool = False
 
     def of_version(self, version: int) -> tuple[IPInterface, ...]:
         """The VIPs of one IP version."""
@@ -60,6 +64,10 @@ class RealServerTask:
     def versions(self) -> tuple[int, ...]:
         """The IP versions that it has VIPs of."""
         return tuple(version for version in (4, 6) if self.of_version(version))
+
+    def own_of(self, version: int) -> IPAddress:
+        """The server's address of one IP version of which it has VIPs."""
+        return next(address for address in self.own if address.version == version)
 
     @property
     def given_up(self) -> tuple[IPInterface, ...]:

@@ -44,7 +44,7 @@ def servers_of(service: ServicePlan) -> tuple[ServerPlan, ...]:
     """The servers of a service that IPVS can forward to, with the weights that they have there; without backups, where
     it cannot tell them from others."""
     ranks = [server.priority for server in service.servers if not server.sorry]
-    servers = [s for s in service.servers if s.forward in (Forward.NAT, Forward.DIRECT) and not s.sorry]
+    servers = [s for s in service.servers if s.forward is not Forward.FULLNAT and not s.sorry]
     if is_failover(ranks):
         return tuple(replace(s, weight=s.priority if s.weight else 0) for s in servers)
     return tuple(server for server in servers if server.priority == max(ranks))
@@ -85,7 +85,7 @@ def _wordless(site: Site, name: str) -> Iterable[str]:
     service = site.service(name)
     for server in service.servers:
         method = server.forward or service.forward
-        if method not in (Forward.NAT, Forward.DIRECT):
+        if method is Forward.FULLNAT:
             yield f"{server.host}: IPVS has no {method.value}"
     ranks = [server.priority for server in service.servers]
     if not is_failover(ranks):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from yaoki.core.event import Severity
-from yaoki.lb.service import Forward
+from yaoki.lb.service import Encapsulation, Forward, PlaneWish
 from yaoki.lb.validity import mixture
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, families_of, server_path
@@ -29,7 +29,7 @@ def _direct_off_link(view: View) -> Iterable[Finding]:
         place = server_path(service, server)
         if interface is None:
             what = f"{host.name} is not on {vip.network}, so direct return cannot reach it by its MAC address"
-            cure = f"plug {host.name} into {vip.network}, or forward by nat or fullnat"
+            cure = f"forward by tunnel, nat or fullnat, or plug {host.name} into {vip.network}"
             yield Finding(place, what, cure, ("hosts", host.name, "interfaces"))
             continue
         for family in families_of(vip):
@@ -51,9 +51,11 @@ def _mixed_forwarding(view: View) -> Iterable[Finding]:
 
 
 def _direct_port(view: View) -> Iterable[Finding]:
-    for service, server in _servers(view, Forward.DIRECT):
+    for service, server in (*_servers(view, Forward.DIRECT), *_servers(view, Forward.TUNNEL)):
         if server.port is not None and server.port != service.port:
-            what = f"direct return cannot rewrite port {service.port} to {server.port}: only the MAC address changes"
+            way = view.forward_of(service, server)
+            reason = "only the MAC address changes" if way is Forward.DIRECT else "the packet goes as it is"
+            what = f"direct return cannot rewrite port {service.port} to {server.port}: {reason}"
             cure = f"let {server.host} listen on {service.port}, or forward by nat or fullnat"
             yield Finding(server_path(service, server, "port"), what, cure, ("services", service.name, "listen"))
 
@@ -61,10 +63,36 @@ def _direct_port(view: View) -> Iterable[Finding]:
 def _bpf_not_direct(view: View) -> Iterable[Finding]:
     for service in view.site.services:
         ways = {view.forward_of(service, server) for server in service.servers}
-        if service.plane is not None and service.plane.is_bpf and Forward.DIRECT not in ways:
+        on_bpf = service.plane is not None and service.plane.is_bpf
+        if on_bpf and not any(way.returns_directly for way in ways):
             what = f"the plane on BPF is for direct return only, and {service.name} is forwarded by {service.forward}"
             cure = "remove plane, or forward by direct"
             yield Finding(("services", service.name, "plane"), what, cure, ("services", service.name, "forward"))
+
+
+def _tunnel_not_bpf(view: View) -> Iterable[Finding]:
+    told: set[str] = set()
+    for service, server in _servers(view, Forward.TUNNEL):
+        wish = service.plane or view.site.plane
+        if wish is PlaneWish.NFTABLES and service.name not in told:
+            told.add(service.name)
+            what = f"nftables has no tunnels, and {server.host} of {service.name} is behind one"
+            own = service.plane is not None
+            place: Path = ("services", service.name, "plane") if own else server_path(service, server)
+            cure = "remove plane" if own else "write plane: bpf at the service"
+            yield Finding(place, what, cure, ("services", service.name, "forward") if own else ("balancer", "plane"))
+
+
+def _encapsulation_unused(view: View) -> Iterable[Finding]:
+    for service in view.site.services:
+        ways = {view.forward_of(service, server) for server in service.recipients}
+        port = ("services", service.name, "encapsulation-port")
+        if service.encapsulation is not None and Forward.TUNNEL not in ways:
+            what = f"no server of {service.name} is behind a tunnel, so nothing is encapsulated"
+            yield Finding(("services", service.name, "encapsulation"), what, "forward: tunnel, or remove it")
+        elif service.encapsulation_port is not None and service.tunnel.encapsulation is not Encapsulation.GUE:
+            what = "only gue has a port"
+            yield Finding(port, what, "write encapsulation: gue, or remove it")
 
 
 def _nat_gateway(view: View) -> Iterable[Finding]:
@@ -214,6 +242,21 @@ RULES = (
         Severity.ERROR,
         "a service that is not for direct return names the plane on BPF",
         _bpf_not_direct,
+        partial=True,
+    ),
+    Rule(
+        "tunnel-needs-bpf",
+        Severity.ERROR,
+        "a service with a server behind a tunnel names the plane on nftables",
+        _tunnel_not_bpf,
+        firm=True,
+        partial=True,
+    ),
+    Rule(
+        "encapsulation-unused",
+        Severity.WARNING,
+        "an encapsulation, or its port, that nothing goes inside",
+        _encapsulation_unused,
         partial=True,
     ),
     Rule(

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from yaoki.core.event import Severity
-from yaoki.lb.service import Forward
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
 from yaoki.site.model import Vip
@@ -15,7 +14,7 @@ from yaoki.vrrp.virtual_mac import MacKind
 def _virtual_mac_direct(view: View) -> Iterable[Finding]:
     for service in view.site.services:
         vip = view.site.vip(service.vip)
-        direct = (server for server in service.servers if view.forward_of(service, server) is Forward.DIRECT)
+        direct = (server for server in service.servers if view.forward_of(service, server).returns_directly)
         odd = next(direct, None)
         if vip.mac is not MacKind.VIRTUAL or odd is None:
             continue

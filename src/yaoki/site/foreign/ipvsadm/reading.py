@@ -40,7 +40,7 @@ _NOT_TAKEN = {
     "--pe": "persistence is by source",
     "-b": "the hash is of the source address alone",
 }
-_TUNNEL = "forwarding by tunnel is not in this release"
+_TUNNEL = "forwarding by tunnel is not imported: write forward: tunnel at the service, and its servers' network"
 
 
 class Directory(Interface):

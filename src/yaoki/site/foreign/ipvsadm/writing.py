@@ -2,12 +2,12 @@
 
 from ipaddress import ip_network
 
-from yaoki.lb.service import Forward, Protocol
+from yaoki.lb.service import Encapsulation, Forward, Protocol
 from yaoki.site.foreign.exporting import Export, Lost, say_lost, scheduler_of, servers_of, services_of
 from yaoki.site.model import Site
-from yaoki.site.node_plan import ServicePlan
+from yaoki.site.node_plan import ServerPlan, ServicePlan
 
-_FLAGS = {Forward.NAT: "-m", Forward.DIRECT: "-g"}
+_FLAGS = {Forward.NAT: "-m", Forward.DIRECT: "-g", Forward.TUNNEL: "-i"}
 
 
 def export_ipvsadm(site: Site) -> Export:
@@ -24,8 +24,15 @@ def _lines(service: ServicePlan) -> list[str]:
     for server in servers_of(service):
         limit = "" if server.limit is None else f" -x {server.limit}"
         where = f"-a {place} -r {_place(server.address, server.port)}"
-        lines.append(f"{where} {_FLAGS[server.forward]} -w {server.weight}{limit}")
+        lines.append(f"{where} {_FLAGS[server.forward]}{_tunnel(server)} -w {server.weight}{limit}")
     return lines
+
+
+def _tunnel(server: ServerPlan) -> str:
+    """IPVS writes variant 0 of GUE, and the end of a tunnel on Linux takes both."""
+    if server.tunnel is None or server.tunnel.encapsulation is Encapsulation.IPIP:
+        return ""
+    return f" --tun-type gue --tun-port {server.tunnel.port} --tun-nocsum"
 
 
 def _place(address: object, port: int) -> str:

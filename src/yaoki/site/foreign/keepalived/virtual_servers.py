@@ -33,7 +33,7 @@ CLOSEST = {
     "nq": Scheduler.WEIGHTED_LEAST_CONNECTION,
 }
 _METHODS = {"NAT": Forward.NAT, "DR": Forward.DIRECT}
-_NOT_FORWARDED = "it is forwarded to in a way that is not in this release"
+_NOT_FORWARDED = "it is forwarded to in a way that is not imported"
 _PERSISTENCE = timedelta(minutes=6)
 _MAIL = "Yaoki sends no mail: run a hook on the events that matter"
 _NOT_NEEDED = {
@@ -192,7 +192,7 @@ class VirtualServerReader:
             return Forward.NAT
         found = _METHODS.get((item.first() or "").upper())
         if found is None:
-            self._report.not_taken(item, f"forwarding by {item.first()} is not in this release")
+            self._report.not_taken(item, f"forwarding by {item.first()} is not imported")
         else:
             self._report.taken(item, "forward")
         return found

@@ -21,13 +21,13 @@ from yaoki.checks.check import (
     TlsParams,
     UdpParams,
 )
-from yaoki.lb.service import Forward
+from yaoki.lb.service import Encapsulation, Forward
 from yaoki.site.default_checks import default_checks
 from yaoki.site.foreign.exporting import Export, Lost, say_lost, scheduler_of, servers_of, services_of
 from yaoki.site.model import CheckDefinition, Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
-_KINDS = {Forward.NAT: "NAT", Forward.DIRECT: "DR"}
+_KINDS = {Forward.NAT: "NAT", Forward.DIRECT: "DR", Forward.TUNNEL: "TUN"}
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=?&%+,~-]+")
 """What keepalived reads as one word, whatever stands around it."""
 
@@ -64,7 +64,7 @@ def _service(service: ServicePlan, checks: tuple[CheckDefinition, ...]) -> Itera
     for server in service.servers:
         if server.sorry and server.forward in _KINDS:
             yield f"    sorry_server {server.address} {server.port}"
-            yield f"    sorry_server_lvs_method {_KINDS[server.forward]}"
+            yield f"    sorry_server_lvs_method {_method(server)}"
     for server in servers_of(service):
         yield from _server(server, checks)
     yield "}"
@@ -76,11 +76,17 @@ def _server(server: ServerPlan, checks: tuple[CheckDefinition, ...]) -> Iterable
     yield f"        weight {server.weight}"
     if server.limit is not None:
         yield f"        uthreshold {server.limit}"
-    yield f"        lvs_method {_KINDS[server.forward]}"
+    yield f"        lvs_method {_method(server)}"
     for check in filter(_is_written, checks):
         for line in _checker(check.params, check.schedule, server.port):
             yield f"        {line}"
     yield "    }"
+
+
+def _method(server: ServerPlan) -> str:
+    gue = server.tunnel is not None and server.tunnel.encapsulation is Encapsulation.GUE
+    more = f" type gue port {server.tunnel.port} nocsum" if gue and server.tunnel is not None else ""
+    return _KINDS[server.forward] + more
 
 
 def _checker(params: KindParams, schedule: Schedule, own_port: int) -> Iterable[str]:
