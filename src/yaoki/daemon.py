@@ -37,19 +37,24 @@ LONGEST_PAUSE_S = 5.0
 
 
 class Reaching:
-    """How servers are reached: both watches as one."""
+    """How servers are reached: both watches as one. Routes are followed from the first server behind a tunnel on."""
 
     def __init__(self, found: Callable[[NeighbourFound | RouteFound], None]) -> None:
+        self._found = found
         self._near = NeighbourWatcher(lambda _, address, mac: found(NeighbourFound(address, mac)))
-        self._far = WayWatch(lambda address, way: found(RouteFound(address, way)))
+        self._far: WayWatch | None = None
 
     def watch(self, addresses: tuple[tuple[str, IPAddress], ...], routed: tuple[IPAddress, ...], /) -> None:
         self._near.watch(addresses)
-        self._far.watch(routed)
+        if self._far is None and routed:
+            self._far = WayWatch(lambda address, way: self._found(RouteFound(address, way)))
+        if self._far is not None:
+            self._far.watch(routed)
 
     def close(self) -> None:
         self._near.close()
-        self._far.close()
+        if self._far is not None:
+            self._far.close()
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,10 @@ def proof_task(site: Site, service: str, node: str) -> ProofTask:
             if server.forward is Forward.DIRECT:
                 targets.append(_target(one, server, tuple(specs[id_] for id_ in server.checks)))
     if not targets:
-        raise UsageError(f"no server of {service} is of direct return (forward: direct): there is nothing to prove")
+        raise UsageError(
+            f"no server of {service} is of direct return (forward: direct): there is nothing to prove, for nothing is "
+            "asked through tunnels"
+        )
     if len(targets) > MOST_TARGETS:
         raise UsageError(f"{service} has {len(targets)} servers and addresses; {MOST_TARGETS} can be asked at most")
     wires = [wire for wire in plan.wires if wire.vip == plans[0].vip]
