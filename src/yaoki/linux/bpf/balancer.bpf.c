@@ -236,7 +236,7 @@ balance_frame##version(struct ethhdr *ethernet, void *end, struct arrival *arriv
 		if (verdict == SEND) {							\
 			rewrite(ethernet, &outgoing->way);				\
 		} else if (verdict == WRAP) {						\
-			outgoing->hash = flow_hash##version(&packet.key);		\
+			outgoing->ports = (__u32)packet.key.source_port << 16 | packet.key.port;	\
 			outgoing->part = packet.part;					\
 			return WRAP##version;						\
 		}									\

@@ -44,7 +44,7 @@ struct outgoing {
 	union server_word way;
 	__u32 server, service;
 	__u32 is_new;
-	__u32 hash;		/* of its flow */
+	__u32 ports;		/* of its flow */
 	enum part part;
 };
 
@@ -72,16 +72,6 @@ static __always_inline void count_sent(__u32 server, __u32 service, __u32 octets
 {
 	add(&server_counts, server, octets, is_new);
 	add(&service_counts, service, octets, is_new);
-}
-
-static __always_inline __u32 flow_hash4(const struct flow_key4 *key)
-{
-	return jhash_2words((__u32)key->source_port << 16 | key->port, key->source);
-}
-
-static __always_inline __u32 flow_hash6(const struct flow_key6 *key)
-{
-	return jhash_5words((__u32)key->source_port << 16 | key->port, key->source);
 }
 
 /* RFC 1071, of a whole number of 16-bit words */
@@ -150,7 +140,7 @@ static __always_inline void fill4(struct iphdr *ip, __u8 tos, __u32 octets, __u8
 
 /* RFC 2003, section 3.1, and RFC 6040, section 4.1: the type of service with its ECN field is that of the packet. */
 static __always_inline void fill_outer4(struct iphdr *outer, const struct iphdr *inner, const struct tunnel *tunnel,
-					__u32 hash __attribute__((unused)))
+					__u32 ports __attribute__((unused)))
 {
 	__u32 octets = bpf_ntohs(inner->tot_len);
 
@@ -159,6 +149,11 @@ static __always_inline void fill_outer4(struct iphdr *outer, const struct iphdr 
 		      tunnel->destination[0]);
 	else
 		fill4(outer, inner->tos, octets, IPPROTO_IPIP, tunnel->source[0], tunnel->destination[0]);
+}
+
+static __always_inline __u32 hash4_of(const struct iphdr *inner, __u32 ports)
+{
+	return jhash_2words(ports, inner->saddr);
 }
 
 static __always_inline __u32 length4(const struct iphdr *ip)
@@ -215,10 +210,15 @@ static __always_inline void fill6(struct ipv6hdr *ip, __u32 class_and_label, __u
 	copy6(ip->daddr.in6_u.u6_addr32, destination);
 }
 
-static __always_inline void fill_outer6(struct ipv6hdr *outer, const struct ipv6hdr *inner,
-					const struct tunnel *tunnel, __u32 hash)
+static __always_inline __u32 hash6_of(const struct ipv6hdr *inner, __u32 ports)
 {
-	__u32 class_and_label = (bpf_ntohl(*(__be32 *)inner) & TRAFFIC_CLASS) | (hash & FLOW_LABEL);
+	return jhash_5words(ports, inner->saddr.in6_u.u6_addr32);
+}
+
+static __always_inline void fill_outer6(struct ipv6hdr *outer, const struct ipv6hdr *inner,
+					const struct tunnel *tunnel, __u32 ports)
+{
+	__u32 class_and_label = (bpf_ntohl(*(__be32 *)inner) & TRAFFIC_CLASS) | (hash6_of(inner, ports) & FLOW_LABEL);
 	__u32 octets = sizeof(*inner) + bpf_ntohs(inner->payload_len);
 
 	if (tunnel->port)
@@ -365,9 +365,9 @@ static __noinline int wrap##version##_##hook(context *frame, const struct arriva
 		count_reason(TOO_BIG_UNTOLD);									\
 		return dropped;											\
 	}													\
-	fill_outer##version(&outer, inner, tunnel, outgoing->hash);						\
+	fill_outer##version(&outer, inner, tunnel, outgoing->ports);						\
 	if (tunnel->port) {											\
-		fill_udp(&udp, tunnel, outgoing->hash, octets);							\
+		fill_udp(&udp, tunnel, hash##version##_of(inner, outgoing->ports), octets);			\
 		headers += sizeof(udp);										\
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;								\
 	}													\
