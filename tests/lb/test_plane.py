@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.lb.samples import far, server, service, trio
-from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason, at_its_hook, choose
+from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason, at_its_hook, choose, leaving_elsewhere
 from yaoki.lb.service import Forward, PlaneWish
 
 BPF, NFTABLES = Plane.BPF, Plane.NFTABLES
@@ -91,3 +91,14 @@ def test_what_is_behind_a_tunnel_is_on_bpf_or_nowhere(wish: PlaneWish, held: Pla
     wanted = replace(service(server(1, Forward.DIRECT), far(2)), plane=wish)
     assert choose(wanted, held=held, lacks=None) == PlaneChoice(BPF, PlaneReason.TUNNEL)
     assert choose(wanted, held=held, lacks=LACKS) == PlaneChoice(Plane.NONE, PlaneReason.UNABLE, LACKS)
+
+
+@pytest.mark.req("B-13")
+def test_xdp_is_not_had_where_frames_leave_by_another_interface() -> None:
+    here, elsewhere = (service(far(1), far(2, resolved=False)), service(far(1)))
+    way = here.servers[0].way
+    assert way is not None
+    elsewhere = replace(elsewhere, servers=(replace(elsewhere.servers[0], way=replace(way, interface="eth1")),))
+    assert way.interface == here.interface
+    assert leaving_elsewhere((here, service(*trio()))) == {}
+    assert leaving_elsewhere((here, elsewhere)) == {"lo": "f1, behind a tunnel, is reached by eth1"}

@@ -9,6 +9,7 @@ driver lets it. It is one program for all services of the interface, with one se
 moves no flow.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,6 +75,17 @@ def at_its_hook(choice: PlaneChoice, wish: PlaneWish, *, in_driver: bool, lacks:
     if wish is PlaneWish.XDP:
         return PlaneChoice(Plane.BPF, PlaneReason.NO_XDP, lacks or "")
     return choice
+
+
+def leaving_elsewhere(services: Iterable[VirtualService]) -> dict[str, str]:
+    """What hinders XDP for the services' sake, by interface: frames that come in there and leave by another one. Of
+    those that a program in a driver hands to another card, that card may lose every one and tell nobody."""
+    return {
+        service.interface: f"{server.name}, behind a tunnel, is reached by {server.way.interface}"
+        for service in services
+        for server in service.servers
+        if server.way is not None and server.way.interface != service.interface
+    }
 
 
 def is_direct(service: VirtualService) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.plan import Actual, ActualService, AddService, BalancerChange, FlushFlows, RemoveService
-from yaoki.lb.plane import Plane, PlaneChoice, at_its_hook, choose, is_direct, needs_bpf
+from yaoki.lb.plane import Plane, PlaneChoice, at_its_hook, choose, is_direct, leaving_elsewhere, needs_bpf
 from yaoki.lb.service import Desired, PlaneWish, RealServer, ServiceKey, VirtualService
 from yaoki.lb.why import Flow
 from yaoki.linux import flow_counting
@@ -121,7 +121,7 @@ class SplitBalancer:
             for plane in (Plane.NFTABLES, Plane.BPF)
         )
         leaving = self._leaving(to_bpf)
-        lack_xdp = self._lacking_xdp(to_bpf)
+        lack_xdp = self._lacking_xdp(to_bpf) | leaving_elsewhere(to_bpf)
         native = {s.interface for s in to_bpf if s.plane is PlaneWish.XDP and s.interface not in lack_xdp}
         done: list[Plan[BalancerChange]] = [self._nftables.converge(Desired((*to_nftables, *leaving)))]
         try:
