@@ -4,6 +4,7 @@ a world that the unpatched engines live through then breaks an invariant.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -146,5 +147,8 @@ def test_a_failing_campaign_names_few_faults_and_the_command_that_replays_them(t
     assert (again["what"], again["at_s"]) == (failed["what"], failed["at_s"])
 
 
-def test_every_patch_is_tried() -> None:
+def test_every_patch_is_tried_and_told() -> None:
     assert {path.stem for path in mutated.PATCHES.glob("*.patch")} == {mutation.patch for mutation in MUTATIONS}
+    page = (mutated.ROOT / "docs/simulation.md").read_text()
+    told = re.findall(r"^\| ([a-z-]+-[a-z-]+)[^|]*\| ([a-z ]+) \|", page, re.MULTILINE)
+    assert set(told) == {(mutation.patch, mutation.invariant) for mutation in MUTATIONS}
