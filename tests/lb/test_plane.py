@@ -95,10 +95,10 @@ def test_what_is_behind_a_tunnel_is_on_bpf_or_nowhere(wish: PlaneWish, held: Pla
 
 @pytest.mark.req("B-13")
 def test_xdp_is_not_had_where_frames_leave_by_another_interface() -> None:
-    here, elsewhere = (service(far(1), far(2, resolved=False)), service(far(1)))
-    way = here.servers[0].way
+    way = far(1).way
     assert way is not None
-    elsewhere = replace(elsewhere, servers=(replace(elsewhere.servers[0], way=replace(way, interface="eth1")),))
-    assert way.interface == here.interface
-    assert leaving_elsewhere((here, service(*trio()))) == {}
-    assert leaving_elsewhere((here, elsewhere)) == {"lo": "f1, behind a tunnel, is reached by eth1"}
+    by_eth0, by_eth1 = (replace(far(1), way=replace(way, interface=name)) for name in ("eth0", "eth1"))
+    here = (service(by_eth0, far(2, resolved=False)), trio(Forward.DIRECT))
+    assert {each.interface for each in here} == {"eth0"}
+    assert leaving_elsewhere(here) == {}
+    assert leaving_elsewhere((*here, service(by_eth1))) == {"eth0": "f1, behind a tunnel, is reached by eth1"}
