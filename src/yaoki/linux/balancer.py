@@ -150,7 +150,7 @@ class NftablesBalancer:
                 case _:
                     assert_never(change)
         lines = [*_foundation(after), *middle, *_clearance(after)]
-        spared = self._removal.spare(_with_flows(after))
+        spared = self._removal.spare(_with_flows(todo.changes))
         if lines:
             self._inventory = None
             try:
@@ -293,12 +293,13 @@ def _out(service: VirtualService) -> tuple[RealServer, ...]:
     return tuple(server for server in service.servers if server.duty is Duty.OUT)
 
 
-def _with_flows(inventory: Inventory) -> Iterator[Placed]:
-    """Servers of services that flows may be sent to."""
-    for service in _services(inventory):
-        for server in service.servers:
-            if server.duty is not Duty.OUT:
-                yield service.key, server.address, server.port
+def _with_flows(changes: Iterable[BalancerChange]) -> Iterator[Placed]:
+    """Servers that flows may be sent to, of services that a plan adds or changes."""
+    for change in changes:
+        if isinstance(change, AddService | ChangeService):
+            for server in change.service.servers:
+                if server.duty is not Duty.OUT:
+                    yield change.service.key, server.address, server.port
 
 
 def _without_flows(changes: Iterable[BalancerChange]) -> Iterator[Placed]:
