@@ -27,7 +27,7 @@ def read_device(name: str) -> str | None:
     info = link.get("linkinfo", {})
     if info.get("info_kind") != KINDS[_version(name)].split()[0]:
         return None
-    if _version(name) == 4 and SysctlKeeper().read(_filter(name)) != _LOOSE:
+    if _version(name) == 4 and (SysctlKeeper().read(_filter(name)) != _LOOSE or not _has_address(name)):
         return None
     local: str | None = info.get("info_data", {}).get("local")
     return local
@@ -43,6 +43,8 @@ def write_device(name: str, address: str | None) -> None:
     _ip("link", "add", name, "type", *KINDS[version].split(), "local", address)
     try:
         if version == 4:
+            # A loose filter lets nothing pass at an interface without an address.
+            _ip("address", "add", f"{address}/32", "dev", name, "scope", "host")
             SysctlKeeper().set(_filter(name), _LOOSE)
         _ip("link", "set", name, "up")
     except ActuatorError:
@@ -79,6 +81,11 @@ def write_port(name: str, *, there: bool) -> None:
 
 def _version(name: str) -> int:
     return next(version for version, device in DEVICES.items() if device == name)
+
+
+def _has_address(name: str) -> bool:
+    found: list[dict[str, Any]] = json.loads(_ip("-j", "-4", "address", "show", "dev", name) or "[]")
+    return any(each.get("addr_info") for each in found)
 
 
 def _filter(name: str) -> str:

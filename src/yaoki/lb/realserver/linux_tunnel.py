@@ -2,8 +2,9 @@
 
 A device of our own, not tunl0: it takes what comes to the server's own address only, and is taken away again without a
 trace. It needs rp_filter 2 (loose), since what comes out of it comes from clients, whose way back is another interface;
-the larger of this and conf/all counts (Documentation/networking/ip-sysctl.rst), so nothing else has to be changed. IPv6
-knows no such filter.
+the larger of this and conf/all counts (Documentation/networking/ip-sysctl.rst), so nothing else has to be changed. A
+loose filter lets nothing pass at an interface without an address (net/ipv4/fib_frontend.c, __fib_validate_source): the
+device has the server's own once more, for itself alone. IPv6 knows no such filter.
 """
 
 from collections.abc import Iterable
@@ -39,6 +40,7 @@ def make(task: RealServerTask, version: int) -> tuple[str, ...]:
     name = DEVICES[version]
     lines = [f"ip link add {name} type {KINDS[version]} local {task.own_of(version)}"]
     if version == 4:
+        lines.append(f"ip address add {task.own_of(4)}/32 dev {name} scope host")
         lines.append(f"sysctl -w net.ipv4.conf.{name}.rp_filter=2")
     lines.append(f"ip link set {name} up")
     if task.tunnel is not None and task.tunnel.encapsulation is Encapsulation.GUE:
