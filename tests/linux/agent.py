@@ -35,6 +35,7 @@ from yaoki.linux.bpf.records import Origin
 from yaoki.linux.capture_socket import hidden as hidden_from_sockets
 from yaoki.linux.carriers import Carriers, carriers
 from yaoki.linux.dead_man_gate import DeadManGate
+from yaoki.linux.flow_stores import FlowStores
 from yaoki.linux.flow_table import FlowWriter
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
@@ -43,6 +44,7 @@ from yaoki.linux.planes import SplitBalancer
 from yaoki.linux.strangers import StrangerRules, remove_stranger_rules
 from yaoki.linux.vip_addresses import VipAddresses
 from yaoki.linux.ways import WayWatch
+from yaoki.node.flow_messages import ConfigureFlows, FlowsSeen, RememberSources
 from yaoki.runtime.probes.loop import Job, ProbeLoop
 from yaoki.runtime.probes.registry import probe_for
 
@@ -289,6 +291,56 @@ def hold_strangers(address: str, server: str, port: int, *, ms: int) -> None:
 
 def let_strangers_through() -> None:
     remove_stranger_rules()
+
+
+def copy_flows(wish: str) -> None:
+    """Begin to copy flows, as a flow copier does, of the services of a ConfigureFlows."""
+    listening: dict[int, Callable[[], None]] = {}
+    told: list[CopiedFlow] = []
+    stores = FlowStores(listening.__setitem__, listening.__delitem__, lambda flows, _: told.extend(flows))
+    services = Codec().decode(wish.encode(), ConfigureFlows).services
+    stores.watch((), frozenset(), services)
+    _state["copying"] = stores, listening, told
+
+
+def flows_told(*, seconds: float = 0.3) -> str:
+    """The flows that the kernel told of since the last time, as FlowsSeen; it is waited for them."""
+    _, listening, told = _state["copying"]
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        for descriptor in select.select(list(listening), [], [], left)[0]:
+            listening[descriptor]()
+    found = Codec().encode(FlowsSeen(tuple(told))).decode()
+    told.clear()
+    return found
+
+
+def flows_read() -> str:
+    """The flows that other nodes have to be told of, as FlowsSeen."""
+    stores: FlowStores = _state["copying"][0]
+    stores.begin()
+    found, last = list[CopiedFlow](), False
+    while not last:
+        part, last = stores.read()
+        found += part
+    return Codec().encode(FlowsSeen(tuple(found))).decode()
+
+
+def flows_put(flows: str, *, owned: bool = False) -> int:
+    """Put copies there; how many were refused."""
+    stores: FlowStores = _state["copying"][0]
+    return stores.put(Codec().decode(flows.encode(), FlowsSeen).flows, owned=owned)
+
+
+def remember_source(what: str) -> None:
+    """Keep a source with a server."""
+    stores: FlowStores = _state["copying"][0]
+    wish = Codec().decode(what.encode(), RememberSources)
+    stores.remember(wish.service, wish.server, wish.port, wish.sources, wish.seconds)
+
+
+def end_copying() -> None:
+    _state.pop("copying")[0].close()
 
 
 def put_flow(flow: str) -> int:
@@ -682,6 +734,12 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         hold_strangers,
         let_strangers_through,
         put_flow,
+        copy_flows,
+        flows_told,
+        flows_read,
+        flows_put,
+        remember_source,
+        end_copying,
     )
 }
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yaoki.core.address import IPAddress
+from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import EventBody
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
-from yaoki.lb.flow import CopiedService, Flow, Stage
+from yaoki.lb.flow import CopiedService, DirectService, Flow, Stage, hash_of, hashed_client
 from yaoki.lb.flow_datagram import (
     Ask,
     Coming,
@@ -37,6 +37,7 @@ from yaoki.lb.flow_events import (
     NotTaken,
 )
 from yaoki.lb.flow_peer import ASK_EVERY, ASK_TRIES, BULK_LIMIT, BULK_SILENCE, HELLO_EVERY, PEER_SILENCE
+from yaoki.lb.schedulers import Pick
 from yaoki.lb.service import Protocol, ServiceKey, SourcePersistence
 from yaoki.linux.nftables_nat import masked_address
 from yaoki.node.flow_copier import COPY_KEPT_S, FLOWS_TAKEN, OPENINGS_TOLD, OTHERS_KEPT_S, FlowCopier
@@ -62,7 +63,7 @@ from yaoki.node.flow_messages import (
     TableRead,
     WatchFlows,
 )
-from yaoki.node.flow_reading import AFTER_MOVE, AFTER_OVERRUN, REFRESH_EVERY
+from yaoki.node.flow_reading import AFTER_CHANGE, AFTER_MOVE, AFTER_OVERRUN, REFRESH_EVERY
 from yaoki.node.flow_sources import GATHER_FOR, masked
 from yaoki.node.messages import Published
 from yaoki.vrrp.peer_params import PeerParams, PeerPath
@@ -417,3 +418,59 @@ def test_a_wish_that_ends_ends_all() -> None:
 def test_the_status_is_repeated_when_asked_for() -> None:
     hands = Hands().caught_up()
     assert hands.give(RepeatFlowStatus()) == [hands.status]
+
+
+# --- direct return ----------------------------------------------------------------------------------------------------
+
+MAC = MacAddress.parse("02:00:00:00:00:21")
+
+
+def hashed(*weights: int) -> CopiedService:
+    return CopiedService(WEB, (ALIVE,), direct=DirectService((MAC,), Pick.BY_FLOW, weights))
+
+
+def test_direct_return_is_watched_apart_and_holds_nobody_up() -> None:
+    other = ServiceKey(VIP, Protocol.TCP, 443)
+    services = (CopiedService(WEB, (ALIVE,)), CopiedService(other, (DEAD,), direct=DirectService((MAC,))))
+    hands = Hands(replace(WISH, services=services))
+    assert WatchFlows((WEB,), frozenset({ALIVE}), services[1:]) in hands.effects
+    changed = replace(services[1], direct=DirectService((None,)))
+    assert hands.give(ChangeServices((changed,)))[0] == WatchFlows((WEB,), frozenset({ALIVE}), (changed,))
+    assert hands.give(ChangeServices((changed,))) == []
+    moved = CopiedService(other, (DEAD,))
+    assert hands.give(ChangeServices((moved,)))[0] == WatchFlows((WEB, other), frozenset({ALIVE, DEAD}))
+    assert hands.give(replace(WISH, services=(moved,)))[0] == WatchFlows((other,), frozenset({DEAD}))
+
+
+@pytest.mark.req("B-14")
+def test_a_change_of_the_servers_that_a_hash_chooses_from_is_followed_by_a_reading() -> None:
+    hands = Hands(replace(WISH, services=(hashed(1000),))).caught_up()
+    hands.give(AddressesHeld(frozenset({VIP})))
+    hands.wait(AFTER_MOVE + timedelta(milliseconds=1))
+    assert not any(isinstance(effect, ReadTable) for effect in hands.wait(AFTER_CHANGE))
+    hands.give(ChangeServices((hashed(1000),)))
+    assert not any(isinstance(effect, ReadTable) for effect in hands.wait(AFTER_CHANGE))
+    hands.give(ChangeServices((hashed(0),)))
+    assert any(isinstance(effect, ReadTable) for effect in hands.wait(AFTER_CHANGE))
+
+
+@given(st.binary(min_size=8, max_size=8))
+def test_a_client_that_is_known_by_a_hash_goes_on_the_wire_and_comes_back(octets: bytes) -> None:
+    service = ServiceKey(ip_address("2001:db8::50"), Protocol.TCP, 80)
+    told = Flow(service, hashed_client(octets), 0, ip_address("2001:db8::21"), 80, Stage.ESTABLISHED, 100)
+    datagram = decode(encode(FlowDatagram(1, 1, Told((told,)))))
+    assert isinstance(datagram, FlowDatagram)
+    assert datagram.message == Told((told,))
+    assert hash_of(told) == octets
+    assert hash_of(replace(told, client_port=80)) is hash_of(flow()) is None
+
+
+def test_of_a_client_that_is_known_by_a_hash_no_source_is_remembered() -> None:
+    service = ServiceKey(ip_address("2001:db8::50"), Protocol.TCP, 80)
+    place = (ip_address("2001:db8::21"), 80)
+    sticky = CopiedService(service, (place,), SourcePersistence(64, timedelta(minutes=5)), DirectService((MAC,)))
+    hands = Hands(replace(WISH, services=(sticky,))).caught_up()
+    known = Flow(service, ip_address("2001:db8:9::9"), 1024, *place, Stage.ESTABLISHED, 100)
+    hands.hear(Told((known, replace(known, client=hashed_client(bytes(8)), client_port=0))))
+    (remembered,) = [e for e in hands.wait(GATHER_FOR) if isinstance(e, RememberSources)]
+    assert remembered.sources == (masked(known.client, SourcePersistence(64, timedelta(minutes=5))),)

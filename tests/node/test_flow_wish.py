@@ -7,16 +7,17 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from tests.node.scene import ROUTER, Scene, address, of, plan, server, service
+from tests.node.scene import ROUTER, Scene, address, mac, of, plan, server, service
 from yaoki.cli.output import Paint
 from yaoki.cli.status import print_node
 from yaoki.core.instant import Instant
-from yaoki.lb.flow import CopiedService
-from yaoki.lb.service import Forward
+from yaoki.lb.flow import CopiedService, DirectService
+from yaoki.lb.schedulers import Pick
+from yaoki.lb.service import Forward, Scheduler
 from yaoki.node.brain_events import Part
-from yaoki.node.brain_messages import ApplyBalancer, CopierLost, CopierReached
+from yaoki.node.brain_messages import ApplyBalancer, CopierLost, CopierReached, NeighbourFound
 from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopyState, FlowStatus, PeerCopy, RepeatFlowStatus
-from yaoki.node.flow_wish import FIRST_WORD
+from yaoki.node.flow_wish import FIRST_WORD, TABLES_WITHIN
 from yaoki.node.messages import RouterState, RouterStatus, SetPriority
 from yaoki.node.snapshot import view
 from yaoki.pool.member import Health
@@ -29,9 +30,9 @@ PEER = PeerParams("lb2", ("web-vip",), (PeerPath("eth0", IPv4Address("192.0.2.11
 ALL = tuple((address(number), 80) for number in (1, 2, 3))
 
 
-def copied(*, forward: Forward = Forward.NAT) -> NodePlan:
-    web = service(servers=[server(number, forward=forward) for number in (1, 2, 3)])
-    site = plan(replace(web, copied=forward is Forward.NAT), tracked="")
+def copied(*, forward: Forward = Forward.NAT, scheduler: Scheduler = Scheduler.ROUND_ROBIN) -> NodePlan:
+    web = replace(service(servers=[server(number, forward=forward) for number in (1, 2, 3)]), scheduler=scheduler)
+    site = plan(replace(web, copied=forward in (Forward.NAT, Forward.DIRECT)), tracked="")
     return replace(site, heartbeat=HeartbeatParams("lb1", "g1", peers=(PEER,)))
 
 
@@ -64,6 +65,65 @@ def test_the_copier_is_told_of_servers_that_may_have_flows_before_the_plane_dele
     orders = [effect for effect in effects if isinstance(effect, ConfigureFlows | ChangeServices | ApplyBalancer)]
     assert orders[0] == ChangeServices((CopiedService(key, (ALL[0], ALL[2])),))
     assert isinstance(orders[1], ApplyBalancer)
+
+
+DIRECT = copied(forward=Forward.DIRECT)
+MACS = tuple(mac(number) for number in (1, 2, 3))
+
+
+def wishes(scene: Scene) -> list[CopiedService]:
+    return [found for each in of(ConfigureFlows, scene.log) for found in each.services]
+
+
+@pytest.mark.req("B-14")
+def test_direct_return_is_asked_for_when_the_plane_has_it_and_the_macs_are_known() -> None:
+    scene = started(DIRECT)
+    scene.give(NeighbourFound(address(1), mac(1)), NeighbourFound(address(2), mac(2)))
+    assert wishes(scene) == []
+    assert priorities(scene) == [LEAST_PRIORITY]
+    scene.give(NeighbourFound(address(3), mac(3)))
+    (told,) = wishes(scene)
+    assert (told.servers, told.direct) == (ALL, DirectService(MACS))
+    scene.give(copying(CopyState.FOLLOWING, scene))
+    assert priorities(scene) == [LEAST_PRIORITY, 150]
+
+
+def test_a_server_that_is_dead_needs_no_mac() -> None:
+    scene = started(DIRECT)
+    scene.give(NeighbourFound(address(1), mac(1)), NeighbourFound(address(2), mac(2)))
+    scene.verdict(3, Health.DOWN)
+    (told,) = wishes(scene)
+    assert told.servers == ALL[:2]
+
+
+@pytest.mark.req("B-14")
+def test_neither_a_mac_that_is_never_known_nor_a_plane_that_refuses_is_waited_for_long() -> None:
+    scene = started(DIRECT)
+    scene.pass_time(TABLES_WITHIN)
+    assert wishes(scene)[0].direct == DirectService((None, None, None))
+    scene.pass_time(FIRST_WORD)
+    assert priorities(scene)[-1] == 150
+    refused = Scene()
+    refused.refusal = "no room"
+    refused.start(DIRECT)
+    for number in (1, 2, 3):
+        refused.give(NeighbourFound(address(number), mac(number)))
+    assert wishes(refused) == []
+    refused.pass_time(TABLES_WITHIN)
+    assert [each.direct for each in wishes(refused)] == [DirectService(MACS)]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "found_by"), [(Scheduler.MAGLEV, Pick.BY_FLOW), (Scheduler.SOURCE_HASH, Pick.BY_SOURCE)]
+)
+def test_of_a_hash_it_is_told_who_takes_new_flows(scheduler: Scheduler, found_by: Pick) -> None:
+    scene = started(copied(forward=Forward.DIRECT, scheduler=scheduler))
+    scene.give(*(NeighbourFound(address(number), mac(number)) for number in (1, 2, 3)))
+    assert wishes(scene)[0].direct == DirectService(MACS, found_by, (1000, 1000, 1000))
+    scene.verdict(2, Health.DOWN)
+    assert of(ChangeServices, scene.log)[-1].services[0].direct == DirectService(
+        (MACS[0], MACS[2]), found_by, (1000, 1000)
+    )
 
 
 def test_nothing_is_asked_where_nothing_is_copied() -> None:

@@ -1,5 +1,6 @@
 """Which services copy flows, and what `yaoki plan` says of connections when a VIP moves."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,16 +43,50 @@ def test_nat_flows_are_copied_where_there_is_anywhere_to_move(
     assert [line[: len(beginning)] for line, beginning in zip(said, beginnings, strict=True)] == beginnings
 
 
-def test_of_direct_return_the_hash_alone_keeps_flows(tmp_path: Path) -> None:
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize(
+    ("scheduler", "more", "fate"),
+    [
+        ("wrr", "", "its flows go on: they are copied to the other members."),
+        (
+            "maglev",
+            "",
+            "its flows go on: every member chooses the same server for them, and is told of those it would not.",
+        ),
+        (
+            "sh",
+            "",
+            "its flows go on: every member chooses the same server for them, and is told of those it would not.",
+        ),
+        ("lc", "copy-flows: false", "most of its flows are cut, for they get a server anew: copy-flows is false."),
+        (
+            "sh",
+            "copy-flows: false",
+            "go on while the servers stay the same: every member chooses the same server for them.",
+        ),
+    ],
+)
+def test_of_direct_return_the_hash_alone_keeps_flows_that_are_not_copied(
+    tmp_path: Path, scheduler: str, more: str, fate: str
+) -> None:
     example = (Path(__file__).parents[2] / "examples/web-pair/site.yaml").read_text()
     file = tmp_path / "site.yaml"
-    file.write_text(example.replace("scheduler: maglev", "scheduler: wrr"))
-    said = list(fates(load_site(file).site))
-    assert said[0] == (
-        "service web (direct): when web-vip moves, most of its flows are cut, for they get a server anew; "
-        "schedulers maglev and sh keep them."
+    line = f"scheduler: {scheduler}" + (f"\n    {more}" if more else "")
+    changed_text = example.replace("scheduler: maglev ", line + " ")
+    assert changed_text != example or scheduler == "maglev"
+    file.write_text(changed_text)
+    site = load_site(file).site
+    said = list(fates(site))
+    assert said[0].startswith("service web (direct): when web-vip moves, ")
+    assert said[0].endswith(fate)
+    web = next(each for each in compile_site(site)["lb1"].services if each.name == "web")
+    assert web.copied is (more == "")
+
+
+def test_one_server_alone_needs_no_copies(tmp_path: Path) -> None:
+    site = changed(
+        tmp_path, "forward: nat\n    scheduler: rr", "forward: direct\n    copy-flows: false\n    scheduler: rr"
     )
-    for scheduler in ("maglev", "sh"):
-        file.write_text(example.replace("scheduler: maglev", f"scheduler: {scheduler}"))
-        hashed = list(fates(load_site(file).site))
-        assert hashed[0].endswith("its flows go on: every member chooses the same server for them.")
+    alone = [replace(each, servers=each.servers[:1]) for each in site.services]
+    said = list(fates(replace(site, services=tuple(alone))))
+    assert said[0].endswith("its flows go on: it has one server.")

@@ -76,7 +76,7 @@ def test_who_is_named_must_be_the_best_of_the_others() -> None:
 def test_the_vips_of_a_sync_group_move_along() -> None:
     inner = replace(first(PAIR), name="inner")
     in_turn = Scheduler.WEIGHTED_ROUND_ROBIN
-    elsewhere = replace(PAIR.services[0], name="inside", vip="inner", scheduler=in_turn)
+    elsewhere = replace(PAIR.services[0], name="inside", vip="inner", scheduler=in_turn, copy_flows=False)
     group = SyncGroup("both", ("web-vip", "inner"))
     site = replace(PAIR, vips=(first(PAIR), inner), services=(*PAIR.services, elsewhere), sync_groups=(group,))
     found = move(site, first(site), None, ())
@@ -96,7 +96,9 @@ def test_the_address_s_own_node_does_not_move_it() -> None:
     [
         (Forward.DIRECT, Scheduler.SOURCE_HASH, True, False),
         (Forward.DIRECT, Scheduler.MAGLEV, True, False),
-        (Forward.DIRECT, Scheduler.WEIGHTED_ROUND_ROBIN, True, True),
+        (Forward.DIRECT, Scheduler.MAGLEV, False, False),
+        (Forward.DIRECT, Scheduler.WEIGHTED_ROUND_ROBIN, True, False),
+        (Forward.DIRECT, Scheduler.WEIGHTED_ROUND_ROBIN, False, True),
         (Forward.NAT, Scheduler.WEIGHTED_ROUND_ROBIN, True, False),
         (Forward.NAT, Scheduler.SOURCE_HASH, False, True),
         (Forward.FULLNAT, Scheduler.SOURCE_HASH, True, True),

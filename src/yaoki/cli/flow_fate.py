@@ -17,14 +17,21 @@ def fates(site: Site) -> Iterable[str]:
 
 
 def _fate(service: Service, way: Forward) -> str:
-    if way is Forward.NAT and service.copy_flows:
-        return "its flows go on: they are copied to the other members."
-    if way is Forward.NAT:
-        return "its flows are cut: copy-flows is false."
     if way is Forward.FULLNAT:
         return "its flows are cut: servers answer an address of the node that had them."
-    if service.finds_again or len(service.servers) == 1:
-        return "its flows go on: every member chooses the same server for them."
+    if way is Forward.NAT:
+        return _COPIED if service.copy_flows else "its flows are cut: copy-flows is false."
+    if len(service.servers) == 1:
+        return "its flows go on: it has one server."
+    if service.finds_again and service.persistence is None:
+        if service.copy_flows:
+            return "its flows go on: every member chooses the same server for them, and is told of those it would not."
+        return "its flows go on while the servers stay the same: every member chooses the same server for them."
+    if service.copy_flows:
+        return _COPIED
     if service.scheduler.finds_again:
-        return "flows that a full server passed on to another are cut, for nobody knows of them."
-    return "most of its flows are cut, for they get a server anew; schedulers maglev and sh keep them."
+        return "flows that a full server passed on, or that persistence keeps elsewhere, are cut: copy-flows is false."
+    return "most of its flows are cut, for they get a server anew: copy-flows is false."
+
+
+_COPIED = "its flows go on: they are copied to the other members."

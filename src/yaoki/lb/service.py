@@ -215,6 +215,11 @@ class VirtualService:
         return any(server.limit is not None for server in self.servers)
 
     @property
+    def finds_again(self) -> bool:
+        """Whether whoever has the same servers finds the same one for a flow, without having seen its beginning."""
+        return self.scheduler.finds_again and not self.is_limited and self.persistence is None
+
+    @property
     def counts_flows(self) -> bool:
         """Whether it depends on the flows that its servers have who gets a new one."""
         return self.scheduler.counts_flows or self.is_limited

@@ -12,6 +12,8 @@ packet; and:
 * with the map full, a hash decides, which stays the same as long as the servers do;
 * of a fragmented packet the first fragment has the ports, and leaves the server's MAC for the others under the packet's
   identification;
+* what opens a flow goes through the chain `news` before it is entered: empty, unless somebody wants to hear of new
+  flows (yaoki.linux.nftables_flows). Not so where every node finds a flow's server again;
 * an ICMP error about a server's packet (fragmentation needed, above all) comes to the VIP; the flow is found by the
   packet that it quotes.
 
@@ -59,12 +61,16 @@ CLOSING_S = 30
 FRAGMENT_S = 30
 """RFC 8200, section 4.5, gives a reassembly 60 s; Linux gives 30."""
 
+NEWS = "news"
+"""A chain that belongs to nobody's service; what is in it is not the plane's."""
+
 _DYNAMIC = "flags dynamic,timeout"
 
 
 def skeleton() -> Iterator[str]:
     """The part that is there whatever services there are."""
     yield f"add table {DIRECT}"
+    yield f"add chain {DIRECT} {NEWS}"
     for family in Family:
         address = ADDRESS_TYPE[family]
         key = f"{address} . inet_proto . inet_service"
@@ -228,6 +234,8 @@ class _Rules:
         persistence = self._service.persistence
         if persistence is not None:
             yield self._touch_source()
+        if not self._service.finds_again:
+            yield f"jump {NEWS}"
         yield f"{self._update(OPENING_S if tcp else DATAGRAM_S)} {self._live} {self._send}"
         hashed = f"th sport . {IP[self._service.key.family]} saddr"
         if persistence is not None:

@@ -20,7 +20,7 @@ _RECEIVE_OCTETS = 1 << 20
 _NETLINK_NETFILTER = 12
 _FAMILIES = {"inet": 1, "netdev": 5}
 _SUBSYSTEM = 10 << 8
-_GET_TABLE, _GET_CHAIN, _GET_SET, _GET_ELEMENT, _GET_OBJECT = 1, 4, 10, 13, 19
+_GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_SET, _GET_ELEMENT, _GET_OBJECT = 1, 4, 7, 10, 13, 19
 _REQUEST, _DUMP = 0x1, 0x300
 _ERROR, _DONE = 2, 3
 
@@ -31,7 +31,7 @@ _ANONYMOUS, _MAP, _OBJECT_MAP = 0x1, 0x8, 0x40
 _OBJECT_TYPE, _OBJECT_DATA, _COUNTER = 3, 4, 1
 _COUNTER_OCTETS, _COUNTER_PACKETS = 1, 2
 _ELEMENTS, _ELEMENT = 3, 1
-_KEY, _DATA, _USERDATA, _OBJECT_REFERENCE = 1, 2, 6, 9
+_KEY, _DATA, _EXPIRATION, _USERDATA, _OBJECT_REFERENCE = 1, 2, 5, 6, 9
 _VALUE, _VERDICT, _VERDICT_CHAIN = 1, 2, 2
 _COMMENT = 0
 """libnftnl's type of a comment among an element's user data: type, length, value, one octet each for the first two."""
@@ -47,6 +47,8 @@ class RawElement:
     chain: str = ""
     object: str = ""
     comment: str = ""
+    left_ms: int | None = None
+    """Milliseconds until it goes; None: it stays."""
 
 
 class NftablesReader:
@@ -69,6 +71,12 @@ class NftablesReader:
     def chains(self, table: str) -> list[str]:
         """Names of a table's chains."""
         return [_text(found[_CHAIN_NAME]) for found in self._objects(_GET_CHAIN, table, of_table=True)]
+
+    def has_rules(self, table: str, chain: str) -> bool:
+        """Whether there is such a chain with rules in it."""
+        named = attribute(_OF_TABLE, _octets(table.split()[1])) + attribute(_NAME, _octets(chain))
+        found = list(self._ask(_GET_RULE, _DUMP, table, named))
+        return any(_text(each.get(_NAME, b"")) == chain for each in found)
 
     def sets(self, table: str) -> Iterator[tuple[str, str]]:
         """A table's named sets and maps: "set" or "map", and the name."""
@@ -142,6 +150,7 @@ def _element(parts: dict[int, bytes]) -> RawElement:
         _text(verdict.get(_VERDICT_CHAIN, b"")),
         _text(parts.get(_OBJECT_REFERENCE, b"")),
         comment_of(parts.get(_USERDATA, b"")),
+        _number(parts, _EXPIRATION) if _EXPIRATION in parts else None,
     )
 
 

@@ -461,7 +461,8 @@ class Brain:
             return []
         effects: list[BrainEffect] = [*self.leases.apply(self.plan)]
         # The copier first: what a server had that is dead now is not to come back while its flows are deleted.
-        effects += [*self.flows.apply(now, self.plan, self.desired()), *self.balancer.apply(now, self.desired())]
+        wanted, has = self.desired(), self.balancer.has
+        effects += [*self.flows.apply(now, self.plan, wanted, has), *self.balancer.apply(now, wanted)]
         self.routers.held_back = self.flows.held_back(self.plan, self.statuses.values())
         spoken = not self._unspoken and self.tracks.spoken
         effects += self.data.look(now, self.plan, self.statuses.values(), self.leases.epochs)

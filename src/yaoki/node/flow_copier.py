@@ -1,9 +1,10 @@
 """The flow copier's machine: what is told of this node's flows, and what is taken of its peers'.
 
-It tells of every flow that packets through this node make or change; and, now and then or when a peer asks, of all
-flows of the VIPs that this node owns. What a peer tells is put into the kernel if it is a flow of a service of ours to
-a server that may have flows: so a server that this node knows to be dead gets none back. For a VIP that this node owns
-only what it lacks is taken, because its own kernel sees the packets.
+It tells of flows that packets through this node make or change, of direct return only those that its peers could not
+know; and, now and then or when a peer asks, of all such flows of the VIPs that this node owns. What a peer tells is put
+into the kernel if it is a flow of a service of ours to a server that may have flows: so a server that this node knows
+to be dead gets none back. For a VIP that this node owns only what it lacks is taken, because its own kernel sees the
+packets.
 
 A copy is kept for COPY_KEPT without news, so what a peer forgot to end is gone after that; when its VIP comes here, it
 is kept as long as a flow of our own, and when the VIP goes, our own as long as a copy.
@@ -22,7 +23,7 @@ from yaoki.core.address import IPAddress
 from yaoki.core.event import Emit, EventBody, EventNumbering
 from yaoki.core.instant import Deadline, Instant
 from yaoki.core.machine import TimerFired
-from yaoki.lb.flow import Flow, Stage
+from yaoki.lb.flow import CopiedService, Flow, Stage
 from yaoki.lb.flow_datagram import (
     HOP_LIMIT,
     Ask,
@@ -69,7 +70,7 @@ from yaoki.node.flow_messages import (
     TableRead,
     WatchFlows,
 )
-from yaoki.node.flow_reading import AFTER_MOVE, AFTER_OVERRUN, FlowReading
+from yaoki.node.flow_reading import AFTER_CHANGE, AFTER_MOVE, AFTER_OVERRUN, FlowReading
 from yaoki.node.flow_sources import FlowSources
 from yaoki.node.messages import Published
 from yaoki.vrrp.peer_params import PeerParams
@@ -80,8 +81,8 @@ FLOWS_TAKEN = 30_000
 FULL = 0.8
 """Of the kernel's table; the rest is for flows of this node's own."""
 COPY_KEPT_S = 120
-OTHERS_KEPT_S = 30
-"""Copies of flows that are being opened or closed."""
+OTHERS_KEPT_S = 45
+"""Copies of flows that are being opened or closed: longer than it takes until all are told anew."""
 STATUS_EVERY = timedelta(seconds=2)
 TELL_AGAIN = timedelta(seconds=30)
 """A misfortune of one kind is told once in this time."""
@@ -119,6 +120,8 @@ class FlowCopier:
         self._sequences: dict[str, int] = {}
         self._by_place: dict[tuple[str, IPAddress], str] = {}
         self._services: dict[ServiceKey, frozenset[tuple[IPAddress, int]]] = {}
+        self._translated: dict[ServiceKey, None] = {}
+        self._direct: dict[ServiceKey, CopiedService] = {}
         self._held: frozenset[IPAddress] = frozenset()
         self._gained: frozenset[IPAddress] = frozenset()
         self._reading = FlowReading()
@@ -164,7 +167,7 @@ class FlowCopier:
             case ConfigureFlows():
                 return self._configure(now, input_)
             case ChangeServices(services):
-                self._services |= {service.key: frozenset(service.servers) for service in services}
+                self._serve(now, services)
                 self._sources.configure(services, all_=False)
                 return self._watch()
             case AddressesHeld(addresses):
@@ -193,7 +196,10 @@ class FlowCopier:
 
     def _configure(self, now: Instant, wish: ConfigureFlows) -> list[CopierEffect]:
         paths_before = self._paths()
-        self._services = {service.key: frozenset(service.servers) for service in wish.services}
+        for gone in self._services.keys() - {service.key for service in wish.services}:
+            for known in (self._services, self._translated, self._direct):
+                known.pop(gone, None)
+        self._serve(now, wish.services)
         self._sources.configure(wish.services, all_=True)
         self._params = {peer.node: peer for peer in wish.peers}
         self._by_place = {(path.interface, path.peer): peer.node for peer in wish.peers for path in peer.paths}
@@ -213,14 +219,30 @@ class FlowCopier:
                 effects += self._ask(node, now)
         return effects
 
+    def _serve(self, now: Instant, services: Iterable[CopiedService]) -> None:
+        """These services are as they are told now. Where every node finds a flow's server by itself, a change of the
+        servers makes flows that it does not find: they are read and told."""
+        for service in services:
+            key, before = service.key, self._direct.get(service.key)
+            self._services[key] = frozenset(service.servers)
+            if service.direct is None:
+                self._translated[key] = None
+                self._direct.pop(key, None)
+                continue
+            self._translated.pop(key, None)
+            self._direct[key] = service
+            if before is not None and before != service and service.direct.found_by is not None:
+                self._reading.want(now + AFTER_CHANGE)
+
     def _watch(self) -> list[CopierEffect]:
         """Say what is watched, if that was not said yet. A server that may have no flows for a while stays said."""
-        keys = tuple(self._services)
-        tcp = (places for key, places in self._services.items() if key.protocol is Protocol.TCP)
+        keys, direct = tuple(self._translated), tuple(self._direct.values())
+        tcp = (self._services[key] for key in keys if key.protocol is Protocol.TCP)
         servers = frozenset().union(*tcp)
-        if keys == self._watched.services and servers <= self._watched.servers:
+        same = keys == self._watched.services and servers <= self._watched.servers
+        if same and direct == self._watched.direct:
             return []
-        self._watched = WatchFlows(keys, servers)
+        self._watched = WatchFlows(keys, self._watched.servers if same else servers, direct)
         return [self._watched]
 
     def _paths(self) -> tuple[object, ...]:

@@ -120,10 +120,13 @@ class KeepPaths:
 
 @dataclass(frozen=True, slots=True)
 class WatchFlows:
-    """Tell of flows of these services, and of no others. `servers`: address and port of those that speak TCP."""
+    """Tell of flows of these services, and of no others: under address translation, with `servers` the address and port
+    of those of them that speak TCP; and with direct return, of which those that every node leads to the same server
+    need not be told."""
 
     services: tuple[ServiceKey, ...]
     servers: frozenset[tuple[IPAddress, int]] = frozenset()
+    direct: tuple[CopiedService, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """When the kernel's table of flows is read, and what for. One reading at a time, part by part, with a pause between.
 
 It is read to tell the peers: all of them now and then, because datagrams are lost; at once when a peer asks for
-all, or when the kernel could not tell of every flow. And it is read when a VIP comes or goes, because the time that a
-flow is kept for is the owner's long one here and the copy's short one elsewhere.
+all, when the kernel could not tell of every flow, or when a change of servers has left flows where nobody else would
+look for them. And it is read when a VIP comes or goes, because the time that a flow is kept for is the owner's long one
+here and the copy's short one elsewhere.
 
 Invariant: who asked while a reading was under way is served by the next, which is a whole one.
 """
@@ -15,6 +16,8 @@ REFRESH_EVERY = timedelta(seconds=30)
 """A flow of which every datagram was lost is told again after so long and the time that a reading takes."""
 PART_EVERY = timedelta(milliseconds=5)
 AFTER_OVERRUN = timedelta(milliseconds=100)
+AFTER_CHANGE = timedelta(seconds=1)
+"""Of the servers of a service: by then the balancer's tables are made anew."""
 AFTER_MOVE = timedelta(seconds=1)
 """A VIP that has just come: whatever else is done for it is more urgent."""
 

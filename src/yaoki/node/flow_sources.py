@@ -43,8 +43,11 @@ class FlowSources:
         return self._due
 
     def note(self, now: Instant, flow: Flow) -> None:
-        """A flow that another node has. One that closes says nothing of when its last packet came."""
-        if flow.service not in self._persistence or flow.stage is Stage.CLOSING or len(self._waiting) >= SOURCES:
+        """A flow that another node has. One that closes says nothing of when its last packet came, and one whose client
+        is known by a hash only nothing of whom to remember."""
+        if flow.service not in self._persistence or len(self._waiting) >= SOURCES:
+            return
+        if flow.stage is Stage.CLOSING or not flow.client_port:
             return
         self._waiting[flow.service, flow.client] = flow.server, flow.port
         self._due = self._due or now + GATHER_FOR

@@ -1,24 +1,34 @@
 """What the flow copier is asked for, and what it reported.
 
+A service with direct return is asked for as soon as the balancer's plane has it, and the ways to its servers are known
+or TABLES_WITHIN has passed: before that a flow that is told of would find no place in the kernel.
+
 While it is catching up, this node had better not take a VIP from another that owns it: the flows would be cut. So its
 routers are wanted with the least priority meanwhile; of a VIP that nobody owns it takes possession all the same.
 
 Invariants: apart from a repeat for a new copier, nothing is sent that the copier was told already; a node that never
-had such a service has no copier. A copier that says nothing holds no router back for longer than FIRST_WORD.
+had such a service has no copier. A copier that says nothing holds no router back for longer than FIRST_WORD, and a
+plane that is not ready for no longer than TABLES_WITHIN before that.
 """
 
 from collections.abc import Collection
 from datetime import timedelta
 
 from yaoki.core.instant import Deadline, Instant
-from yaoki.lb.flow import CopiedService
-from yaoki.lb.service import Desired, Duty, Forward, ServiceKey, VirtualService
+from yaoki.lb.flow import CopiedService, DirectService
+from yaoki.lb.plane import is_direct
+from yaoki.lb.schedulers import Pick
+from yaoki.lb.service import Desired, Duty, Forward, RealServer, Scheduler, ServiceKey, VirtualService
 from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopierOrder, FlowStatus, RepeatFlowStatus
 from yaoki.node.messages import RouterStatus
 from yaoki.site.node_plan import NodePlan
 
 FIRST_WORD = timedelta(seconds=2)
 """Longest wait for a copier that was just asked for to say something."""
+TABLES_WITHIN = timedelta(seconds=3)
+"""Longest wait for the plane and the ways to servers before services with direct return are asked for."""
+
+_FOUND_BY = {Scheduler.SOURCE_HASH: Pick.BY_SOURCE, Scheduler.MAGLEV: Pick.BY_FLOW}
 
 
 class FlowWish:
@@ -32,21 +42,35 @@ class FlowWish:
         self._keys: frozenset[ServiceKey] = frozenset()
         self._services: dict[ServiceKey, tuple[VirtualService, CopiedService]] = {}
         self._silent_until: Instant | None = None
+        self._has: Desired | None = None
+        self._placed: frozenset[ServiceKey] = frozenset()
+        """What the plane has."""
+        self._waiting: frozenset[ServiceKey] = frozenset()
+        """Services with direct return that are not asked for yet."""
+        self._waits_until: Instant | None = None
 
-    def apply(self, now: Instant, plan: NodePlan, desired: Desired) -> list[CopierOrder]:
-        """What to tell the copier now."""
+    def apply(self, now: Instant, plan: NodePlan, desired: Desired, has: Desired | None) -> list[CopierOrder]:
+        """What to tell the copier now. `has`: what the plane has, None if that is not known yet."""
         if self._silent_until is not None and now >= self._silent_until:
             self._silent_until = None
+        late = self._waits_until is not None and now >= self._waits_until
         if plan is not self._plan:
             self._plan, self._keys = plan, frozenset(service.key for service in plan.services if service.copied)
-        elif desired is self._desired:
+            self._waits_until = now + TABLES_WITHIN
+        elif desired is self._desired and not (self._waiting and (late or has is not self._has)):
             return []
+        if has is not self._has and has is not None:
+            self._placed = frozenset(service.key for service in has.services)
+        self._has = has
+        if late:
+            self._waits_until = None
         self._desired = desired
         if self._told is None and not self._keys:
             return []
         changed = self._follow(desired)
         before, wanted = self._told, self._wanted(plan)
-        if wanted == before:
+        # A copier asks once for all that its peers have, so all services are there before it is told of any.
+        if wanted == before or self._holds_off:
             return []
         if before is None:
             self._silent_until = now + FIRST_WORD
@@ -58,22 +82,37 @@ class FlowWish:
     def _follow(self, desired: Desired) -> tuple[CopiedService, ...]:
         """Take note of the services as they are now; those that have changed."""
         services = {service.key: service for service in desired.services if service.key in self._keys}
+        new = services.keys() - self._services.keys()
+        self._waiting = frozenset(key for key in new if self._waits(services[key]))
         changed = []
         for key, service in services.items():
             known = self._services.get(key)
+            if key in self._waiting:
+                continue
             if known is None or known[0] is not service:
-                self._services[key] = service, _copied(service)
+                self._services[key] = service, copied(service)
                 if known is None or known[1] != self._services[key][1]:
                     changed.append(self._services[key][1])
         for key in self._services.keys() - services.keys():
             del self._services[key]
         return tuple(changed)
 
+    @property
+    def _holds_off(self) -> bool:
+        """Whether the copier is not told of anything yet."""
+        return self._told is None and bool(self._waiting)
+
+    def _waits(self, service: VirtualService) -> bool:
+        """Whether a service that is new is not to be asked for yet."""
+        if self._waits_until is None or not is_direct(service):
+            return False
+        return service.key not in self._placed or any(not server.reachable for server in _with_flows(service))
+
     def _wanted(self, plan: NodePlan) -> ConfigureFlows:
         # A node that shares other VIPs only may have no copier.
         vips = {service.vip for service in plan.services if service.copied}
         peers = tuple(peer for peer in plan.heartbeat.peers if vips & set(peer.vips))
-        return ConfigureFlows(peers, tuple(copied for _, copied in self._services.values()))
+        return ConfigureFlows(peers, tuple(each for _, each in self._services.values()))
 
     def repeat(self) -> list[CopierOrder]:
         """The whole wish again, for a copier that may know nothing."""
@@ -90,13 +129,16 @@ class FlowWish:
         self.status = None
 
     def deadline(self) -> Deadline | None:
-        """The end of the wait for its first word."""
-        return None if self._silent_until is None else Deadline(self._silent_until, "flow copier's first word")
+        """The end of the wait for its first word, or for what it needs."""
+        waits_until = self._waits_until if self._waiting else None
+        known = [at for at in (self._silent_until, waits_until) if at is not None]
+        return Deadline(min(known), "flow copier's first word, or what it needs") if known else None
 
     def held_back(self, plan: NodePlan, statuses: Collection[RouterStatus]) -> frozenset[str]:
         """The VIPs that this node is not to take from another: all but those that it owns, and what moves with them. Of
         a VIP whose state is not known yet it may be the owner."""
-        catching_up = self._silent_until is not None or (self.status is not None and self.status.catching_up)
+        slow = self.status is not None and self.status.catching_up
+        catching_up = self._holds_off or self._silent_until is not None or slow
         if not catching_up:
             return frozenset()
         known = {status.vip: False for status in statuses} | {s.vip: True for s in statuses if s.state.owns}
@@ -109,6 +151,21 @@ def _keys(wish: ConfigureFlows) -> list[ServiceKey]:
     return [service.key for service in wish.services]
 
 
-def _copied(service: VirtualService) -> CopiedService:
-    servers = (s for s in service.servers if s.forward is Forward.NAT and s.duty is not Duty.OUT)
-    return CopiedService(service.key, tuple((server.address, server.port) for server in servers), service.persistence)
+def _with_flows(service: VirtualService) -> tuple[RealServer, ...]:
+    """Servers that may have flows of those that are copied."""
+    kept = (server for server in service.servers if server.duty is not Duty.OUT)
+    return tuple(server for server in kept if server.forward is not Forward.FULLNAT)
+
+
+def copied(service: VirtualService) -> CopiedService:
+    """What the copier has to know of a service."""
+    servers = _with_flows(service)
+    places = tuple((server.address, server.port) for server in servers)
+    return CopiedService(service.key, places, service.persistence, _direct(service) if is_direct(service) else None)
+
+
+def _direct(service: VirtualService) -> DirectService:
+    servers = _with_flows(service)
+    found_by = _FOUND_BY.get(service.scheduler) if service.finds_again else None
+    weights = tuple(server.weight if server.eligible else 0 for server in servers)
+    return DirectService(tuple(server.mac for server in servers), found_by, weights if found_by else ())

@@ -12,22 +12,21 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from yaoki.core.address import Family
 from yaoki.core.codec import Codec, Undecodable
 from yaoki.core.error import ActuatorError
 from yaoki.core.event import Emit, EventNumbering
+from yaoki.lb.flow import Flow
 from yaoki.lb.flow_datagram import PORT
 from yaoki.lb.service import ServiceKey
-from yaoki.linux.flow_table import FlowNews, FlowReader, FlowWriter, established_s, filled
+from yaoki.linux.flow_stores import FlowStores
+from yaoki.linux.flow_table import established_s
 from yaoki.linux.heartbeat_socket import HeartbeatSocket
 from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
-from yaoki.linux.nftables_pins import PinWriter
-from yaoki.linux.strangers import StrangerRules
 from yaoki.node.flow_copier import FlowCopier
 from yaoki.node.flow_messages import (
     AddressesHeld,
@@ -82,11 +81,7 @@ class FlowCopierProcess:
             on_up=self._reached,
             on_down=lambda _: self._left(),
         )
-        self._writer = FlowWriter()
-        self._news = FlowNews((self._writer.id,))
-        self._reader = FlowReader()
-        self._pins = PinWriter()
-        self._strangers = StrangerRules()
+        self._stores = FlowStores(self._listen, self._ignore, self._heard)
         self._interfaces = InterfaceWatch()
         self._sockets: dict[PeerPath, HeartbeatSocket] = {}
         self._paths: frozenset[PeerPath] = frozenset()
@@ -105,7 +100,6 @@ class FlowCopierProcess:
         self._left()
         self._look_at_interfaces()
         loop.add_reader(self._interfaces.fileno(), self._look_at_interfaces)
-        loop.add_reader(self._news.fileno(), self._hear_news)
         looking = loop.create_task(self._look())
         await self._over.wait()
         looking.cancel()
@@ -113,12 +107,9 @@ class FlowCopierProcess:
         self._link.close()
         for path in list(self._sockets):
             self._close(path)
-        for each in (self._interfaces, self._news):
-            loop.remove_reader(each.fileno())
-            each.close()
-        self._reader.close()
-        self._writer.close()
-        self._pins.close()
+        loop.remove_reader(self._interfaces.fileno())
+        self._interfaces.close()
+        self._stores.close()
 
     # --- the machine's effects ----------------------------------------------------------------------------------------
 
@@ -126,10 +117,11 @@ class FlowCopierProcess:
         match effect:
             case SendDatagram():
                 self._send(effect)
-            case PutFlows():
-                self._put(effect)
-            case RememberSources():
-                self._remember(effect)
+            case PutFlows(flows, owned):
+                refused = self._stores.put(flows, owned=owned)
+                self._driver.give(FlowsPut(len(flows) - refused, refused))
+            case RememberSources(service, server, port, sources, seconds):
+                self._stores.remember(service, server, port, sources, seconds)
             case ReadTable():
                 self._read(again=effect.again)
             case KeepPaths():
@@ -139,47 +131,33 @@ class FlowCopierProcess:
                 # A peer is heard before it is spoken to.
                 for path in effect.paths:
                     self._socket(path)
-            case WatchFlows():
-                self._services = dict.fromkeys(effect.services)
-                self._hold_up_strangers(effect)
+            case WatchFlows(services, servers, direct):
+                self._services = dict.fromkeys((*services, *(service.key for service in direct)))
+                self._stores.watch(services, servers, direct)
             case FlowStatus() | Published():
                 self._reports.send(effect)
 
-    def _put(self, effect: PutFlows) -> None:
-        try:
-            refused = self._writer.put(effect.flows, owned=effect.owned)
-        except ActuatorError:
-            refused = len(effect.flows)
-        self._driver.give(FlowsPut(len(effect.flows) - refused, refused))
-
-    def _remember(self, effect: RememberSources) -> None:
-        # What the kernel refuses here costs a client its server at a move, and is tried again with the next refresh.
-        with contextlib.suppress(ActuatorError):
-            self._pins.put(effect.service, effect.server, effect.port, effect.sources, effect.seconds)
-
-    def _hold_up_strangers(self, effect: WatchFlows) -> None:
-        # Without it a connection of the last milliseconds may be cut when its VIP moves; nothing else is lost.
-        with contextlib.suppress(ActuatorError):
-            self._strangers.apply(effect.services, effect.servers)
-
     def _read(self, *, again: bool) -> None:
         if again:
-            families = {key.family for key in self._services}
-            self._reader.begin(family for family in Family if family in families)
-        try:
-            flows, last = self._reader.read(self._services)
-        except ActuatorError:
-            flows, last = [], True
+            self._stores.begin()
+        flows, last = self._stores.read()
         self._driver.give(TableRead(tuple(flows), last))
 
     # --- the kernel ---------------------------------------------------------------------------------------------------
 
-    def _hear_news(self) -> None:
-        flows, lost = self._news.read(self._services)
+    def _heard(self, flows: list[Flow], lost: bool) -> None:
         if flows:
             self._driver.give(FlowsSeen(tuple(flows)))
         if lost:
             self._driver.give(EventsOverrun())
+
+    @staticmethod
+    def _listen(descriptor: int, hear: Callable[[], None]) -> None:
+        asyncio.get_running_loop().add_reader(descriptor, hear)
+
+    @staticmethod
+    def _ignore(descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
 
     def _look_at_interfaces(self) -> None:
         changed = self._interfaces.read()
@@ -192,7 +170,7 @@ class FlowCopierProcess:
 
     async def _look(self) -> None:
         while True:
-            self._driver.give(TableFilled(filled()))
+            self._driver.give(TableFilled(self._stores.look()))
             self._look_whether_alone()
             await asyncio.sleep(LOOK_EVERY_S)
 

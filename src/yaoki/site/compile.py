@@ -290,7 +290,7 @@ class _NodeCompiler:
 
     def _copied(self, service: Service, servers: list[ServerPlan]) -> bool:
         shared = len(self._site.vip(service.vip).members) > 1
-        return service.copy_flows and shared and any(server.forward is Forward.NAT for server in servers)
+        return service.copy_flows and shared and any(server.forward is not Forward.FULLNAT for server in servers)
 
     def _server(
         self, service: Service, server: Server, way: _Way, definitions: tuple[CheckDefinition, ...]

@@ -311,7 +311,8 @@ class Service:
     """Share of servers (0..1): when more than this fails within one interval, the checker is suspected; 0 is off."""
     enabled: bool = True
     copy_flows: bool = True
-    """Whether flows under address translation are copied to the other members of the VIP."""
+    """Whether its flows are copied to the other members of the VIP: under address translation all, with direct return
+    those that the others would lead elsewhere; `fullnat` knows no such thing."""
     slo: Slo = Slo()
     plane: PlaneWish | None = None
     """None: the site's."""

@@ -2,7 +2,7 @@
 
 The rules are those of the running node (yaoki.node.decisions): the owner goes down to the least priority and hands over
 to the best of the others; who is named must be that one. Established flows of a service stay with their server where
-the next node reckons the same one; connection tracking and maps of flows do not move along.
+the next node reckons the same one, or was told of them.
 """
 
 from collections.abc import Collection
@@ -67,5 +67,6 @@ def _refused(vip: Vip, before: str | None, after: str | None, to: str | None) ->
 def _forgets(service: Service) -> bool:
     """Whether the next node cannot know which server an established flow has."""
     forwards = {service.forward if server.forward is None else server.forward for server in service.recipients}
-    kept = {Forward.NAT: service.copy_flows, Forward.DIRECT: service.finds_again, Forward.TUNNEL: service.finds_again}
+    told = service.copy_flows or service.finds_again
+    kept = {Forward.NAT: service.copy_flows, Forward.DIRECT: told, Forward.TUNNEL: told}
     return service.enabled and not all(kept.get(forward, False) for forward in forwards)

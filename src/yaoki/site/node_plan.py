@@ -54,7 +54,7 @@ class ServicePlan:
     panic_threshold: float = 0.0
     enabled: bool = True
     copied: bool = False
-    """Whether flows of its `nat` servers are copied to the VIP's other members."""
+    """Whether flows of its `nat`, `direct` or `tunnel` servers are copied to the VIP's other members."""
     plane: PlaneWish = PlaneWish.AUTO
 
 

@@ -114,7 +114,7 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 	}
 	source_key = (struct source_key4){ service->id, packet->key.source & service->source_mask[0] };
 	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
-	struct tables tables = { &flows4, &new_flows4, &sources4, &packet->key, &source_key };
+	struct tables tables = { &flows4, &new_flows4, &sources4, &packet->key, &source_key, 0 };
 
 	if (find(&tables, &request, &choice)) {
 		if (service->persistence && packet->part != QUOTED)
@@ -189,7 +189,7 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct 
 	for (int word = 0; word < 4; word++)
 		source_key.source[word] = packet->key.source[word] & service->source_mask[word];
 	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
-	struct tables tables = { &flows6, &new_flows6, &sources6, &packet->key, &source_key };
+	struct tables tables = { &flows6, &new_flows6, &sources6, &packet->key, &source_key, 1 };
 
 	if (find(&tables, &request, &choice)) {
 		if (service->persistence && packet->part != QUOTED)

@@ -4,6 +4,7 @@
 #define YAOKI_FLOW_H
 
 #include "jhash.h"
+#include "news.h"
 #include "packet.h"
 #include "tables.h"
 
@@ -22,6 +23,7 @@ struct request {
 struct tables {
 	void *flows, *new_flows, *sources;
 	const void *flow_key, *source_key;
+	int is_ipv6;
 };
 
 struct choice {
@@ -111,6 +113,7 @@ static __always_inline int find_new(const struct tables *tables, const struct re
 
 		bpf_map_update_elem(tables->flows, tables->flow_key, &second, BPF_ANY);
 		bpf_map_delete_elem(tables->new_flows, tables->flow_key);
+		tell(request->service, &second, tables->flow_key, tables->is_ipv6);
 	}
 	return 1;
 }

@@ -278,6 +278,9 @@ class FlowEntry:
     seen: int
     state: FlowState
 
+    def pack(self) -> bytes:
+        return _FLOW.pack(self.server, self.stamp, self.seen, self.state)
+
     @classmethod
     def unpack(cls, octets: bytes) -> Self:
         server, stamp, seen, state = _FLOW.unpack(octets)
@@ -292,6 +295,9 @@ class SourceEntry:
     stamp: int
     seen: int
 
+    def pack(self) -> bytes:
+        return _FLOW.pack(self.server, self.stamp, self.seen, 0)
+
     @classmethod
     def unpack(cls, octets: bytes) -> Self:
         return cls(*_FLOW.unpack(octets)[:3])
@@ -304,8 +310,24 @@ def flow_words(octets: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 def flow_key(key: ServiceKey, flow: Flow) -> bytes:
     """struct flow_key4 or flow_key6."""
-    ports = flow.port.to_bytes(2, "big"), key.port.to_bytes(2, "big")
-    return _FLOW_KEY[key.family].pack(flow.source.packed, key.address.packed, *ports, key.protocol.number)
+    return flow_key_of(key, flow.source, flow.port)
+
+
+def flow_key_of(key: ServiceKey, client: IPAddress, port: int) -> bytes:
+    """The same, by the client's address and port."""
+    ports = port.to_bytes(2, "big"), key.port.to_bytes(2, "big")
+    return _FLOW_KEY[key.family].pack(client.packed, key.address.packed, *ports, key.protocol.number)
+
+
+def read_client(family: Family, octets: bytes) -> tuple[bytes, int]:
+    """Of a flow's key: its client's address and port."""
+    source, _, port, _, _ = _FLOW_KEY[family].unpack(octets)
+    return source, int.from_bytes(port, "big")
+
+
+def read_news(octets: bytes) -> tuple[FlowEntry, bytes]:
+    """struct news4 or news6: the entry and the key of a flow."""
+    return FlowEntry.unpack(octets[: _FLOW.size]), octets[_FLOW.size :]
 
 
 def source_key(family: Family, service: int, masked: bytes) -> bytes:

@@ -21,6 +21,7 @@ PLACE = struct.Struct("=IIQQQ")
 _BATCH = struct.Struct("=QQQQIIQQ")
 _BATCH_COUNT = struct.Struct("=I")
 _COUNT_AT = 32
+_NO_EXIST = 1
 _INFO_LENGTH = 80
 
 
@@ -103,6 +104,15 @@ class BpfMap:
         key_, value_ = buffer(key), buffer(value)
         attributes = PLACE.pack(self.descriptor, 0, address(key_), address(value_), 0)
         bpf(Command.MAP_UPDATE, attributes, change=f"BPF map {self.name}: update")
+
+    def insert(self, key: bytes, value: bytes) -> bool:
+        """The same where there is none; whether there was none."""
+        key_, value_ = buffer(key), buffer(value)
+        attributes = PLACE.pack(self.descriptor, 0, address(key_), address(value_), _NO_EXIST)
+        _, number, _ = attempt(Command.MAP_UPDATE, attributes)
+        if number not in (0, errno.EEXIST):
+            raise refusal(f"BPF map {self.name}: insert", number)
+        return not number
 
     def delete(self, key: bytes) -> bool:
         """Take an entry away; whether it was there."""

@@ -3,7 +3,7 @@
 Invariant: a ring is put in the place of another as a whole; those of many services after one wait for readers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from yaoki.core.address import Family, IPAddress
@@ -70,6 +70,11 @@ class Tables:
     def remove_service(self, key: ServiceKey) -> bool:
         """From now on they are passed; whether the service was there."""
         return self._of("services", key.family).delete(layout.service_key(key))
+
+    def service(self, key: ServiceKey) -> Service | None:
+        """None if there is no such service."""
+        found = self._of("services", key.family).look_up(layout.service_key(key))
+        return None if found is None else Service.unpack(found)
 
     def services(self) -> Iterator[tuple[ServiceKey, Service]]:
         """All that are there."""
@@ -170,6 +175,41 @@ class Tables:
         for name in ("flows", "new_flows"):
             for octets in self._of(name, family).values():
                 yield from layout.flow_words(octets)
+
+    # --- flows, as other nodes are told of them and tell of theirs
+
+    @property
+    def news(self) -> BpfMap | None:
+        """Where the program tells of flows; None in one that does not."""
+        return self._maps.get("news")
+
+    def put_told(self, ids: Iterable[int]) -> None:
+        """The program shall tell of flows of these services, and of no others."""
+        if (told := self._maps.get("told")) is not None:
+            wanted = frozenset(ids)
+            told.update_all((layout.index(n), layout.index(int(n in wanted))) for n in range(told.shape.max_entries))
+
+    def most_flows(self, family: Family) -> int:
+        """How many flows of which two packets have come are remembered."""
+        return self._of("flows", family).shape.max_entries
+
+    def lasting(self, family: Family) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and entries of flows of which two packets have come, whether or not they still hold."""
+        return self._of("flows", family).items()
+
+    def put_flows(self, family: Family, flows: Mapping[bytes, FlowEntry]) -> None:
+        """Remember these, by their keys, in the place of what is there."""
+        self._of("flows", family).update_all((key, entry.pack()) for key, entry in flows.items())
+
+    def add_flows(self, family: Family, flows: Mapping[bytes, FlowEntry]) -> None:
+        """Remember those of which nothing is known."""
+        for key, entry in flows.items():
+            if self._of("new_flows", family).look_up(key) is None:
+                self._of("flows", family).insert(key, entry.pack())
+
+    def put_sources(self, family: Family, sources: Mapping[bytes, SourceEntry]) -> None:
+        """Remember sources, by their keys, in the place of what is there."""
+        self._of("sources", family).update_all((key, entry.pack()) for key, entry in sources.items())
 
     def source(self, family: Family, service: int, masked: bytes) -> SourceEntry | None:
         """What is remembered of a source, whether or not it still holds."""

@@ -1,0 +1,178 @@
+"""Flows of direct return as other nodes are told of them and tell of theirs, on both planes."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+from itertools import count
+
+import pytest
+
+from tests.lb.samples import trio
+from tests.linux.world import VIP4, VIP6, World
+from yaoki.core.codec import Codec
+from yaoki.lb.flow import Flow, Stage, hash_of
+from yaoki.lb.service import Duty, Forward, Protocol, Scheduler, VirtualService
+from yaoki.node.flow_messages import ConfigureFlows, FlowsSeen, RememberSources
+from yaoki.node.flow_wish import copied
+
+pytestmark = pytest.mark.netns
+
+CODEC = Codec()
+CLIENT = {4: "198.51.100.9", 6: "2001:db8:2::9"}
+VIPS = {4: VIP4, 6: VIP6}
+FAMILIES, PLANES = (4, 6), ("bpf", "nftables")
+PORTS = count(40000)
+HOSTS = {21: "s1", 22: "s2", 23: "s3"}
+
+
+class Copying:
+    """A balancer whose flows are copied."""
+
+    def __init__(self, world: World, plane: str) -> None:
+        self.world, self.plane = world, plane
+        self.balancer, self.client = world.agents["lb"], world.agents["client"]
+
+    def begin(self, *services: VirtualService) -> None:
+        self.world.balance(*services)
+        wish = ConfigureFlows((), tuple(copied(service) for service in services))
+        self.balancer.ask("copy_flows", wish=CODEC.encode(wish).decode())
+
+    def told(self) -> tuple[Flow, ...]:
+        return self._seen("flows_told")
+
+    def read(self) -> tuple[Flow, ...]:
+        return self._seen("flows_read")
+
+    def _seen(self, asked: str) -> tuple[Flow, ...]:
+        seen: FlowsSeen = CODEC.decode(self.balancer.ask(asked).encode(), FlowsSeen)
+        return seen.flows
+
+    def put(self, *flows: Flow, owned: bool = False) -> int:
+        refused: int = self.balancer.ask("flows_put", flows=CODEC.encode(FlowsSeen(flows)).decode(), owned=owned)
+        return refused
+
+    def answerer(self, flow: Flow) -> str:
+        """Who answers a client that comes from the port of a flow."""
+        address, protocol = str(flow.service.address), flow.service.protocol
+        found = self.client.ask(f"ask_{protocol}", address=address, port=80, source_port=flow.client_port)
+        return str(found[0].split()[0])
+
+
+@pytest.fixture(params=PLANES)
+def copying(request: pytest.FixtureRequest, direct_network: World) -> Iterator[Copying]:
+    balancer = direct_network.agents["lb"]
+    balancer.ask("new_balancer", plane=request.param)
+    yield Copying(direct_network, request.param)
+    balancer.ask("end_copying")
+    balancer.ask("cleanup")
+
+
+def web(family: int, scheduler: Scheduler, *duties: Duty, protocol: Protocol = Protocol.TCP) -> VirtualService:
+    return trio(Forward.DIRECT, *duties, family=family, scheduler=scheduler, protocol=protocol)
+
+
+def flow(service: VirtualService, port: int, server: int, *, seconds: int = 100) -> Flow:
+    """From a port of the client, to server 1, 2 or 3."""
+    target = service.servers[server - 1]
+    client = ip_address(CLIENT[service.key.address.version])
+    return Flow(service.key, client, port, target.address, target.port, Stage.ESTABLISHED, seconds)
+
+
+def host(flow: Flow) -> str:
+    return HOSTS[int(flow.server) & 0xFF] if flow.server.version == 4 else f"s{int(flow.server) & 0xF}"
+
+
+@pytest.mark.req("B-14", "D-31")
+def test_what_opens_is_told_with_its_server_and_read_again(copying: Copying) -> None:
+    services = [web(family, Scheduler.ROUND_ROBIN) for family in FAMILIES]
+    copying.begin(*services)
+    answers: dict[int, list[str]] = {}
+    for number in range(6):
+        family = FAMILIES[number % 2]
+        answer = copying.client.ask("open_flow", name=f"f{number}", protocol="tcp", address=VIPS[family], port=80)
+        answers.setdefault(family, []).append(answer.split()[0])
+    told = copying.told()
+    assert {str(each.client) for each in told} == set(CLIENT.values())
+    read = copying.read()
+    for family in FAMILIES:
+        assert [host(each) for each in told if each.client.version == family] == answers[family]
+        found = [each for each in read if each.service.address.version == family]
+        assert sorted(map(host, found)) == sorted(answers[family])
+        assert all(890 <= each.seconds <= 900 and each.stage is Stage.ESTABLISHED for each in found)
+        ports = {each.client_port for each in told if each.client.version == family}
+        hashed = copying.plane == "nftables" and family == 6
+        assert {each.client_port for each in found} == ({0} if hashed else ports)
+        assert all((hash_of(each) is not None) is hashed for each in found)
+    for number in range(6):
+        copying.client.ask("close_flow", name=f"f{number}")
+    assert copying.read() == ()
+
+
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_copy_leads_to_the_server_that_was_told(copying: Copying, protocol: Protocol) -> None:
+    services = [web(family, Scheduler.ROUND_ROBIN, protocol=protocol) for family in FAMILIES]
+    copying.begin(*services)
+    # A port of its own for each: one that has just been used is not free at once.
+    copies = [flow(each, next(PORTS), 1 + number % 3) for number in range(6) for each in services]
+    assert copying.put(*copies) == 0
+    assert [copying.answerer(each) for each in copies] == [host(each) for each in copies]
+
+
+@pytest.mark.req("B-14")
+def test_an_owner_takes_only_what_it_lacks_and_others_take_the_last_word(copying: Copying) -> None:
+    service = web(4, Scheduler.ROUND_ROBIN)
+    copying.begin(service)
+    first, second = flow(service, 41000, 1), flow(service, 41000, 2)
+    assert copying.put(first) == copying.put(second, owned=True) == 0
+    assert [host(each) for each in copying.read()] == ["s1"]
+    assert copying.put(second) == 0
+    assert [host(each) for each in copying.read()] == ["s2"]
+    assert copying.put(flow(service, 41001, 3), owned=True) == 0
+    assert sorted(map(host, copying.read())) == ["s2", "s3"]
+
+
+@pytest.mark.req("B-14", "D-34")
+@pytest.mark.parametrize("scheduler", [Scheduler.MAGLEV, Scheduler.SOURCE_HASH])
+def test_of_hashed_flows_only_those_are_told_that_are_elsewhere(copying: Copying, scheduler: Scheduler) -> None:
+    service = web(4, scheduler)
+    copying.begin(service)
+    answers = []
+    for number in range(12):
+        answer = copying.client.ask("open_flow", name=f"f{number}", protocol="tcp", address=VIP4, port=80)
+        copying.client.ask("talk", name=f"f{number}")
+        answers.append(answer.split()[0])
+    assert copying.told() == copying.read() == ()
+    gone = answers[0]
+    duties = [Duty.DRAIN if name == gone else Duty.SERVE for name in HOSTS.values()]
+    copying.world.balance(web(4, scheduler, *duties))
+    assert [host(each) for each in copying.read()] == [gone] * answers.count(gone)
+    for number in range(12):
+        copying.client.ask("close_flow", name=f"f{number}")
+
+
+def test_a_copy_goes_when_its_time_is_over_and_a_dead_server_gets_none(copying: Copying) -> None:
+    service = web(4, Scheduler.ROUND_ROBIN)
+    copying.begin(service)
+    copying.put(flow(service, 42000, 1, seconds=1), flow(service, 42001, 2))
+    copying.world.balance(web(4, Scheduler.ROUND_ROBIN, Duty.SERVE, Duty.OUT, Duty.SERVE))
+    copying.put(flow(service, 42002, 2))
+    time.sleep(1.2)
+    assert [host(each) for each in copying.read() if each.client_port == 42000] == []
+    assert "s2" not in {copying.answerer(flow(service, port, 2)) for port in (42001, 42002)}
+
+
+def test_a_client_that_comes_back_finds_the_server_that_was_told(copying: Copying) -> None:
+    for family in FAMILIES:
+        service = replace(
+            trio(Forward.DIRECT, family=family, mask=24 if family == 4 else 64), scheduler=Scheduler.ROUND_ROBIN
+        )
+        copying.begin(service)
+        masked = ip_address("198.51.100.0" if family == 4 else "2001:db8:2::").packed
+        target = service.servers[1]
+        what = RememberSources(service.key, target.address, target.port, (masked,), 300)
+        copying.balancer.ask("remember_source", what=CODEC.encode(what).decode())
+        assert copying.world.names(family, "tcp", times=4) == ["s2"] * 4
+        if family == 4:
+            copying.balancer.ask("end_copying")
