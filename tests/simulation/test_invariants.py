@@ -10,6 +10,7 @@ from tests.simulation.scene import Scene
 from yaoki.checks.check import CheckId, Finding, Outcome, TcpParams
 from yaoki.core.event import Event, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
+from yaoki.lb.flow import CopiedService, DirectService
 from yaoki.lb.service import Desired
 from yaoki.node.messages import RouterState, SetPriority, SpeakerEffect, VerdictChanged
 from yaoki.node.speaker_events import NodeReplaced
@@ -359,6 +360,18 @@ def test_a_node_that_takes_a_vip_without_tables_is_found() -> None:
     scene.world.nodes["lb2"].kernel.table = Desired()
     scene.fault(PowerLost("lb1"), lasts=30)
     assert scene.broken_by(10) == "owner has tables"
+
+
+def test_a_copier_that_is_told_before_there_are_tables_for_its_services_is_found() -> None:
+    scene = Scene("two-nodes")
+    scene.run(1)
+    services = scene.world.topology.plan("lb1").services
+    told = tuple(CopiedService(each.key, (), direct=DirectService(())) for each in services)
+    scene.world.ledger.copier_told("lb1", told)
+    scene.world.nodes["lb1"].kernel.table = Desired()
+    scene.world.ledger.started("lb1/brain")
+    with pytest.raises(InvariantBroken, match="copies find places: the copier of lb1 is told of tcp/"):
+        scene.world.ledger.copier_told("lb1", told)
 
 
 def test_a_verdict_without_enough_results_is_found() -> None:

@@ -62,7 +62,7 @@ MUTATIONS = (
     Mutation("group-left-apart", "edge", 19, "group together"),
     Mutation("held-addresses-forgotten", "fast", 37, "kept until taken"),
     Mutation("kernel-not-adopted", "two-nodes", 111, "tables kept"),
-    Mutation("last-advertisement-forgotten", "two-nodes", 133, "neighbours follow"),
+    Mutation("last-advertisement-forgotten", "two-nodes", 245, "neighbours follow"),
     Mutation("lease-not-inherited", "stateful", 8, "nothing moves"),
     Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
     Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
@@ -75,6 +75,7 @@ MUTATIONS = (
     Mutation("replacement-forgotten", "replaced", 0, "replaced owns nothing"),
     Mutation("successor-answers-at-once", "two-nodes", 14, "answered by one"),
     Mutation("successor-not-heard", "fast", 3, "planned moves"),
+    Mutation("tables-not-waited-for", "two-nodes", 0, "copies find places"),
     Mutation("unbarred-by-restart", "hindered", 80, "unbarred by answer"),
 )
 

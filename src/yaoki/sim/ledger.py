@@ -13,6 +13,7 @@ from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.address import IPAddress
 from yaoki.core.error import YaokiError
 from yaoki.core.event import Event
+from yaoki.lb.flow import CopiedService
 from yaoki.node.messages import RouterStatus, SendAdvertisement, VerdictChanged
 from yaoki.sim.injector import Injector
 from yaoki.sim.lease_store import LeaseStore
@@ -113,6 +114,8 @@ class Listener(Protocol):
     def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None: ...
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None: ...
+
+    def copier_told(self, node: str, services: tuple[CopiedService, ...], /) -> None: ...
 
     def judged(self, node: str, verdict: VerdictChanged, /) -> None: ...
 
@@ -305,6 +308,10 @@ class Ledger:
     def decided(self, node: str, /) -> None:
         for listener in self._listeners:
             listener.decided(node)
+
+    def copier_told(self, node: str, services: tuple[CopiedService, ...], /) -> None:
+        for listener in self._listeners:
+            listener.copier_told(node, services)
 
     def checks_configured(self, node: str, checks: tuple[CheckId, ...], /) -> None:
         for listener in self._listeners:

@@ -198,6 +198,8 @@ class MainProcess:
 
     def _tell_on_demand(self, order: KeeperOrder | CopierOrder) -> None:
         if isinstance(order, CopierOrder):
+            if isinstance(order, ConfigureFlows):
+                self._around.witness.copier_told(self._around.node, order.services)
             self._copier.told(order)
         else:
             self._outside.to_keeper(order)

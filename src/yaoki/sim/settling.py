@@ -8,7 +8,8 @@ takeovers and a bid that had to wait; with copied flows, the time that telling t
 from datetime import timedelta
 
 from yaoki.election.lease_params import longest_takeover
-from yaoki.node.flow_wish import FIRST_WORD
+from yaoki.lb.service import Forward
+from yaoki.node.flow_wish import FIRST_WORD, TABLES_WITHIN
 from yaoki.node.router_wish import STARTUP_HOLD
 from yaoki.node.speaker_groups import REUNION_PAUSE
 from yaoki.sim.copier import LONGEST_US
@@ -60,8 +61,10 @@ def _of_leases(topology: Topology) -> timedelta:
 
 
 def _of_flows_us(topology: Topology) -> int:
-    """A node that returns leaves a VIP to its owner until it was told its flows."""
-    return max(LONGEST_US, _us(FIRST_WORD)) if any(plan.copies_flows for plan in topology.plans) else 0
+    """A node that returns leaves a VIP to its owner until it has tables for flows and was told them."""
+    copied = [service for plan in topology.plans for service in plan.services if service.copied]
+    direct = any(server.forward is Forward.DIRECT for service in copied for server in service.servers)
+    return (max(LONGEST_US, _us(FIRST_WORD)) if copied else 0) + (_us(TABLES_WITHIN) if direct else 0)
 
 
 def _us(duration: timedelta) -> int:

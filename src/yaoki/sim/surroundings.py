@@ -9,6 +9,7 @@ from typing import Protocol
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.event import Event
+from yaoki.lb.flow import CopiedService
 from yaoki.node.messages import RouterStatus, SendAdvertisement, VerdictChanged
 from yaoki.sim.chance import Chance
 from yaoki.sim.clock import NodeClock
@@ -63,6 +64,10 @@ class Witness(Protocol):
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
         """A probe has ended, and its worker is about to be told."""
+        ...
+
+    def copier_told(self, node: str, services: tuple[CopiedService, ...], /) -> None:
+        """A flow copier is told of all services whose flows it is to copy."""
         ...
 
     def judged(self, node: str, verdict: VerdictChanged, /) -> None:

@@ -3,6 +3,7 @@
 from yaoki.sim.invariants.acceptance import TakesNothing
 from yaoki.sim.invariants.claims import AlarmsTrue, ClaimsTold
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
+from yaoki.sim.invariants.copies import CopiesFindPlaces
 from yaoki.sim.invariants.gates import ArmedWithPeers, SilencedFirst
 from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.health import SickRelieved
@@ -56,6 +57,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     TablesKept,
     OwnerHasTables,
     VerdictsEarned,
+    CopiesFindPlaces,
     StopReleases,
     NoStorm,
     CausesExist,

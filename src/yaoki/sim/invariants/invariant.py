@@ -7,6 +7,7 @@ from typing import ClassVar, NoReturn
 from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.core.address import IPAddress
 from yaoki.core.event import Event
+from yaoki.lb.flow import CopiedService
 from yaoki.node.messages import SendAdvertisement, VerdictChanged
 from yaoki.sim.ledger import InvariantBroken, Ledger
 from yaoki.sim.topology import Virtual
@@ -62,6 +63,9 @@ class Invariant:
 
     def probed(self, node: str, check: CheckSpec, finding: Finding, /) -> None:
         """A probe has ended, and its worker is about to be told."""
+
+    def copier_told(self, node: str, services: tuple[CopiedService, ...], /) -> None:
+        """A flow copier is told of all services whose flows it is to copy."""
 
     def judged(self, node: str, verdict: VerdictChanged, /) -> None:
         """A worker reported a verdict, or repeated it."""
