@@ -43,7 +43,7 @@ else
 	@$(BIN)/yaoki sim --seeds $(SEEDS)
 endif
 
-bench: bench-control bench-vip bench-lb_program bench-lb ## every benchmark; BENCH_QUICK=1 for fewer runs
+bench: bench-control bench-vip bench-lb_program bench-lb bench-downloads ## every benchmark; BENCH_QUICK=1 for fewer runs
 
 bench-lb: setup
 	@MAKECMDGOALS="$(MAKECMDGOALS)" scripts/setup wrk iperf3 nftlb haproxy libnginx-mod-stream
