@@ -154,7 +154,7 @@ def test_a_transaction_that_the_kernel_refuses_changes_nothing(nat: World) -> No
 
 
 def test_what_cannot_be_carried_out_is_refused_with_the_reason(nat: World) -> None:
-    with pytest.raises(AssertionError, match="direct goes with direct only"):
+    with pytest.raises(AssertionError, match="direct and tunnel go with each other only"):
         nat.balance(service(server(1), server(2, DIRECT)))
 
 
