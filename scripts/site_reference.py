@@ -12,7 +12,8 @@ from yaoki.core.event import Severity
 from yaoki.site.kinds import Kind, Word
 from yaoki.site.lint import RULES
 from yaoki.site.shapes import Key, ListOf, MapOf, Record, Tagged, WordOr
-from yaoki.site.vocabulary import CHECK, HOOK, SERVER, SERVICE, SITE, SYNC_GROUP, VIP
+from yaoki.site.vocabulary import HOOK, SERVER, SERVICE, SITE, SYNC_GROUP, VIP
+from yaoki.site.vocabulary_checks import CHECK
 from yaoki.site.vocabulary_machines import HOST, INTERFACE, NETWORK, NODE
 from yaoki.site.vocabulary_store import STORE
 

@@ -102,6 +102,26 @@ def test_checks_are_sent_from_the_nodes_own_address_and_never_from_a_vip(example
         assert all(check.id.source is not None and check.id.source not in vips for check in plan.checks)
 
 
+@pytest.mark.req("B-12")
+def test_a_check_is_sent_from_the_nodes_address_on_the_network_that_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(TWO_ARMED.replace("port: {kind: tcp}", "port: {kind: tcp, source: back}"))
+    (app, *_) = compile_node(load_site(file).site, "lb2").services
+    found = {
+        (server.name, check.params.port): str(check.source)
+        for server in app.servers
+        for check in server.checks
+        if isinstance(check.params, TcpParams)
+    }
+    assert found == {
+        ("near", 53): "198.51.100.12",
+        ("near", 8080): "192.0.2.12",
+        ("inner", 8080): "198.51.100.12",
+        ("distant", 53): "198.51.100.12",
+        ("distant", 8080): "192.0.2.12",
+    }
+
+
 def test_tracks_hold_for_the_routers_of_both_families(example: Site) -> None:
     keys = (RouterKey("eth0", Family.IPV4, 51), RouterKey("eth0", Family.IPV6, 51))
     assert compile_node(example, "lb2").tracks == tuple(TrackPlan(key, TrackedService("web"), -60) for key in keys)

@@ -424,7 +424,7 @@ def _check(name: str, values: _Values) -> CheckDefinition:
         timeout=values.get("timeout", interval / 2),
         **_given(values, "fall", "rise", "fast-interval", "hold-down"),
     )
-    return CheckDefinition(name, _params(values), schedule)
+    return CheckDefinition(name, _params(values), schedule, values.get("source"))
 
 
 def _params(values: _Values) -> KindParams:

@@ -317,7 +317,9 @@ class _NodeCompiler:
         return None if address is None else self._way_to(address, vip)
 
     def _way_to(self, address: IPAddress, vip: str) -> _Way:
-        source = self._own_address(vip, address)
+        return self._way_from(self._own_address(vip, address), address)
+
+    def _way_from(self, source: IPAddress | None, address: IPAddress) -> _Way:
         told_by = (address.version, int(address), 0 if source is None else int(source))
         return _Way(address, source, self._way_numbers.setdefault(told_by, len(self._way_numbers)))
 
@@ -341,6 +343,8 @@ class _NodeCompiler:
         if isinstance(definition.params, DirectParams):
             # One definition has other parameters at each address.
             name = f"{name} to {definition.params.vip} on {definition.params.interface}"
+        if definition.source is not None and (near := self._node.on_network(definition.source)) is not None:
+            way = self._way_from(near.address(Family.of(way.address)) or way.source, way.address)
         known = self._params.get((name, port))
         if known is None:
             params = with_port(definition.params, port)

@@ -130,11 +130,13 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class CheckDefinition:
-    """A named check. Port 0 in `params` stands for the port of the server that is checked."""
+    """A named check. Port 0 in `params` stands for the port of the server that is checked. `source`: the network from
+    whose address of the node probes are sent; None: the server's own if the node is on it, else the VIP's."""
 
     name: str
     params: KindParams
     schedule: Schedule
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
 """The vocabulary of the site file: every key with its kind, default and meaning, as one table.
 
 The validation (yaoki.site.load), the JSON Schema (`yaoki schema`) and the reference in docs/site-file.md are made of
-this table. To add a key: add a line here, in yaoki.site.vocabulary_machines or in yaoki.site.vocabulary_store, and use
-its value in yaoki.site.build.
+this table. To add a key: add a line here or in one of the parts (yaoki.site.vocabulary_checks and so on), and use its
+value in yaoki.site.build.
 """
 
 from datetime import timedelta
 
-from yaoki.checks.check import UdpParams
 from yaoki.election.lease_params import DEFAULT_DURATION, LONGEST_DURATION, SHORTEST_DURATION
 from yaoki.lb.service import GUE_PORT, Encapsulation, Forward, PlaneWish, Scheduler, WhenAllDown
 from yaoki.lb.validity import MOST_FLOWS
@@ -18,24 +17,22 @@ from yaoki.site.kinds import (
     LISTEN,
     NAME,
     PREFIX,
-    REGULAR_EXPRESSION,
     Boolean,
     Duration,
     Integer,
     Kind,
     Reference,
-    Secret,
     Share,
-    Size,
     TargetOf,
     Text,
     Word,
 )
 from yaoki.site.model import Election
 from yaoki.site.placement import Placement
-from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, Tagged, WordOr
+from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, WordOr
 from yaoki.site.units import duration_text
 from yaoki.site.vocabulary_authentication import AUTHENTICATION
+from yaoki.site.vocabulary_checks import CHECK
 from yaoki.site.vocabulary_machines import ACKNOWLEDGE, HOST, NETWORK, NETWORK_NAME, NODE
 from yaoki.site.vocabulary_quarantine import QUARANTINE
 from yaoki.site.vocabulary_store import STORE
@@ -55,100 +52,6 @@ _CHECK = Reference(("checks",), "check")
 _VIP = Reference(("vips",), "VIP")
 _SERVICE = Reference(("services",), "service")
 _HOST_OR_NODE = Reference(("hosts", "nodes"), "host or node")
-
-# --- checks -----------------------------------------------------------------------------------------------------------
-
-_CHECK_INTERVAL = Duration(10 * _MS, timedelta(days=1))
-_CHECK_SCHEDULE = (
-    Key("interval", _CHECK_INTERVAL, "from one probe to the next", "1s"),
-    Key("timeout", Duration(_MS, timedelta(hours=1)), "no answer within this is a failure", "half the interval"),
-    Key("fall", Integer(1, 100), "failures in a row that make a server down", "3"),
-    Key("rise", Integer(1, 100), "passes in a row that make it up again", "2"),
-    Key("fast-interval", _CHECK_INTERVAL, "the interval while results contradict the verdict", "the interval"),
-    Key("hold-down", Duration(0 * _S, timedelta(days=1)), "after a fall, the first rise waits at least this", "0s"),
-    ACKNOWLEDGE,
-)
-_CHECK_PORT = Key("port", _PORT, "the port to probe", "the server's port")
-
-
-def _latin(text: str) -> bytes:
-    return text.encode()
-
-
-_OCTETS = WordOr(
-    Text("a text", parse=_latin),
-    Record(
-        "octets",
-        (Key("hex", Text("hexadecimal octets", parse=bytes.fromhex, example='"00ff"'), "the octets", required=True),),
-        make=lambda values: values["hex"],
-    ),
-)
-_STATUS = ListOf(Integer(100, 599), least=1, or_one=True)
-_HTTP_EXPECT = Record(
-    "an expectation",
-    (
-        Key("status", _STATUS, "the accepted status, or several", "200"),
-        Key("body", REGULAR_EXPRESSION, "found in the body"),
-        Key("within", Size(1, 16 * 1024 * 1024), "how much of the body is read and searched", "64k"),
-        Key(
-            "header",
-            Record(
-                "a header",
-                (
-                    Key("name", Text("a header name", r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"), "its name", required=True),
-                    Key("value", REGULAR_EXPRESSION, "found in its value", ".*"),
-                ),
-            ),
-            "a header that must be there",
-        ),
-    ),
-)
-_HTTP = (
-    _CHECK_PORT,
-    Key("path", Text("a path that begins with /", r"/[!-~]*", example="/healthz"), "the path asked for", "/"),
-    Key("method", Word({"GET": "", "HEAD": "", "OPTIONS": "", "POST": ""}), "the request method", "GET"),
-    Key("host", Text("a host name", r"[!-~]+"), "the Host header (and TLS server name)", "the server's address"),
-    Key("authorization", Secret(), "the secret sent in the Authorization header"),
-    Key("expect", _HTTP_EXPECT, "what a healthy answer is like", "{status: 200}"),
-)
-_VERIFY = Key("verify", Boolean(), "whether the certificate's chain and name must be right", "false")
-_KIND = Key("kind", Text(), "the kind of the check", required=True)
-
-
-def _check(noun: str, *keys: Key) -> Record:
-    return Record(noun, (_KIND, *keys, *_CHECK_SCHEDULE))
-
-
-CHECK = Tagged(
-    "kind",
-    {
-        "icmp": _check("an icmp check"),
-        "neighbour": _check("a neighbour check"),
-        "tcp": _check("a tcp check", _CHECK_PORT),
-        "udp": _check(
-            "a udp check",
-            _CHECK_PORT,
-            Key("send", _OCTETS, "the datagram's payload, a text or {hex: ...}", '""'),
-            Key("expect", _OCTETS, "what the answer must begin with", '""'),
-            Key("require-answer", Boolean(), "whether silence is a failure", str(UdpParams(0).require_answer).lower()),
-        ),
-        "tls": _check(
-            "a tls check",
-            _CHECK_PORT,
-            Key("server-name", Text("a host name", r"[!-~]+"), "the name asked for (SNI)"),
-            _VERIFY,
-            Key("min-days", Integer(0, 3650), "the certificate must be valid for so many days more", "0"),
-        ),
-        "http": _check("an http check", *_HTTP),
-        "https": _check("an https check", *_HTTP, _VERIFY),
-        "direct": _check("a direct check"),
-        "script": _check(
-            "a script check",
-            Key("command", ListOf(Text(), least=1), "the program and its arguments; status 0 is a pass", required=True),
-            Key("user", Text("an account name", r"[a-z_][a-z0-9_-]*"), "the account it runs as", "nobody"),
-        ),
-    },
-)
 
 # --- VIPs -------------------------------------------------------------------------------------------------------------
 

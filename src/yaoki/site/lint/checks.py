@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from yaoki.checks.check import DirectParams, HttpParams, IcmpParams, KindParams, NeighbourParams, Schedule
+from yaoki.core.address import Family
 from yaoki.core.event import Severity
 from yaoki.lb.service import Forward, Protocol
 from yaoki.site.compile import with_port as with_port_of
 from yaoki.site.default_checks import is_direct
 from yaoki.site.lint.rule import Finding, Rule
-from yaoki.site.lint.view import View, server_path
+from yaoki.site.lint.view import View, families_of, server_path
 from yaoki.site.model import Server, Service, TrackedCheck
 
 HTTP_PORTS = frozenset({80, 443, 8000, 8008, 8080, 8081, 8443, 8888})
@@ -37,7 +38,7 @@ def _speaks_http(view: View, service: Service) -> bool:
 
 def _check_clash(view: View) -> Iterable[Finding]:
     """Equal probes of one server are made once, so two schedules for them cannot both hold."""
-    held: dict[tuple[str, KindParams], tuple[str, Schedule, str]] = {}
+    held: dict[tuple[str, KindParams, str | None], tuple[str, Schedule, str]] = {}
     told: set[tuple[str, str]] = set()
     suspects = _kinds_with_several_schedules(view)
     for service in view.site.services:
@@ -48,7 +49,7 @@ def _check_clash(view: View) -> Iterable[Finding]:
             for server in service.servers:
                 params = with_port_of(check.params, view.port_of(service, server))
                 mine = (check.name, check.schedule, service.name)
-                first = held.setdefault((server.host, params), mine)
+                first = held.setdefault((server.host, params, check.source), mine)
                 if first[1] != check.schedule and (first[0], check.name) not in told:
                     told.add((first[0], check.name))
                     what = f"{check.name} probes {server.host} as {first[0]} does for {first[2]}, at another pace"
@@ -123,6 +124,35 @@ def _vip_unchecked(view: View) -> Iterable[Finding]:
             yield Finding(("services", service.name, "check"), what, cure, ("checks", checks[0].name, "kind"))
 
 
+def _check_source(view: View) -> Iterable[Finding]:
+    """Each member makes the probes itself: from an address that it has on the network, in the server's family."""
+    asked = [(name, service.vip, families_of(view.site.vip(service.vip))) for service, name in _named(view)]
+    for vip in view.site.vips:
+        for tracked in (track.tracked for track in vip.track):
+            if isinstance(tracked, TrackedCheck):
+                target = tracked.target
+                families = families_of(vip) if isinstance(target, str) else (Family.of(target),)
+                asked.append((tracked.check, vip.name, families))
+    told: set[tuple[str, str]] = set()
+    for name, vip_name, families in asked:
+        network = view.site.check(name).source
+        for member in view.site.vip(vip_name).members if network is not None else ():
+            interface = view.site.machine(member.node).on_network(network or "")
+            lacks = [f for f in families if interface is None or interface.address(f) is None]
+            if (interface is None or lacks) and (name, member.node) not in told:
+                told.add((name, member.node))
+                address = "address" if interface is None else f"IPv{lacks[0].value} address"
+                what = f"{member.node} makes {name} as well, and has no {address} on {network}"
+                cure = f"give {member.node} one there, or let the check choose its source"
+                yield Finding(("checks", name, "source"), what, cure, ("nodes", member.node))
+
+
+def _named(view: View) -> Iterable[tuple[Service, str]]:
+    for service in view.site.services:
+        for name in dict.fromkeys((*service.checks, *service.sorry_checks)):
+            yield service, name
+
+
 def _secret_in_clear(view: View) -> Iterable[Finding]:
     for check in view.site.checks:
         if isinstance(check.params, HttpParams) and check.params.authorization is not None and not check.params.tls:
@@ -178,6 +208,14 @@ RULES = (
         Severity.NOTICE,
         "the checks of a service under direct return ask for its servers' own addresses only",
         _vip_unchecked,
+    ),
+    Rule(
+        "check-source",
+        Severity.ERROR,
+        "a check is to be made from a network on which a node that makes it has no address",
+        _check_source,
+        firm=True,
+        partial=True,
     ),
     Rule(
         "secret-in-clear",
