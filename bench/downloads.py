@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from bench.lb_lab import interface
 from bench.row import Row
 from yaoki.lab import namespaces
 from yaoki.lab.build import set_sysctls
@@ -204,9 +205,9 @@ def site() -> str:
             "site: bench-downloads",
             "networks: {front: {prefixes: [192.0.2.0/24]}}",
             "nodes:",
-            *(f"  {name}: {_interface(address)}" for name, address in nodes),
+            *(f"  {name}: {interface(address)}" for name, address in nodes),
             "hosts:",
-            *(f"  {name}: {_interface(address)}" for name, address in ends.items()),
+            *(f"  {name}: {interface(address)}" for name, address in ends.items()),
             "checks:",
             f"  port: {{kind: tcp, port: {PORT}, interval: 2s, timeout: 1s, fall: 5, rise: 1}}",
             "vips:",
@@ -216,10 +217,6 @@ def site() -> str:
             "",
         ]
     )
-
-
-def _interface(address: IPv4Address) -> str:
-    return f"{{interfaces: {{eth0: {{network: front, addresses: [{address}]}}}}}}"
 
 
 def _vip(pair: Pair) -> Iterator[str]:

@@ -135,10 +135,10 @@ def site(places: tuple[Place, ...]) -> str:
             f"site: {SITE_NAME}",
             "networks: {front: {prefixes: [192.0.2.0/24]}}",
             "nodes:",
-            *(f"  {place.machine}: {_interface(place.own)}" for place in nodes),
+            *(f"  {place.machine}: {interface(place.own)}" for place in nodes),
             "hosts:",
-            *(f"  {place.machine}: {_interface(place.own)}" for place in hosts),
-            *(f"  {name}: {_interface(address)}" for name, address in {CLIENT: CLIENT_ADDRESS, **SERVERS}.items()),
+            *(f"  {place.machine}: {interface(place.own)}" for place in hosts),
+            *(f"  {name}: {interface(address)}" for name, address in {CLIENT: CLIENT_ADDRESS, **SERVERS}.items()),
             "checks:",
             f"  page: {{kind: http, port: {WEB}, interval: 5s, timeout: 4s, fall: 10, rise: 1}}",
             "vips:",
@@ -150,7 +150,8 @@ def site(places: tuple[Place, ...]) -> str:
     )
 
 
-def _interface(address: IPv4Address) -> str:
+def interface(address: IPv4Address) -> str:
+    """A machine of a site file that is on `front` with this address."""
     return f"{{interfaces: {{eth0: {{network: front, addresses: [{address}]}}}}}}"
 
 

@@ -59,33 +59,35 @@ def test_an_answer_names_the_chances_and_every_server_with_its_reason() -> None:
     assert lines[0].startswith("web-vip is not owned here (unknown")
 
 
+def explained(scene: Scene) -> list[str]:
+    """What is said of a flow of the first service, but for the first line."""
+    question = flow_of("198.51.100.9", f"{VIP}:80")
+    node = view(scene.brain, scene.now)
+    placing = why(scene.brain.desired().services[0], Flow(question.client, 0))
+    return list(explain(question, WhyAnswer(node.routers[0], node.services[0], placing)))[1:]
+
+
 @pytest.mark.req("D-30")
 def test_an_answer_says_who_stands_in_for_whom() -> None:
     scene = Scene()
     scene.start(plan(service(servers=[replace(server(1), priority=150), server(2), replace(server(3), sorry=True)])))
     scene.all_up()
-    question = flow_of("198.51.100.9", f"{VIP}:80")
 
-    def lines() -> list[str]:
-        node = view(scene.brain, scene.now)
-        placing = why(scene.brain.desired().services[0], Flow(question.client, 0))
-        return list(explain(question, WhyAnswer(node.routers[0], node.services[0], placing)))[1:]
-
-    assert lines() == [
+    assert explained(scene) == [
         "web: web1 (192.0.2.21:80, nat) is the only server that takes new flows",
         "  web1 serves: its checks pass for 0 ms (connected)",
         "  web2 stands by: others come first for 0 ms (connected)",
         "  web3 stands by: others come first for 0 ms (connected)",
     ]
     scene.verdict(1, Health.DOWN)
-    assert lines()[:4] == [
+    assert explained(scene)[:4] == [
         "web: web2 (192.0.2.22:80, nat) is the only server that takes new flows",
         "web: on its backup servers",
         "  web1 is out: its check failed for 0 ms (no answer)",
         "  web2 serves: none of a higher priority can serve for 0 ms (connected)",
     ]
     scene.verdict(2, Health.DOWN)
-    assert lines()[:2] == [
+    assert explained(scene)[:2] == [
         "web: web3 (192.0.2.23:80, nat) is the only server that takes new flows",
         "web: the sorry server answers",
     ]
@@ -98,21 +100,17 @@ def test_an_answer_says_the_way_to_a_server_behind_a_tunnel_and_that_nobody_carr
     scene.start(plan(service(servers=behind)))
     scene.all_up(2)
     scene.give(RouteFound(address(1), Way("eth1", mac(9), address(9), mac(1), address(8), 1500)))
-    question = flow_of("198.51.100.9", f"{VIP}:80")
 
-    def lines() -> list[str]:
-        node = view(scene.brain, scene.now)
-        placing = why(scene.brain.desired().services[0], Flow(question.client, 0))
-        return list(explain(question, WhyAnswer(node.routers[0], node.services[0], placing)))[1:]
-
-    assert lines() == [
+    assert explained(scene) == [
         "web: web1 (192.0.2.21:80, tunnel) is the only server that takes new flows",
         "  web1 serves: its checks pass for 0 ms (connected); by 192.0.2.29 on eth1, 1500 octets with outer headers",
         "  web2 serves: its checks pass for 0 ms (connected); there is no way to 192.0.2.22",
     ]
     key = scene.brain.desired().services[0].key
     scene.brain.balancer.planes[key] = PlaneChoice(Plane.NONE, PlaneReason.UNABLE, "there is no clang")
-    assert lines()[0] == ("web: nobody carries it here, for only BPF has tunnels: there is no clang; if somebody did:")
+    assert explained(scene)[0] == (
+        "web: nobody carries it here, for only BPF has tunnels: there is no clang; if somebody did:"
+    )
 
 
 def test_where_nobody_listens_is_said() -> None:
