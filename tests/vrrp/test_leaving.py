@@ -152,7 +152,7 @@ def test_a_router_wanted_again_in_its_hold_stands_by() -> None:
     going = replace(YIELDING, then=Initialize(Reason.REMOVED), reason=Reason.REMOVED)
     state, _ = step(PARAMS, going, NOW, Startup())
     state, effects = step(PARAMS, state, going.release_at, TimerFired())
-    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=200)
+    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, followed=GREATER, active_priority=200)
     assert bodies(effects) == [BecameBackup(KEY, "web-vip", Reason.STARTED, GREATER, 200)]
 
 
@@ -175,7 +175,7 @@ def test_a_moved_router_stands_by_once_the_next_owner_was_heard() -> None:
     assert state.stays
     state, _ = step(PARAMS, state, NOW, heard(50))
     state, effects = step(PARAMS, state, NOW + HOLD, TimerFired())
-    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=50)
+    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, followed=GREATER, active_priority=50)
     assert effects == [RELEASE, Emit(BecameBackup(KEY, "web-vip", Reason.MOVED, GREATER, 50))]
 
 
@@ -265,6 +265,35 @@ def test_priority_zero_said_again_does_not_put_the_takeover_off() -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(0))
     again, effects = step(PARAMS, state, NOW + 50 * MS, heard(0, when=NOW + 50 * MS))
     assert (again, effects) == (state, [])
+
+
+@pytest.mark.req("B-06")
+@pytest.mark.parametrize("failback", [Failback.PREFER, Failback.STICKY])
+@pytest.mark.parametrize("lower_is_heard", [False, True])
+def test_of_two_owners_the_one_that_is_followed_stays_when_the_other_leaves(
+    failback: Failback, *, lower_is_heard: bool
+) -> None:
+    """A partition has healed, and both are heard by one that stood by on either side."""
+    params = replace(PARAMS, priority=150, others=(200, 100), failback=failback)
+    followed, _ = step(params, BACKUP, NOW, heard(200, source=GREATER))
+    if lower_is_heard and failback is Failback.PREFER:
+        discarded, _ = step(params, followed, NOW, heard(100, source=LESSER))
+        assert discarded == replace(followed, outlook=Reason.PREEMPTED_LOWER)
+        followed = discarded
+    assert step(params, followed, NOW, heard(0, source=LESSER)) == (followed, [])
+    left, _ = step(params, followed, NOW, heard(0, source=GREATER))
+    assert isinstance(left, Backup)
+    assert left.active_down_at == NOW
+
+
+def test_who_waits_alone_follows_nobody() -> None:
+    """Silence has shown that the owner is gone, so whoever comes next is heeded, and so is its leaving."""
+    params = replace(PARAMS, barred=True)
+    followed, _ = step(params, BACKUP, NOW, heard(200, source=GREATER))
+    assert isinstance(followed, Backup)
+    alone, _ = step(params, followed, followed.active_down_at, TimerFired())
+    assert isinstance(alone, Backup)
+    assert (alone.alone, alone.followed) == (True, None)
 
 
 @pytest.mark.parametrize(("next_in_line", "skew"), [(True, timedelta(0)), (False, SKEW)])

@@ -87,7 +87,7 @@ ACTIVE = Active(at(1000), at(10_050), at(9950), at(63_000), at(-20_000), 6)
 HELD = Backup(at(10_300), INTERVAL, Reason.ACTIVE_SILENT, held_out=True)
 EXPIRED = replace(HELD, active_down_at=NOW)
 FREE = replace(HELD, held_out=False)
-YIELDING = Yielding(at(10_030), replace(HELD, active_priority=200), Reason.HIGHER_PRIORITY, PEER, 200)
+YIELDING = Yielding(at(10_030), replace(HELD, followed=PEER, active_priority=200), Reason.HIGHER_PRIORITY, PEER, 200)
 
 
 def heard(priority: int, when: Instant = NOW, interval: timedelta = INTERVAL) -> Heard:

@@ -48,7 +48,9 @@ def test_the_owner_that_is_heard_then_keeps_its_addresses() -> None:
     advertisement = Advertisement(3, 51, 100, INTERVAL, (VIP.ip,))
     heard_at = now + INTERVAL
     state, effects = step(PARAMS, roused, heard_at, Heard(advertisement, PEER, heard_at))
-    assert state == Backup(heard_at + 3 * INTERVAL + SKEW, INTERVAL, Reason.ACTIVE_SILENT, active_priority=100)
+    assert state == Backup(
+        heard_at + 3 * INTERVAL + SKEW, INTERVAL, Reason.ACTIVE_SILENT, followed=PEER, active_priority=100
+    )
     assert effects == []
 
 

@@ -77,7 +77,9 @@ EXPIRED = replace(BACKUP, active_down_at=NOW)
 ACTIVE = Active(at(1000), at(10_050), at(9950), at(63_000), at(-20_000), 6)
 # Was told to go 50 ms ago; at 100 ms adverts a router that leaves waits 499.6 ms at most.
 LEAVING = Leaving(Reason.STOPPED, at(9950), at(10_050), at(10_450))
-YIELDING = Yielding(at(10_030), replace(BACKUP, active_priority=200), Reason.HIGHER_PRIORITY, GREATER, 200)
+YIELDING = Yielding(
+    at(10_030), replace(BACKUP, followed=GREATER, active_priority=200), Reason.HIGHER_PRIORITY, GREATER, 200
+)
 GOING = replace(YIELDING, then=Initialize(Reason.STOPPED), reason=Reason.STOPPED)
 
 
@@ -176,7 +178,7 @@ TABLE: list[tuple[State, Input, type[State], list[Effect], list[type[EventBody]]
     (YIELDING, heard(200), Yielding, [], []),
     (YIELDING, heard(50), Yielding, [], []),
     (YIELDING, heard(0), Active, TAKEOVER, [BecameActive]),
-    (YIELDING, heard(0, source=LESSER), Yielding, [], [PeerReleased]),
+    (YIELDING, heard(0, source=LESSER), Yielding, [], []),
     (GOING, heard(0), Yielding, [], []),
     (YIELDING, TimerFired(), Yielding, [], []),
     (replace(YIELDING, release_at=NOW), TimerFired(), Backup, [RELEASE], [BecameBackup]),
@@ -253,14 +255,18 @@ def test_priority_zero_in_version_2_starts_a_skew_of_part_of_a_second() -> None:
 @pytest.mark.parametrize("priority", [100, 101, 254, 255])
 def test_equal_or_higher_priority_restarts_the_down_timer_from_its_reception(priority: int) -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(priority, when=at(9980)))
-    assert state == Backup(at(9980) + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=priority)
+    assert state == Backup(
+        at(9980) + down(), INTERVAL, Reason.ACTIVE_SILENT, followed=GREATER, active_priority=priority
+    )
 
 
 @pytest.mark.rfc("9568", "6.4.2", "equal or higher")
 def test_interval_of_the_active_router_is_learnt_and_counts() -> None:
     theirs = timedelta(seconds=1)
     state, effects = step(PARAMS, BACKUP, NOW, heard(150, interval=theirs))
-    assert state == Backup(NOW + down(interval=theirs), theirs, Reason.ACTIVE_SILENT, active_priority=150)
+    assert state == Backup(
+        NOW + down(interval=theirs), theirs, Reason.ACTIVE_SILENT, followed=GREATER, active_priority=150
+    )
     assert bodies(effects) == [IntervalLearnt(KEY, GREATER, theirs, INTERVAL)]
     assert step(PARAMS, state, NOW, heard(150, interval=theirs))[1] == []
     zero, _ = step(PARAMS, state, NOW, heard(0))
@@ -271,7 +277,7 @@ def test_interval_of_the_active_router_is_learnt_and_counts() -> None:
 @pytest.mark.rfc("9568", "6.4.2", "lower")
 def test_lower_priority_is_discarded_when_preempting_so_that_the_timer_runs_out() -> None:
     state, _ = step(PARAMS, BACKUP, NOW, heard(99))
-    assert state == replace(BACKUP, outlook=Reason.PREEMPTED_LOWER, active_priority=99)
+    assert state == replace(BACKUP, outlook=Reason.PREEMPTED_LOWER, followed=GREATER, active_priority=99)
     state, effects = step(PARAMS, state, at(10_300), TimerFired())
     assert bodies(effects) == [BecameActive(KEY, "web-vip", Reason.PREEMPTED_LOWER, 100)]
 
@@ -288,7 +294,7 @@ def test_owner_of_the_addresses_preempts_whatever_failback_says() -> None:
 def test_sticky_router_lets_a_lower_owner_keep_and_takes_over_when_it_dies() -> None:
     params = replace(PARAMS, failback=Failback.STICKY)
     state, _ = step(params, BACKUP, NOW, heard(50))
-    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=50)
+    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, followed=GREATER, active_priority=50)
     state, effects = step(params, state, NOW + down(), TimerFired())
     assert bodies(effects) == [BecameActive(KEY, "web-vip", Reason.ACTIVE_SILENT, 100)]
 
@@ -353,7 +359,7 @@ def test_admitted_router_does_not_retake_from_a_living_owner() -> None:
     state, _ = step(MANUAL, state, NOW, Admit())
     state, effects = step(MANUAL, state, NOW, heard(50))
     assert effects == []
-    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, active_priority=50)
+    assert state == Backup(NOW + down(), INTERVAL, Reason.ACTIVE_SILENT, followed=GREATER, active_priority=50)
 
 
 # --- section 6.4.3: Active --------------------------------------------------------------------------------------------
@@ -398,7 +404,9 @@ def test_active_router_gives_way_with_a_last_advertisement_before_it_releases(
     assert isinstance(state, Yielding)
     assert state.release_at == at(9990) + HOLD
     state, effects = step(PARAMS, state, state.release_at, TimerFired())
-    after = Backup(at(9990) + down(interval=theirs), theirs, Reason.ACTIVE_SILENT, active_priority=priority)
+    after = Backup(
+        at(9990) + down(interval=theirs), theirs, Reason.ACTIVE_SILENT, followed=source, active_priority=priority
+    )
     assert state == after
     reason = Reason.HIGHER_PRIORITY if priority > 100 else Reason.GREATER_ADDRESS
     assert effects == [RELEASE, Emit(BecameBackup(KEY, "web-vip", reason, source, priority))]

@@ -139,6 +139,7 @@ def _give_way(params: RouterParams, heard: Heard, reason: Reason) -> Outcome:
         advertisement.interval,
         Reason.ACTIVE_SILENT,
         held_out=params.quarantines,
+        followed=heard.source,
         active_priority=priority,
     )
     yielding = Yielding(heard.at + HOLD, then, reason, heard.source, priority)

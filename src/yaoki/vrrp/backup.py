@@ -3,6 +3,7 @@
 Where it goes beyond the RFCs, for the reasons beside the code:
 - priority zero is followed at once, not after Skew_Time, by a router that nobody else can be better than;
 - priority zero that is repeated does not put the takeover off;
+- priority zero of another router than the one that is followed is passed over: of two owners one leaves;
 - a Backup that was stopped beyond its timer waits for one more advertisement before it takes over;
 - of a stateful VIP, a router that was away, or owned beside another, is in quarantine: it takes over from nobody, and
   from a dead one only if it is told so (Quarantine.LAST).
@@ -96,8 +97,11 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
         lower_since = lower_since if params.failback_delay else None
         if retakes or _is_failing(params, state, heard):
             # RFC 9568 6.4.2: discard it, so that the timer runs out.
-            outlook, priority = Reason.PREEMPTED_LOWER if retakes else Reason.ACTIVE_FAILING, advertisement.priority
-            return replace(state, outlook=outlook, active_priority=priority, lower_since=lower_since), []
+            outlook = Reason.PREEMPTED_LOWER if retakes else Reason.ACTIVE_FAILING
+            after = replace(state, outlook=outlook, lower_since=lower_since)
+            if state.followed is None or state.followed == heard.source:
+                after = replace(after, followed=heard.source, active_priority=advertisement.priority)
+            return after, []
     # RFC 9568 6.4.2: the Active router's interval counts. RFC 3768 7.1: one that differs was rejected before.
     interval = advertisement.interval
     down = active_down_interval(version=params.version, priority=params.priority, interval=interval)
@@ -114,6 +118,7 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
         interval,
         Reason.ACTIVE_SILENT,
         held_out=held_out,
+        followed=heard.source,
         active_priority=advertisement.priority,
         lower_since=lower_since,
     )
@@ -122,7 +127,10 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
 
 def _heard_priority_zero(params: RouterParams, state: Backup, heard: Heard) -> Outcome:
     """RFC 9568 6.4.2: the Active router leaves: set the Active_Down_Timer to Skew_Time. That makes the better of
-    several routers the quicker one, so whoever has no better beside it needs no such wait."""
+    several routers the quicker one, so whoever has no better beside it needs no such wait. Of two owners beside each
+    other, as after a partition, one leaves, and the one that is followed stays."""
+    if state.followed is not None and heard.source != state.followed:
+        return state, []
     after = _released(params, state, heard.at, next_in_line=_is_next(params, state.active_priority))
     news = state.outlook is not Reason.ACTIVE_RELEASED
     return after, [Emit(PeerReleased(params.key, heard.source))] if news else []
@@ -167,7 +175,7 @@ def _listen_again(params: RouterParams, state: Backup, now: Instant) -> Backup:
 
 def _stay_out(params: RouterParams, state: Backup, now: Instant) -> Outcome:
     down = active_down_interval(version=params.version, priority=params.priority, interval=state.active_adver_interval)
-    waiting = replace(state, active_down_at=now + down, alone=True)
+    waiting = replace(state, active_down_at=now + down, alone=True, followed=None)
     return waiting, [] if state.alone else [Emit(NobodyOwns(params.key, params.vip))]
 
 

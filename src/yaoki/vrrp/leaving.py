@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
+from yaoki.core.address import IPAddress
 from yaoki.core.event import Emit
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
@@ -84,7 +85,7 @@ def in_yielding(params: RouterParams, state: Yielding, now: Instant, input_: Inp
         case Startup():
             if isinstance(state.then, Backup):
                 return state, []
-            then = _backup_of(params, now, params.interval, state.peer_priority)
+            then = _backup_of(params, now, params.interval, state.peer, state.peer_priority)
             then = replace(then, held_out=params.quarantines)
             return replace(state, then=then, reason=Reason.STARTED), []
         case Reconfigure(after):
@@ -117,7 +118,7 @@ def _heard_in_leaving(params: RouterParams, state: Leaving, now: Instant, heard:
     taken = HandedOver(params.key, params.vip, heard.source, priority, now - state.since)
     then: Backup | Initialize = Initialize(state.reason)
     if state.stays:
-        then = _backup_of(params, heard.at, advertisement.interval, priority)
+        then = _backup_of(params, heard.at, advertisement.interval, heard.source, priority)
     yielding = Yielding(heard.at + HOLD, then, state.reason, heard.source, priority)
     effects: list[Effect] = [HushAddresses(params.addresses), Emit(taken)]
     if priority > LEAST_PRIORITY:
@@ -193,7 +194,7 @@ def _release(params: RouterParams, then: Initialize) -> Outcome:
     return then, [ReleaseAddresses(params.addresses), Emit(initialized)]
 
 
-def _backup_of(params: RouterParams, at: Instant, interval: timedelta, priority: int) -> Backup:
-    """What the router is that an Active one with this priority and interval was heard by at `at`."""
+def _backup_of(params: RouterParams, at: Instant, interval: timedelta, peer: IPAddress, priority: int) -> Backup:
+    """What a router is that heard the Active one `peer`, with this interval and priority, at `at`."""
     down = active_down_interval(version=params.version, priority=params.priority, interval=interval)
-    return Backup(at + down, interval, Reason.ACTIVE_SILENT, active_priority=priority)
+    return Backup(at + down, interval, Reason.ACTIVE_SILENT, followed=peer, active_priority=priority)

@@ -31,8 +31,9 @@ class Backup:
 
     `outlook` is the reason that taking over would have. `joining` until the first Active router is heard after a start.
     A router `held_out` lets the timer pass and is `alone` then. `roused` after the timer was found to have passed long
-    ago, until an Active router is heard. `active_priority` is what the Active router last advertised, if any was heard;
-    `lower_since` is since when only lower ones have been heard, while failback is delayed.
+    ago, until an Active router is heard. `followed` is the Active router whose silence the timer measures, if any was
+    heard, and `active_priority` what it last advertised; `lower_since` is since when only lower ones have been heard,
+    while failback is delayed.
     """
 
     active_down_at: Instant
@@ -42,6 +43,7 @@ class Backup:
     held_out: bool = False
     alone: bool = False
     roused: bool = False
+    followed: IPAddress | None = None
     active_priority: int | None = None
     lower_since: Instant | None = None
 
