@@ -59,7 +59,7 @@ CONNECTIONS = Column("new connections", "/s", ">= 0.95", ">= 1.4")
 CPU = Column("CPU of a connection", "us", "<= 1.05", less_is_better=True)
 REQUESTS = Column("requests, keep-alive", "/s", ">= 0.95", ">= 1.4")
 BULK = Column("one stream", "Gbit/s", ">= 0.95")
-PACKETS = Column("small packets, none lost", "/s", ">= 1.05")
+PACKETS = Column("small packets, at most 0.1 % lost", "/s", ">= 1.05")
 MEASUREMENTS = {"connections": (CONNECTIONS, CPU), "requests": (REQUESTS,), "bulk": (BULK,), "packets": (PACKETS,)}
 
 Figures = dict[str, list[float]]

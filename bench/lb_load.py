@@ -118,8 +118,8 @@ class Load:
         raise RuntimeError(f"{target.name}: iperf3 says: {error}")
 
     def packets(self, target: Target, seconds: float) -> float:
-        """Datagrams of 60 octets a second that the servers receive with none lost: as fast as the client can send, or
-        where too many are lost, at the greatest rate found by halving at which they are not."""
+        """Datagrams of 60 octets a second that the servers receive with at most LOST_SHARE lost: as fast as the client
+        can send, or where too many are lost, at the greatest rate found by halving at which they are not."""
         sent, arrived = self._flooded(target, seconds, 0)
         if sent - arrived <= LOST_SHARE * sent:
             return arrived / seconds

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(240)]
 SITE = Path(__file__).with_name("flows.yaml")
 
 
-@pytest.mark.req("B-14", "D-31", "D-34")
+@pytest.mark.req("B-14", "B-23", "D-31", "D-34")
 def test_neither_connections_nor_persistence_end_with_a_stop_a_death_or_a_failback() -> None:
     with pair(SITE) as both:
         with_sources(both)

@@ -36,7 +36,7 @@ def drain(both: Pair, file: Path) -> None:
         both.software.apply(node, drained)
 
 
-@pytest.mark.req("B-14", "D-31", "D-34")
+@pytest.mark.req("B-14", "B-23", "D-31", "D-34")
 @pytest.mark.parametrize("plane", ["bpf", "nftables"])
 def test_neither_connections_nor_persistence_end_with_a_death_or_a_failback(tmp_path: Path, plane: str) -> None:
     file = variant(tmp_path, plane, f"ykd{plane[:3]}")

@@ -15,8 +15,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(300)]
 EXAMPLE = (Path(__file__).parents[2] / "examples/witness-pair/site.yaml").read_text()
 
 
-@pytest.mark.req("B-21")
-@pytest.mark.req("N-13")
+@pytest.mark.req("B-21", "N-13", "N-22")
 def test_two_nodes_and_a_witness_never_have_two_owners_and_none_without_it(tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_text(EXAMPLE.replace("site: witness-pair", "site: ykw6"))

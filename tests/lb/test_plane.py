@@ -12,7 +12,6 @@ BPF, NFTABLES = Plane.BPF, Plane.NFTABLES
 LACKS = "Linux 6.1 has no tcx hook"
 
 
-@pytest.mark.req("B-13")
 @pytest.mark.parametrize(
     ("wish", "held", "lacks", "choice"),
     [
@@ -46,7 +45,6 @@ def test_direct_return_goes_to_bpf_where_nothing_hinders_and_stays_where_it_is(
 NO_DRIVER = "the driver of eth0 runs no XDP programs"
 
 
-@pytest.mark.req("B-13")
 @pytest.mark.parametrize(
     ("wish", "in_driver", "lacks", "choice"),
     [
@@ -93,7 +91,6 @@ def test_what_is_behind_a_tunnel_is_on_bpf_or_nowhere(wish: PlaneWish, held: Pla
     assert choose(wanted, held=held, lacks=LACKS) == PlaneChoice(Plane.NONE, PlaneReason.UNABLE, LACKS)
 
 
-@pytest.mark.req("B-13")
 def test_xdp_is_not_had_where_frames_leave_by_another_interface() -> None:
     way = far(1).way
     assert way is not None

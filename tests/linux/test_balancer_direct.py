@@ -95,7 +95,7 @@ def test_answers_never_pass_the_balancer(direct: World, family: int, protocol: P
     assert len(to_vip) >= 6
 
 
-@pytest.mark.req("D-08", "D-06")
+@pytest.mark.req("D-08", "D-06", "D-33")
 def test_only_macs_are_rewritten_the_ttl_and_the_addresses_stay(direct: World) -> None:
     direct.balance(service(server(1, DIRECT), protocol=Protocol.UDP))
     with capture("s1", "udp and dst port 80") as seen:

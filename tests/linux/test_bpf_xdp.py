@@ -68,7 +68,6 @@ def choices(world: World) -> dict[str, str]:
     return found
 
 
-@pytest.mark.req("B-13")
 @pytest.mark.parametrize(("family", "protocol"), [(4, Protocol.TCP), (6, Protocol.UDP)])
 def test_the_driver_sends_to_servers_and_the_client_is_seen_as_it_is(
     xdp: World, family: int, protocol: Protocol
@@ -206,7 +205,6 @@ def test_a_mac_that_changes_loses_nothing(xdp: World) -> None:
             xdp.ip("router", f"-{family} neigh flush all")
 
 
-@pytest.mark.req("B-13")
 def test_a_driver_that_refuses_says_why_and_all_goes_on_at_tcx(xdp: World) -> None:
     xdp.xdp_program("sw", "p-lb", off=True)
     xdp.ip("sw", "link set p-lb mtu 9000")
@@ -222,7 +220,6 @@ def test_a_driver_that_refuses_says_why_and_all_goes_on_at_tcx(xdp: World) -> No
         xdp.xdp_program("sw", "p-lb")
 
 
-@pytest.mark.req("B-13")
 def test_one_service_that_wants_xdp_has_all_of_its_interface_there(xdp: World) -> None:
     restart(xdp, "both on any driver")
     others = trio(DIRECT), trio(DIRECT, family=6)
@@ -242,7 +239,6 @@ def test_one_service_that_wants_xdp_has_all_of_its_interface_there(xdp: World) -
     assert sorted(xdp.names(4, "udp", times=3)) == SERVED
 
 
-@pytest.mark.req("B-13")
 def test_a_driver_that_runs_xdp_gets_it_and_a_veth_is_left_to_tcx(xdp: World) -> None:
     """A tap device is the driver: what the test writes to it arrives, and what is sent comes back to the test."""
     balancer = xdp.agents["lb"]

@@ -39,7 +39,6 @@ def choices(world: World) -> dict[str, str]:
     return found
 
 
-@pytest.mark.req("B-13")
 def test_direct_return_is_on_bpf_and_the_rest_on_nftables_and_a_restart_moves_nothing(planes: World) -> None:
     planes.balance(UDP, TCP6, TRANSLATED)
     assert choices(planes) == {**ON_BPF, "tcp/192.0.2.50:80": "nftables not-direct"}
@@ -104,7 +103,6 @@ def test_cleanup_leaves_nothing_of_either(planes: World) -> None:
     assert planes.ruleset() == before
 
 
-@pytest.mark.req("B-13")
 def test_what_hinders_bpf_is_said_of_each_interface(planes: World) -> None:
     planes.ip("lb", "tuntap add dev tun0 mode tun")
     try:

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from tests.lb.samples import trio
 from yaoki.core.event import EventBody
 from yaoki.core.instant import Instant
@@ -38,7 +36,6 @@ class Told:
         return [emit.body for emit in self._wish.finished(NOW, ApplyFinished(planes=planes))]
 
 
-@pytest.mark.req("B-13")
 def test_services_that_are_not_where_the_file_wants_them_are_told_once_and_together() -> None:
     told = Told(Desired((TCP4, TCP6, UDP4, AUTO)))
     both = NotOnWishedPlane(

@@ -1,5 +1,9 @@
 """Serve a virtual service or not, whatever the site file says; it holds until taken back, restarts included.
 
+A service that is disabled has its flows cut, and who connects is refused at once. Its VIP stays where it is and goes on
+answering ARP and ND, for other services may be on it; with "yaoki stop" a node gives its VIPs away. To let flows end
+first, drain the servers.
+
 examples:
   yaoki service disable api        new connections to it are answered as if nobody listened
   yaoki service enable api

@@ -169,11 +169,20 @@ class _Diff:
         details += [f"add server {name}" for name in new if name not in old]
         for name, server in new.items():
             if name in old and old[name] != server:
-                details += [f"server {name}: {detail}" for detail in _details(old[name], server)]
+                changed = (*_details(old[name], server, leave_out=("checks",)), *self._check_details(old[name], server))
+                details += [f"server {name}: {detail}" for detail in changed]
         details += [f"remove server {name}" for name in old if name not in new]
         if not details:
             details.append("the order of its servers")
         return tuple(details)
+
+    def _check_details(self, before: ServerPlan, after: ServerPlan) -> Iterable[str]:
+        old = [_check_name(check) for check in self._old.checks if check.id in before.checks]
+        new = [_check_name(check) for check in self._new.checks if check.id in after.checks]
+        yield from (f"add {name}" for name in new if name not in old)
+        yield from (f"remove {name}" for name in old if name not in new)
+        if set(old) == set(new) and before.checks != after.checks:
+            yield f"other parameters of {', '.join(new)}"
 
     def _judge_service(self, before: ServicePlan, after: ServicePlan) -> None:
         name = _service_name(after)

@@ -245,13 +245,15 @@ _SOURCE = Record(
 )
 LAYER_7_PERSISTENCE = ("cookie", "header", "tls-session")
 
+_DEFAULT_CHECK = "direct under direct return, else tcp; icmp for udp"
+
 _SORRY = Record(
     "when-all-down",
     (
         Key("sorry", _HOST, "a server that says sorry", required=True),
         Key("port", _PORT, "its port", "the service's port"),
         Key("forward", _FORWARD, "its forwarding method", "the service's"),
-        Key("check", ListOf(_CHECK, or_one=True), "the check that it must pass, or several", "tcp; icmp for udp"),
+        Key("check", ListOf(_CHECK, or_one=True), "the check that it must pass, or several", _DEFAULT_CHECK),
     ),
 )
 
@@ -321,7 +323,7 @@ SERVICE = Record(
             "what keeps a client on its server: none, or {source: ...}",
             "none",
         ),
-        Key("check", ListOf(_CHECK, or_one=True), "the check, or several that must all pass", "tcp; icmp for udp"),
+        Key("check", ListOf(_CHECK, or_one=True), "the check, or several that must all pass", _DEFAULT_CHECK),
         Key("servers", MapOf(_HOST, SERVER, least=1), "the real servers, by host", required=True),
         Key(
             "when-all-down",

@@ -65,8 +65,8 @@ def _bpf_not_direct(view: View) -> Iterable[Finding]:
         ways = {view.forward_of(service, server) for server in service.servers}
         on_bpf = service.plane is not None and service.plane.is_bpf
         if on_bpf and not any(way.returns_directly for way in ways):
-            what = f"the plane on BPF is for direct return only, and {service.name} is forwarded by {service.forward}"
-            cure = "remove plane, or forward by direct"
+            what = f"BPF forwards by direct or tunnel only, and {service.name} is forwarded by {service.forward}"
+            cure = "remove plane, or forward by direct or tunnel"
             yield Finding(("services", service.name, "plane"), what, cure, ("services", service.name, "forward"))
 
 
@@ -240,7 +240,7 @@ RULES = (
     Rule(
         "bpf-not-direct",
         Severity.ERROR,
-        "a service that is not for direct return names the plane on BPF",
+        "a service whose servers do not answer clients straight names the plane on BPF",
         _bpf_not_direct,
         partial=True,
     ),
