@@ -120,9 +120,10 @@ class PlannedMoves(Invariant):
         if self.ledger.holders_since[virtual] != begun:
             return
         again = self._begun.get(virtual, begun) + LONGEST_OVERLAP_US
-        status = self.ledger.status(virtual, other)
-        if status is not None and status.priority == LEAST_PRIORITY:
-            # Who has itself only just taken over waits until such a one is heard again.
+        statuses = (self.ledger.status(virtual, each) for each in (node, other))
+        if any(status is not None and status.priority == LEAST_PRIORITY for status in statuses):
+            # Who has itself only just taken over waits until such a one is heard again, be it that one that comes or
+            # one that goes on because its successor leaves.
             again = max(again, begun + int(virtual.interval.total_seconds() * SECOND) + LONGEST_OVERLAP_US)
         if again > self.ledger.now:
             # The next one leaves as well, before this one has left: another move, with an overlap of its own.
