@@ -345,13 +345,13 @@ def test_keepalived_that_discards_ours_for_its_other_addresses_is_named(scene: S
 
 
 @kinds(VERSION_3)
-def test_sticky_keepalived_keeps_what_it_owns_until_it_stops(scene: Scene) -> None:
-    keepalived = scene.keepalived(100, "nopreempt\nstate BACKUP")
+def test_sticky_keepalived_of_higher_priority_waits_until_we_stop(scene: Scene) -> None:
+    speaker = scene.speaker(100)
+    scene.only("y")
+    scene.keepalived(150, "nopreempt\nstate BACKUP")
+    never(lambda: scene.held_by("k"), "the better one takes it from us all the same", within=3)
+    assert speaker.release() == 0
     scene.only("k")
-    scene.speaker(150)
-    scene.only("y")
-    keepalived.stop()
-    scene.only("y")
 
 
 @kinds(VERSION_3)

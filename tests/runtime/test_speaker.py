@@ -1,6 +1,7 @@
 """Two real speakers in namespaces: elections, faults, restarts, hostile packets, and what goes over the wire."""
 
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -336,6 +337,17 @@ def test_speaker_that_may_not_be_punctual_says_so_and_works(segment: Segment, tm
     (told,) = a.told(PunctualityRefused)
     assert isinstance(told, PunctualityRefused)
     assert [refusal.partition(":")[0] for refusal in told.refused] == ["SCHED_FIFO"]
+
+
+def test_speaker_is_scheduled_before_everything_else_and_is_never_paged_out(segment: Segment, tmp_path: Path) -> None:
+    a = segment.speaker("a", run_dir(tmp_path, "a"))
+    a.configure(params(150))
+    eventually(lambda: segment.holders(VIP) == ["a"], "a owns")
+    assert a.told(PunctualityRefused) == []
+    assert os.sched_getscheduler(a.process.pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO
+    status = Path(f"/proc/{a.process.pid}/status").read_text()
+    locked, resident = (int(re.findall(rf"^{name}:\s+(\d+) kB$", status, re.M)[0]) for name in ("VmLck", "VmRSS"))
+    assert locked >= 0.9 * resident > 0, "all but what the kernel lends it"
 
 
 def test_interface_that_is_made_anew_is_spoken_on_again(segment: Segment, tmp_path: Path) -> None:

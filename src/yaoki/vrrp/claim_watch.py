@@ -5,8 +5,8 @@ member with a new network card is no alarm. While a member has not been heard fr
 so. Whoever owns the VIP announces it again at once and at each further claim, because a neighbour believes the last
 that it heard.
 
-Limits: MAX_CLAIMANTS are told apart, the claims of others only counted; one event for each MAC in CLAIM_QUIET. A claim
-that is sent to one victim alone is seen by that victim alone.
+Limits: MAX_CLAIMANTS are told apart, the claims of others only counted, and one of them told; one event for each MAC
+in CLAIM_QUIET, and one for all those others. A claim that is sent to one victim alone is seen by that victim alone.
 """
 
 from collections.abc import Callable
@@ -81,6 +81,7 @@ class ClaimWatch:
         self.address = address
         self.claims = 0
         self._others = 0
+        self._others_told_at: Instant | None = None
         self._node_of = node_of
         self._unknown = unknown
         self._server_of = server_of
@@ -100,8 +101,7 @@ class ClaimWatch:
         match claimant:
             case None:
                 if len(self._claimants) >= MAX_CLAIMANTS:
-                    self._others += 1
-                    return [Reassert()]
+                    return [*self._crowded(now, mac, form), Reassert()]
                 self._claimants[mac] = Suspected(mac, form, 1, now + VERIFY_TIME)
                 return [AskMembers(), Reassert()]
             case Suspected():
@@ -116,6 +116,14 @@ class ClaimWatch:
                 return [Emit(self._event(seen)), Reassert()]
             case _:
                 assert_never(claimant)
+
+    def _crowded(self, now: Instant, mac: MacAddress, form: Form) -> list[Effect]:
+        """One more than can be told apart: there is no place to verify it, so it is told as it is."""
+        self._others += 1
+        if self._others_told_at is not None and now - self._others_told_at < CLAIM_QUIET:
+            return []
+        self._others_told_at = now
+        return [Emit(self._event(Foreign(mac, form, 1, now, now)))]
 
     def timer_fired(self, now: Instant) -> list[Effect]:
         """Judge those suspected, and end what has been quiet."""
