@@ -63,7 +63,8 @@ def test_octets_both_ways(message: Told | Ask | Coming | End | Hello, octets: st
     [
         ("5946 01", DatagramFlaw.TRUNCATED),
         (HEAD.format(kind="01").replace("5946", "5948") + RECORD, DatagramFlaw.FOREIGN),
-        (HEAD.format(kind="01").replace("5946 01", "5946 02") + RECORD, DatagramFlaw.VERSION),
+        (HEAD.format(kind="01").replace("5946 01", "5946 03") + RECORD, DatagramFlaw.VERSION),
+        (HEAD.format(kind="01").replace("5946 01", "5946 02") + RECORD, DatagramFlaw.NO_KEY),
         (HEAD.format(kind="06"), DatagramFlaw.FOREIGN),
         (HEAD.format(kind="01"), DatagramFlaw.TRUNCATED),
         (HEAD.format(kind="01") + RECORD[:-2], DatagramFlaw.TRUNCATED),

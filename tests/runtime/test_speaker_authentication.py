@@ -17,10 +17,10 @@ from yaoki.core.secret import SecretRef
 from yaoki.linux.vrrp_socket import Datagram
 from yaoki.node.messages import KeysFound, RouterState, SendAdvertisement
 from yaoki.node.speaker_events import KeyUnavailable
+from yaoki.packet.authentication import LENGTH
+from yaoki.packet.authentication_params import AuthenticationParams, KeyRef, Mode
 from yaoki.runtime.speaker_authentication import SpeakerAuthentication
 from yaoki.vrrp.advertisement import GROUP_IPV4, Advertisement, Rejection
-from yaoki.vrrp.authentication import LENGTH
-from yaoki.vrrp.authentication_params import AuthenticationParams, KeyRef, Mode
 from yaoki.vrrp.events import PacketRejected
 from yaoki.vrrp.params import RouterParams
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from yaoki.core.secret import SecretRef
+from yaoki.packet.authentication_params import AuthenticationParams, KeyRef, Mode
 from yaoki.site.compile import compile_site
 from yaoki.site.load import load_site
 from yaoki.site.model import Site
 from yaoki.site.replacement import replaced_by
-from yaoki.vrrp.authentication_params import AuthenticationParams, KeyRef, Mode
 
 FILE = """version: 1
 site: tokyo

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from tests.vrrp.test_heartbeat import BEAT, GOLDEN
 from yaoki.core.address import IPAddress
 from yaoki.core.secret import SecretRef
-from yaoki.vrrp.advertisement import Rejection
-from yaoki.vrrp.authentication import LENGTH, Key, Verifier
-from yaoki.vrrp.authentication_params import AuthenticationParams, KeyRef, Mode, Replay, strictest
+from yaoki.packet.authentication import LENGTH, Key, SignatureFlaw, Verifier
+from yaoki.packet.authentication_params import AuthenticationParams, KeyRef, Mode, Replay, strictest
 from yaoki.vrrp.heartbeat import Heartbeat, HeartbeatFlaw, decode, length_of
-from yaoki.vrrp.heartbeat_signature import covered, divided, signed
+from yaoki.vrrp.heartbeat_signature import HEARTBEAT_SIGNATURE, divided
 
 KEY, OTHER = Key(1, bytes(range(32))), Key(1, bytes(range(32, 64)))
 REF, NEXT = KeyRef(1, SecretRef("vrrp51")), KeyRef(2, SecretRef("next"))
@@ -24,14 +23,16 @@ OWN, PEER = IPv4Address("192.0.2.11"), IPv4Address("192.0.2.12")
 NOW_S = 0x68000000
 NOW = NOW_S * 1_000_000_000
 SEQUENCE = 0x6800000080000000
-SIGNED = signed(GOLDEN, PEER, OWN, KEY, SEQUENCE)
+SIGNED = HEARTBEAT_SIGNATURE.signed(GOLDEN, PEER, OWN, KEY, SEQUENCE)
 
 
 def judged(
     payload: bytes, source: IPAddress = PEER, own: IPAddress = OWN, *, verifier: Verifier | None = None
-) -> Rejection | None:
+) -> SignatureFlaw | None:
     heartbeat, trailer = divided(payload)
-    return (verifier or Verifier(PARAMS, (KEY,))).judge(trailer, source, NOW, lambda: covered(heartbeat, source, own))
+    return (verifier or Verifier(PARAMS, (KEY,))).judge(
+        trailer, source, NOW, lambda: HEARTBEAT_SIGNATURE.covered(heartbeat, source, own)
+    )
 
 
 def test_the_trailer_is_an_hmac_over_both_addresses_the_heartbeat_and_its_own_head() -> None:
@@ -52,7 +53,7 @@ def test_what_is_signed_is_the_heartbeat_that_it_was() -> None:
     assert trailer.sequence == SEQUENCE
     assert judged(SIGNED) is None
     six = IPv6Address("2001:db8:1::12"), IPv6Address("2001:db8:1::11")
-    assert judged(signed(GOLDEN, *six, KEY, SEQUENCE), *six) is None
+    assert judged(HEARTBEAT_SIGNATURE.signed(GOLDEN, *six, KEY, SEQUENCE), *six) is None
 
 
 @given(bit=st.integers(0, len(SIGNED) * 8 - 1))
@@ -65,19 +66,24 @@ def test_no_bit_of_it_can_be_changed(bit: int) -> None:
 @pytest.mark.parametrize(
     ("payload", "source", "own", "flaw"),
     [
-        (GOLDEN, PEER, OWN, Rejection.UNSIGNED),
-        (SIGNED[:-1], PEER, OWN, Rejection.UNSIGNED),
-        (SIGNED, PEER + 1, OWN, Rejection.WRONG_HMAC),
+        (GOLDEN, PEER, OWN, SignatureFlaw.UNSIGNED),
+        (SIGNED[:-1], PEER, OWN, SignatureFlaw.UNSIGNED),
+        (SIGNED, PEER + 1, OWN, SignatureFlaw.WRONG_HMAC),
         # What one peer was told, it alone was told: that it was replaced, for one.
-        (SIGNED, PEER, OWN + 1, Rejection.WRONG_HMAC),
-        (signed(GOLDEN, PEER, OWN, OTHER, SEQUENCE), PEER, OWN, Rejection.WRONG_HMAC),
-        (signed(GOLDEN, PEER, OWN, Key(3, KEY.octets), SEQUENCE), PEER, OWN, Rejection.UNKNOWN_KEY),
-        (signed(GOLDEN, PEER, OWN, KEY, NOW_S - 6 << 32), PEER, OWN, Rejection.STALE),
-        (signed(GOLDEN, PEER, OWN, KEY, NOW_S - 5 << 32), PEER, OWN, None),
+        (SIGNED, PEER, OWN + 1, SignatureFlaw.WRONG_HMAC),
+        (HEARTBEAT_SIGNATURE.signed(GOLDEN, PEER, OWN, OTHER, SEQUENCE), PEER, OWN, SignatureFlaw.WRONG_HMAC),
+        (
+            HEARTBEAT_SIGNATURE.signed(GOLDEN, PEER, OWN, Key(3, KEY.octets), SEQUENCE),
+            PEER,
+            OWN,
+            SignatureFlaw.UNKNOWN_KEY,
+        ),
+        (HEARTBEAT_SIGNATURE.signed(GOLDEN, PEER, OWN, KEY, NOW_S - 6 << 32), PEER, OWN, SignatureFlaw.STALE),
+        (HEARTBEAT_SIGNATURE.signed(GOLDEN, PEER, OWN, KEY, NOW_S - 5 << 32), PEER, OWN, None),
     ],
 )
 def test_what_is_not_this_peers_word_to_us_is_refused(
-    payload: bytes, source: IPAddress, own: IPAddress, flaw: Rejection | None
+    payload: bytes, source: IPAddress, own: IPAddress, flaw: SignatureFlaw | None
 ) -> None:
     assert judged(payload, source, own) is flaw
 
@@ -85,14 +91,14 @@ def test_what_is_not_this_peers_word_to_us_is_refused(
 def test_what_was_heard_is_not_heard_again() -> None:
     verifier = Verifier(PARAMS, (KEY,))
     assert judged(SIGNED, verifier=verifier) is None
-    assert judged(SIGNED, verifier=verifier) is Rejection.REPLAYED
-    assert judged(signed(GOLDEN, PEER, OWN, KEY, SEQUENCE + 1), verifier=verifier) is None
+    assert judged(SIGNED, verifier=verifier) is SignatureFlaw.REPLAYED
+    assert judged(HEARTBEAT_SIGNATURE.signed(GOLDEN, PEER, OWN, KEY, SEQUENCE + 1), verifier=verifier) is None
 
 
 def test_one_number_may_stand_for_the_keys_of_two_vips() -> None:
     verifier = Verifier(PARAMS, (OTHER, KEY))
     assert judged(SIGNED, verifier=verifier) is None
-    assert judged(signed(GOLDEN, PEER, OWN, OTHER, SEQUENCE + 1), verifier=verifier) is None
+    assert judged(HEARTBEAT_SIGNATURE.signed(GOLDEN, PEER, OWN, OTHER, SEQUENCE + 1), verifier=verifier) is None
 
 
 @given(payload=st.binary(max_size=120))
@@ -112,8 +118,7 @@ def test_the_header_says_how_long_a_heartbeat_is(beat: Heartbeat, length: int) -
 
 
 def test_every_reason_of_a_signature_has_its_word_for_heartbeats() -> None:
-    names = ("UNSIGNED", "TRAILER", "UNKNOWN_KEY", "WRONG_HMAC", "STALE", "REPLAYED")
-    assert [HeartbeatFlaw(Rejection[name].value) for name in names] == [HeartbeatFlaw[name] for name in names]
+    assert [HeartbeatFlaw(flaw.value).name for flaw in SignatureFlaw] == [flaw.name for flaw in SignatureFlaw]
 
 
 def test_of_several_vips_the_one_that_demands_most_says_how_and_the_keys_of_all_are_known() -> None:

@@ -4,7 +4,7 @@ both are on, sent with TTL or hop limit 255 and refused with less, as heartbeats
       0                   1                   2                   3
       0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
      +-------------------------------+---------------+---------------+
-     |         0x5946 ("YF")         |   version 1   |     kind      |
+     |         0x5946 ("YF")         | version 1, 2  |     kind      |
      +-------------------------------+---------------+---------------+
      |  boot id (64 bit): another for each life of the copier        |
      +---------------------------------------------------------------+
@@ -19,6 +19,9 @@ kind 1, flows: one record after another, of IPv4 26 octets, of IPv6 62:
 
 kinds 2 ask, 3 coming, 4 end: the number of the request (64 bit); at the end, how many flows were sent (32 bit) as well.
 kind 5, hello: nothing.
+
+Version 2 is the same with a trailer behind it, where a VIP that both share is signed (yaoki.lb.flow_signature): who
+knows nothing of trailers refuses it by its version.
 
 Each datagram is complete in itself, and says how things are and not what has changed: one that is lost, doubled or out
 of order does no harm that the next does not mend. Invariant: what decodes is in range.
@@ -42,10 +45,11 @@ HOP_LIMIT = 255
 MAX_OCTETS = 1200
 """Of one datagram, so that it fits an IPv6 packet of 1280 octets."""
 ADDRESSES_REMEMBERED = 8192
+VERSION, SIGNED_VERSION = 1, 2
 
 _MAGIC = 0x5946
-_VERSION = 1
 _HEADER = struct.Struct("!HBBQQ")
+HEADER_OCTETS = _HEADER.size
 _REQUEST = struct.Struct("!Q")
 _END = struct.Struct("!QI")
 _RECORD = {4: struct.Struct("!BBBxI4sH4sH4sH"), 6: struct.Struct("!BBBxI16sH16sH16sH")}
@@ -62,6 +66,13 @@ class DatagramFlaw(StrEnum):
     FOREIGN = "not of a flow copier"
     VERSION = "another version"
     RECORD = "a flow that cannot be"
+    NO_KEY = "signed, and no key for it here"
+    UNSIGNED = "not signed"
+    TRAILER = "authentication trailer that cannot be"
+    UNKNOWN_KEY = "signed with an unknown key"
+    WRONG_HMAC = "wrong HMAC"
+    STALE = "signed too long ago, or by another clock"
+    REPLAYED = "signed, and heard before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,7 @@ class FlowDatagram:
 
 
 def encode(datagram: FlowDatagram) -> bytes:
-    """As it goes on the wire. The flows of a Told must fit: see `portions`."""
+    """As it goes on the wire, unsigned. The flows of a Told must fit: see `portions`."""
     match datagram.message:
         case Told(flows):
             kind, body = _FLOWS, b"".join(map(_record, flows))
@@ -125,18 +136,18 @@ def encode(datagram: FlowDatagram) -> bytes:
             kind, body = _HELLO, b""
         case _:
             assert_never(datagram.message)
-    return _HEADER.pack(_MAGIC, _VERSION, kind, datagram.boot, datagram.sequence) + body
+    return _HEADER.pack(_MAGIC, VERSION, kind, datagram.boot, datagram.sequence) + body
 
 
 def decode(payload: bytes) -> FlowDatagram | DatagramFlaw:
-    """From the wire."""
+    """From the wire, once its trailer, if there was one, is judged and taken off."""
     if len(payload) < _HEADER.size:
         return DatagramFlaw.TRUNCATED
     magic, version, kind, boot, sequence = _HEADER.unpack_from(payload)
     if magic != _MAGIC:
         return DatagramFlaw.FOREIGN
-    if version != _VERSION:
-        return DatagramFlaw.VERSION
+    if version != VERSION:
+        return DatagramFlaw.NO_KEY if version == SIGNED_VERSION else DatagramFlaw.VERSION
     message = _message(kind, payload[_HEADER.size :])
     return message if isinstance(message, DatagramFlaw) else FlowDatagram(boot, sequence, message)
 

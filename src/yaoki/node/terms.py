@@ -69,6 +69,16 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         DatagramFlaw.FOREIGN: ("it is no datagram of a flow copier", "フローコピーのデータグラムでない"),
         DatagramFlaw.VERSION: ("it is of another version", "バージョンが異なる"),
         DatagramFlaw.RECORD: ("it tells of a flow that cannot be", "ありえないフローを含む"),
+        DatagramFlaw.NO_KEY: ("it is signed, and this node has no key for it", "署名されているが、検証する鍵がない"),
+        DatagramFlaw.UNSIGNED: ("it is not signed", "署名がない"),
+        DatagramFlaw.TRAILER: ("its authentication trailer cannot be", "認証トレーラが不正"),
+        DatagramFlaw.UNKNOWN_KEY: ("it is signed with an unknown key", "未知の鍵で署名されている"),
+        DatagramFlaw.WRONG_HMAC: ("its HMAC is wrong", "HMAC不一致"),
+        DatagramFlaw.STALE: (
+            "it was signed too long ago, or by another clock",
+            "署名時刻が許容範囲外 (時計のずれ)",
+        ),
+        DatagramFlaw.REPLAYED: ("it is signed, and was heard before", "受信済みの署名の再送"),
     },
     LossReason: {
         LossReason.GIVEN_UP: ("given up", "放棄"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from yaoki.core.error import Problem, SiteError, UsageError
 from yaoki.pool.plan import Plan
 from yaoki.runtime.secret_file import SecretUnavailable
-from yaoki.runtime.speaker_authentication import read_key
+from yaoki.runtime.signing import read_key
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff
 from yaoki.site.examine import accept_site, refuse_tick

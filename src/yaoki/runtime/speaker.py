@@ -239,7 +239,7 @@ class Speaker:
     def _obey(self, order: SpeakerOrder) -> None:
         if isinstance(order, ConfigureRouters):
             with self._kernel.places_for(order.routers):
-                self._kernel.heartbeats.authentication.configure(order.heartbeat)
+                self._kernel.heartbeats.authentication.configure(order.heartbeat.peers)
                 self._give(self._kernel.authentication.configure(order.routers))
                 self._give(order)
             self._kernel.forget_delivery()

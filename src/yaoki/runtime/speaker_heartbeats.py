@@ -14,9 +14,11 @@ from yaoki.core.instant import Instant
 from yaoki.linux.heartbeat_socket import HeartbeatSocket
 from yaoki.linux.interface_watch import InterfaceState
 from yaoki.node.messages import HeartbeatArrived, SendHeartbeat, SpeakerInput
-from yaoki.runtime.heartbeat_authentication import HeartbeatAuthentication, Place
+from yaoki.node.speaker_events import HeartbeatKeyUnavailable
+from yaoki.runtime.peer_authentication import PeerAuthentication, Place
 from yaoki.runtime.select_loop import READABLE, SelectLoop
-from yaoki.vrrp.heartbeat import PORT
+from yaoki.vrrp.heartbeat import PORT, HeartbeatFlaw
+from yaoki.vrrp.heartbeat_signature import HEARTBEAT_SIGNATURE
 from yaoki.vrrp.peer_params import HeartbeatParams
 
 _NOT_YET = (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENODEV, errno.ENETDOWN)
@@ -30,7 +32,9 @@ class SpeakerHeartbeats:
     ) -> None:
         self._loop = loop
         self._give = give
-        self.authentication = HeartbeatAuthentication(tell)
+        self.authentication = PeerAuthentication(
+            HEARTBEAT_SIGNATURE, lambda peer, why: tell(HeartbeatKeyUnavailable(peer, why))
+        )
         self._sockets: dict[Place, HeartbeatSocket] = {}
 
     def send(self, effect: SendHeartbeat, state: InterfaceState | None) -> None:
@@ -39,7 +43,7 @@ class SpeakerHeartbeats:
         sock = self._sockets.get(place)
         if sock is None and state is not None and state.up:
             sock = self._open(place, state)
-        if sock is not None and (payload := self.authentication.sign(effect)) is not None:
+        if sock is not None and (payload := self.authentication.sign(place, effect.payload)) is not None:
             sock.send(payload)
 
     def hear(self) -> None:
@@ -84,5 +88,6 @@ class SpeakerHeartbeats:
     def _hear(self, sock: HeartbeatSocket) -> None:
         for datagram in sock.read():
             received = Instant(datagram.received_ns // 1000)
-            payload, flaw = self.authentication.judge(sock.interface, datagram)
+            payload, found = self.authentication.judge(sock.interface, datagram)
+            flaw = None if found is None else HeartbeatFlaw(found.value)
             self._give(HeartbeatArrived(sock.interface, datagram.source, datagram.hop_limit, payload, received, flaw))

@@ -23,6 +23,7 @@ from yaoki.checks.check import (
 from yaoki.core.address import IPAddress, IPInterface, IPNetwork
 from yaoki.core.error import LocalError, Problem
 from yaoki.lb.service import Forward, WhenAllDown
+from yaoki.packet.authentication_params import AuthenticationParams, KeyRef, default_window
 from yaoki.site.model import (
     CheckDefinition,
     DataCheck,
@@ -54,7 +55,6 @@ from yaoki.site.source_map import Path, SourceMap
 from yaoki.site.standbys import wrong_standbys
 from yaoki.site.units import duration_text
 from yaoki.site.vocabulary import LAYER_7_KEYS, LAYER_7_PERSISTENCE
-from yaoki.vrrp.authentication_params import AuthenticationParams, KeyRef, default_window
 from yaoki.vrrp.params import Failback
 
 _Values = dict[str, Value]

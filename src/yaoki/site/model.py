@@ -23,8 +23,8 @@ from yaoki.lb.service import (
     Tunnel,
     WhenAllDown,
 )
+from yaoki.packet.authentication_params import AuthenticationParams
 from yaoki.pool.member import DEFAULT_PRIORITY
-from yaoki.vrrp.authentication_params import AuthenticationParams
 from yaoki.vrrp.params import ChecksumForm, Failback, OutOfStep, Quarantine, Transport
 from yaoki.vrrp.virtual_mac import MacKind
 

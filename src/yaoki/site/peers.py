@@ -8,8 +8,8 @@ the interval follows the fastest VIP that is shared at all, and is the same to e
 """
 
 from yaoki.core.address import Family
+from yaoki.packet.authentication_params import AuthenticationParams, strictest
 from yaoki.site.model import Machine, Site, Vip
-from yaoki.vrrp.authentication_params import AuthenticationParams, strictest
 from yaoki.vrrp.peer_params import LONGEST_INTERVAL, HeartbeatParams, PeerParams, PeerPath, heartbeat_interval
 
 

@@ -1,8 +1,8 @@
 """The part of the vocabulary for signed advertisements; see yaoki.site.vocabulary."""
 
+from yaoki.packet.authentication_params import LONGEST_WINDOW, SHORTEST_WINDOW, Mode, Replay
 from yaoki.site.kinds import Duration, Integer, Secret, Word
 from yaoki.site.shapes import Key, ListOf, Record
-from yaoki.vrrp.authentication_params import LONGEST_WINDOW, SHORTEST_WINDOW, Mode, Replay
 
 _ID = Integer(1, 255)
 

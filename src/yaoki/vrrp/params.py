@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.election.lease_params import LeaseParams
-from yaoki.vrrp.authentication_params import AuthenticationParams
+from yaoki.packet.authentication_params import AuthenticationParams
 from yaoki.vrrp.virtual_mac import virtual_mac
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from yaoki.core.address import IPAddress
-from yaoki.vrrp.authentication_params import AuthenticationParams
+from yaoki.packet.authentication_params import AuthenticationParams
 
 SHORTEST_INTERVAL = timedelta(milliseconds=50)
 LONGEST_INTERVAL = timedelta(seconds=1)

@@ -1,6 +1,5 @@
-"""The authentication trailer behind an advertisement: keepalived 2.4's `auth_hmac` (draft-cassen-vrrp-auth-hmac). Pure.
-
-RFC 9568 knows no authentication; the trailer is outside the message that its count of addresses describes.
+"""The authentication trailer: keepalived 2.4's `auth_hmac` (draft-cassen-vrrp-auth-hmac). It stands behind an
+advertisement, and behind what nodes tell each other (yaoki.packet.datagram_signature). Pure.
 
       0                   1                   2                   3
       0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -14,9 +13,8 @@ RFC 9568 knows no authentication; the trailer is outside the message that its co
      |  HMAC-SHA256, the first 16 octets
      +---------------------------------------------------------------+
 
-The HMAC covers a pseudo-header (4 or 6, version, VRID, 0, source in 16 octets), the message with its checksum read as
-zero, and the trailer with the HMAC read as zero. The message's own checksum leaves the trailer out over IPv4, and takes
-it in over IPv6, where the kernel computes it over all that the packet carries.
+The HMAC covers a pseudo-header and the message, which are for whoever sends it to say, and the trailer with the HMAC
+read as zero.
 
 Invariants: nothing here shows a key; a mark moves only for what was verified; the table of senders has at most
 MAX_SENDERS.
@@ -27,26 +25,32 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
-from yaoki.core.address import Family, IPAddress
-from yaoki.packet.checksum import upper_layer_checksum
-from yaoki.vrrp.advertisement import PROTOCOL, Rejection
-from yaoki.vrrp.authentication_params import LONGEST_KEY, SHORTEST_KEY, AuthenticationParams, Mode, Replay
+from yaoki.core.address import IPAddress
+from yaoki.packet.authentication_params import LONGEST_KEY, SHORTEST_KEY, AuthenticationParams, Mode, Replay
 
 # Ours.
 MAX_SENDERS = 8
-"""Of one virtual router whose marks are kept; more than ever advertise at once."""
+"""Of one virtual router, or of one way to a peer, whose marks are kept; more than ever advertise at once."""
 
 _HEAD = struct.Struct("!BBHIHH")
-_PSEUDO = struct.Struct("!BBBx16s")
 _TYPE_SHA256 = 1
 _TAG = 16
 LENGTH = _HEAD.size + _TAG
-_CHECKSUM = slice(6, 8)
-_MESSAGE_HEADER = 8
-_VERSION_2_TAIL = 8
 _SEQUENCE_BITS = 64
 _SECOND = timedelta(seconds=1)
+
+
+class SignatureFlaw(StrEnum):
+    """Why what was heard is not authentic."""
+
+    UNSIGNED = "not signed"
+    TRAILER = "authentication trailer that cannot be"
+    UNKNOWN_KEY = "signed with an unknown key"
+    WRONG_HMAC = "wrong HMAC"
+    STALE = "signed too long ago, or by another clock"
+    REPLAYED = "signed, and heard before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +88,6 @@ def next_sequence(last: int | None, wall_ns: int, params: AuthenticationParams) 
     return (last + 1) % (1 << _SEQUENCE_BITS)
 
 
-def signed(message: bytes, source: IPAddress, destination: IPAddress, key: Key, sequence: int) -> bytes:
-    """The payload with its trailer, and over IPv6 with the checksum of both."""
-    whole = message + trailer(_covered(message, source), key, sequence)
-    if Family.of(source) is Family.IPV4:
-        return whole
-    blank = _with_checksum(whole, 0)
-    return _with_checksum(blank, upper_layer_checksum(source, destination, protocol=PROTOCOL, data=blank))
-
-
 def trailer(covered: bytes, key: Key, sequence: int) -> bytes:
     """The trailer that signs `covered`: pseudo-header and message."""
     head = _HEAD.pack(_TYPE_SHA256, key.id, 0, sequence >> 32, sequence >> 16 & 0xFFFF, sequence & 0xFFFF)
@@ -118,22 +113,6 @@ class Trailer:
         return cls(kind, key, reserved, seconds << 32 | fraction << 16 | counter, head, tag)
 
 
-def divided(payload: bytes, source: IPAddress, destination: IPAddress) -> tuple[bytes, Trailer | None]:
-    """The message as it would be without a trailer, and the trailer, if the length says that there is one."""
-    family = Family.of(source)
-    if len(payload) < _MESSAGE_HEADER + LENGTH:
-        return payload, None
-    end = _MESSAGE_HEADER + payload[3] * (4 if family is Family.IPV4 else 16)
-    end += _VERSION_2_TAIL if payload[0] >> 4 == 2 else 0
-    if len(payload) != end + LENGTH:
-        return payload, None
-    message = payload[:end]
-    if family is Family.IPV6 and upper_layer_checksum(source, destination, protocol=PROTOCOL, data=payload) == 0:
-        message = _with_checksum(message, 0)
-        message = _with_checksum(message, upper_layer_checksum(source, destination, protocol=PROTOCOL, data=message))
-    return message, Trailer.of(payload[end:])
-
-
 class Verifier:
     """Verifies what one virtual router hears, or what comes from one peer: keys, window, and the last number of each
     sender. Several keys may go by one number."""
@@ -143,29 +122,26 @@ class Verifier:
         self._keys = keys
         self._marks: dict[IPAddress, int] = {}
 
-    def flaw(self, message: bytes, trailer: Trailer | None, source: IPAddress, wall_ns: int) -> Rejection | None:
-        """Why an advertisement is not taken; None if it is authentic, or need not be."""
-        return self.judge(trailer, source, wall_ns, lambda: _covered(message, source))
-
     def judge(
         self, trailer: Trailer | None, source: IPAddress, wall_ns: int, covered: Callable[[], bytes]
-    ) -> Rejection | None:
-        """The same of any message; `covered` is what its trailer signs."""
+    ) -> SignatureFlaw | None:
+        """Why a message is not taken; None if it is authentic, or need not be. `covered` is what its trailer signs, and
+        is asked for last."""
         if trailer is None:
-            return Rejection.UNSIGNED if self._params.mode is Mode.ENFORCE else None
+            return SignatureFlaw.UNSIGNED if self._params.mode is Mode.ENFORCE else None
         if trailer.type != _TYPE_SHA256 or trailer.reserved:
-            return Rejection.TRAILER
+            return SignatureFlaw.TRAILER
         now = wall_ns // 1_000_000_000
         # Before the digest, which costs more: an old capture is only refused by this, nothing is trusted for it.
         if self._params.replay is Replay.TIME and self._is_far(trailer.sequence, now):
-            return Rejection.STALE
+            return SignatureFlaw.STALE
         keys = [key for key in self._keys if key.id == trailer.key]
         if not keys:
-            return Rejection.UNKNOWN_KEY
+            return SignatureFlaw.UNKNOWN_KEY
         signed_octets = covered()
         if not any(hmac.compare_digest(_tag(signed_octets, trailer.head, key), trailer.tag) for key in keys):
-            return Rejection.WRONG_HMAC
-        return None if self._note(source, trailer.sequence, now) else Rejection.REPLAYED
+            return SignatureFlaw.WRONG_HMAC
+        return None if self._note(source, trailer.sequence, now) else SignatureFlaw.REPLAYED
 
     def _is_far(self, sequence: int, now: int) -> bool:
         return abs(_signed((now & 0xFFFFFFFF) - (sequence >> 32), 32)) > self._params.window // _SECOND
@@ -183,17 +159,8 @@ class Verifier:
         return grown
 
 
-def _covered(message: bytes, source: IPAddress) -> bytes:
-    pseudo = _PSEUDO.pack(Family.of(source).value, message[0] >> 4, message[1], source.packed)
-    return pseudo + _with_checksum(message, 0)
-
-
 def _tag(covered: bytes, head: bytes, key: Key) -> bytes:
     return hmac.digest(key.octets, covered + head + bytes(_TAG), "sha256")[:_TAG]
-
-
-def _with_checksum(message: bytes, checksum: int) -> bytes:
-    return message[: _CHECKSUM.start] + checksum.to_bytes(2, "big") + message[_CHECKSUM.stop :]
 
 
 def _is_after(sequence: int, other: int) -> bool:

@@ -1,4 +1,4 @@
-"""keepalived 2.4's authentication trailer: the draft's wire images both ways, every refusal, clocks that step."""
+"""Signed advertisements: the draft's wire images both ways, every refusal, and what time does to them."""
 
 import hashlib
 from datetime import timedelta
@@ -10,19 +10,10 @@ from hypothesis import strategies as st
 
 from yaoki.core.address import IPAddress
 from yaoki.core.secret import SecretRef
+from yaoki.packet.authentication import LENGTH, MAX_SENDERS, Key, SignatureFlaw, Verifier
+from yaoki.packet.authentication_params import AuthenticationParams, KeyRef, Mode, Replay
 from yaoki.vrrp.advertisement import GROUP_IPV4, GROUP_IPV6, Advertisement, Rejection, decode
-from yaoki.vrrp.authentication import (
-    LENGTH,
-    MAX_SENDERS,
-    Key,
-    Verifier,
-    clock_sequence,
-    divided,
-    key_octets,
-    next_sequence,
-    signed,
-)
-from yaoki.vrrp.authentication_params import AuthenticationParams, KeyRef, Mode, Replay, default_window
+from yaoki.vrrp.advertisement_signature import covered, divided, signed
 from yaoki.vrrp.params import ChecksumForm
 
 KEY = Key(1, bytes(range(32)))
@@ -57,9 +48,10 @@ def judged(
     verifier: Verifier | None = None,
     params: AuthenticationParams = PARAMS,
     wall_ns: int = NOW,
-) -> Rejection | None:
+) -> SignatureFlaw | None:
     message, trailer = divided(payload, source, TARGET_6 if source.version == 6 else GROUP_IPV4)
-    return (verifier or Verifier(params, (KEY,))).flaw(message, trailer, source, wall_ns)
+    verifier = verifier or Verifier(params, (KEY,))
+    return verifier.judge(trailer, source, wall_ns, lambda: covered(message, source))
 
 
 @pytest.mark.parametrize(("image", "advertisement", "source", "target"), IMAGES)
@@ -73,7 +65,7 @@ def test_the_drafts_images_both_ways(
     assert decode(found, source=source, destination=target, hop_limit=255) == advertisement
     assert trailer is not None
     assert trailer.sequence == SEQUENCE
-    assert Verifier(PARAMS, (KEY,)).flaw(found, trailer, source, NOW) is None
+    assert Verifier(PARAMS, (KEY,)).judge(trailer, source, NOW, lambda: covered(found, source)) is None
 
 
 def test_the_tag_is_rfc_2104_over_what_the_draft_says() -> None:
@@ -88,21 +80,21 @@ def test_the_tag_is_rfc_2104_over_what_the_draft_says() -> None:
 
 # One bit of one octet of the IPv6 image: where, and what it is refused for.
 TAMPERED = [
-    ("priority", 2, Rejection.WRONG_HMAC),
-    ("interval", 5, Rejection.WRONG_HMAC),
+    ("priority", 2, SignatureFlaw.WRONG_HMAC),
+    ("interval", 5, SignatureFlaw.WRONG_HMAC),
     ("checksum", 7, None),
-    ("address", 23, Rejection.WRONG_HMAC),
-    ("type", 24, Rejection.TRAILER),
-    ("key id", 25, Rejection.UNKNOWN_KEY),
-    ("reserved", 27, Rejection.TRAILER),
-    ("seconds", 31, Rejection.WRONG_HMAC),
-    ("counter", 35, Rejection.WRONG_HMAC),
-    ("HMAC", 51, Rejection.WRONG_HMAC),
+    ("address", 23, SignatureFlaw.WRONG_HMAC),
+    ("type", 24, SignatureFlaw.TRAILER),
+    ("key id", 25, SignatureFlaw.UNKNOWN_KEY),
+    ("reserved", 27, SignatureFlaw.TRAILER),
+    ("seconds", 31, SignatureFlaw.WRONG_HMAC),
+    ("counter", 35, SignatureFlaw.WRONG_HMAC),
+    ("HMAC", 51, SignatureFlaw.WRONG_HMAC),
 ]
 
 
 @pytest.mark.parametrize(("octet", "flaw"), [case[1:] for case in TAMPERED], ids=[case[0] for case in TAMPERED])
-def test_a_changed_bit_is_refused_for_what_it_changes(octet: int, flaw: Rejection | None) -> None:
+def test_a_changed_bit_is_refused_for_what_it_changes(octet: int, flaw: SignatureFlaw | None) -> None:
     changed = bytearray(IPV6)
     changed[octet] ^= 1
     assert judged(bytes(changed), params=ORDERED) is flaw
@@ -116,10 +108,10 @@ def test_a_checksum_that_is_wrong_is_left_wrong_for_the_decoder() -> None:
 
 
 def test_another_source_or_virtual_router_cannot_use_it() -> None:
-    assert judged(IPV6, IPv6Address("fe80::20"), params=ORDERED) is Rejection.WRONG_HMAC
+    assert judged(IPV6, IPv6Address("fe80::20"), params=ORDERED) is SignatureFlaw.WRONG_HMAC
     other = bytearray(IPV6)
     other[1] = 52
-    assert judged(bytes(other), params=ORDERED) is Rejection.WRONG_HMAC
+    assert judged(bytes(other), params=ORDERED) is SignatureFlaw.WRONG_HMAC
 
 
 def test_version_2_has_its_own_eight_octets_before_the_trailer() -> None:
@@ -132,23 +124,23 @@ def test_version_2_has_its_own_eight_octets_before_the_trailer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "flaw"), [(Mode.ENFORCE, Rejection.UNSIGNED), (Mode.PERMISSIVE, None), (Mode.RECEIVE_ONLY, None)]
+    ("mode", "flaw"), [(Mode.ENFORCE, SignatureFlaw.UNSIGNED), (Mode.PERMISSIVE, None), (Mode.RECEIVE_ONLY, None)]
 )
-def test_what_is_not_signed_is_refused_only_where_all_must_be(mode: Mode, flaw: Rejection | None) -> None:
+def test_what_is_not_signed_is_refused_only_where_all_must_be(mode: Mode, flaw: SignatureFlaw | None) -> None:
     message = ADVERT_4.encode(SOURCE_4, GROUP_IPV4)
     assert divided(message, SOURCE_4, GROUP_IPV4) == (message, None)
     assert judged(message, SOURCE_4, params=AuthenticationParams((REF,), mode=mode)) is flaw
     forged = signed(message, SOURCE_4, GROUP_IPV4, Key(1, bytes(32)), SEQUENCE)
-    assert judged(forged, SOURCE_4, params=AuthenticationParams((REF,), mode=mode)) is Rejection.WRONG_HMAC
+    assert judged(forged, SOURCE_4, params=AuthenticationParams((REF,), mode=mode)) is SignatureFlaw.WRONG_HMAC
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("off_s", "flaw"), [(-6, Rejection.STALE), (-5, None), (0, None), (5, None), (6, Rejection.STALE)]
+    ("off_s", "flaw"), [(-6, SignatureFlaw.STALE), (-5, None), (0, None), (5, None), (6, SignatureFlaw.STALE)]
 )
-def test_the_window_is_five_seconds_to_either_side(off_s: int, flaw: Rejection | None) -> None:
+def test_the_window_is_five_seconds_to_either_side(off_s: int, flaw: SignatureFlaw | None) -> None:
     assert judged(IPV6, wall_ns=NOW + off_s * S) is flaw
     assert judged(IPV6, params=ORDERED, wall_ns=NOW + off_s * S) is None
 
@@ -159,15 +151,15 @@ def test_what_was_heard_once_is_refused_and_each_sender_counts_for_itself() -> N
     other = SOURCE_4 + 1
     first, second = (signed(message, SOURCE_4, GROUP_IPV4, KEY, SEQUENCE + n) for n in range(2))
     assert judged(second, SOURCE_4, verifier=verifier) is None
-    assert judged(second, SOURCE_4, verifier=verifier) is Rejection.REPLAYED
-    assert judged(first, SOURCE_4, verifier=verifier) is Rejection.REPLAYED
+    assert judged(second, SOURCE_4, verifier=verifier) is SignatureFlaw.REPLAYED
+    assert judged(first, SOURCE_4, verifier=verifier) is SignatureFlaw.REPLAYED
     assert judged(signed(message, other, GROUP_IPV4, KEY, SEQUENCE), other, verifier=verifier) is None
 
 
 def test_a_forgery_moves_no_mark() -> None:
     verifier = Verifier(ORDERED, (KEY,))
     forged = signed(ADVERT_6.encode(SOURCE_6, TARGET_6), SOURCE_6, TARGET_6, Key(1, bytes(32)), SEQUENCE + 1000)
-    assert judged(forged, verifier=verifier) is Rejection.WRONG_HMAC
+    assert judged(forged, verifier=verifier) is SignatureFlaw.WRONG_HMAC
     assert judged(IPV6, verifier=verifier) is None
 
 
@@ -179,7 +171,7 @@ def test_a_mark_beyond_the_window_gives_way_to_a_clock_that_was_mended() -> None
     assert judged(IPV6, verifier=verifier) is None, "the clocks of both were set back"
     strict = Verifier(ORDERED, (KEY,))
     assert judged(ahead, verifier=strict) is None
-    assert judged(IPV6, verifier=strict) is Rejection.REPLAYED
+    assert judged(IPV6, verifier=strict) is SignatureFlaw.REPLAYED
 
 
 def test_the_sender_heard_longest_ago_is_forgotten_first() -> None:
@@ -188,43 +180,8 @@ def test_the_sender_heard_longest_ago_is_forgotten_first() -> None:
     packets = {n: signed(message, SOURCE_4 + n, GROUP_IPV4, KEY, SEQUENCE) for n in range(MAX_SENDERS + 1)}
     for n, packet in packets.items():
         assert judged(packet, SOURCE_4 + n, verifier=verifier) is None
-    assert judged(packets[1], SOURCE_4 + 1, verifier=verifier) is Rejection.REPLAYED
+    assert judged(packets[1], SOURCE_4 + 1, verifier=verifier) is SignatureFlaw.REPLAYED
     assert judged(packets[0], SOURCE_4, verifier=verifier) is None
-
-
-def test_the_sequence_is_the_clock_or_one_more() -> None:
-    assert clock_sequence(NOW + S // 2) == SEQUENCE
-    first = next_sequence(None, NOW, PARAMS)
-    assert first == NOW_S << 32
-    assert next_sequence(first, NOW, PARAMS) == first + 1
-    assert next_sequence(first + 0xFFFF, NOW, PARAMS) == first + 0x10000, "the counter carries into the fraction"
-    assert next_sequence(first, NOW + S, PARAMS) == clock_sequence(NOW + S)
-    assert next_sequence(first, NOW - 5 * S, PARAMS) == first + 1
-    assert next_sequence(first, NOW - 6 * S, PARAMS) == clock_sequence(NOW - 6 * S)
-    assert next_sequence(first, NOW - 3600 * S, ORDERED) == first + 1
-
-
-@given(st.integers(0, 2**62), st.integers(0, 2**62))
-def test_with_numbers_that_must_only_grow_they_do(last_ns: int, wall_ns: int) -> None:
-    last = clock_sequence(last_ns)
-    assert 0 < (next_sequence(last, wall_ns, ORDERED) - last) % 2**64 < 2**63
-
-
-def test_keys_are_as_keepalived_writes_them_and_are_never_shown() -> None:
-    assert key_octets("hex:" + "00ff" * 16) == bytes.fromhex("00ff") * 16
-    assert key_octets("a passphrase of 32 characters ..") == b"a passphrase of 32 characters .."
-    for wrong in ("hex:0", "hex:zz"):
-        with pytest.raises(ValueError, match="hex"):
-            key_octets(wrong)
-    for octets in (31, 65):
-        with pytest.raises(ValueError, match="32 to 64 octets"):
-            Key(1, bytes(octets))
-    assert repr(Key(7, b"s" * 32)) == "Key(id=7)"
-
-
-@pytest.mark.parametrize(("interval_ms", "window_s"), [(10, 5), (1000, 5), (1700, 6), (10_000, 30)])
-def test_the_window_is_three_intervals_and_five_seconds_at_least(interval_ms: int, window_s: int) -> None:
-    assert default_window(timedelta(milliseconds=interval_ms)) == window_s * SECOND
 
 
 @given(st.binary(max_size=120), st.sampled_from([SOURCE_4, SOURCE_6]))
@@ -233,4 +190,8 @@ def test_no_octets_make_it_stumble(payload: bytes, source: IPAddress) -> None:
     message, trailer = divided(payload, source, target)
     assert len(message) + (0 if trailer is None else LENGTH) == len(payload)
     if trailer is not None:
-        assert Verifier(PARAMS, (KEY,)).flaw(message, trailer, source, NOW) is not None
+        assert Verifier(PARAMS, (KEY,)).judge(trailer, source, NOW, lambda: covered(message, source)) is not None
+
+
+def test_every_reason_of_a_signature_has_its_word_for_advertisements() -> None:
+    assert [Rejection(flaw.value).name for flaw in SignatureFlaw] == [flaw.name for flaw in SignatureFlaw]

@@ -1,4 +1,5 @@
-"""Parameters of the authentication trailer (yaoki.vrrp.authentication): its secrets, and what is demanded of others."""
+"""Parameters of the authentication trailer: its secrets, and what is demanded of others. See
+yaoki.packet.authentication."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -42,8 +43,8 @@ class KeyRef:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationParams:
-    """How a virtual router signs and verifies. The first of `keys` signs; all of them verify. `window` is in whole
-    seconds, SHORTEST_WINDOW to LONGEST_WINDOW."""
+    """How a virtual router, or a way to a peer, signs and verifies. The first of `keys` signs; all of them verify.
+    `window` is in whole seconds, SHORTEST_WINDOW to LONGEST_WINDOW."""
 
     keys: tuple[KeyRef, ...]
     mode: Mode = Mode.ENFORCE
