@@ -40,7 +40,14 @@ from yaoki.lb.flow_peer import ASK_EVERY, ASK_TRIES, BULK_LIMIT, BULK_SILENCE, H
 from yaoki.lb.schedulers import Pick
 from yaoki.lb.service import Protocol, ServiceKey, SourcePersistence
 from yaoki.linux.nftables_nat import masked_address
-from yaoki.node.flow_copier import COPY_KEPT_S, FLOWS_TAKEN, OPENINGS_TOLD, OTHERS_KEPT_S, FlowCopier
+from yaoki.node.flow_copier import (
+    COPY_KEPT_S,
+    FLOWS_TAKEN,
+    OPENINGS_TOLD,
+    OTHERS_KEPT_S,
+    TELL_AGAIN,
+    FlowCopier,
+)
 from yaoki.node.flow_messages import (
     AddressesHeld,
     ChangeServices,
@@ -66,6 +73,7 @@ from yaoki.node.flow_messages import (
 from yaoki.node.flow_reading import AFTER_CHANGE, AFTER_MOVE, AFTER_OVERRUN, REFRESH_EVERY
 from yaoki.node.flow_sources import GATHER_FOR, masked
 from yaoki.node.messages import Published
+from yaoki.packet.authentication import SignatureFlaw
 from yaoki.vrrp.peer_params import PeerParams, PeerPath
 
 VIP = ip_address("192.0.2.50")
@@ -371,8 +379,30 @@ def test_what_the_kernel_refuses_is_told() -> None:
 def test_what_is_no_datagram_is_told_once(hops: int, flaw: DatagramFlaw) -> None:
     hands = Hands()
     hostile = DatagramArrived("eth0", FRONT.peer, hops, b"\x59")
-    assert events(hands.give(hostile)) == [FlowDatagramRefused("eth0", FRONT.peer, flaw)]
+    assert events(hands.give(hostile)) == [FlowDatagramRefused("eth0", FRONT.peer, flaw, 1)]
     assert events(hands.give(hostile)) == []
+    hands.wait(TELL_AGAIN)
+    assert events(hands.give(hostile)) == [FlowDatagramRefused("eth0", FRONT.peer, flaw, 3)]
+
+
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize("flaw", [DatagramFlaw(flaw.value) for flaw in SignatureFlaw])
+@pytest.mark.parametrize(
+    "message", [Told((flow(),)), Ask(9), Coming(1), End(1, 0), Hello()], ids=lambda value: type(value).__name__
+)
+def test_what_is_not_authentic_changes_nothing(message: Message, flaw: DatagramFlaw) -> None:
+    """Whatever it says, in whatever state: the machine goes on as if it had never come."""
+    hands, other = Hands(), Hands()
+    forged = encode(FlowDatagram(PEER_BOOT + 1, 2**60, message))
+    for step in range(3):
+        effects = hands.give(DatagramArrived("eth0", FRONT.peer, 255, forged, flaw))
+        told = [FlowDatagramRefused("eth0", FRONT.peer, flaw, 1)] if step == 0 else []
+        assert [effect for effect in effects if not isinstance(effect, Published)] == []
+        assert events(effects) == told
+        assert hands.status == other.status
+        for each in (hands, other):
+            each.wait(timedelta(milliseconds=50))
+            each.hear(Hello())
 
 
 @pytest.mark.req("D-31")

@@ -11,15 +11,17 @@ from tests.node.scene import ROUTER, Scene, address, mac, of, plan, server, serv
 from yaoki.cli.output import Paint
 from yaoki.cli.status import print_node
 from yaoki.core.instant import Instant
+from yaoki.core.secret import SecretRef
 from yaoki.lb.flow import CopiedService, DirectService
 from yaoki.lb.schedulers import Pick
 from yaoki.lb.service import Forward, Scheduler
 from yaoki.node.brain_events import Part
-from yaoki.node.brain_messages import ApplyBalancer, CopierLost, CopierReached, NeighbourFound
+from yaoki.node.brain_messages import ApplyBalancer, CopierLost, CopierReached, NeighbourFound, NewPlan
 from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopyState, FlowStatus, PeerCopy, RepeatFlowStatus
 from yaoki.node.flow_wish import FIRST_WORD, TABLES_WITHIN
 from yaoki.node.messages import RouterState, RouterStatus, SetPriority
 from yaoki.node.snapshot import view
+from yaoki.packet.authentication_params import AuthenticationParams, KeyRef
 from yaoki.pool.member import Health
 from yaoki.runtime.metrics import Picture, Tally, exposition
 from yaoki.site.node_plan import NodePlan
@@ -65,6 +67,24 @@ def test_the_copier_is_told_of_servers_that_may_have_flows_before_the_plane_dele
     orders = [effect for effect in effects if isinstance(effect, ConfigureFlows | ChangeServices | ApplyBalancer)]
     assert orders[0] == ChangeServices((CopiedService(key, (ALL[0], ALL[2])),))
     assert isinstance(orders[1], ApplyBalancer)
+
+
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize(("keys", "told"), [(None, 1), (AuthenticationParams((KeyRef(1, SecretRef("k")),)), 2)])
+def test_where_copies_are_signed_a_new_plan_has_their_keys_read_anew(
+    keys: AuthenticationParams | None, told: int
+) -> None:
+    """A secret may hold another key than before under the same name."""
+    signed = replace(copied(), heartbeat=HeartbeatParams("lb1", "g1", peers=(replace(PEER, authentication=keys),)))
+    scene = started(signed)
+    assert len(of(ConfigureFlows, scene.log)) == 1
+    scene.give(NewPlan(replace(signed, generation="g2")))
+    orders = of(ConfigureFlows, scene.log)
+    assert len(orders) == told
+    assert orders[-1] == orders[0]
+    scene.verdict(2, Health.DOWN)
+    assert len(of(ConfigureFlows, scene.log)) == told
+    assert len(of(ChangeServices, scene.log)) == 1
 
 
 DIRECT = copied(forward=Forward.DIRECT)

@@ -1,4 +1,4 @@
-"""Events of the flow copier; their sentences are in yaoki.node.sentences."""
+"""Events of the flow copier; their sentences are in yaoki.node.flow_sentences."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -72,9 +72,21 @@ class FlowsNotTaken(EventBody):
 
 @dataclass(frozen=True, slots=True)
 class FlowDatagramRefused(EventBody):
-    """A datagram that is none of a peer's flow copier."""
+    """A datagram that is none of a peer's flow copier, or that is not known to be; it changed nothing. `count` of this
+    kind from this source so far; told at most once in each flow_copier.TELL_AGAIN."""
 
     SEVERITY: ClassVar[Severity] = Severity.WARNING
     interface: str
     source: IPAddress
     flaw: DatagramFlaw
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowKeyUnavailable(EventBody):
+    """A key of the flow copies cannot be used. Without the one that signs none are sent to this peer; those that were
+    read before serve on."""
+
+    SEVERITY: ClassVar[Severity] = Severity.ERROR
+    peer: str
+    why: str

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import assert_never
 
+from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
+from yaoki.lb.flow_datagram import DatagramFlaw
 from yaoki.lb.flow_peer import Asked, Copying, FlowPeer, Following, Silent
 from yaoki.node.flow_messages import CopyState, FlowStatus, PeerCopy
 
@@ -16,12 +18,18 @@ class CopyBook:
         self.told = 0
         self.refused = 0
         self._taken: Counter[str] = Counter()
+        self._flaws: Counter[tuple[IPAddress, DatagramFlaw]] = Counter()
         self._copied: dict[str, tuple[int, Instant]] = {}
         self._states: dict[str, tuple[CopyState, Instant]] = {}
 
     def take(self, node: str, flows: int) -> None:
         """So many flows were taken from a peer."""
         self._taken[node] += flows
+
+    def refuse(self, source: IPAddress, flaw: DatagramFlaw) -> int:
+        """A datagram from a peer's address was refused; how many for this reason so far."""
+        self._flaws[source, flaw] += 1
+        return self._flaws[source, flaw]
 
     def end(self, now: Instant, node: str, before: FlowPeer) -> int:
         """A peer tells no more of what it was asked for; how many flows had come."""

@@ -323,9 +323,10 @@ class FlowCopier:
         node = self._by_place.get((arrived.interface, arrived.source))
         if node is None:  # its path was given up meanwhile
             return []
-        datagram = decode(arrived.payload) if arrived.hop_limit == HOP_LIMIT else DatagramFlaw.HOP_LIMIT
+        datagram = _read(arrived)
         if isinstance(datagram, DatagramFlaw):
-            refused = FlowDatagramRefused(arrived.interface, arrived.source, datagram)
+            count = self._book.refuse(arrived.source, datagram)
+            refused = FlowDatagramRefused(arrived.interface, arrived.source, datagram, count)
             return self._once(now, refused, (arrived.source, datagram))
         before = self._peers[node]
         if not is_news(before, datagram):
@@ -417,6 +418,13 @@ class FlowCopier:
 
     def _publish(self, now: Instant, body: EventBody) -> Published:
         return Published(self._numbering.event(now, Emit(body)))
+
+
+def _read(arrived: DatagramArrived) -> FlowDatagram | DatagramFlaw:
+    # As RFC 9568 5.1.1.3 for advertisements: less than 255 has crossed a router.
+    if arrived.hop_limit != HOP_LIMIT:
+        return DatagramFlaw.HOP_LIMIT
+    return decode(arrived.payload) if arrived.flaw is None else arrived.flaw
 
 
 def _kept(flow: Flow) -> int:

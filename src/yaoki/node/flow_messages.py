@@ -11,6 +11,7 @@ from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.lb.flow import CopiedService, Flow
+from yaoki.lb.flow_datagram import DatagramFlaw
 from yaoki.lb.service import ServiceKey
 from yaoki.node.messages import Published
 from yaoki.vrrp.peer_params import PeerParams, PeerPath
@@ -88,12 +89,14 @@ class FlowsPut:
 
 @dataclass(frozen=True, slots=True)
 class DatagramArrived:
-    """A UDP payload from a peer's address and flow copier's port."""
+    """A UDP payload from a peer's address and flow copier's port, authentication removed; `flaw` is what is wrong with
+    that."""
 
     interface: str
     source: IPAddress
     hop_limit: int
     payload: bytes
+    flaw: DatagramFlaw | None = None
 
 
 CopierInput = (

@@ -6,9 +6,11 @@ or TABLES_WITHIN has passed: before that a flow that is told of would find no pl
 While it is catching up, this node had better not take a VIP from another that owns it: the flows would be cut. So its
 routers are wanted with the least priority meanwhile; of a VIP that nobody owns it takes possession all the same.
 
-Invariants: apart from a repeat for a new copier, nothing is sent that the copier was told already; a node that never
-had such a service has no copier. A copier that says nothing holds no router back for longer than FIRST_WORD, and a
-plane that is not ready for no longer than TABLES_WITHIN before that.
+A new plan has the copier told all again where copies are signed, whose keys are read anew by that.
+
+Invariants: apart from that, and from a repeat for a new copier, nothing is sent that the copier was told already; a
+node that never had such a service has no copier. A copier that says nothing holds no router back for longer than
+FIRST_WORD, and a plane that is not ready for no longer than TABLES_WITHIN before that.
 """
 
 from collections.abc import Collection
@@ -54,6 +56,7 @@ class FlowWish:
         if self._silent_until is not None and now >= self._silent_until:
             self._silent_until = None
         late = self._waits_until is not None and now >= self._waits_until
+        reread = plan is not self._plan and self._told is not None and _signed(self._told)
         if plan is not self._plan:
             self._plan, self._keys = plan, frozenset(service.key for service in plan.services if service.copied)
             self._waits_until = now + TABLES_WITHIN
@@ -70,14 +73,14 @@ class FlowWish:
         changed = self._follow(desired)
         before, wanted = self._told, self._wanted(plan)
         # A copier asks once for all that its peers have, so all services are there before it is told of any.
-        if wanted == before or self._holds_off:
+        if (wanted == before and not reread) or self._holds_off:
             return []
         if before is None:
             self._silent_until = now + FIRST_WORD
         self._told = wanted
         same = before is not None and before.peers == wanted.peers and _keys(before) == _keys(wanted)
         # Of a thousand services, one server's death is a line.
-        return [ChangeServices(changed) if same else wanted]
+        return [ChangeServices(changed) if same and not reread else wanted]
 
     def _follow(self, desired: Desired) -> tuple[CopiedService, ...]:
         """Take note of the services as they are now; those that have changed."""
@@ -149,6 +152,10 @@ class FlowWish:
 
 def _keys(wish: ConfigureFlows) -> list[ServiceKey]:
     return [service.key for service in wish.services]
+
+
+def _signed(wish: ConfigureFlows) -> bool:
+    return any(peer.authentication is not None for peer in wish.peers)
 
 
 def _with_flows(service: VirtualService) -> tuple[RealServer, ...]:

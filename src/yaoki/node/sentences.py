@@ -3,9 +3,9 @@
 from yaoki.checks import events as c
 from yaoki.core.event import EventBody
 from yaoki.election import events as e
-from yaoki.lb import flow_events as f
 from yaoki.node import brain_events as b
 from yaoki.node import speaker_events as s
+from yaoki.node.flow_sentences import FLOW_SENTENCES
 from yaoki.vrrp import events as v
 from yaoki.vrrp import wire_events as w
 
@@ -465,29 +465,5 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "a reader of the event stream fell {limit} events behind and was dropped",
         "イベントの読み手が {limit} 件遅れたため切断",
     ),
-    # --- flows
-    f.FlowsCaughtUp: (
-        "{peer} has told all its flows: {flows} in {took}",
-        "{peer} の全フローを受領: {took} で {flows} 件",
-    ),
-    f.FlowsNotCaughtUp: (
-        "{peer} has not told all its flows: {why}; {flows} are here",
-        "{peer} の全フローを受領できず: {why} (受領 {flows} 件)",
-    ),
-    f.FlowEventsLost: (
-        "the kernel told of flows more quickly than they were heard; all are read and told anew",
-        "カーネルのフロー通知を取りこぼした。全フローを読み直して伝える",
-    ),
-    f.FlowsNotTold: (
-        "more than {limit} new flows in a second: the rest is told with the next refresh, if it lasts",
-        "新規フローが毎秒 {limit} 件を超過。残りは次の定期通知で伝える",
-    ),
-    f.FlowsNotTaken: (
-        "{flows} flows of a peer are not copied: {why}",
-        "ピアのフロー {flows} 件をコピーできず: {why}",
-    ),
-    f.FlowDatagramRefused: (
-        "a datagram of {source} on {interface} is no word of its flow copier: {flaw}",
-        "{interface} で {source} からの不正なフローコピーを拒否: {flaw}",
-    ),
+    **FLOW_SENTENCES,
 }

@@ -19,9 +19,11 @@ from pathlib import Path
 
 from yaoki.core.codec import Codec, Undecodable
 from yaoki.core.error import ActuatorError
-from yaoki.core.event import Emit, EventNumbering
+from yaoki.core.event import Emit, EventBody, EventNumbering
 from yaoki.lb.flow import Flow
-from yaoki.lb.flow_datagram import PORT
+from yaoki.lb.flow_datagram import PORT, DatagramFlaw
+from yaoki.lb.flow_events import FlowKeyUnavailable
+from yaoki.lb.flow_signature import FLOW_SIGNATURE
 from yaoki.lb.service import ServiceKey
 from yaoki.linux.flow_stores import FlowStores
 from yaoki.linux.flow_table import established_s
@@ -30,6 +32,7 @@ from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
 from yaoki.node.flow_copier import FlowCopier
 from yaoki.node.flow_messages import (
     AddressesHeld,
+    ConfigureFlows,
     CopierEffect,
     CopierInput,
     CopierOrder,
@@ -52,6 +55,7 @@ from yaoki.node.messages import Published
 from yaoki.node.speaker_events import OrderUnreadable
 from yaoki.runtime.driver import Driver, monotonic_now
 from yaoki.runtime.part_process import AsyncioPoller, Reports, run_part
+from yaoki.runtime.peer_authentication import PeerAuthentication
 from yaoki.runtime.polled_link import PolledLinkServer
 from yaoki.vrrp.peer_params import PeerPath
 
@@ -82,6 +86,9 @@ class FlowCopierProcess:
             on_down=lambda _: self._left(),
         )
         self._stores = FlowStores(self._listen, self._ignore, self._heard)
+        self._authentication = PeerAuthentication(
+            FLOW_SIGNATURE, lambda peer, why: self._tell(FlowKeyUnavailable(peer, why))
+        )
         self._interfaces = InterfaceWatch()
         self._sockets: dict[PeerPath, HeartbeatSocket] = {}
         self._paths: frozenset[PeerPath] = frozenset()
@@ -177,14 +184,18 @@ class FlowCopierProcess:
     # --- the peers ----------------------------------------------------------------------------------------------------
 
     def _send(self, effect: SendDatagram) -> None:
-        sock = self._socket(effect.path)
+        path = effect.path
+        sock = self._socket(path)
         if sock is None:
             return
+        payload = self._authentication.sign((path.interface, path.own, path.peer), effect.payload)
+        if payload is None:
+            return
         try:
-            sock.send(effect.payload)
+            sock.send(payload)
         except ActuatorError:
             # An interface that is being taken away; what is lost is told again with the next refresh.
-            self._close(effect.path)
+            self._close(path)
 
     def _socket(self, path: PeerPath) -> HeartbeatSocket | None:
         sock = self._sockets.get(path)
@@ -201,7 +212,9 @@ class FlowCopierProcess:
 
     def _hear(self, path: PeerPath, sock: HeartbeatSocket) -> None:
         for datagram in sock.read():
-            self._driver.give(DatagramArrived(path.interface, datagram.source, datagram.hop_limit, datagram.payload))
+            payload, found = self._authentication.judge(path.interface, datagram)
+            flaw = None if found is None else DatagramFlaw(found.value)
+            self._driver.give(DatagramArrived(path.interface, datagram.source, datagram.hop_limit, payload, flaw))
 
     def _reopen(self, state: InterfaceState) -> None:
         """Sockets of an earlier interface of this name are closed, those that could not be opened tried again."""
@@ -224,9 +237,14 @@ class FlowCopierProcess:
         try:
             order: CopierOrder = self._codec.decode(message, CopierOrder)
         except Undecodable as error:
-            self._reports.send(Published(self._own_events.event(monotonic_now(), Emit(OrderUnreadable(str(error))))))
+            self._tell(OrderUnreadable(str(error)))
             return
+        if isinstance(order, ConfigureFlows):
+            self._authentication.configure(order.peers)
         self._driver.give(order)
+
+    def _tell(self, body: EventBody) -> None:
+        self._reports.send(Published(self._own_events.event(monotonic_now(), Emit(body))))
 
     def _reached(self) -> None:
         self._alone_since = None
