@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from yaoki.core.address import Family
 from yaoki.core.codec import Codec
 from yaoki.lb.flow import Flow
+from yaoki.lb.service import ServiceKey
 from yaoki.linux.flow_table import FlowNews, FlowReader, FlowWriter
 
 
@@ -19,7 +20,9 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The whole table."""
+    """All flows of these services, and of those of what was to be put."""
+
+    services: tuple[ServiceKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ def main() -> None:
     writer = FlowWriter()
     news, all_news = FlowNews((writer.id,)), FlowNews(())
     services = {flow.service for request in requests if isinstance(request, Put) for flow in request.flows}
+    services |= {key for request in requests if isinstance(request, Read) for key in request.services}
     answers = []
     for request in requests:
         match request:

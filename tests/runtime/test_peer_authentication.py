@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.forger import FORGER
+from tests.runtime.forger import packet as forged
 from tests.runtime.speakers import RunningSpeaker, Segment, eventually, params
 from tests.runtime.test_speaker_authentication import FIRST, SECOND, put
 from yaoki.lb.flow_datagram import FlowDatagram, Hello, encode
@@ -20,8 +22,6 @@ from yaoki.node.speaker_events import HeartbeatRejected, NodeReplaced, PeerSilen
 from yaoki.packet.authentication import LENGTH, Key, SignatureFlaw, clock_sequence
 from yaoki.packet.authentication_params import AuthenticationParams, KeyRef, Mode
 from yaoki.packet.datagram_signature import DatagramSignature
-from yaoki.packet.ipv4 import PROTOCOL_UDP, IPv4Packet
-from yaoki.packet.udp import UdpDatagram
 from yaoki.runtime.peer_authentication import PeerAuthentication
 from yaoki.runtime.signing import wall_ns
 from yaoki.vrrp.heartbeat import PORT, Heartbeat, HeartbeatFlaw
@@ -165,16 +165,6 @@ def segment() -> Iterator[Segment]:
         yield segment
 
 
-FORGER = """
-import socket, sys, time
-sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-for packet in sys.argv[1:]:
-    for _ in range(20):
-        sock.sendto(bytes.fromhex(packet), ("192.0.2.11", 0))
-        time.sleep(0.02)
-"""
-
-
 def rejected(speaker: RunningSpeaker, *reasons: HeartbeatFlaw) -> bool:
     told = [body.reason for body in speaker.told(HeartbeatRejected) if isinstance(body, HeartbeatRejected)]
     return set(reasons) <= set(told)
@@ -182,9 +172,7 @@ def rejected(speaker: RunningSpeaker, *reasons: HeartbeatFlaw) -> bool:
 
 def packet(payload: bytes) -> str:
     """From b, as far as its address goes, to a."""
-    source, target = ADDRESSES["b"], ADDRESSES["a"]
-    datagram = UdpDatagram(PORT, PORT, payload).encode(source, target)
-    return IPv4Packet(source, target, PROTOCOL_UDP, datagram, hop_limit=255).encode().hex()
+    return forged(payload, PORT, ADDRESSES["b"], ADDRESSES["a"])
 
 
 @pytest.mark.netns
