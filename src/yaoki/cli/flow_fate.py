@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from yaoki.lb.service import Forward
+from yaoki.site.copying import unsigned_copies
 from yaoki.site.model import Service, Site
 
 
@@ -14,6 +15,16 @@ def fates(site: Site) -> Iterable[str]:
             for way in Forward:
                 if way in ways:
                     yield f"service {service.name} ({way.value}): when {service.vip} moves, {_fate(service, way)}"
+
+
+def strangers(site: Site) -> Iterable[str]:
+    """One sentence for each VIP whose flows somebody else could tell its members."""
+    for found in unsigned_copies(site):
+        names = " and ".join(found.members)
+        yield (
+            f"copies of {found.vip}: {names} do not sign them (authentication), so whoever can send with an address of"
+            " theirs on a network that both are on can tell them flows, to servers of its services."
+        )
 
 
 def _fate(service: Service, way: Forward) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 
-from yaoki.cli.flow_fate import fates
+from yaoki.cli.flow_fate import fates, strangers
 from yaoki.election.lease_params import longest_takeover
 from yaoki.site.model import Election, Site, Store, StoreKind, StoreMember, Vip
 from yaoki.site.survival import Gateway, Survival, gateways, survival
@@ -12,13 +12,13 @@ from yaoki.vrrp.params import Failback, Quarantine
 
 
 def print_stand(site: Site) -> None:
-    """One paragraph for each VIP, and a line on each service's flows."""
+    """One paragraph for each VIP, and a line on each service's flows, and on who can tell of them."""
     for vip in site.vips:
         print(f"VIP {vip.name} ({', '.join(str(address.ip) for address in vip.addresses)}), {_election(vip)}:")
         for sentence in stand(site, vip):
             print(f"  {sentence}")
-    for fate in fates(site):
-        print(fate)
+    for sentence in (*fates(site), *strangers(site)):
+        print(sentence)
 
 
 def stand(site: Site, vip: Vip) -> tuple[str, ...]:

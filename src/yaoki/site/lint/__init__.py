@@ -7,6 +7,7 @@ group's file are added here. Rules see the model only; positions are looked up b
 from yaoki.site.lint import (
     addressing,
     checks,
+    copies,
     forwarding,
     leases,
     peers,
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *leases.RULES,
     *forwarding.RULES,
     *serving.RULES,
+    *copies.RULES,
     *checks.RULES,
     *timers.RULES,
     *ticks.RULES,
