@@ -9,6 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress, MacAddress
+from yaoki.packet.tunnel import GUE_PORT as GUE_PORT  # noqa: PLC0414 - re-exported: a plane needs no other word of packet
+from yaoki.packet.tunnel import Encapsulation as Encapsulation  # noqa: PLC0414 - the same
+from yaoki.packet.tunnel import Tunnel as Tunnel  # noqa: PLC0414 - the same
 from yaoki.pool.member import Duty as Duty  # noqa: PLC0414 - re-exported: a plane needs no other word of pool
 
 
@@ -41,33 +44,6 @@ class Forward(StrEnum):
     def returns_directly(self) -> bool:
         """Whether the server holds the VIP and answers the client past the balancer."""
         return self in (Forward.DIRECT, Forward.TUNNEL)
-
-
-class Encapsulation(StrEnum):
-    """What a packet goes inside, to a server across routers: IP (RFC 2003, RFC 2473), or UDP in IP (Generic UDP
-    Encapsulation, variant 1: nothing between UDP and the packet)."""
-
-    IPIP = "ipip"
-    GUE = "gue"
-
-
-GUE_PORT = 6080
-"""IANA's for Generic UDP Encapsulation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnel:
-    """How packets to a server are wrapped; `port` is the server's for UDP, and without a meaning for IP in IP."""
-
-    encapsulation: Encapsulation = Encapsulation.IPIP
-    port: int = GUE_PORT
-
-    def overhead(self, family: Family) -> int:
-        """Octets of the outer headers."""
-        return (20 if family is Family.IPV4 else 40) + (8 if self.encapsulation is Encapsulation.GUE else 0)
-
-    def __str__(self) -> str:
-        return f"gue port {self.port}" if self.encapsulation is Encapsulation.GUE else "ipip"
 
 
 @dataclass(frozen=True, slots=True)

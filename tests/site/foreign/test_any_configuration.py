@@ -42,7 +42,8 @@ INSTANCE_LINE = st.builds(
 SERVER_LINE = st.builds(
     "{} {}".format,
     st.sampled_from(
-        ["weight", "lb_kind DR", "lvs_method NAT", "inhibit_on_failure", "retry", "TCP_CHECK {\nconnect_port 80\n}",
+        ["weight", "lb_kind DR", "lvs_method NAT", "lvs_method TUN", "inhibit_on_failure", "retry",
+         "TCP_CHECK {\nconnect_port 80\n}",
          "HTTP_GET {\nurl {\npath /\nstatus_code 200-299\n}\nconnect_timeout 3\n}", "PING_CHECK {\n}",
          "UDP_CHECK {\nrequire_reply 0a\n}", "MISC_CHECK {\nmisc_path '/x y'\n}", "DNS_CHECK {\n}", "delay_loop"]
     ),
@@ -72,6 +73,7 @@ def servers(draw: st.DrawFn) -> str:
     ]
     options = draw(st.lists(st.sampled_from(
         ["lb_algo rr", "lb_algo wlc", "lb_kind DR", "lb_kind TUN", "protocol UDP", "persistence_timeout", "quorum 2",
+         "lb_kind TUN type gue port 6080",
          "persistence_granularity 255.255.0.0", "persistence_granularity 64", "delay_loop 9"]
     ), max_size=4))  # fmt: skip
     return "\n".join(

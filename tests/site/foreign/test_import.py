@@ -8,8 +8,9 @@ import pytest
 
 from tests.site.foreign.shelf import Shelf, examined, imported, problems, said_of, site_of
 from yaoki.checks.check import HttpParams, IcmpParams, Schedule, ScriptParams, TcpParams, UdpParams
-from yaoki.lb.service import Forward, Protocol, Scheduler, WhenAllDown
+from yaoki.lb.service import Encapsulation, Forward, Protocol, Scheduler, Tunnel, WhenAllDown
 from yaoki.site.foreign.keepalived import Original, Outcome, import_keepalived
+from yaoki.site.foreign.keepalived.methods import ENDS
 from yaoki.site.model import (
     CheckDefinition,
     Hook,
@@ -454,6 +455,39 @@ def test_checkers_become_checks(checker: str, params: object, tmp_path: Path) ->
     assert [check.params for check in site.checks] == [params]
 
 
+@pytest.mark.req("D-05")
+@pytest.mark.parametrize(
+    ("said", "outcome", "tunnel"),
+    [
+        ("TUN", Outcome.TAKEN, Tunnel()),
+        ("TUN type ipip", Outcome.TAKEN, Tunnel()),
+        ("tun type gue port 6080 nocsum", Outcome.CHANGED, Tunnel(Encapsulation.GUE)),
+        ("TUN type gue port 5555", Outcome.CHANGED, Tunnel(Encapsulation.GUE, 5555)),
+    ],
+)
+def test_servers_behind_tunnels_may_be_on_any_network(
+    said: str, outcome: Outcome, tunnel: Tunnel, tmp_path: Path
+) -> None:
+    text = SERVICE.replace("lb_kind DR", f"lb_kind {said}").replace("192.0.2.2", "203.0.113.2").replace("CHECK", "")
+    made = imported(lb1=instance(150, "192.0.2.11", "use_vmac") + text)
+    site = site_of(made, tmp_path)
+    (service,) = site.services
+    assert (service.forward, service.tunnel) == (Forward.TUNNEL, tunnel)
+    assert site.machine("server-203-0-113-21").interfaces[0].network == "servers"
+    assert [kind for kind, _ in said_of(made, "lb_kind")] == [outcome]
+    assert said_of(made, service.name) == [(Outcome.GAP, ENDS.format(service=service.name))]
+    assert only_vip(site).mac is MacKind.OWN, "what comes to a virtual MAC is not seen by the balancer's program"
+
+
+def test_one_server_behind_a_tunnel_is_beside_those_of_direct_return(tmp_path: Path) -> None:
+    text = SERVICE.replace("192.0.2.22", "203.0.113.22").replace("weight 1", "weight 1\n            lvs_method TUN")
+    (service,) = site_of(imported(lb1=instance(150, "192.0.2.11") + text.replace("CHECK", "")), tmp_path).services
+    assert service.servers == (
+        Server("server-192-0-2-21", 3000),
+        Server("server-203-0-113-22", 1000, forward=Forward.TUNNEL),
+    )
+
+
 def test_under_nat_servers_send_their_answers_to_the_vip_of_their_network(tmp_path: Path) -> None:
     inner = instance(150, "10.0.0.11", vip="10.0.0.1/24", name="inner").replace("eth0", "eth1")
     nat = SERVICE.replace("DR", "NAT").replace("CHECK", "").replace("192.0.2.2", "10.0.0.2")
@@ -480,7 +514,9 @@ def test_groups_are_services_on_each_address_that_a_vip_has(tmp_path: Path) -> N
         ("192.0.2.50 80", "fwmark 1", "packets are told by address and port"),
         ("192.0.2.50 80", "192.0.2.50", "a service listens on an address and one port"),
         ("protocol TCP", "protocol SCTP", "SCTP is not balanced"),
-        ("lb_kind DR", "lb_kind TUN", "it is forwarded to in a way that is not imported"),
+        ("lb_kind DR", "lb_kind TUN type gre", "there are no tunnels by GRE"),
+        ("lb_kind DR", "lb_kind ROUTE", "it is forwarded to in a way that is not imported"),
+        ("real_server 192.0.2.22", "real_server 2001:db8:1::22", "it is of another family than the VIP"),
         ("real_server 192.0.2.2", "real_server 192.0.2.1", "192.0.2.11 is the node lb1"),
     ],
 )

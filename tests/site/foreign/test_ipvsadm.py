@@ -11,9 +11,10 @@ from tests.site.foreign.shelf import Shelf, examined, said_of, site_of
 from yaoki.core.address import IPAddress, parse_address
 from yaoki.core.error import SiteError
 from yaoki.core.event import Severity
-from yaoki.lb.service import Forward, Protocol, Scheduler
+from yaoki.lb.service import Encapsulation, Forward, Protocol, Scheduler, Tunnel
 from yaoki.site.foreign.ipvsadm import Directory, import_ipvsadm
 from yaoki.site.foreign.keepalived import Import, Original, Outcome
+from yaoki.site.foreign.keepalived.methods import ENDS, GUE, NO_GRE, NO_PORT, OTHER_FAMILY
 from yaoki.site.model import Persistence, VipMember
 
 pytestmark = pytest.mark.req("Z-08", "D-31")
@@ -108,11 +109,10 @@ def test_names_are_looked_up_or_refused_with_the_cure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (
-            "-a -t 192.0.2.50:80 -r 192.0.2.23:80 -i -w 1",
-            "forwarding by tunnel is not imported: write forward: tunnel at the service, and its servers' network",
-        ),
-        ("-a -t 192.0.2.50:80 -r [2001:db8:1::23]:80 -m -w 1", "a server of another family needs a tunnel"),
+        ("-a -t 192.0.2.50:80 -r [2001:db8:1::23]:80 -i -w 1", OTHER_FAMILY),
+        ("-a -t 192.0.2.50:80 -r 203.0.113.23:80 -i -w 1 --tun-type gre", NO_GRE),
+        ("-a -t 192.0.2.50:80 -r 203.0.113.23:80 -i -w 1 --tun-type gue", NO_PORT),
+        ("-a -t 192.0.2.50:80 -r 203.0.113.23:80 -i -w 1 --tun-type vxlan", "vxlan is no kind of tunnel"),
         ("-a -t 192.0.2.50:80 -r 192.0.2.23:80 -g -w 70000", "its weight is no whole number 0..65535"),
         ("-a -t 192.0.2.51:80 -r 192.0.2.23:80 -g -w 1", "its service is not taken"),
         ("-A -t 192.0.2.50:80 -s rr", "there is such a service already"),
@@ -126,6 +126,47 @@ def test_what_cannot_be_taken_says_why(line: str, why: str, tmp_path: Path) -> N
     made = imported(lb1=TABLE + line + "\n")
     assert next(one.text for one in made.remarks if one.where.line == 10) == why
     site_of(made, tmp_path)
+
+
+TUNNELS = """\
+-A -t 192.0.2.50:80 -s wrr
+-a -t 192.0.2.50:80 -r 203.0.113.21:80 -i -w 1
+-a -t 192.0.2.50:80 -r 192.0.2.22:8080 -i -w 2 --tun-type ipip
+-a -t 192.0.2.50:80 -r 192.0.2.23:80 -g -w 2
+-A -u 192.0.2.50:53 -s rr
+-a -u 192.0.2.50:53 -r 203.0.113.31:53 -i -w 1 --tun-type gue --tun-port 5555 --tun-nocsum
+-a -u 192.0.2.50:53 -r 203.0.113.32:53 -i -w 1 --tun-type gue --tun-port 5556 --tun-csum
+"""
+
+
+@pytest.mark.req("D-05")
+def test_servers_behind_tunnels_are_so_here_wherever_they_are(tmp_path: Path) -> None:
+    made = imported(lb1=TUNNELS)
+    web, dns = site_of(made, tmp_path).services
+    assert (web.forward, web.tunnel) == (Forward.TUNNEL, Tunnel())
+    assert [(server.host, server.port, server.forward) for server in web.servers] == [
+        ("server-203-0-113-21", None, None),
+        ("server-192-0-2-22", None, None),
+        ("server-192-0-2-23", None, Forward.DIRECT),
+    ]
+    assert (dns.forward, dns.tunnel) == (Forward.TUNNEL, Tunnel(Encapsulation.GUE, 5555))
+    assert [server.host for server in dns.servers] == ["server-203-0-113-31"]
+    assert said_of(made, "--tun-type gue")[0] == (Outcome.CHANGED, GUE)
+    assert said_of(made, "-a -t 192.0.2.50:80 -r 192.0.2.22:8080")[0] == (
+        Outcome.CHANGED, "a server; direct return leaves the port as it is",
+    )  # fmt: skip
+    assert said_of(made, "-a -u 192.0.2.50:53 -r 203.0.113.32:53")[0] == (
+        Outcome.NOT_TAKEN, "its packets go inside gue port 5556, and those of the service inside gue port 5555",
+    )  # fmt: skip
+
+
+@pytest.mark.req("D-05")
+def test_what_is_left_to_do_for_tunnels_is_said(tmp_path: Path) -> None:
+    made = imported(lb1=TUNNELS)
+    site_of(made, tmp_path)
+    for name in ("vip-192-0-2-50-tcp-80", "vip-192-0-2-50-udp-53"):
+        assert said_of(made, name) == [(Outcome.GAP, ENDS.format(service=name))]
+    assert made.text.count("yaoki realserver setup") == 2
 
 
 def test_long_options_are_read_and_other_files_refused() -> None:
@@ -152,7 +193,7 @@ PLACES = st.one_of(
 OPTION = st.sampled_from(
     ["-s rr", "-s wlc", "-s lc", "-s twos", "-s sh", "-s", "-p", "-p 360", "-p 0", "-M 255.255.0.0", "-M 64",
      "-M x", "-o", "-b sh-port", "-g", "-m", "-i", "-w 0", "-w 1", "-w -1", "-x 1", "-x 0", "-y 1", "--pe sip",
-     "--tun-type gue", "-6", "--odd", "odd"]
+     "--tun-type gue", "--tun-type gue --tun-port 6080", "--tun-port 53", "--tun-csum", "-6", "--odd", "odd"]
 )  # fmt: skip
 LINE = st.builds(
     lambda verb, kind, place, server, options: " ".join(

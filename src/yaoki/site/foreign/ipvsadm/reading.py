@@ -13,10 +13,11 @@ from typing import Protocol as Interface
 
 from yaoki.core.address import Family, IPAddress, parse_address
 from yaoki.core.error import Location, Problem
-from yaoki.lb.service import Forward, Protocol, Scheduler
+from yaoki.lb.service import Encapsulation, Forward, Protocol, Scheduler, Tunnel
 from yaoki.lb.validity import MOST_FLOWS
 from yaoki.site.foreign.keepalived.blocks import Statement
 from yaoki.site.foreign.keepalived.configuration import RealServer, VirtualServer
+from yaoki.site.foreign.keepalived.methods import GUE, OTHER_FAMILY, tunnel_of
 from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.values import is_unicast, number
 from yaoki.site.foreign.keepalived.virtual_servers import CLOSEST, FAILOVER, SCHEDULERS
@@ -32,15 +33,19 @@ _LONG = {
 }  # fmt: skip
 _WITH_VALUE = {"-t", "-u", "-f", "-s", "-M", "-r", "-w", "-x", "-y", "-b", "--pe", "--sctp-service",
                "--tun-type", "--tun-port"}  # fmt: skip
-_METHODS = {"-g": Forward.DIRECT, "-m": Forward.NAT}
+_METHODS = {"-g": Forward.DIRECT, "-m": Forward.NAT, "-i": Forward.TUNNEL}
+_CHECKSUM = "UDP around a packet has no checksum; what is inside has its own"
 _NOT_TAKEN = {
     "-x": f"its value is no whole number 1..{MOST_FLOWS}",
     "-y": "a server takes new flows again as soon as it is below its limit",
     "-o": "a flow of datagrams keeps its server",
     "--pe": "persistence is by source",
     "-b": "the hash is of the source address alone",
+    "--tun-type": "it is for tunnels",
+    "--tun-port": "only gue has a port",
+    "--tun-csum": _CHECKSUM,
+    "--tun-remcsum": _CHECKSUM,
 }
-_TUNNEL = "forwarding by tunnel is not imported: write forward: tunnel at the service, and its servers' network"
 
 
 class Directory(Interface):
@@ -164,33 +169,40 @@ class TableReader:
         where = said["-r"].first() if "-r" in said else None
         place = self._place(where or "", service.protocol)
         weight = number(said["-w"].first(), 0, 65535) if "-w" in said else 1
-        if "-i" in said or isinstance(place, str) or weight is None:
-            why = (
-                _TUNNEL
-                if "-i" in said
-                else place
-                if isinstance(place, str)
-                else "its weight is no whole number 0..65535"
-            )
-            self._report.whole_not_taken(line, why)
+        method = next((name for name in _METHODS if name in said), "-g")
+        tunnel = tunnel_of(_value(said, "--tun-type"), _value(said, "--tun-port")) if method == "-i" else None
+        if isinstance(place, str) or isinstance(tunnel, str) or weight is None:
+            refused = next((why for why in (place, tunnel) if isinstance(why, str)), None)
+            self._report.whole_not_taken(line, refused or "its weight is no whole number 0..65535")
             return None
         if Family.of(place[0]) is not Family.of(service.address):
-            self._report.whole_not_taken(line, "a server of another family needs a tunnel")
+            self._report.whole_not_taken(line, OTHER_FAMILY)
             return None
-        method = next((name for name in _METHODS if name in said), "-g")
         self._report.taken(line, "a server")
         for keyword in ("-t", "-u", "-r", "-w", method):
             if keyword in said:
                 self._report.taken(said[keyword], {"-w": "weight", method: "forward"}.get(keyword, "a server"))
+        if tunnel is not None:
+            self._tunnel(said, tunnel)
         limit = number(said["-x"].first(), 1, MOST_FLOWS) if "-x" in said else None
         if limit is not None:
             self._report.taken(said["-x"], "connection-limit")
         elif "-x" in said and said["-x"].first() == "0":
             self._report.not_needed(said["-x"], "it is no limit")
         self._others(line)
-        return RealServer(place[0], place[1] or service.port, weight, _METHODS[method], (), line, limit)
+        port = place[1] or service.port
+        return RealServer(place[0], port, weight, _METHODS[method], (), line, limit, tunnel)
 
     # --- options ---
+
+    def _tunnel(self, said: dict[str, Statement], tunnel: Tunnel) -> None:
+        if tunnel.encapsulation is Encapsulation.GUE:
+            self._report.changed(said["--tun-type"], GUE)
+            self._report.taken(said["--tun-port"], "encapsulation-port")
+        elif "--tun-type" in said:
+            self._report.taken(said["--tun-type"], "encapsulation")
+        if "--tun-nocsum" in said:
+            self._report.not_needed(said["--tun-nocsum"], _CHECKSUM)
 
     def _scheduler(self, option: Statement | None) -> Scheduler:
         word = "wlc" if option is None else option.first() or ""
@@ -252,3 +264,7 @@ class TableReader:
         if port and found is None:
             return f'"{port}" is no port, and no name that is known here: save it with -n'
         return address, found or 0
+
+
+def _value(said: dict[str, Statement], keyword: str) -> str | None:
+    return said[keyword].first() if keyword in said else None

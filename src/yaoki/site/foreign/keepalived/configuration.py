@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from yaoki.checks.check import KindParams, Schedule
 from yaoki.core.address import Family, IPAddress, IPInterface
-from yaoki.lb.service import Forward, Protocol, Scheduler
+from yaoki.lb.service import Forward, Protocol, Scheduler, Tunnel
 from yaoki.site.foreign.keepalived.blocks import Statement
 
 
@@ -114,7 +114,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
-    """A real_server; `weight` as keepalived counts it. `limit`: with so many connections it gets no more."""
+    """A real_server; `weight` as keepalived counts it. `limit`: with so many connections it gets no more. `tunnel` is
+    what packets go inside, where it is behind one."""
 
     address: IPAddress
     port: int
@@ -123,6 +124,7 @@ class RealServer:
     checks: tuple[Check, ...]
     source: Statement
     limit: int | None = None
+    tunnel: Tunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)

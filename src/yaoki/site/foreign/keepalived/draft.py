@@ -20,9 +20,10 @@ from yaoki.checks.check import (
 )
 from yaoki.core.address import Family
 from yaoki.core.error import Location
-from yaoki.lb.service import Forward
+from yaoki.lb.service import GUE_PORT, Encapsulation, Forward
 from yaoki.site.foreign.keepalived.configuration import Check, Configuration
 from yaoki.site.foreign.keepalived.hooks import JoinedHook
+from yaoki.site.foreign.keepalived.methods import ENDS
 from yaoki.site.foreign.keepalived.networks import Lan, Networks
 from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.services import JoinedHost, JoinedService
@@ -195,7 +196,7 @@ class Draft:
     def _needs_own_mac(self, vip: JoinedVip) -> str | None:
         """What excludes a virtual MAC, if anything does."""
         services = (service for service in self._joined.services if service.vip is vip)
-        if any(server.forward is Forward.DIRECT for service in services for server in service.servers.values()):
+        if any(server.forward.returns_directly for service in services for server in service.servers.values()):
             return "direct return sends on what comes to the interface's own MAC"
         if any(instance.priority == OWNER_PRIORITY for instance in vip.instances.values()):
             return "who has priority 255 has the addresses on its interface, at its MAC"
@@ -209,6 +210,7 @@ class Draft:
             ("forward", next(iter(service.servers.values())).forward),
             ("scheduler", lead.scheduler),
         ]
+        keys += _encapsulation(service)
         if lead.persistence is not None:
             source: list[tuple[str, Value]] = [("timeout", lead.persistence)]
             if lead.mask is not None:
@@ -238,7 +240,13 @@ class Draft:
             if sorry.forward is not forward:
                 said.append(("forward", sorry.forward))
             keys.append(("when-all-down", Block(tuple(said))))
-        return Entry(service.name, Block(tuple(keys)))
+        return Entry(service.name, Block(tuple(keys)), tuple(self._ends(service)))
+
+    def _ends(self, service: JoinedService) -> Iterable[str]:
+        if service.tunnel is not None:
+            what = ENDS.format(service=service.name)
+            self._gap(service.name, what)
+            yield f"{GAP} {what}"
 
     def _hook(self, hook: JoinedHook) -> Entry:
         keys: list[tuple[str, Value]] = [("events", (hook.event,)), ("command", hook.command)]
@@ -252,6 +260,13 @@ class Draft:
 
     def _gap(self, subject: str, what: str) -> None:
         self._report.gap(Location(self._joined.configurations[0].file, 1, 1), subject, what)
+
+
+def _encapsulation(service: JoinedService) -> Iterable[tuple[str, Value]]:
+    if service.tunnel is not None and service.tunnel.encapsulation is Encapsulation.GUE:
+        yield "encapsulation", Encapsulation.GUE
+        if service.tunnel.port != GUE_PORT:
+            yield "encapsulation-port", service.tunnel.port
 
 
 def _track(track: JoinedTrack) -> Block:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from yaoki.checks.check import HttpParams, TcpParams, TlsParams, UdpParams
 from yaoki.core.address import IPAddress
-from yaoki.lb.service import Forward, Protocol
+from yaoki.lb.service import Forward, Protocol, Tunnel
 from yaoki.lb.validity import mixture
 from yaoki.site.foreign.keepalived.configuration import Check, Configuration, RealServer, VirtualServer
 from yaoki.site.foreign.keepalived.named_checks import NamedChecks
@@ -44,6 +44,12 @@ class JoinedService:
     checks: tuple[str, ...] = ()
     sorry: tuple[str, RealServer] | None = None
     """The host that says sorry, and what keepalived says of it."""
+
+    @property
+    def tunnel(self) -> Tunnel | None:
+        """What packets to those of its servers go inside that are behind tunnels."""
+        servers = (*self.servers.values(), *(() if self.sorry is None else (self.sorry[1],)))
+        return next((server.tunnel for server in servers if server.tunnel is not None), None)
 
     def priority(self, server: RealServer) -> int | None:
         """The priority of a server, where the one of the greatest weight gets all; None elsewhere. Weights that could
@@ -131,7 +137,7 @@ class ServiceJoiner:
             if why is not None:
                 self._report.whole_not_taken(server.source, why)
                 continue
-            if server.forward is Forward.DIRECT and server.port not in (0, virtual.port):
+            if server.forward.returns_directly and server.port not in (0, virtual.port):
                 self._report.changed(server.source, "a server; direct return leaves the port as it is")
                 server = replace(server, port=virtual.port)  # noqa: PLW2901 - the same server, mended
             if server.forward is Forward.NAT and not server.checks:
@@ -146,7 +152,7 @@ class ServiceJoiner:
         why = self._objection(service, virtual, sorry)
         if service.sorry is not None:
             why = "a service has one server that says sorry"
-        elif sorry.forward is Forward.DIRECT and sorry.port not in (0, virtual.port):
+        elif sorry.forward.returns_directly and sorry.port not in (0, virtual.port):
             why = "direct return leaves the port as it is"
         if why is not None:
             self._report.not_taken(sorry.source, why)
@@ -167,6 +173,8 @@ class ServiceJoiner:
         methods = [one.forward for one in service.servers.values()] or [virtual.forward]
         if (mixed := mixture((*methods, server.forward))) is not None and service.servers:
             return mixed
+        if server.tunnel is not None and service.tunnel not in (None, server.tunnel):
+            return f"its packets go inside {server.tunnel}, and those of the service inside {service.tunnel}"
         network = next((lan for lan in self._networks.all if lan.holds(server.address)), None)
         if server.forward is Forward.DIRECT and network not in (None, service.vip.lan):
             return f"{server.address} is not on the VIP's network, and direct return reaches no further"
@@ -212,7 +220,9 @@ def _checking(server: RealServer) -> tuple[object, ...]:
 def _sayings(server: VirtualServer) -> tuple[object, ...]:
     """What a virtual server says, but for where it listens and where it was written."""
     servers = tuple(
-        (one.address, one.port, one.weight, one.limit, one.forward, _checking(one)) for one in server.servers
+        (one.address, one.port, one.weight, one.limit, one.forward, one.tunnel, _checking(one))
+        for one in server.servers
     )
-    sorry = None if server.sorry is None else (server.sorry.address, server.sorry.port, server.sorry.forward)
+    last = server.sorry
+    sorry = None if last is None else (last.address, last.port, last.forward, last.tunnel)
     return server.scheduler, server.failover, server.forward, server.persistence, server.mask, servers, sorry

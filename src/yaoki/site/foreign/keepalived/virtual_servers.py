@@ -11,6 +11,7 @@ from yaoki.lb.validity import MOST_FLOWS
 from yaoki.site.foreign.keepalived.blocks import Statement
 from yaoki.site.foreign.keepalived.checkers import HOST, KINDS, UNKNOWN_KINDS, CheckerReader, Pace
 from yaoki.site.foreign.keepalived.configuration import Check, RealServer, VirtualServer
+from yaoki.site.foreign.keepalived.methods import OTHER_FAMILY, Method, method_of
 from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.values import address, number, seconds
 
@@ -32,7 +33,8 @@ CLOSEST = {
     "sed": Scheduler.WEIGHTED_LEAST_CONNECTION,
     "nq": Scheduler.WEIGHTED_LEAST_CONNECTION,
 }
-_METHODS = {"NAT": Forward.NAT, "DR": Forward.DIRECT}
+_NAT = Method(Forward.NAT)
+"""keepalived's own default."""
 _NOT_FORWARDED = "it is forwarded to in a way that is not imported"
 _PERSISTENCE = timedelta(minutes=6)
 _MAIL = "Yaoki sends no mail: run a hook on the events that matter"
@@ -107,10 +109,10 @@ class VirtualServerReader:
         protocol = (said["protocol"].first() or "TCP").upper() if "protocol" in said else "TCP"
         if refused is None and protocol not in ("TCP", "UDP"):
             refused = f"{protocol} is not balanced"
-        forward = self._forward(said.get("lb_kind") or said.get("lvs_method"))
-        if refused is None and forward is None:
+        method = self._method(said.get("lb_kind") or said.get("lvs_method"), _NAT)
+        if refused is None and method is None:
             refused = _NOT_FORWARDED
-        if refused is not None or forward is None:
+        if refused is not None or method is None:
             self._report.whole_not_taken(block, refused or "")
             return
         self._report.taken(block, "a service")
@@ -122,21 +124,25 @@ class VirtualServerReader:
             made
             for item in block.items
             if item.keyword == "real_server" and item.block is not None
-            if (made := self._real_server(item, pace, forward, host)) is not None
+            if (made := self._real_server(item, pace, method, host)) is not None
         ]
+        heard = {Family.of(where) for where, _ in listeners}
+        for server in servers:
+            if Family.of(server.address) not in heard:
+                self._report.whole_not_taken(server.source, OTHER_FAMILY)
         whole = VirtualServer(
             name=said["snmp_name"].first() or "" if "snmp_name" in said else "",
             address=listeners[0][0],
             port=listeners[0][1],
             protocol=Protocol(protocol.lower()),
             scheduler=self._scheduler(said.get("lb_algo") or said.get("lvs_sched")),
-            forward=forward,
+            forward=method.forward,
             persistence=self._persistence(said.get("persistence_timeout")),
             mask=self._mask(said.get("persistence_granularity"), listeners[0][0]),
             servers=tuple(servers),
             source=block,
             failover=_is_failover(said),
-            sorry=self._sorry(said, forward),
+            sorry=self._sorry(said, method),
         )
         self._others(block)
         for where, port in listeners:
@@ -146,19 +152,19 @@ class VirtualServerReader:
                 sorry = None
             yield replace(whole, address=where, port=port, servers=fitting, sorry=sorry)
 
-    def _sorry(self, said: dict[str, Statement], forward: Forward) -> RealServer | None:
+    def _sorry(self, said: dict[str, Statement], outer: Method) -> RealServer | None:
         """Remarked on when it is known whether it can be a server here."""
         item, method = said.get("sorry_server"), said.get("sorry_server_lvs_method")
         where = None if item is None else address(item.first())
         port = 0 if item is None or len(item.values) < 2 else number(item.values[1], 0, 65535)
         if item is None or where is None or port is None:
             return None
-        own = self._forward(method) if method is not None else forward
+        own = self._method(method, outer)
         if own is None:
             self._report.not_taken(item, _NOT_FORWARDED)
             return None
         self._report.taken(item, "when-all-down: sorry")
-        return RealServer(where, port, 1, own, (), item)
+        return RealServer(where, port, 1, own.forward, (), item, tunnel=own.tunnel)
 
     def _others(self, block: Statement) -> None:
         """A remark on all that nothing was said of yet."""
@@ -187,15 +193,8 @@ class VirtualServerReader:
             self._report.changed(item, f"scheduler: {closest} comes closest to {word}")
         return closest
 
-    def _forward(self, item: Statement | None) -> Forward | None:
-        if item is None:
-            return Forward.NAT
-        found = _METHODS.get((item.first() or "").upper())
-        if found is None:
-            self._report.not_taken(item, f"forwarding by {item.first()} is not imported")
-        else:
-            self._report.taken(item, "forward")
-        return found
+    def _method(self, item: Statement | None, outer: Method) -> Method | None:
+        return outer if item is None else method_of(item, self._report)
 
     def _persistence(self, item: Statement | None) -> timedelta | None:
         if item is None:
@@ -221,11 +220,11 @@ class VirtualServerReader:
         self._report.taken(item, "persistence: the bits of the source that count")
         return bits
 
-    def _real_server(self, block: Statement, outer: Pace, forward: Forward, host: str | None) -> RealServer | None:
+    def _real_server(self, block: Statement, outer: Pace, method: Method, host: str | None) -> RealServer | None:
         where = address(block.first())
         port = number(block.values[1] if len(block.values) > 1 else "0", 0, 65535)
         said = {item.keyword: item for item in block.items}
-        own = self._forward(said.get("lb_kind") or said.get("lvs_method"))
+        own = self._method(said.get("lb_kind") or said.get("lvs_method"), method)
         if where is None or port is None or own is None:
             self._report.whole_not_taken(block, "it has no usable address" if own is not None else _NOT_FORWARDED)
             return None
@@ -247,8 +246,8 @@ class VirtualServerReader:
             self._report.taken(said["virtualhost"], "host, at its http checks")
         limit = self._limit(said.get("uthreshold"))
         self._others(block)
-        forward = own if "lb_kind" in said or "lvs_method" in said else forward
-        return RealServer(where, port, 1 if weight is None else weight, forward, tuple(checks), block, limit)
+        weight = 1 if weight is None else weight
+        return RealServer(where, port, weight, own.forward, tuple(checks), block, limit, own.tunnel)
 
     def _limit(self, item: Statement | None) -> int | None:
         if item is None:
