@@ -29,6 +29,7 @@ OTHER_SERVICE: dict[str, Any] = {
     "servers": (),
     "persistence": SourcePersistence(24, timedelta(minutes=1)),
     "when_all_down": WhenAllDown.LAST_KNOWN,
+    "idle_timeout": timedelta(minutes=1),
 }
 OTHER_SERVER: dict[str, Any] = {
     "name": "other",

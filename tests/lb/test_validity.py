@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -41,6 +42,12 @@ def test_a_tunnel_says_what_packets_go_inside() -> None:
 def test_direct_return_cannot_rewrite_a_port() -> None:
     found = objections(service(replace(server(1, Forward.DIRECT), port=8080), replace(far(2), port=8080)))
     assert found == tuple(f"{name}: direct return cannot rewrite port 80 to 8080" for name in ("s1", "f2"))
+
+
+def test_an_idle_time_out_is_a_second_at_least() -> None:
+    assert objections(replace(trio(Forward.DIRECT), idle_timeout=timedelta(seconds=1))) == ()
+    found = objections(replace(trio(Forward.DIRECT), idle_timeout=timedelta(milliseconds=900)))
+    assert found == ("an idle time-out of less than a second",)
 
 
 def test_fullnat_needs_a_source() -> None:

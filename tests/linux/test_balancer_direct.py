@@ -5,13 +5,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 
 import pytest
 
 from tests.lb.samples import server, service, trio
 from tests.linux.test_dead_man_gate import gated, silences
-from tests.linux.world import PREFIX, VIP4, VIP6, World
+from tests.linux.world import PREFIX, VIP4, VIP6, Agent, World
 from yaoki.core.address import parse_address
 from yaoki.lb.kernel_hash import flow_slot, source_slot
 from yaoki.lb.schedulers import slots_of
@@ -147,6 +149,33 @@ def test_flows_beyond_the_maps_room_go_where_their_hash_says_and_stay_there(
     assert sum(nftables.agents["lb"].ask("flows").values()) == 2
     for name in first:
         client.ask("close_flow", name=name)
+
+
+@pytest.mark.parametrize("short", list(Protocol), ids=str)
+def test_a_flow_is_forgotten_when_it_idles_for_as_long_as_its_service_says(direct: World, short: Protocol) -> None:
+    """The other service beside it keeps its own, of the same client, for long."""
+    client, lb = direct.agents["client"], direct.agents["lb"]
+    idle = {protocol: timedelta(seconds=3 if protocol is short else 600) for protocol in Protocol}
+    direct.balance(*(replace(trio(DIRECT, protocol=protocol), idle_timeout=idle[protocol]) for protocol in Protocol))
+    answers = {
+        protocol: client.ask("open_flow", name=str(protocol), protocol=protocol, address=VIP4, port=80)
+        for protocol in Protocol
+    }
+    assert counted(lb) == dict.fromkeys(Protocol, 1)
+    end = time.monotonic() + 15
+    while (kept := counted(lb))[short] and time.monotonic() < end:
+        time.sleep(0.2)
+    assert kept == {protocol: int(protocol is not short) for protocol in Protocol}
+    (long,) = (protocol for protocol in Protocol if protocol is not short)
+    assert client.ask("talk", name=str(long)) == answers[long]
+    for protocol in Protocol:
+        client.ask("close_flow", name=str(protocol))
+
+
+def counted(lb: Agent) -> dict[Protocol, int]:
+    """The flows of each transport that the plane holds to be under way."""
+    flows: dict[str, int] = lb.ask("flows")
+    return {each: sum(n for name, n in flows.items() if name.startswith(f"{each}/")) for each in Protocol}
 
 
 @pytest.mark.req("B-14")

@@ -1,9 +1,13 @@
 """A service as entries of the program's maps, as far as no program is needed to see whether they are right."""
 
 from dataclasses import replace
+from datetime import timedelta
+
+import pytest
 
 from tests.lb.samples import trio
-from yaoki.lb.service import Duty, Forward, RealServer, Scheduler, VirtualService
+from yaoki.lb.service import Duty, Forward, Protocol, RealServer, Scheduler, VirtualService
+from yaoki.linux.bpf import layout
 from yaoki.linux.bpf.layout import Capacity, ServerFlag, ServiceFlag
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Rendered, Seat, ServerPlace, leaving, render
 
@@ -45,3 +49,23 @@ def test_flows_are_counted_where_it_depends_on_them_and_a_counted_service_enters
     least = trio(DIRECT, scheduler=Scheduler.LEAST_CONNECTION, weights=(5, 6, 7))
     assert rendered(least).service.flags == ServiceFlag.LEAST | ServiceFlag.COUNTED
     assert set(rendered(least).capacities.values()) == {Capacity(1)}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "idle_s", "opening", "established"),
+    [
+        (Protocol.TCP, None, 60, 900),
+        (Protocol.TCP, 90, 60, 90),
+        (Protocol.TCP, 20, 20, 20),
+        (Protocol.UDP, None, 300, 300),
+        (Protocol.UDP, 90, 90, 90),
+        (Protocol.UDP, 3600, 3600, 3600),
+    ],
+)
+def test_flows_are_kept_for_as_long_as_their_service_says(
+    protocol: Protocol, idle_s: int | None, opening: int, established: int
+) -> None:
+    idle = None if idle_s is None else timedelta(seconds=idle_s)
+    service = rendered(replace(trio(DIRECT, protocol=protocol), idle_timeout=idle)).service
+    kept = (service.opening, service.established, service.closing)
+    assert kept == tuple(layout.ticks(timedelta(seconds=seconds)) for seconds in (opening, established, 30))

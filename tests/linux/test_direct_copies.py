@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_address
 from itertools import count
 
@@ -161,6 +162,15 @@ def test_a_copy_goes_when_its_time_is_over_and_a_dead_server_gets_none(copying: 
     time.sleep(1.2)
     assert [host(each) for each in copying.read() if each.client_port == 42000] == []
     assert "s2" not in {copying.answerer(flow(service, port, 2)) for port in (42001, 42002)}
+
+
+def test_a_copy_lasts_no_longer_than_its_service_lets_flows_idle(copying: Copying) -> None:
+    service = replace(web(4, Scheduler.ROUND_ROBIN), idle_timeout=timedelta(seconds=20))
+    copying.begin(service)
+    copying.put(flow(service, 43000, 1), flow(service, 43001, 2, seconds=10))
+    kept = {each.client_port: each.seconds for each in copying.read()}
+    assert 15 <= kept[43000] <= 20
+    assert 5 <= kept[43001] <= 10
 
 
 def test_a_client_that_comes_back_finds_the_server_that_was_told(copying: Copying) -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,7 @@ def test_a_server_comes_back_from_its_record(sample: RealServer) -> None:
         trio(),
         trio(family=6, mask=64, seconds=90),
         trio(mask=0, seconds=1.5, scheduler=Scheduler.SOURCE_HASH),
+        replace(trio(mask=24), idle_timeout=timedelta(seconds=90)),
         replace(trio(), name="a service of a longer name", when_all_down=WhenAllDown.LAST_KNOWN, interface="eth0.10"),
     ],
 )

@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,9 @@ CASES: dict[str, Callable[[], Iterable[str]]] = {
     ),
     "direct-server-dies": lambda: direct(trio(Forward.DIRECT), trio(Forward.DIRECT, Duty.OUT)),
     "direct-server-drains": lambda: direct(trio(Forward.DIRECT), trio(Forward.DIRECT, Duty.DRAIN)),
+    "direct-idle-timeout": lambda: direct(
+        trio(Forward.DIRECT), replace(trio(Forward.DIRECT), idle_timeout=timedelta(seconds=45))
+    ),
     "direct-all-die": lambda: direct(trio(Forward.DIRECT), trio(Forward.DIRECT, *ALL_OUT)),
     "direct-removed": lambda: direct(trio(Forward.DIRECT, mask=32), None),
     "refused": lambda: refusal(trio(), trio(Forward.NAT, *ALL_OUT)),

@@ -176,6 +176,7 @@ services:
     servers: {near: {forward: nat}, inner: {weight: 0, port: 8080}, distant: {}}
     when-all-down: last-known
     slow-start: 30s
+    idle-timeout: 90s
     panic-threshold: 50%
     enabled: false
 """
@@ -253,6 +254,7 @@ def test_every_option_of_a_service_reaches_its_plan(two_armed: Site) -> None:
     assert ipv6.persistence == SourcePersistence(56, timedelta(seconds=90))
     assert ipv4.when_all_down is WhenAllDown.LAST_KNOWN
     assert (ipv4.slow_start, ipv4.panic_threshold, ipv4.enabled) == (timedelta(seconds=30), 0.5, False)
+    assert ipv4.idle_timeout == timedelta(seconds=90)
 
 
 @pytest.mark.req("D-30")

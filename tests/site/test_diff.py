@@ -135,6 +135,15 @@ def test_a_node_that_is_gone_from_the_file_gives_up_all(plans: Plans) -> None:
     assert plan.unsafe == ()
 
 
+def test_a_shorter_idle_timeout_forgets_what_is_idle(plans: Plans) -> None:
+    line = "    scheduler: wrr\n"
+    plan = plans.of((line, f"{line}    idle-timeout: 1m\n"))
+    assert told(plan)[0] == "change service web (tcp/192.0.2.50:80); idle-timeout none -> 1m"
+    assert plan.costs[0] == "service web (tcp/192.0.2.50:80): flows that are idle for longer than 1m are forgotten"
+    plans.old = plans.compiled(EXAMPLE.replace(line, f"{line}    idle-timeout: 1m\n"))
+    assert plans.of((line, f"{line}    idle-timeout: 2m\n")).costs == ()
+
+
 def test_a_named_plane_may_cut_flows_and_auto_moves_nothing(plans: Plans) -> None:
     line = "    scheduler: wrr\n"
 

@@ -106,6 +106,7 @@ def print_services(services: Iterable[ServiceView], paint: Paint) -> None:
     for service in services:
         key = service.key
         flags = "" if service.persistence is None else f" {_persistence(service.persistence)}"
+        flags += "" if service.idle_timeout is None else f" idle {service.idle_timeout.total_seconds():g}"
         flags += "" if service.enabled else " disabled"
         plane = "" if service.plane is None else f"  on {plane_words(service.plane)}"
         place = f"{key.protocol.value.upper():4} {_host(key.address)}:{key.port} {service.scheduler.value}{flags}"

@@ -22,6 +22,7 @@ def digest(service: VirtualService, rendering: str) -> str:
         service.scheduler.value,
         "" if persistence is None else f"{persistence.prefix_length}/{persistence.timeout.total_seconds()}",
         service.when_all_down.value,
+        *(() if service.idle_timeout is None else (f"idle {service.idle_timeout.total_seconds()}",)),
         *(part for server in service.servers for part in _parts(server)),
     ]
     return blake2b("\0".join(parts).encode(), digest_size=LENGTH // 2).hexdigest()

@@ -5,6 +5,7 @@ instead; direct return knows of none.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 from ipaddress import IPv6Address
 
@@ -46,11 +47,13 @@ class DirectService:
     """What else has to be known of a service with direct return. `macs`: of its servers, in their order; None where it
     is not known yet, or is none of the server's (`tunnel`). `found_by`: how every node finds the server of a flow that
     it was not told of, and then only flows with another server need telling; None if no node does. `weights`: the
-    servers' shares of new flows by that, 0 for one that gets none."""
+    servers' shares of new flows by that, 0 for one that gets none. `idle_timeout`: a flow is kept for so long without a
+    packet; None is the usual for its protocol."""
 
     macs: tuple[MacAddress | None, ...]
     found_by: Pick | None = None
     weights: tuple[int, ...] = ()
+    idle_timeout: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def _described(server: RealServer) -> str:
 
 
 def _differences(before: VirtualService, after: VirtualService) -> Iterable[str]:
-    for field in ("name", "interface", "scheduler", "persistence", "when_all_down"):
+    for field in ("name", "interface", "scheduler", "persistence", "when_all_down", "idle_timeout"):
         was, now = getattr(before, field), getattr(after, field)
         if was != now:
             yield f"{field.replace('_', '-')}: {was} -> {now}"

@@ -84,6 +84,10 @@ class Scheduler(StrEnum):
         return self in (Scheduler.LEAST_CONNECTION, Scheduler.WEIGHTED_LEAST_CONNECTION, Scheduler.POWER_OF_TWO)
 
 
+USUAL_IDLE_TIMEOUT = {Protocol.TCP: timedelta(minutes=15), Protocol.UDP: timedelta(minutes=5)}
+"""How long a flow is kept without a packet where nothing else is said: as IPVS does."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourcePersistence:
     """Flows from one source (masked to `prefix_length` bits) stay on one server until `timeout` has passed idle."""
@@ -169,7 +173,8 @@ class WhenAllDown(StrEnum):
 @dataclass(frozen=True, slots=True)
 class VirtualService:
     """One virtual service on one address. `interface` is where its packets arrive (and leave, for `direct`). `plane` is
-    for whoever chooses one; a plane itself does not ask."""
+    for whoever chooses one; a plane itself does not ask. `idle_timeout`: a flow of a server that returns directly is
+    forgotten when idle for so long; None is the usual for its protocol."""
 
     name: str
     key: ServiceKey
@@ -179,6 +184,12 @@ class VirtualService:
     persistence: SourcePersistence | None = None
     when_all_down: WhenAllDown = WhenAllDown.REFUSE
     plane: PlaneWish = PlaneWish.AUTO
+    idle_timeout: timedelta | None = None
+
+    @property
+    def idles_out_after(self) -> timedelta:
+        """How long a flow under way is kept without a packet."""
+        return self.idle_timeout or USUAL_IDLE_TIMEOUT[self.key.protocol]
 
     @property
     def eligible(self) -> tuple[RealServer, ...]:

@@ -39,6 +39,8 @@ def objections(service: VirtualService) -> tuple[str, ...]:
         found.append(f"a source mask of {persistence.prefix_length} bits does not fit {service.key.family.name}")
     if persistence is not None and persistence.timeout.total_seconds() < 1:
         found.append("persistence of less than a second")
+    if service.idle_timeout is not None and service.idle_timeout.total_seconds() < 1:
+        found.append("an idle time-out of less than a second")
     for server in service.servers:
         found += _of_server(service, server)
     return tuple(found)

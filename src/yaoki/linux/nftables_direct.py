@@ -53,10 +53,8 @@ PERSISTENT_SOURCES = 65_536
 FRAGMENTED = 16_384
 """Most fragmented packets under way at one time, of all services."""
 
-# Seconds without a packet after which a flow is forgotten; IPVS has the same defaults for the first three.
-ESTABLISHED_S = 900
+# Seconds without a packet after which a flow is forgotten that is not under way; IPVS has the same for the first.
 OPENING_S = 60
-DATAGRAM_S = 300
 CLOSING_S = 30
 FRAGMENT_S = 30
 """RFC 8200, section 4.5, gives a reassembly 60 s; Linux gives 30."""
@@ -125,6 +123,12 @@ def unhook_commands(hook: str, *, whole: bool) -> Iterator[str]:
     yield from (f"delete chain {DIRECT} {chain}" for chain in chains)
 
 
+def opening_s(service: VirtualService) -> int:
+    """Seconds after which a flow is forgotten of which only the first packet was seen."""
+    idle = round(service.idles_out_after.total_seconds())
+    return min(OPENING_S, idle) if service.key.protocol is Protocol.TCP else idle
+
+
 def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, flows: int = FLOWS) -> Objects:
     """A service whose servers are all `direct`; `load` is what was counted of it last, where it counts; `flows` is the
     size of its map of flows."""
@@ -169,6 +173,8 @@ class _Rules:
         ip, space = IP[service.key.family], f"{service.key.protocol}{service.key.family.value}"
         self._live = f"counter name {ip} daddr . th dport . ether daddr map @live_{space}"
         self._flows = f"@flows/{self._name}"
+        self._established_s = round(service.idles_out_after.total_seconds())
+        self._opening_s = opening_s(service)
 
     def chains(self) -> dict[str, tuple[str, ...]]:
         chains = {
@@ -189,7 +195,7 @@ class _Rules:
         onward = self._send if self._service.persistence is None else f"goto keep/{self._name}"
         if self._service.key.protocol is Protocol.TCP:
             closing = f"@closing/{self._name}"
-            yield f"tcp flags & (fin | syn | rst) == 0x0 {known} {self._update(ESTABLISHED_S)} {onward}"
+            yield f"tcp flags & (fin | syn | rst) == 0x0 {known} {self._update(self._established_s)} {onward}"
             yield (
                 f"tcp flags & (fin | rst) != 0x0 ether daddr set {self._flow} map {self._flows} "
                 f"update {closing} {{ {self._flow} : ether daddr }} {self._forget('flows')}"
@@ -197,7 +203,7 @@ class _Rules:
             yield f"tcp flags & syn == 0x0 ether daddr set {self._flow} map {closing} {self._live} {self._send}"
             yield f"{known} {self._send}"
         else:
-            yield f"{known} {self._update(DATAGRAM_S)} {onward}"
+            yield f"{known} {self._update(self._established_s)} {onward}"
         yield self._forget("flows")
         if self._service.key.protocol is Protocol.TCP:
             yield self._forget("closing")
@@ -230,13 +236,12 @@ class _Rules:
 
     def _remember(self, slots: Slots) -> Iterator[str]:
         """Put the flow on its server's account; with no room for that, find a server that is found again."""
-        tcp = self._service.key.protocol is Protocol.TCP
         persistence = self._service.persistence
         if persistence is not None:
             yield self._touch_source()
         if not self._service.finds_again:
             yield f"jump {NEWS}"
-        yield f"{self._update(OPENING_S if tcp else DATAGRAM_S)} {self._live} {self._send}"
+        yield f"{self._update(self._opening_s)} {self._live} {self._send}"
         hashed = f"th sport . {IP[self._service.key.family]} saddr"
         if persistence is not None:
             hashed = masked_source(self._service.key.family, persistence)

@@ -4,8 +4,8 @@ The rules know a flow by its client's address and port, of IPv6 by a hash of the
 read of IPv6 is told by that hash, which another node with this plane can put into its own map, and no other can.
 
 A new flow is told of as its first packet is logged, by a rule in the chain `news` that is put there here: where the
-kernel cannot log, flows are told when the maps are read. An entry that has less than OPENING_S left is not told of
-again: it may be a first packet only.
+kernel cannot log, flows are told when the maps are read. An entry of TCP that has less than OPENING_S left is not told
+of again: it may be a first packet only; but where flows idle out nearly as soon themselves, all are told of.
 
 Limits: PART entries in one read; NEWS_PER_S first packets are logged in a second.
 """
@@ -21,9 +21,9 @@ from yaoki.core.error import ActuatorError
 from yaoki.lb.flow import MAX_SECONDS, CopiedService, DirectService, Flow, Stage, hash_of, hashed_client
 from yaoki.lb.kernel_hash import flow_slot, source_slot
 from yaoki.lb.schedulers import Pick
-from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.lb.service import USUAL_IDLE_TIMEOUT, Protocol, ServiceKey
 from yaoki.linux.flow_log import GROUP, OCTETS, FlowLog
-from yaoki.linux.nftables_direct import DATAGRAM_S, ESTABLISHED_S, NEWS, OPENING_S
+from yaoki.linux.nftables_direct import NEWS, OPENING_S
 from yaoki.linux.nftables_elements import ElementWriter, TimedElement
 from yaoki.linux.nftables_keys import flow_key
 from yaoki.linux.nftables_names import DIRECT, service_name
@@ -89,10 +89,10 @@ class NftablesFlows:
         found = []
         for packet in packets:
             known = self._services.get(packet.service)
-            place = None if known is None else _place(*known, packet.mac)
-            if place is not None:
-                tcp = packet.service.protocol is Protocol.TCP
-                stage, seconds = (Stage.OPENING, OPENING_S) if tcp else (Stage.ESTABLISHED, DATAGRAM_S)
+            if known is not None and (place := _place(*known, packet.mac)) is not None:
+                stage, seconds = Stage.ESTABLISHED, _idle_s(*known)
+                if packet.service.protocol is Protocol.TCP:
+                    stage, seconds = Stage.OPENING, min(OPENING_S, seconds)
                 found.append(Flow(packet.service, packet.client, packet.client_port, *place, stage, seconds))
         return found, lost
 
@@ -137,16 +137,15 @@ class NftablesFlows:
         found: dict[str, list[TimedElement]] = {}
         refused = 0
         for flow in flows:
-            service, direct = self._services.get(flow.service, (None, None))
-            mac = None if service is None or direct is None else _mac(service, direct, flow)
-            key = _key(flow)
-            if mac is None or key is None or flow.stage is Stage.CLOSING:
+            known, key = self._services.get(flow.service), _key(flow)
+            mac = None if known is None else _mac(*known, flow)
+            if known is None or mac is None or key is None or flow.stage is Stage.CLOSING:
                 refused += 1
                 continue
             name = f"flows/{service_name(flow.service)}"
             if not owned or self._reader.element(DIRECT, name, key) is None:
-                longest = ESTABLISHED_S if flow.service.protocol is Protocol.TCP else DATAGRAM_S
-                timed = TimedElement(key, max(1, min(flow.seconds, longest)) * 1000, mac)
+                seconds = max(1, min(flow.seconds, _idle_s(*known)))
+                timed = TimedElement(key, seconds * 1000, mac)
                 found.setdefault(name, []).append(timed)
         for name, elements in found.items():
             refused += sum(self._writer.put(DIRECT, name, elements).values())
@@ -181,10 +180,20 @@ def _key(flow: Flow) -> bytes | None:
     return hash_of(flow) if flow.service.family is Family.IPV6 else None
 
 
+def _idle_s(service: CopiedService, direct: DirectService) -> int:
+    return round((direct.idle_timeout or USUAL_IDLE_TIMEOUT[service.key.protocol]).total_seconds())
+
+
+def _is_under_way(service: CopiedService, direct: DirectService, seconds: int) -> bool:
+    """Whether a flow that is kept for so long is one that other nodes have to be told of."""
+    told_apart = service.key.protocol is Protocol.TCP and _idle_s(service, direct) >= 2 * OPENING_S
+    return seconds > (OPENING_S if told_apart else 0)
+
+
 def _flow(service: CopiedService, direct: DirectService, element: RawElement) -> Flow | None:
     seconds = (element.left_ms or 0) // 1000
     place = _place(service, direct, element.value[:6])
-    if place is None or seconds <= (OPENING_S if service.key.protocol is Protocol.TCP else 0):
+    if place is None or not _is_under_way(service, direct, seconds):
         return None
     if service.key.family is Family.IPV4:
         # Two octets of port and the address, each in a register.

@@ -23,11 +23,11 @@ _NONE = "-"
 
 
 def service_record(service: VirtualService, digest: str) -> str:
-    """Digest, scheduler, when-all-down, persistence, interface, name."""
-    persistence = service.persistence
+    """Digest, scheduler (and after a stroke the idle time-out), when-all-down, persistence, interface, name."""
+    persistence, idle = service.persistence, service.idle_timeout
     words = (
         digest,
-        service.scheduler.value,
+        service.scheduler.value + ("" if idle is None else f"/{idle.total_seconds():g}"),
         service.when_all_down.value,
         _NONE if persistence is None else f"{persistence.prefix_length}/{persistence.timeout.total_seconds():g}",
         service.interface,
@@ -53,6 +53,7 @@ def read_service(record: str, key: ServiceKey, servers: tuple[RealServer, ...]) 
     """Digest and service; None for a record that another version wrote in another form."""
     try:
         digest, scheduler, when_all_down, persistence, interface, name = record.split(" ", 5)
+        scheduler, _, idle = scheduler.partition("/")
         return digest, VirtualService(
             name,
             key,
@@ -61,6 +62,7 @@ def read_service(record: str, key: ServiceKey, servers: tuple[RealServer, ...]) 
             servers=servers,
             persistence=_persistence(persistence),
             when_all_down=WhenAllDown(when_all_down),
+            idle_timeout=timedelta(seconds=float(idle)) if idle else None,
         )
     except ValueError:
         return None

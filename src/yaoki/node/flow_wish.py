@@ -175,4 +175,5 @@ def _direct(service: VirtualService) -> DirectService:
     servers = _with_flows(service)
     found_by = _FOUND_BY.get(service.scheduler) if service.finds_again else None
     weights = tuple(server.weight if server.eligible else 0 for server in servers)
-    return DirectService(tuple(server.mac for server in servers), found_by, weights if found_by else ())
+    macs = tuple(server.mac for server in servers)
+    return DirectService(macs, found_by, weights if found_by else (), service.idle_timeout)

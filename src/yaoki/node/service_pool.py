@@ -119,6 +119,7 @@ class ServicePool:
             persistence=plan.persistence,
             when_all_down=plan.when_all_down,
             plane=plan.plane,
+            idle_timeout=plan.idle_timeout,
         )
         if service == self.service:
             return False

@@ -185,6 +185,7 @@ class ServiceView:
     servers: tuple[ServerView, ...]
     plane: PlaneChoice | None = None
     wished_plane: PlaneWish = PlaneWish.AUTO
+    idle_timeout: timedelta | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -388,6 +389,7 @@ def _service(brain: Brain, pool: ServicePool, now: Instant) -> ServiceView:
         tuple(_server(brain, pool, index, now) for index in range(len(plan.servers))),
         brain.balancer.planes.get(plan.key),
         plan.plane,
+        plan.idle_timeout,
     )
 
 

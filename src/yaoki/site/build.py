@@ -318,7 +318,7 @@ class SiteBuilder:
             slo=Slo(**_given(values.get("slo", {}), "outage", "server-outage")),
             **_when_all_down(values),
             **_given(values, "forward", "scheduler", "slow-start", "panic-threshold"),
-            **_given(values, "enabled", "copy-flows", "plane", "encapsulation", "encapsulation-port"),
+            **_given(values, "enabled", "copy-flows", "plane", "idle-timeout", "encapsulation", "encapsulation-port"),
         )
 
     def _wants_layer_7(self, name: str, values: _Values) -> bool:

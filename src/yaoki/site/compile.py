@@ -286,6 +286,7 @@ class _NodeCompiler:
                 enabled=service.enabled,
                 copied=self._copied(service, servers),
                 plane=service.plane or self._site.plane,
+                idle_timeout=service.idle_timeout,
             )
 
     def _copied(self, service: Service, servers: list[ServerPlan]) -> bool:

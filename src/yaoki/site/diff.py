@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from yaoki.election.store import EtcdStore, StoreSpec
-from yaoki.lb.service import PlaneWish
+from yaoki.lb.service import USUAL_IDLE_TIMEOUT, PlaneWish
 from yaoki.pool.plan import Action, Plan
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan
 from yaoki.site.units import duration_text
@@ -190,6 +190,8 @@ class _Diff:
             self._costs[f"{name}: disabled, its flows are cut"] = None
         if before.persistence is not None and before.persistence != after.persistence:
             self._costs[f"{name}: clients may be moved to other servers, for persistence changes"] = None
+        if _is_direct(after) and (idle := _idles_out_after(after)) < _idles_out_after(before):
+            self._costs[f"{name}: flows that are idle for longer than {duration_text(idle)} are forgotten"] = None
         if after.plane not in (before.plane, PlaneWish.AUTO) and _is_direct(before) and _is_direct(after):
             if not (before.plane.is_bpf and after.plane.is_bpf):
                 self._costs[f"{name}: {_cost_of_moving(after)}"] = None
@@ -215,6 +217,10 @@ def _same_store(before: StoreSpec, after: StoreSpec) -> bool:
 def _path_of(server: ServerPlan) -> tuple[object, ...]:
     """What a flow of a server is bound to."""
     return server.address, server.port, server.forward, server.source
+
+
+def _idles_out_after(service: ServicePlan) -> timedelta:
+    return service.idle_timeout or USUAL_IDLE_TIMEOUT[service.key.protocol]
 
 
 def _is_direct(service: ServicePlan) -> bool:

@@ -321,6 +321,8 @@ class Service:
     encapsulation: Encapsulation | None = None
     """What packets to `tunnel` servers go inside; None: the usual."""
     encapsulation_port: int | None = None
+    idle_timeout: timedelta | None = None
+    """A flow of direct return is forgotten when idle for so long; None: the usual for its protocol."""
 
     @property
     def tunnel(self) -> Tunnel:

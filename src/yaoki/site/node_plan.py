@@ -56,6 +56,7 @@ class ServicePlan:
     copied: bool = False
     """Whether flows of its `nat`, `direct` or `tunnel` servers are copied to the VIP's other members."""
     plane: PlaneWish = PlaneWish.AUTO
+    idle_timeout: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

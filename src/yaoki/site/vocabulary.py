@@ -336,6 +336,12 @@ SERVICE = Record(
         ),
         Key("slow-start", Duration(0 * _S, timedelta(hours=1)), "a risen server's weight grows over this", "0s"),
         Key("panic-threshold", Share(), "more failing at once than this makes the checker suspect; 0% is off", "0%"),
+        Key(
+            "idle-timeout",
+            Duration(10 * _S, timedelta(days=7)),
+            "a flow of `direct` or `tunnel` is forgotten when idle for so long; others have the kernel's times",
+            "15m; 5m for udp",
+        ),
         Key("enabled", Boolean(), "whether it is served at all", "true"),
         Key("copy-flows", Boolean(), "flows of all but `fullnat` are copied to the VIP's other members", "true"),
         Key("plane", _PLANE, "the balancer plane that carries it", "that of `balancer`"),

@@ -11,10 +11,10 @@ from datetime import timedelta
 from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.lb.load import weight_of
 from yaoki.lb.schedulers import Pick, Slots, slots_of
-from yaoki.lb.service import Duty, Encapsulation, Forward, Protocol, RealServer, VirtualService
+from yaoki.lb.service import Duty, Encapsulation, Forward, RealServer, VirtualService
 from yaoki.linux.bpf import layout
 from yaoki.linux.bpf.layout import Capacity, Server, ServerFlag, Service, ServiceFlag, TunnelEntry
-from yaoki.linux.nftables_direct import CLOSING_S, DATAGRAM_S, ESTABLISHED_S, OPENING_S
+from yaoki.linux.nftables_direct import CLOSING_S, opening_s
 
 ENDED_S = 3
 """How long the entry of a TCP flow that has ended still leads to its server where a SYN looks nothing up: the next flow
@@ -63,7 +63,6 @@ def render(
     slots = slots_of(service)
     chosen = () if slots is None else slots.servers
     flags = _flags(service, slots)
-    tcp = service.key.protocol is Protocol.TCP
     lazy = ServiceFlag.LAZY in flags
     persistence = service.persistence
     entry = Service(
@@ -73,8 +72,8 @@ def render(
         ring=layout.ring_size(len(chosen)),
         flags=flags,
         gate=gate,
-        opening=_ticks(OPENING_S if tcp else DATAGRAM_S),
-        established=_ticks(ESTABLISHED_S if tcp else DATAGRAM_S),
+        opening=_ticks(opening_s(service)),
+        established=layout.ticks(service.idles_out_after),
         closing=_ticks(ENDED_S if lazy else CLOSING_S),
         persistence=0 if persistence is None else layout.ticks(persistence.timeout),
         source_mask=bytes(16) if persistence is None else layout.mask_of(persistence.prefix_length),

@@ -94,6 +94,8 @@ def _wordless(site: Site, name: str) -> Iterable[str]:
                 yield f"{server.host}, a backup: IPVS has them only where each server has a priority of its own (fo)"
     if service.scheduler is Scheduler.MAGLEV:
         yield "scheduler maglev: mh looks at the source port only where its flag mh-port is set"
+    if service.idle_timeout is not None:
+        yield "idle-timeout: IPVS has one for all services (ipvsadm --set)"
     if service.slow_start:
         yield "slow-start"
     if service.panic_threshold:
