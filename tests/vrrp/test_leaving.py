@@ -276,8 +276,10 @@ def test_of_two_owners_the_one_that_is_followed_stays_when_the_other_leaves(
     """A partition has healed, and both are heard by one that stood by on either side."""
     params = replace(PARAMS, priority=150, others=(200, 100), failback=failback)
     followed, _ = step(params, BACKUP, NOW, heard(200, source=GREATER))
+    assert isinstance(followed, Backup)
     if lower_is_heard and failback is Failback.PREFER:
         discarded, _ = step(params, followed, NOW, heard(100, source=LESSER))
+        assert isinstance(discarded, Backup)
         assert discarded == replace(followed, outlook=Reason.PREEMPTED_LOWER)
         followed = discarded
     assert step(params, followed, NOW, heard(0, source=LESSER)) == (followed, [])
