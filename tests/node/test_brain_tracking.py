@@ -11,8 +11,8 @@ from yaoki.checks.check import CheckId, CheckSpec, Finding, IcmpParams, Outcome
 from yaoki.core.event import EventId
 from yaoki.lb.service import Desired
 from yaoki.node.brain_events import PriorityWanted
-from yaoki.node.brain_messages import BrainEffect
-from yaoki.node.decisions import Decisions
+from yaoki.node.brain_messages import BrainEffect, Operate
+from yaoki.node.decisions import AdmitVip, Decisions, MoveVip
 from yaoki.node.messages import ConfigureChecks, ConfigureRouters, Published, SetPriority, VerdictChanged
 from yaoki.pool.member import Duty, Health
 from yaoki.site.node_plan import NodePlan, TrackedProbe, TrackPlan
@@ -115,6 +115,42 @@ def test_what_an_operator_moved_away_waits_for_no_check() -> None:
     scene.start(tracking(-60))
     scene.pass_time(3 * SECOND)
     assert [order.priority for order in of(SetPriority, scene.log)] == [LEAST_PRIORITY]
+
+
+@pytest.mark.parametrize(("health", "barred"), [(Health.UP, False), (Health.DOWN, True)])
+def test_of_what_an_operator_moved_away_only_the_priority_waits_for_no_check(health: Health, barred: bool) -> None:
+    """A speaker that outlived the Brain and is barred stays so until its check has spoken."""
+    scene = Scene(decisions=Decisions(moved=("web-vip",)))
+    scene.start(tracking(None))
+    scene.pass_time(3 * SECOND)
+    assert [(order.priority, order.barred) for order in of(SetPriority, scene.log)] == [(LEAST_PRIORITY, None)]
+    orders = of(SetPriority, hop(scene, health))
+    assert [(order.priority, order.barred) for order in orders] == [(LEAST_PRIORITY, barred)]
+
+
+def test_a_move_before_the_check_has_spoken_leaves_the_bar_as_it_was_told() -> None:
+    scene = Scene(found=found_with_duties(Duty.SERVE, Duty.SERVE, Duty.SERVE))
+    scene.start(replace(tracking(None), routers=tuple(replace(r, others=(100,)) for r in tracking(None).routers)))
+    scene.pass_time(3 * SECOND)
+    orders = of(SetPriority, scene.give(Operate(1, MoveVip("web-vip"))))
+    assert [(order.priority, order.barred) for order in orders] == [(LEAST_PRIORITY, None)]
+    assert of(SetPriority, scene.give(Operate(2, AdmitVip("web-vip")))) == [], "the check has not spoken yet"
+    assert [(order.priority, order.barred) for order in of(SetPriority, hop(scene, Health.UP))] == [(150, False)]
+
+
+def test_a_check_without_a_verdict_unbars_nobody_whose_other_check_has_failed() -> None:
+    site = tracking(None)
+    second = TrackedProbe(CheckId(IPv4Address("192.0.2.3"), IcmpParams()), "ping on second")
+    site = replace(
+        site,
+        checks=(*site.checks, CheckSpec(second.check, SCHEDULE, "ping on second")),
+        tracks=(*site.tracks, TrackPlan(ROUTER, second, None)),
+    )
+    scene = Scene(decisions=Decisions(moved=("web-vip",)))
+    scene.start(site)
+    hop(scene, Health.DOWN)
+    scene.pass_time(3 * SECOND)
+    assert {(order.priority, order.barred) for order in of(SetPriority, scene.log)} == {(LEAST_PRIORITY, True)}
 
 
 def test_a_new_plan_remembers_the_verdict() -> None:

@@ -159,3 +159,16 @@ def test_a_move_of_one_vip_and_its_admission_are_of_the_whole_sync_group() -> No
     effects = scene.give(Operate(2, AdmitVip("outer")))
     assert of(KeepDecisions, effects) == [KeepDecisions(Decisions())]
     assert [order.router for order in of(AdmitRouter, effects)] == [router.key, outer.key]
+
+
+@pytest.mark.req("B-24")
+@pytest.mark.parametrize("barred", [True, False])
+def test_a_speaker_that_is_told_only_a_priority_goes_on_owning_or_not_as_it_was_told(barred: bool) -> None:
+    """The Brain that moved the VIP does not know yet what its check says, and the earlier one did."""
+    speaker = Speaker(PARAMS)
+    speaker.tell(SetPriority(KEY, 100, barred=barred))
+    speaker.tell(SetPriority(KEY, 1, barred=None))
+    (status,) = speaker.brain.statuses()
+    assert status.priority == (0 if barred else 1)
+    speaker.run_to(2000)
+    assert speaker.state() is (RouterState.BACKUP if barred else RouterState.ACTIVE)

@@ -3,7 +3,18 @@
 import pytest
 
 from tests.simulation.scene import Scene
-from yaoki.sim.faults import Between, Blackhole, Fault, Killed, LinkStalled, Part, Partition, PowerLost, ServerFault
+from yaoki.sim.faults import (
+    Between,
+    Blackhole,
+    Fault,
+    Killed,
+    LinkStalled,
+    Moved,
+    Part,
+    Partition,
+    PowerLost,
+    ServerFault,
+)
 from yaoki.sim.servers import Condition
 from yaoki.vrrp.events import Reason
 
@@ -43,9 +54,13 @@ def test_the_gateway_is_in_nobody_s_way_when_a_node_dies() -> None:
 
 
 @pytest.mark.req("N-13")
-def test_a_restart_of_the_main_process_lets_no_hindered_node_own() -> None:
-    """Its check has yet to fall anew; the speaker goes by what it was told before."""
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_restart_of_the_main_process_lets_no_hindered_node_own(moved: bool) -> None:
+    """Its check has yet to fall anew; the speaker goes by what it was told before. So it does of a VIP that was moved
+    away from the node, which is wanted there with the least priority, whatever the check says."""
     scene = Scene("gateway")
+    if moved:
+        scene.fault(Moved("lb2", "vip"), lasts=25)
     scene.fault(ServerFault("router", Condition.DEAD), lasts=30)
     scene.run(5)
     assert reasons(scene) == {"lb1": Reason.KEPT.value, "lb2": Reason.BARRED.value}

@@ -37,13 +37,14 @@ class ConfigureRouters:
 @dataclass(frozen=True, slots=True)
 class SetPriority:
     """Advertise another priority from now on (tracking): the configured one and the weights of what has failed, any
-    number; the speaker adds those of the interfaces and keeps the sum within 1..254. `barred`: may not become Active.
+    number; the speaker adds those of the interfaces and keeps the sum within 1..254. `barred`: may not become Active;
+    None: as it was told last, because a check that it tracks has not spoken.
     """
 
     router: RouterKey
     priority: int
     because: EventId | None = None
-    barred: bool = False
+    barred: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class RouterWish:
         self._lost: dict[RouterKey, tuple[TrackPlan, ...]] = {}
         self._unjudged: set[RouterKey] = set()
         self._causes: dict[RouterKey, EventId] = {}
-        self._told_priorities: dict[RouterKey, tuple[int, bool]] = {}
+        self._told_priorities: dict[RouterKey, tuple[int, bool | None]] = {}
 
     def deadline(self) -> Deadline | None:
         """The end of the hold."""
@@ -139,15 +139,17 @@ class RouterWish:
 
     def _tell_priorities(self) -> Iterable[SetPriority]:
         """A tracked router's priority is told at least once: a speaker older than this Brain may still have another.
-        One that an operator moved away, or that is held back, waits for no check."""
+        One that an operator moved away, or that is held back, waits for no check; its bar does."""
         for params in () if self._told is None else self._told.routers:
-            if params.key in self._unjudged and not self._aside(params):
+            unjudged = params.key in self._unjudged
+            if unjudged and not self._aside(params):
                 continue
             weights = self._weights(params)
             priority = params.priority + sum(weight for weight in weights if weight is not None)
-            wanted = priority, None in weights
+            barred = True if None in weights else None if unjudged else False
+            wanted = priority, barred
             told = self._told_priorities.get(params.key)
             changed = wanted != (params.priority, False)
             if told != wanted and (params.key in self._tracks_of or told is not None or changed):
                 self._told_priorities[params.key] = wanted
-                yield SetPriority(params.key, priority, self._causes.get(params.key), barred=None in weights)
+                yield SetPriority(params.key, priority, self._causes.get(params.key), barred=barred)

@@ -349,7 +349,8 @@ class SpeakerBrain(SpeakerGroups):
     def _set_priority(self, out: Effects, now: Instant, order: SetPriority) -> None:
         # A router may have been removed while the order was under way.
         if (router := self._routers.get(order.router)) is not None:
-            router.ordered, router.barred = order.priority, order.barred
+            router.ordered = order.priority
+            router.barred = router.barred if order.barred is None else order.barred
             self._rank(out, now, router, order.because)
 
     def _rank_spares(self, out: Effects, now: Instant) -> None:

@@ -11,7 +11,6 @@ from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
 from yaoki.site.node_plan import TrackedProbe
 from yaoki.vrrp.events import Reason
-from yaoki.vrrp.standing import LEAST_PRIORITY
 
 _BARRED = (Reason.BARRED.value, Reason.KEPT.value)
 # Of verdicts that waited, the main process takes one after the other.
@@ -24,7 +23,7 @@ class UnbarredByAnswer(Invariant):
     name = "unbarred by answer"
     holds = (
         "while its speaker lives, a node that may not own a VIP for a check may own it again only after a verdict on "
-        "that, whatever else is restarted; but for a VIP that it is to own only if nobody else does"
+        "that, whatever else is restarted, and wherever a VIP is moved"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -56,14 +55,14 @@ class UnbarredByAnswer(Invariant):
                 if key not in self._barred and self._bars(virtual, node):
                     self._unanswered.add(key)
                 self._barred.add(key)
-            elif key in self._barred and status.priority > LEAST_PRIORITY:
+            elif key in self._barred and status.priority > 0:
                 self._barred.discard(key)
                 if key in self._unanswered:
                     self.ledger.timeline.after(SLACK_US, partial(self._look_again, virtual, node))
 
     def _look_again(self, virtual: Virtual, node: str) -> None:
         status = self.ledger.status(virtual, node)
-        if status is not None and (virtual, node) in self._unanswered and status.priority > LEAST_PRIORITY:
+        if status is not None and (virtual, node) in self._unanswered and status.priority > 0:
             self.broken(f"{node} may own {virtual} again, and its check has not spoken since it was barred")
 
     def _bars(self, virtual: Virtual, node: str) -> bool:
