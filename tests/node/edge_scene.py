@@ -19,7 +19,7 @@ from yaoki.node.messages import (
     SpeakerEffect,
     SpeakerInput,
 )
-from yaoki.vrrp.params import Failback, RouterKey, RouterParams
+from yaoki.vrrp.params import Failback, Quarantine, RouterKey, RouterParams
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 
 INNER = RouterKey("eth0", Family.IPV4, 51)
@@ -49,8 +49,10 @@ class Edge:
         priorities: tuple[int, int] = (150, 100),
         heartbeats: bool = True,
         group: str | None = "edge",
+        quarantine: Quarantine = Quarantine.NONE,
         start: int = 1000,
     ) -> None:
+        self.quarantine = quarantine
         self.priorities, self.failback, self.heartbeats, self.group = priorities, failback, heartbeats, group
         self.cut: set[str] = set()
         self.events: list[tuple[int, EventBody]] = []
@@ -69,7 +71,15 @@ class Edge:
         priority, other = self.priorities[index], self.priorities[1 - index]
         return tuple(
             RouterParams(
-                vip, key, priority, INTERVAL, (address,), failback=self.failback, others=(other,), group=self.group
+                vip,
+                key,
+                priority,
+                INTERVAL,
+                (address,),
+                failback=self.failback,
+                others=(other,),
+                group=self.group,
+                quarantine=self.quarantine,
             )
             for key, (vip, address) in VIPS.items()
         )

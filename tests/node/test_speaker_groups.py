@@ -1,14 +1,18 @@
 """Sync groups: what belongs together is owned by one node, whatever fails, and nothing goes to and fro."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.node.edge_scene import INNER, INNER_6, KEYS, OUTER, Edge
+from tests.node.edge_scene import INNER, INNER_6, KEYS, OUTER, VIPS, Edge, own_address
+from yaoki.core.address import Family
 from yaoki.node.messages import AdmitRouter, ConfigureRouters, MoveRouter, ReleaseRouters, RouterState, SetPriority
-from yaoki.node.speaker_events import GroupFree, GroupHindered
+from yaoki.node.speaker_events import GroupApart, GroupFree, GroupHindered
+from yaoki.node.speaker_groups import BETTER_FIRST
 from yaoki.vrrp.events import BecameActive, HandOverBegun, NobodyTookOver, Reason
-from yaoki.vrrp.params import Failback
+from yaoki.vrrp.params import Failback, Quarantine, RouterKey
 
 FAILBACKS = list(Failback)
 
@@ -214,6 +218,103 @@ def test_a_router_that_leaves_the_group_goes_its_own_way_from_then_on() -> None:
     assert edge.owners() == {INNER: [0], INNER_6: [0], OUTER: [1]}
 
 
+def come_apart(edge: Edge) -> None:
+    """The owner has kept what is inside, and the other node, which saw the outside alone, has taken that: each returns
+    to find a part owned by the other, and is held out of it."""
+    edge.set_link(1, "eth0", up=False)
+    edge.set_link(0, "eth1", up=False)
+    edge.run(400)
+    edge.set_link(0, "eth1", up=True)
+    edge.set_link(1, "eth0", up=True)
+
+
+@pytest.mark.req("B-06")
+@pytest.mark.parametrize("heartbeats", [True, False])
+def test_two_nodes_that_are_held_out_of_each_others_part_do_not_wait_for_a_person(heartbeats: bool) -> None:
+    edge = Edge(Failback.MANUAL, heartbeats=heartbeats)
+    come_apart(edge)
+    assert edge.owner() is None, "it has come apart"
+    edge.run(1500)
+    assert edge.owner() == 0, "the better one has it all"
+    assert edge.told(GroupApart) == [GroupApart("edge", "outer", OUTER, own_address(1, "eth1"))]
+    assert len(edge.told(HandOverBegun, 1)) > 0, "made before broken"
+    taken = len(edge.told(BecameActive))
+    edge.run(10000)
+    assert len(edge.told(BecameActive)) == taken
+    held_out = [status.reason for status in edge.speakers[1].brain.statuses()]
+    assert Reason.HELD_OUT.value in held_out, "who lost his part has yet to be admitted"
+
+
+def hears_of_its_lost_part(edge: Edge, lost: RouterKey, priority: int, ms: int) -> None:
+    """The first node, alone with the whole group, loses one interface; when it returns, another node owns there."""
+    edge.cut |= {"eth0", "eth1"}
+    edge.tell(0, *(AdmitRouter(key) for key in KEYS))
+    edge.run(1000)
+    edge.set_link(0, lost.interface, up=False)
+    edge.run(50)
+    edge.set_link(0, lost.interface, up=True)
+    keys = [key for key in KEYS if key.interface == lost.interface and key.family is Family.IPV4]
+    for _ in range(ms // 100):
+        for key in keys:
+            source = own_address(1, key.interface)
+            heard = edge.speakers[0].hear(priority, source=source, key=key, addresses=(VIPS[key][1].ip,))
+            edge.carry(0, heard)
+        edge.run(100)
+
+
+AT_ONCE, LATER = 200, BETTER_FIRST // timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("priorities", "lost", "ms"),
+    [
+        ((150, 100), OUTER, AT_ONCE),
+        ((100, 150), OUTER, LATER),
+        ((100, 100), OUTER, AT_ONCE),
+        ((100, 100), INNER, LATER),
+    ],
+)
+def test_the_better_one_is_the_first_to_take_what_is_apart(
+    priorities: tuple[int, int], lost: RouterKey, ms: int
+) -> None:
+    """By priority; of equal ones, who has the first router. The lesser one waits, for that may be unable to."""
+    edge = Edge(Failback.MANUAL, priorities=priorities)
+    hears_of_its_lost_part(edge, lost, 1, ms)
+    told = [body for body in edge.told(GroupApart, 0) if isinstance(body, GroupApart)]
+    assert {body.router.interface for body in told} == ({lost.interface} if ms == AT_ONCE else set())
+    hears_of_its_lost_part(edge, lost, 1, LATER + 500)
+    assert edge.told(GroupApart, 0) != []
+
+
+@pytest.mark.parametrize("priority", [2, 100])
+def test_who_is_held_out_waits_for_a_person_while_another_may_own_the_whole_group(priority: int) -> None:
+    edge = Edge(Failback.MANUAL)
+    hears_of_its_lost_part(edge, OUTER, priority, 2 * LATER)
+    assert edge.speakers[0].state(OUTER) is RouterState.BACKUP
+    assert edge.told(GroupApart) == []
+
+
+def test_a_quarantine_in_a_group_that_is_apart_is_lifted_by_nobody_but_a_person() -> None:
+    edge = Edge(Failback.MANUAL, quarantine=Quarantine.WAIT)
+    hears_of_its_lost_part(edge, OUTER, 1, 2 * LATER)
+    assert edge.speakers[0].state(OUTER) is RouterState.BACKUP
+    assert edge.told(GroupApart) == []
+
+
+def test_who_is_held_out_takes_nothing_from_an_owner_that_fails_beyond_a_cut() -> None:
+    """It has the inside only because that network is cut: the group has an owner, if a sick one."""
+    edge = Edge(Failback.MANUAL)
+    edge.cut.add("eth0")
+    edge.run(1000)
+    edge.set_link(0, "eth1", up=False)
+    edge.run(1000)
+    edge.set_link(0, "eth1", up=True)
+    edge.tell(1, SetPriority(INNER, 100, barred=True))
+    edge.run(10000)
+    assert edge.owners()[OUTER] == [1]
+    assert edge.told(GroupApart) == []
+
+
 CHANGES = st.lists(
     st.tuples(
         st.sampled_from(["link", "cut", "track", "bar"]),
@@ -256,11 +357,7 @@ def test_whatever_happened_one_node_owns_the_whole_group_when_all_is_well(
             edge.set_link(index, interface, up=True)
         for key in KEYS:
             edge.tell(index, SetPriority(key, edge.priorities[index]))
-    # Whoever hears an owner on his return is held out only then.
-    edge.run(2000)
-    for index in (0, 1):
-        edge.tell(index, *(AdmitRouter(key) for key in KEYS))
-    edge.run(8000)
+    edge.run(10000)
     assert edge.owner() is not None
     taken = len(edge.told(BecameActive))
     edge.run(6000)

@@ -360,6 +360,24 @@ def test_manual_failback_waits_for_a_person() -> None:
     assert scene.owners()["slow/ipv4"] == ("lb2",)
 
 
+@pytest.mark.req("B-06")
+def test_a_group_whose_nodes_are_held_out_of_each_others_part_waits_for_no_person() -> None:
+    scene = Scene("manual-edge")
+    assert set(scene.owners().values()) == {("r2",)}
+    # They return at one moment, so that each takes what it sees nobody own, and is held out of what the other took.
+    scene.fault(CarrierLost("r1", "eth0"), lasts=2.999)
+    scene.fault(CarrierLost("r2", "eth1"), lasts=3)
+    scene.run(1.49)
+    apart = {"inner/ipv4": ("r2",), "inner/ipv6": ("r2",), "outer/ipv4": ("r1",)}
+    seen = []
+    for _ in range(400):
+        scene.run(0.001)
+        seen.append(scene.owners() == apart)
+    assert any(seen)
+    scene.settle()
+    assert set(scene.owners().values()) == {("r1",)}
+
+
 def test_sticky_failback_keeps_the_owner() -> None:
     scene = Scene("three-nodes")
     [owner] = scene.owners()["outside/ipv4"]

@@ -20,6 +20,7 @@ WORLDS = (
     ("three-nodes", 0.08, len(MIXES)),
     ("unicast", 0.04, len(MIXES)),
     ("edge", 0.05, len(MIXES)),
+    ("manual-edge", 0.03, len(MIXES)),
     ("replaced", 0.03, len(MIXES)),
     ("example", 0.03, len(MIXES)),
 )

@@ -286,6 +286,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "no VIP of the sync group {group} may be owned here, for {vip} may not: {reason} ({router})",
         "{vip} が所有できないため、同期グループ {group} の VIP はここでは所有できない: {reason} ({router})",
     ),
+    s.GroupApart: (
+        "the sync group {group} is apart: {peer} owns {vip} and may not own the rest; it is all taken here ({router})",
+        "同期グループ {group} が分断: {vip} の所有者 {peer} は残りを所有できないため、全体をここで引き継ぐ ({router})",
+    ),
     s.GroupFree: (
         "the VIPs of the sync group {group} may be owned here again",
         "同期グループ {group} の VIP は再びここで所有可能",

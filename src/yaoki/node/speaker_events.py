@@ -296,6 +296,19 @@ class GroupHindered(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupApart(EventBody):
+    """Of a sync group, this node owns a part, and `peer` another, `vip`, and may not own the rest: this node, which
+    failback `manual` holds out of that, takes it all."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    group: str
+    vip: str
+    router: RouterKey
+    peer: IPAddress | None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupFree(EventBody):
     """The routers of a sync group may own here again."""
 

@@ -3,23 +3,24 @@
 All routers of a sync group, of every VIP in it and of both families, have one standing: the lowest priority of any of
 them, and one that may not own keeps the others from owning. So they give way together and are taken together. Where a
 group has come apart all the same (a network of it was cut, and is whole again), the node of lower priority gives up
-what it has of it; of equal ones, the node that has not got the group's first router.
+what it has of it; of equal ones, the node that has not got the group's first router. Failback `manual` holds a node out
+for the sake of an owner: where each node owns a part, and none may own the whole, the better one is held out no more.
 
 As for a single router, nobody gives up to nobody: what no other node takes is kept. The families of a VIP outside of
 any group are apart: they share interface, priority and tracks, so only one of them can fail alone, and moving the other
 would help nobody.
 
 Invariants: a router in no group is touched by nothing here but its own standing; what is asked of a group is asked at
-most once in each REUNION_PAUSE.
+most once in each REUNION_PAUSE; a router in quarantine is released by nothing here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
 from yaoki.node.messages import KeysFound
-from yaoki.node.speaker_events import GroupFree, GroupHindered
+from yaoki.node.speaker_events import GroupApart, GroupFree, GroupHindered
 from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.node.speaker_works import Effects, SpeakerWorks
 from yaoki.vrrp import router_state as vr
@@ -30,17 +31,21 @@ from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY, Standing
 
 REUNION_PAUSE = timedelta(seconds=5)
 """Longer than most routers wait to be relieved: who was asked to give up and was not relieved is not asked at once."""
+BETTER_FIRST = timedelta(seconds=5)
+"""For so long a node leaves a group that has come apart to a better one, which may be unable to own it."""
 
 
 @dataclass(slots=True)
 class _Group:
     """`routers` in the order that is the same on every node. `hindered` is which router keeps the others from owning,
-    and why, as it was told last; `asked_at` is when parts of it were last given up."""
+    and why, as it was told last; `asked_at` is when parts of it were last given up; since `apart_since` a part is owned
+    here, and the rest by a node that may not own it all either."""
 
     routers: list[SpeakerRouter] = field(default_factory=list)
     hindered: tuple[RouterKey, Reason] | None = None
     event: EventId | None = None
     asked_at: Instant | None = None
+    apart_since: Instant | None = None
 
     @property
     def members(self) -> list[SpeakerRouter]:
@@ -73,7 +78,7 @@ class SpeakerGroups(SpeakerWorks):
             if (name := router.configured.group) is not None:
                 if name not in self._groups:
                     known = before.get(name, _Group())
-                    self._groups[name] = _Group([], known.hindered, known.event, known.asked_at)
+                    self._groups[name] = replace(known, routers=[])
                 self._groups[name].routers.append(router)
         self._stirred = dict.fromkeys(self._groups)
 
@@ -168,7 +173,10 @@ class SpeakerGroups(SpeakerWorks):
         """A router of a group hears an owner of this priority. What this node owns of the group goes there, too."""
         name, params = router.configured.group, router.machine.params
         group = None if name is None else self._groups.get(name)
-        if group is None or params.barred or not isinstance(router.machine.state, vr.Backup | vr.Yielding):
+        if name is None or group is None:
+            return
+        self._take_whole(out, now, name, router, heard)
+        if params.barred or not isinstance(router.machine.state, vr.Backup | vr.Yielding):
             return
         members = group.members
         owned = [each for each in members if isinstance(each.machine.state, vr.Active)]
@@ -181,6 +189,44 @@ class SpeakerGroups(SpeakerWorks):
                 group.asked_at = now
                 self._run(out, now, each, vr.StepAside(Reason.GROUP_ELSEWHERE), router.because)
 
+    def _take_whole(self, out: Effects, now: Instant, name: str, router: SpeakerRouter, heard: int) -> None:
+        """A router of a group hears an owner of this priority. If that may not own the whole group, and this node has
+        another part and waits to be admitted to the rest, nobody is served by waiting: it is admitted."""
+        group = self._groups[name]
+        waiting = [each for each in group.members if _held_out(each)]
+        if router not in waiting or heard != LEAST_PRIORITY:
+            return
+        if not self._is_apart(group, waiting):
+            group.apart_since = None
+            return
+        group.apart_since = group.apart_since or now
+        if not self._has_better_claim(group) and now - group.apart_since < BETTER_FIRST:
+            return
+        group.apart_since = None
+        params = router.configured
+        because = self._publish(out, now, GroupApart(name, params.vip, params.key, router.peer), router.because)
+        for each in waiting:
+            self._run(out, now, each, vr.Admit(), because)
+
+    def _is_apart(self, group: _Group, waiting: list[SpeakerRouter]) -> bool:
+        """Whether this node has a part that nobody else has, and is kept from the rest by nothing but failback."""
+        peers = self.peering.peers
+        owned = [each.configured for each in group.members if isinstance(each.machine.state, vr.Active)]
+        hindrances = {_hindrance(each, self._own(each)) for each in group.members}
+        return (
+            bool(owned)
+            and hindrances <= {None, Reason.HELD_OUT}
+            and all(each.peer_priority == LEAST_PRIORITY for each in waiting)
+            and not any(peers.owner_heard(each.vip, each.key.family) for each in owned)
+        )
+
+    def _has_better_claim(self, group: _Group) -> bool:
+        """Whether no other member comes before this node: by priority, and of equal ones by the first router."""
+        first, members = group.members[0], group.members
+        others = max(first.configured.others or (OWNER_PRIORITY,))
+        own = min(self._own(each).priority for each in members)
+        return own > others or (own == others and isinstance(first.machine.state, vr.Active))
+
     def _may_be_taken(self, router: SpeakerRouter) -> bool:
         """Whether another node may take it over, as far as is known, and does not own it already: the network between
         them is cut then, and each half keeps its owner until it is whole."""
@@ -191,6 +237,11 @@ class SpeakerGroups(SpeakerWorks):
 
 def _order(router: SpeakerRouter) -> tuple[str, int]:
     return router.configured.vip, router.configured.key.family.value
+
+
+def _held_out(router: SpeakerRouter) -> bool:
+    """Whether a router without a lease waits to be admitted; a group with a lease has one owner."""
+    return isinstance(router.machine.state, vr.Backup) and router.machine.state.held_out
 
 
 def _hindrance(router: SpeakerRouter, left: Standing) -> Reason | None:
