@@ -107,10 +107,8 @@ def test_two_owners_spoil_a_row_where_they_are_held_against_it(ms: float, allowe
     [
         (StopNode("lb1"), False, 50.0),
         (PowerOff("lb1"), True, 50.0),
-        (KillNode("lb1", Part.MAIN), False, 50.0),
-        (KillNode("lb1", Part.SPEAKER), False, 50.0),
-        (KillNode("lb1", Part.ALL), False, 0.0),
-        (HangNode("lb1", Part.SPEAKER), False, 50.0),
+        *((KillNode("lb1", part), False, 0.0) for part in Part),
+        *((HangNode("lb1", part), False, 0.0) for part in Part),
         (RestartNode("lb1"), False, 50.0),
         (PARTITION, False, None),
         (PARTITION, True, 150.0),

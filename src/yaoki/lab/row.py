@@ -11,10 +11,9 @@ from datetime import timedelta
 
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario
-from yaoki.lab.fault import KillNode, Partition
+from yaoki.lab.fault import HangNode, KillNode, Partition
 from yaoki.lab.measure import Outage
 from yaoki.lab.probes.targets import Target
-from yaoki.lab.software import Part
 from yaoki.lab.survival import Reason, Survival, survival
 from yaoki.lab.turning import Turning
 from yaoki.site.model import Election, Site, Vip
@@ -153,13 +152,13 @@ def overlap_allowed_ms(scenario: Scenario, vip: Vip) -> float | None:
 
     By lease, never. By VRRP a partition hides the owners from each other: its overlap is shown and not judged. Healed,
     owners learn of each other with the next advertisement. A dead or hung speaker is silenced by its kernel before
-    another node takes over; what overlaps in its row is the planned move back, and of a node whose processes are all
-    dead there is none.
+    another node takes over, and in the planned move back the one answers no more before the other does: not one of the
+    observer's requests may be answered twice.
     """
     match scenario.fault:
         case _ if vip.election is Election.LEASE:
             return 0.0
-        case KillNode(part=Part.ALL):
+        case KillNode() | HangNode():
             return 0.0
         case Partition() if not scenario.mends:
             return None
