@@ -460,6 +460,16 @@ def counters() -> dict[str, list[int]]:
     }
 
 
+def totals() -> dict[str, list[int | None]]:
+    """Of each service: packets and flows that were given a server."""
+    return {str(each.service): [each.packets, each.opened] for each in _state["balancer"].counts().services}
+
+
+def unsent() -> dict[str, int]:
+    """How many packets the program sent to no server, by reason."""
+    return {str(reason): packets for reason, packets in _state["balancer"].counts().unsent.items()}
+
+
 def find(service: str, source: str, port: int) -> str | None:
     """The name of the server that a flow of a service ("tcp 192.0.2.50 80") has."""
     protocol, address, service_port = service.split()
@@ -709,6 +719,8 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         watch,
         observed,
         counters,
+        totals,
+        unsent,
         cleanup,
         probe,
         gate,

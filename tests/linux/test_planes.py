@@ -8,7 +8,7 @@ import pytest
 from tests.lb.samples import trio
 from tests.linux.test_dead_man_gate import gate
 from tests.linux.world import VIP4, World
-from yaoki.lb.service import Forward, PlaneWish, Protocol, Scheduler, VirtualService
+from yaoki.lb.service import Duty, Forward, PlaneWish, Protocol, Scheduler, VirtualService
 
 pytestmark = pytest.mark.netns
 
@@ -48,6 +48,21 @@ def test_direct_return_is_on_bpf_and_the_rest_on_nftables_and_a_restart_moves_no
     assert choices(planes) == {**ON_BPF, "tcp/192.0.2.50:80": "nftables not-direct"}
     counted = planes.agents["lb"].ask("counters")
     assert sum(packets for place, (packets, _) in counted.items() if place.startswith("udp")) == 3
+    assert planes.agents["lb"].ask("totals") == {
+        "udp/192.0.2.50:80": [3, 3],
+        "tcp/[2001:db8:1::50]:80": [0, 0],
+        "tcp/192.0.2.50:80": [0, None],
+    }
+
+
+def test_what_the_program_sends_nobody_is_counted_with_its_reason(planes: World) -> None:
+    assert planes.agents["lb"].ask("unsent") == {}, "no program"
+    planes.balance(trio(Forward.DIRECT, Duty.OUT, Duty.OUT, Duty.OUT, protocol=Protocol.UDP))
+    assert planes.names(4, "udp", times=2) == ["refused", "refused"]
+    found = planes.agents["lb"].ask("unsent")
+    assert found["no-server"] == 2
+    assert (found["shut"], found["no-headroom"]) == (0, 0)
+    assert "sent" not in found
 
 
 def test_a_service_that_was_on_nftables_stays_there_until_the_file_names_bpf(planes: World) -> None:

@@ -6,12 +6,13 @@ from ipaddress import IPv4Address
 
 from tests.node.scene import ROUTER, SECOND, Scene, address, mac, plan, server, service
 from yaoki.core.codec import Codec
+from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.service import Forward
 from yaoki.node.brain_events import Part
 from yaoki.node.brain_messages import NeighbourFound, NewPlan, Operate, SpeakerLost, WorkerLost
 from yaoki.node.decisions import Pause, SetServerAdmin, SetServiceEnabled
 from yaoki.node.messages import PathStatus, PeerStatus, RouterState, RouterStatus
-from yaoki.node.snapshot import Count, NodeView, PathView, summary, view, with_counts
+from yaoki.node.snapshot import Count, Counts, NodeView, PathView, ServiceTotal, Unsent, summary, view, with_counts
 from yaoki.pool.member import AdminState, Duty, Health
 from yaoki.pool.policy import Outlook, Reason
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
@@ -98,8 +99,11 @@ def test_counts_are_added_where_the_kernel_has_them() -> None:
     scene = running()
     node = view(scene.brain, scene.now)
     key = node.services[0].key
-    counted = with_counts(node, {(key, address(1), 80): Count(3, 300, 1)})
+    total = ServiceTotal(5, 500, 2)
+    kernel = Counts({(key, address(1), 80): Count(3, 300, 1)}, {key: total}, {PacketReason.SHUT: 4})
+    counted = with_counts(node, kernel)
     assert [s.count for s in counted.services[0].servers] == [Count(3, 300, 1), None]
+    assert (counted.services[0].total, counted.unsent) == (total, (Unsent(PacketReason.SHUT, 4),))
 
 
 def test_a_view_crosses_the_control_socket() -> None:

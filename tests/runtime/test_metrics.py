@@ -10,13 +10,16 @@ from tests.node.wire_scene import HERS, INTRUDER, WireScene, claim
 from yaoki.checks.check import Finding, Outcome
 from yaoki.core.event import Event, EventId
 from yaoki.core.instant import Instant
+from yaoki.lb.packet_reason import PacketReason
 from yaoki.node.messages import CheckStatus, RouterState, RouterStatus
-from yaoki.node.snapshot import Count, view, with_counts
+from yaoki.node.snapshot import Count, Counts, ServiceTotal, view, with_counts
 from yaoki.node.wire_messages import FramesDropped
 from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
 from yaoki.runtime.metrics import MetricsServer, Picture, Tally, exposition
 from yaoki.vrrp.events import BecameActive, Reason
+
+SERVICE = '{address="192.0.2.50",port="80",protocol="tcp",service="web"}'
 
 
 def picture() -> Picture:
@@ -29,7 +32,13 @@ def picture() -> Picture:
     server = seen.services[0].servers[0]
     finding = Finding(Outcome.PASSED, "connected", timedelta(milliseconds=3))
     checks = (CheckStatus(check(1), "tcp on web1", Health.UP, scene.now, finding, scene.now),)
-    return Picture(with_counts(seen, {(seen.services[0].key, server.address, server.port): Count(7, 700, 3)}), checks)
+    key = seen.services[0].key
+    counts = Counts(
+        {(key, server.address, server.port): Count(7, 700, 3)},
+        {key: ServiceTotal(9, 900, 4)},
+        {PacketReason.NO_SERVER: 2, PacketReason.SHUT: 0},
+    )
+    return Picture(with_counts(seen, counts), checks)
 
 
 def lines(text: bytes) -> set[str]:
@@ -52,6 +61,11 @@ def test_the_names_of_the_metrics_and_their_labels() -> None:
         'yaoki_vip_state{family="ipv4",node="lb1",vip="web-vip",yaoki_vip_state="backup"} 0.0',
         'yaoki_vip_takeovers_total{family="ipv4",reason="nobody_heard",vip="web-vip"} 1.0',
         'yaoki_events_total{kind="became-active"} 1.0',
+        'yaoki_lb_program_packets_total{reason="no-server"} 2.0',
+        'yaoki_lb_program_packets_total{reason="shut"} 0.0',
+        f"yaoki_lb_service_packets_total{SERVICE} 9.0",
+        f"yaoki_lb_service_bytes_total{SERVICE} 900.0",
+        f"yaoki_lb_service_flows_opened_total{SERVICE} 4.0",
         'yaoki_check_up{check="tcp on web1",kind="tcp",port="80",target="192.0.2.21"} 1.0',
         'yaoki_check_duration_seconds{check="tcp on web1",kind="tcp",port="80",target="192.0.2.21"} 0.003',
     ):

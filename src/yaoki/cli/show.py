@@ -22,13 +22,14 @@ from yaoki.cli.output import Paint, print_json
 from yaoki.cli.prefix import expand
 from yaoki.cli.status import age, plane_words
 from yaoki.cli.table import table
+from yaoki.cli.unsent import unsent_lines
 from yaoki.core.address import IPAddress
 from yaoki.core.error import UsageError
 from yaoki.core.instant import Instant
 from yaoki.lb.service import Duty, SourcePersistence
 from yaoki.node.messages import CheckStatus
 from yaoki.node.neighbour_view import NeighboursView, NeighbourView
-from yaoki.node.snapshot import NodeView, RouterView, ServerView, ServiceView
+from yaoki.node.snapshot import NodeView, RouterView, ServerView, ServiceTotal, ServiceView
 from yaoki.node.wire_view import Evidence, SeenView
 from yaoki.node.wording import ENGLISH, duration, word
 from yaoki.pool.member import Health
@@ -96,6 +97,8 @@ def _services(client: NodeClient, args: argparse.Namespace) -> int:
         print_json(services)
         return 0
     print_services(services, Paint(sys.stdout))
+    for line in unsent_lines(node.unsent):
+        print(line)
     return 0
 
 
@@ -111,6 +114,8 @@ def print_services(services: Iterable[ServiceView], paint: Paint) -> None:
         plane = "" if service.plane is None else f"  on {plane_words(service.plane)}"
         place = f"{key.protocol.value.upper():4} {_host(key.address)}:{key.port} {service.scheduler.value}{flags}"
         rows.append((f"{place}  ({service.name}){plane}", "", "", "", "", "", ""))
+        if service.total is not None:
+            rows.append((f"  {_total(service.total)}", "", "", "", "", "", ""))
         rows += [_server(server, paint) for server in service.servers]
     # The lines of services span the columns of their servers.
     widths = table([row for row in rows if row[1]])
@@ -225,6 +230,11 @@ def _server(server: ServerView, paint: Paint) -> tuple[str, ...]:
         "-" if count is None else str(count.octets),
         paint.faint(f"{state} (stale)") if server.stale else f"{colour(state)} {_why(server)}",
     )
+
+
+def _total(total: ServiceTotal) -> str:
+    opened = "" if total.opened is None else f", {total.opened} flows were given a server"
+    return f"in all {total.packets} packets, {total.octets} bytes{opened}"
 
 
 def _limit(server: ServerView) -> str:

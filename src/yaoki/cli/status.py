@@ -16,6 +16,7 @@ from datetime import timedelta
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.table import table
+from yaoki.cli.unsent import unsent_lines
 from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason
 from yaoki.lb.service import Forward
 from yaoki.node.flow_messages import CopyState
@@ -82,11 +83,7 @@ def print_node(node: NodeView, wrong: Iterable[str], paint: Paint) -> None:
         print(paint.bold("copied flows") + f"  {_flows_state(node.flows, paint)}")
         for line in table([_copy_row(peer, paint) for peer in node.flows.peers]):
             print(f"  {line}")
-    for service in node.services:
-        plane = "" if service.plane is None else f"  on {plane_words(service.plane)}"
-        print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}{plane}")
-        for line in table([_server_row(server, paint) for server in service.servers]):
-            print(f"  {line}")
+    _print_services(node, paint)
 
 
 def age(value: timedelta | None) -> str:
@@ -98,6 +95,16 @@ def plane_words(choice: PlaneChoice) -> str:
     """The plane that carries a service, and why."""
     why = f" ({choice.why})" if choice.why else ""
     return f"{choice.plane.value}: {word(choice.reason, ENGLISH)}{why}"
+
+
+def _print_services(node: NodeView, paint: Paint) -> None:
+    for service in node.services:
+        plane = "" if service.plane is None else f"  on {plane_words(service.plane)}"
+        print(paint.bold(f"{service.name}") + f" {service.key}  {_service_state(service, paint)}{plane}")
+        for line in table([_server_row(server, paint) for server in service.servers]):
+            print(f"  {line}")
+    for line in unsent_lines(node.unsent):
+        print(line)
 
 
 def _wrong(node: NodeView) -> Iterable[str]:

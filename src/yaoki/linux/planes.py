@@ -21,7 +21,7 @@ from yaoki.linux.bpf import counting
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.carriers import Carriers
 from yaoki.linux.nftables_session import open_session
-from yaoki.linux.server_count import ServerCount
+from yaoki.linux.server_count import PlaneCounts, ServerCount, by_service
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.pool.plan import Action, Plan
 
@@ -158,9 +158,14 @@ class SplitBalancer:
         """As NftablesBalancer.remove_flows: the program of BPF forgets a server's flows by itself."""
         return self._nftables.remove_flows()
 
+    def counts(self) -> PlaneCounts:
+        """What every server and service was sent, and what the program on BPF sent nobody. Raises ActuatorError."""
+        nftables, bpf = self._nftables.counters(), self._bpf.counts()
+        return PlaneCounts((*nftables, *bpf.servers), (*by_service(nftables), *bpf.services), bpf.unsent)
+
     def counters(self) -> tuple[ServerCount, ...]:
         """What every server was sent. Raises ActuatorError."""
-        return (*self._nftables.counters(), *self._bpf.counters())
+        return self.counts().servers
 
     def flows(self) -> Mapping[Place, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""

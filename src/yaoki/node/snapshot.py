@@ -6,7 +6,7 @@ them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -14,6 +14,7 @@ from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
 from yaoki.election.lease_params import LeaseParams
+from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.plane import PlaneChoice
 from yaoki.lb.service import Duty, Forward, PlaneWish, Protocol, Scheduler, ServiceKey, SourcePersistence, Way
 from yaoki.node.brain import Brain
@@ -148,6 +149,33 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTotal:
+    """What all servers of a service were sent, those that have left it too on BPF; `opened` flows were given a server,
+    None where nobody counts that."""
+
+    packets: int
+    octets: int
+    opened: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Packets that the program on BPF sent to no server since it was loaded, of all services together."""
+
+    reason: PacketReason
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the kernel counted: of servers by service, address and port; of services; of packets that no server got."""
+
+    servers: Mapping[tuple[ServiceKey, IPAddress, int], Count] = field(default_factory=dict)
+    services: Mapping[ServiceKey, ServiceTotal] = field(default_factory=dict)
+    unsent: Mapping[PacketReason, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ServerView:
     """A real server of a virtual service. `evidence` are the words of its latest verdicts; `way` is known, or not, of
     one behind a tunnel."""
@@ -186,6 +214,7 @@ class ServiceView:
     plane: PlaneChoice | None = None
     wished_plane: PlaneWish = PlaneWish.AUTO
     idle_timeout: timedelta | None = None
+    total: ServiceTotal | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -221,6 +250,8 @@ class NodeView:
     leases: tuple[LeaseView, ...] = ()
     flows: FlowsView | None = None
     """None where no service's flows are copied."""
+    unsent: tuple[Unsent, ...] = ()
+    """Empty where there is no program on BPF."""
 
 
 def view(brain: Brain, now: Instant) -> NodeView:
@@ -249,16 +280,20 @@ def view(brain: Brain, now: Instant) -> NodeView:
     )
 
 
-def with_counts(node: NodeView, counts: Mapping[tuple[ServiceKey, IPAddress, int], Count]) -> NodeView:
+def with_counts(node: NodeView, counts: Counts) -> NodeView:
     """The same picture with the kernel's counters."""
     services = tuple(
         replace(
             service,
-            servers=tuple(replace(s, count=counts.get((service.key, s.address, s.port))) for s in service.servers),
+            servers=tuple(
+                replace(s, count=counts.servers.get((service.key, s.address, s.port))) for s in service.servers
+            ),
+            total=counts.services.get(service.key),
         )
         for service in node.services
     )
-    return replace(node, services=services)
+    unsent = tuple(Unsent(reason, packets) for reason, packets in counts.unsent.items())
+    return replace(node, services=services, unsent=unsent)
 
 
 def summary(brain: Brain) -> str:

@@ -13,13 +13,14 @@ from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.core.event import EventBody
 from yaoki.lb.load import Load
+from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.plan import Actual
 from yaoki.lb.plane import PlaneChoice
 from yaoki.lb.service import Desired, RealServer, ServiceKey, VirtualService
 from yaoki.lb.why import Flow
 from yaoki.node.brain_events import FlowsNotRemoved, FlowsRemoved
 from yaoki.node.brain_messages import ApplyFinished
-from yaoki.node.snapshot import Count
+from yaoki.node.snapshot import Count, Counts, ServiceTotal
 from yaoki.pool.plan import Plan
 
 ResultT = TypeVar("ResultT")
@@ -41,6 +42,32 @@ class ServerCount(Protocol):
     def packets(self) -> int: ...
     @property
     def octets(self) -> int: ...
+
+
+class ServiceCount(Protocol):
+    """What the plane counted for one service; `opened` flows were given a server, None where nobody counts that."""
+
+    @property
+    def service(self) -> ServiceKey: ...
+    @property
+    def packets(self) -> int: ...
+    @property
+    def octets(self) -> int: ...
+    @property
+    def opened(self) -> int | None: ...
+
+
+class PlaneCounts(Protocol):
+    """Everything that a plane counts."""
+
+    @property
+    def servers(self) -> Iterable[ServerCount]: ...
+    @property
+    def services(self) -> Iterable[ServiceCount]: ...
+    @property
+    def unsent(self) -> Mapping[PacketReason, int]:
+        """Packets that the program on BPF sent to no server."""
+        ...
 
 
 class Originals(Protocol):
@@ -81,7 +108,7 @@ class BalancerPlane(Protocol):
         """Remove the flows that `converge` has let go of; may be called while that is under way in its thread."""
         ...
 
-    def counters(self) -> Iterable[ServerCount]: ...
+    def counts(self) -> PlaneCounts: ...
 
     def flows(self) -> Mapping[tuple[ServiceKey, IPAddress, int], int]: ...
 
@@ -172,8 +199,8 @@ class BalancerReader:
         self._plane = plane
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="balancer-reader")
 
-    async def counts(self, *, flows: bool) -> dict[tuple[ServiceKey, IPAddress, int], Count]:
-        """What every server was sent, with the flows that it has if asked for. Raises ActuatorError."""
+    async def counts(self, *, flows: bool) -> Counts:
+        """What every server and service was sent, with the flows that it has if asked for. Raises ActuatorError."""
         return await _in(self._thread, lambda: self._count(flows=flows))
 
     async def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
@@ -194,16 +221,21 @@ class BalancerReader:
         places = ((server.address, server.port) for server in service.servers)
         return Load({place: flows.get((service.key, *place), 0) for place in places})
 
-    def _count(self, *, flows: bool) -> dict[tuple[ServiceKey, IPAddress, int], Count]:
+    def _count(self, *, flows: bool) -> Counts:
         held: Mapping[tuple[ServiceKey, IPAddress, int], int] = {}
         if flows:
             self._plane.observe()
             held = self._plane.flows()
-        counted = {(found.service, found.server, found.port): found for found in self._plane.counters()}
-        return {
-            place: Count(found.packets, found.octets, held.get(place, 0) if flows else None)
-            for place, found in counted.items()
-        }
+        found = self._plane.counts()
+        counted = {(each.service, each.server, each.port): each for each in found.servers}
+        return Counts(
+            {
+                place: Count(each.packets, each.octets, held.get(place, 0) if flows else None)
+                for place, each in counted.items()
+            },
+            {each.service: ServiceTotal(each.packets, each.octets, each.opened) for each in found.services},
+            found.unsent,
+        )
 
     def _find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         self._plane.observe()

@@ -157,12 +157,31 @@ class NodeCollector(Collector):
             "yaoki_lb_service_up", "1 while a server, other than the sorry one, takes new flows.", labels=labels
         )
         enabled = GaugeMetricFamily("yaoki_lb_service_enabled", "1 unless switched off.", labels=labels)
+        packets = CounterMetricFamily("yaoki_lb_service_packets", "Packets sent to its servers.", labels=labels)
+        octets = CounterMetricFamily("yaoki_lb_service_bytes", "Bytes of packets sent to them.", labels=labels)
+        opened = CounterMetricFamily("yaoki_lb_service_flows_opened", "Flows given a server.", labels=labels)
         for service in self._node.services:
             key = service.key
             values = (service.name, str(key.address), key.protocol.value, str(key.port))
             up.add_metric(values, any(s.duty is Duty.SERVE and s.reason is not Reason.SORRY for s in service.servers))
             enabled.add_metric(values, service.enabled)
-        yield from (up, enabled)
+            if service.total is not None:
+                packets.add_metric(values, service.total.packets)
+                octets.add_metric(values, service.total.octets)
+                if service.total.opened is not None:
+                    opened.add_metric(values, service.total.opened)
+        yield from (up, enabled, packets, octets, opened)
+        yield from self._of_unsent()
+
+    def _of_unsent(self) -> Iterable[Metric]:
+        unsent = CounterMetricFamily(
+            "yaoki_lb_program_packets",
+            "Packets that the program on BPF sent to no server, and why; since it was loaded.",
+            labels=("reason",),
+        )
+        for each in self._node.unsent:
+            unsent.add_metric((each.reason.value,), each.packets)
+        yield unsent
 
     def _of_servers(self) -> Iterable[Metric]:
         labels = ("service", "address", "server", "server_address")

@@ -9,11 +9,12 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum, IntFlag, StrEnum
+from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
 from yaoki.core.address import Family, IPAddress, MacAddress
+from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.lb.why import Flow
 
@@ -80,21 +81,8 @@ class FlowState(IntEnum):
     CLOSING = 2
 
 
-class Reason(StrEnum):
-    """enum reason, in its order: why a packet went the way it went."""
-
-    SENT = "sent"
-    NOT_OURS = "not-ours"
-    OTHER_HOST = "other-host"
-    OTHER_INTERFACE = "other-interface"
-    MALFORMED = "malformed"
-    NO_SERVER = "no-server"
-    NO_FLOW = "no-flow"
-    NO_FIRST_FRAGMENT = "no-first-fragment"
-    SHUT = "shut"
-    TOO_BIG = "too-big"
-    TOO_BIG_UNTOLD = "too-big-untold"
-    NO_HEADROOM = "no-headroom"
+Reason = PacketReason
+"""enum reason."""
 
 
 def index(number: int) -> bytes:

@@ -37,13 +37,13 @@ from yaoki.linux.bpf.guarding import Guarding, NotGuarded
 from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
 from yaoki.linux.bpf.hooks import interfaces
 from yaoki.linux.bpf.installation import Installation
-from yaoki.linux.bpf.layout import Server, ServerFlag
+from yaoki.linux.bpf.layout import Reason, Server, ServerFlag
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat, leaving
 from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.nftables_session import NftSession, open_session
-from yaoki.linux.server_count import ServerCount
+from yaoki.linux.server_count import PlaneCounts, ServerCount, ServiceCount
 from yaoki.linux.sysctl import SysctlKeeper
 
 RENDERING = "bpf/1"
@@ -146,22 +146,35 @@ class BpfBalancer:
                 self._forget()
                 raise
 
-    def counters(self) -> tuple[ServerCount, ...]:
-        """What every server was sent, of whatever is in the kernel now. Raises ActuatorError."""
+    def counts(self) -> PlaneCounts:
+        """What every server and service was sent, of whatever is in the kernel now, and what nobody was. Raises
+        ActuatorError."""
         installed = installation.find()
         if installed is None:
-            return ()
+            return PlaneCounts()
         try:
-            counts = list(installed.tables.server_counts())
+            tables = installed.tables
+            counts = list(tables.server_counts())
+            services = {key: tables.service_count(entry.id) for key, entry in tables.services()}
+            unsent = tables.reasons()
             # Of a thousand services few have changed since they were counted last.
             self._decoded = installed.records.decoded(self._decoded)
         finally:
             installed.close()
-        return tuple(
-            ServerCount(record.service.key, *place, counts[seat.number].packets, counts[seat.number].octets)
-            for record in self._decoded.values()
-            for place, seat in record.seats.items()
+        del unsent[Reason.SENT]
+        return PlaneCounts(
+            tuple(
+                ServerCount(record.service.key, *place, counts[seat.number].packets, counts[seat.number].octets)
+                for record in self._decoded.values()
+                for place, seat in record.seats.items()
+            ),
+            tuple(ServiceCount(key, each.packets, each.octets, each.flows) for key, each in services.items()),
+            unsent,
         )
+
+    def counters(self) -> tuple[ServerCount, ...]:
+        """What every server was sent. Raises ActuatorError."""
+        return self.counts().servers
 
     def flows(self) -> Mapping[Place, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
