@@ -3,6 +3,8 @@ SHELL := /bin/bash
 BIN   := .venv/bin
 # Whatever the environment says: a test that compiled every module anew would take three times as long to begin.
 unexport PYTHONDONTWRITEBYTECODE
+# Where tests of the lab are: whoever collects only them begins seconds earlier.
+LABS  := tests/lab tests/examples
 SEEDS ?= 200
 FIRST ?= 0
 # The sites over which `make sim FAULTS=...` throws faults.
@@ -31,7 +33,8 @@ check: setup ## ruff, mypy, import contracts, unit and property tests, no namesp
 test: check ## check, then campaigns of the simulator, then the tests in network namespaces with real peers and the lab
 	@$(BIN)/pytest -q -n auto --dist worksteal -m campaign
 	@$(BIN)/pytest -q -n auto --dist loadfile -p no:randomly -m "(netns or peers) and not lab and not long"
-	@$(BIN)/pytest -q -p no:randomly -m "lab and not long"
+	@$(BIN)/pytest -q -n auto --dist loadfile -p no:randomly -m "lab and company and not long" $(LABS)
+	@$(BIN)/pytest -q -p no:randomly -m "lab and not company and not long" $(LABS)
 
 test-long: setup ## rows of the rehearsal that a busy machine does not carry
 	@$(BIN)/pytest -q -p no:randomly -m long

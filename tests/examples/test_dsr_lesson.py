@@ -17,6 +17,7 @@ LONGER = 20
 
 
 @pytest.mark.lab
+@pytest.mark.company
 @pytest.mark.netns
 @pytest.mark.timeout(240)
 @pytest.mark.req(

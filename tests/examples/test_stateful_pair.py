@@ -6,7 +6,13 @@ import pytest
 
 from rehearse import HERE, Outcome, rehearse
 
-pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(300), pytest.mark.req("N-13")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.company,
+    pytest.mark.netns,
+    pytest.mark.timeout(300),
+    pytest.mark.req("N-13"),
+]
 
 LONGEST_PAUSE_S = 15.0
 """Generous: on a quiet machine it is that of a takeover, 1.5 s."""

@@ -15,7 +15,7 @@ from tests.lab.flow_pair import (
 )
 from yaoki.lab.fault import PowerOff, StopNode
 
-pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.company, pytest.mark.netns, pytest.mark.timeout(240)]
 
 SITE = Path(__file__).with_name("flows.yaml")
 

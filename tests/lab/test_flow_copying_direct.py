@@ -9,7 +9,7 @@ import pytest
 from tests.lab.flow_pair import Pair, connections, pair, servers_of_sources, with_sources
 from yaoki.lab.fault import PowerOff
 
-pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.company, pytest.mark.netns, pytest.mark.timeout(240)]
 
 SITE = Path(__file__).with_name("direct_flows.yaml")
 CONNECTIONS = 200

@@ -15,7 +15,7 @@ from tests.mutated import patched
 from yaoki.lab.row import Row
 from yaoki.lab.software_yaoki import Yaoki
 
-pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.company, pytest.mark.netns, pytest.mark.timeout(300)]
 
 LONG_ENOUGH = timedelta(seconds=2)
 """To miss every promise of the pair."""

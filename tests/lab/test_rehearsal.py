@@ -1,6 +1,6 @@
 """Rehearsals of the pair with the real daemon: rows that keep their promises, and what their figures mean.
 
-The negative controls are beside this file; figures for their own sake are in bench/.
+The negative controls are beside this file, test_without_*.py; figures for their own sake are in bench/.
 """
 
 import json

@@ -51,6 +51,14 @@ def test_tests_use_no_mocks() -> None:
     assert [name_of(path) for path in TESTS if path != Path(__file__) and MOCKING.search(path.read_text())] == []
 
 
+def test_tests_of_the_lab_are_where_make_test_looks_for_them() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (folders,) = re.findall(r"^LABS +:= (.+)$", makefile, re.MULTILINE)
+    marked = [path for path in TESTS if re.search(r"\bmark\.lab\b", path.read_text())]
+    assert len(marked) > 10
+    assert [name_of(path) for path in marked if not name_of(path).startswith(tuple(folders.split()))] == []
+
+
 def test_architecture_fits_in_one_reading() -> None:
     assert (ROOT / "ARCHITECTURE.md").read_text().count("\n") <= 300
     assert (ROOT / "CONTRIBUTING.md").read_text().count("\n") <= 100
