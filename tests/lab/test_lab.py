@@ -138,10 +138,11 @@ def test_what_a_dead_holder_left_is_replaced(tmp_path: Path) -> None:
 
 
 REHEARSAL = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from yaoki.lab.run import rehearse
 from yaoki.site.load import load_site
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
 def prepare(lab):
     print("up", flush=True)
     for _ in range(600):  # a signal just before a long sleep would wait for its end

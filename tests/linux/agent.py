@@ -497,8 +497,22 @@ def local_port(name: str) -> int:
     return int(_state["sockets"][name].getsockname()[1])
 
 
-def watch(places: list[list[str]], seconds: float, *, then: list[list[str]] | None = None) -> list[list[str | None]]:
-    """What a watch of neighbours tells within a time, in order; `then` replaces the list of them half-way."""
+async def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until it is so, and no longer than this."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not holds():
+        await asyncio.sleep(0.02)
+
+
+def watch(
+    places: list[list[str]],
+    seconds: float,
+    *,
+    then: list[list[str]] | None = None,
+    last: list[str | None] | None = None,
+) -> list[list[str | None]]:
+    """What a watch of neighbours tells within a time, in order; `then` replaces the list of them half-way. It ends when
+    `last` is told, if that is given."""
     heard: list[list[str | None]] = []
 
     def parsed(wanted: list[list[str]]) -> tuple[tuple[str, IPAddress], ...]:
@@ -509,31 +523,36 @@ def watch(places: list[list[str]], seconds: float, *, then: list[list[str]] | No
             lambda _, address, mac: heard.append([str(address), None if mac is None else str(mac)])
         )
         watching.watch(parsed(places))
-        await asyncio.sleep(seconds / 2)
         if then is not None:
+            await asyncio.sleep(seconds / 2)
             watching.watch(parsed(then))
-        await asyncio.sleep(seconds / 2)
+            await asyncio.sleep(seconds / 2)
+        else:
+            await until(lambda: last in heard, seconds)
         watching.close()
 
     asyncio.run(listen())
     return heard
 
 
-def ways(addresses: list[str], seconds: float, *, then: list[str] | None = None) -> list[list[str | None]]:
-    """What a watch of ways tells within a time, in order; half-way the words of `then` are given to ip."""
+def ways(
+    addresses: list[str], seconds: float, *, then: list[str] | None = None, last: list[str | None] | None = None
+) -> list[list[str | None]]:
+    """What a watch of ways tells within a time, in order. When it has told a way, the words of `then` are given to ip;
+    it is waited for either half of the time at most, and not longer than until `last` is told."""
     heard: list[list[str | None]] = []
 
     def told(address: IPAddress, way: Way | None) -> None:
-        words = None if way is None else f"{way.interface} {way.own} {way.next_hop} {way.mac} {way.source} {way.mtu}"
-        heard.append([str(address), words])
+        text = None if way is None else f"{way.interface} {way.own} {way.next_hop} {way.mac} {way.source} {way.mtu}"
+        heard.append([str(address), text])
 
     async def listen() -> None:
         watching = WayWatch(told)
         watching.watch(tuple(map(parse_address, addresses)))
-        await asyncio.sleep(seconds / 2)
+        await until(lambda: then is not None and any(way is not None for _, way in heard), seconds / 2)
         if then is not None:
             subprocess.run(["ip", *then], check=True, timeout=5)
-        await asyncio.sleep(seconds / 2)
+        await until(lambda: heard[-1:] == [last], seconds / 2)
         watching.close()
 
     asyncio.run(listen())

@@ -89,11 +89,12 @@ def test_the_way_is_the_kernels_and_its_next_hop_is_asked_for(network: World) ->
 def test_another_route_is_another_way_at_once(network: World) -> None:
     """Its MTU is what the route says, and a way that ends is told."""
     narrow = ["route", "add", "203.0.113.0/24", "via", "192.0.2.9", "mtu", "1400"]
-    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=narrow)
+    narrowed = [FAR[4], f"eth0 {LB} 192.0.2.9 02:00:00:00:00:09 192.0.2.11 1400"]
+    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=narrow, last=narrowed)
     network.ip("lb", "route del 203.0.113.0/24")
-    assert heard[-1] == [FAR[4], f"eth0 {LB} 192.0.2.9 02:00:00:00:00:09 192.0.2.11 1400"]
+    assert heard[-1] == narrowed
     blackhole = ["route", "add", "blackhole", "203.0.113.0/24"]
-    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=3, then=blackhole)
+    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=blackhole, last=[FAR[4], None])
     network.ip("lb", "route del blackhole 203.0.113.0/24")
     assert heard[-1] == [FAR[4], None]
 

@@ -126,6 +126,11 @@ class Keepalived:
             "k", "keepalived", "--vrrp", "--dont-fork", "--log-console", f"--use-file={path}", *pids, *self._options
         )
 
+    def listens(self) -> bool:
+        """Whether it has a socket of VRRP's protocol in either family."""
+        command = ["ip", "netns", "exec", self._segment.namespace("k"), "cat", "/proc/net/raw", "/proc/net/raw6"]
+        return ":0070 " in subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
     def stop(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
@@ -227,9 +232,10 @@ def test_we_stand_by_take_over_when_keepalived_stops_and_give_back(scene: Scene)
 def test_keepalived_stands_by_takes_over_when_we_stop_and_gives_back(scene: Scene) -> None:
     speaker = scene.speaker(150)
     scene.only("y")
-    scene.keepalived(100)
+    keepalived = scene.keepalived(100)
+    eventually(keepalived.listens, "it listens")
     # Longer than its down timer, which it would run out of if it did not understand us.
-    patience = 4 * scene.kind.interval.total_seconds() + 2
+    patience = 4 * scene.kind.interval.total_seconds() + 0.5
     never(lambda: not scene.held_by("y"), "keepalived owns beside us", within=patience)
     assert speaker.release() == 0
     scene.only("k")
@@ -291,8 +297,9 @@ def test_keepalived_with_use_vmac_and_we_relieve_each_other(scene: Scene) -> Non
 def test_keepalived_hears_us_from_the_virtual_mac(scene: Scene) -> None:
     speaker = scene.speaker(150)
     scene.only("y")
-    scene.keepalived(100)
-    never(lambda: not scene.held_by("y"), "keepalived owns beside us", within=2)
+    keepalived = scene.keepalived(100)
+    eventually(keepalived.listens, "it listens")
+    never(lambda: not scene.held_by("y"), "keepalived owns beside us", within=1)
     assert speaker.release() == 0
     scene.only("k")
     again = scene.speaker(150)

@@ -109,6 +109,9 @@ class Segment:
         ip("-n", inside, "link", "add", interface, "address", mac, "type", "veth",
            "peer", "name", port, "netns", net)  # fmt: skip
         self.sysctl(name, f"net.ipv6.conf.{interface}.addr_gen_mode", "1")
+        if interface != "eth0":
+            # As if the networks were apart: each interface answers for its own addresses only.
+            self.sysctl(name, "net.ipv4.conf.all.arp_ignore", "1")
         ip("-n", inside, "address", "add", f"{prefix}.{number}/24", "dev", interface)
         ip("-n", inside, "link", "set", interface, "up")
         ip("-n", inside, "address", "add", f"fe80::{number}/64", "dev", interface, "nodad")
@@ -310,14 +313,10 @@ class RunningSpeaker:
         return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
+        """Have it release nothing: that would wait for a peer, and all goes with the namespace."""
         self.disconnect()
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
 
 
 def eventually(condition: Callable[[], bool], what: str, *, within: float = PATIENCE_S) -> None:

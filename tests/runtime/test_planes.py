@@ -42,9 +42,14 @@ while True:
     data, peer = s.recvfrom(2048); s.sendto(data, peer)
 """
 STREAM = f"""
-import socket, sys, time
+import signal, socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("{VIP}", 7)); s.setblocking(False)
 sent, back, end = 0, set(), time.monotonic() + float(sys.argv[1])
+def enough(*_):
+    global end
+    end = min(end, time.monotonic())
+signal.signal(signal.SIGTERM, enough)
+print("begun", flush=True)
 while time.monotonic() < end + 0.5:
     if time.monotonic() < end:
         s.send(str(sent).encode()); sent += 1
@@ -74,7 +79,7 @@ class Scene:
     """Two nodes that are not started, two servers that hold the VIP, a client beside them."""
 
     def __init__(self, net: Network, directory: Path) -> None:
-        self.net, self._directory = net, directory
+        self.net, self._log = net, directory / "stream"
         self.site = site = directory / "site.yaml"
         site.write_text(SITE)
         for name, number in (("lb1", 11), ("lb2", 12), ("client", 9), ("web1", 21), ("web2", 22)):
@@ -89,13 +94,17 @@ class Scene:
         """Datagrams to the VIP that were sent, and answered."""
         return _counts(self.net.run("client", sys.executable, "-c", STREAM, str(seconds)).stdout)
 
-    def stream(self, seconds: float) -> "subprocess.Popen[bytes]":
-        """The same beside the test; `self.counts` tells when it has ended."""
-        return self.net.start("client", sys.executable, "-c", STREAM, str(seconds), log=self._directory / "stream")
+    def stream(self) -> "subprocess.Popen[bytes]":
+        """The same beside the test, from now on until `self.counts` ends it."""
+        self._log.unlink(missing_ok=True)
+        process = self.net.start("client", sys.executable, "-c", STREAM, "60", log=self._log)
+        eventually(lambda: "begun" in self._log.read_text(), what="the stream has begun")
+        return process
 
     def counts(self, stream: "subprocess.Popen[bytes]") -> tuple[int, int]:
+        stream.terminate()
         assert stream.wait(60) == 0
-        return _counts((self._directory / "stream").read_text().splitlines()[-1])
+        return _counts(self._log.read_text())
 
     def settled(self, node: DaemonOn) -> bool:
         """Whether its service is on BPF with both servers, and what it asked for is in force."""
@@ -129,7 +138,7 @@ class Scene:
 
 
 def _counts(text: str) -> tuple[int, int]:
-    sent, back = map(int, text.split())
+    sent, back = map(int, text.splitlines()[-1].split())
     assert sent > 50
     return sent, back
 
@@ -156,11 +165,12 @@ def test_a_lone_node_that_is_killed_forwards_on_and_is_taken_up_and_leaves_nothi
     )
     programs = scene.programs()
     assert programs
-    stream = scene.stream(3)
+    stream = scene.stream()
     scene.kill_all("lb1")
+    time.sleep(1.5)
     sent, back = scene.counts(stream)
     assert sent == back, "nothing was lost, although nobody of ours lived"
-    stream = scene.stream(4)
+    stream = scene.stream()
     scene.lb1.start()
     eventually(lambda: scene.settled(scene.lb1), what=scene.lb1.text)
     assert scene.programs() == programs, "it was taken up as it was"
@@ -210,7 +220,7 @@ def test_an_upgrade_of_all_parts_and_of_the_program_loses_nothing_with_the_gate_
     eventually(lambda: scene.owned_by("lb1") and scene.armed("lb1"), what=scene.lb1.text)
     assert "on bpf: its interface can carry it" in scene.lb1.ask("show", "service").stdout
     programs = scene.programs()
-    stream = scene.stream(8)
+    stream = scene.stream()
     scene.net.run("lb1", sys.executable, "-c", MAKE_OLD)
     scene.lb1.ask("upgrade", "--speaker")
     eventually(lambda: scene.programs() != programs, what=scene.lb1.text)

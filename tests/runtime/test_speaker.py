@@ -194,7 +194,7 @@ def test_own_stall_is_not_taken_for_a_silence_of_the_peer(segment: Segment, tmp_
     _, b = pair(segment, tmp_path)
     for _ in range(3):
         os.kill(child_of(b), signal.SIGSTOP)
-        time.sleep(1.0)
+        time.sleep(0.6)
         os.kill(child_of(b), signal.SIGCONT)
         time.sleep(0.3)
     assert b.told(BecameActive) == []
