@@ -2,16 +2,21 @@
 
     newer                                older
     WishesWanted  --------------------->
-                  <---------------------  Wishes        what it was ordered
+                  <---------------------  Wishes        what it was ordered, and an example of its last word
     ReadyToSpeak  --------------------->                sockets are open, the gate is known
                   <---------------------  YouSpeak      it has fallen silent, and which leases are good until when
 
 Between the last two messages nobody speaks; what the older one held is in the kernel, and stays there. A lease is the
 node's and not the process's, and its end is an instant of the machine's clock, so it is as good to the newer one.
+
+"Newer" is who comes later; its version may be an older one, which cannot read what a later version says. It finds that
+out from the Wishes, and goes: whatever the last word says is in the example.
 """
 
 from dataclasses import dataclass
 
+from yaoki.core.event import EventId
+from yaoki.core.instant import Instant
 from yaoki.node.holder_messages import LeaseValid
 from yaoki.node.messages import SpeakerOrder
 
@@ -22,22 +27,27 @@ class WishesWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class YouSpeak:
+    """I am silent from now on. These leases I held, each under the claim by which its keeper knows it."""
+
+    leases: tuple[LeaseValid, ...] = ()
+
+
+EXAMPLE = YouSpeak((LeaseValid("vip", 1, 1, Instant(0), EventId("node/leases", 1)),))
+"""With a value in every field, so that whoever can read it can read any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wishes:
-    """Orders that make a new speaker want what this one wants."""
+    """Orders that make a new speaker want what this one wants. `example` is EXAMPLE, and is only to be read."""
 
     orders: tuple[SpeakerOrder, ...]
+    example: YouSpeak = YouSpeak()
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyToSpeak:
     """Fall silent as soon as nothing is under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class YouSpeak:
-    """I am silent from now on. These leases I held, each under the claim by which its keeper knows it."""
-
-    leases: tuple[LeaseValid, ...] = ()
 
 
 ToOlder = WishesWanted | ReadyToSpeak

@@ -9,7 +9,8 @@ these open: when one is closed, the kernel lets every change of nftables wait fo
 measured, and that of a gate would come too late.
 
 Invariants: at every moment at most one of the two acts; should the newer one fail before ReadyToSpeak, the older goes
-on, and should it fail after, the gate shuts as for any dead speaker.
+on, and should it fail after, the gate shuts as for any dead speaker. One that could not read the last word does not say
+ReadyToSpeak.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from yaoki.core.codec import Codec, Undecodable
 from yaoki.core.error import LocalError
 from yaoki.core.framing import MAX_DATAGRAM, BadFrame, Joiner, split
 from yaoki.linux.nftables_session import netfilter_sockets
-from yaoki.node.handover_messages import ReadyToSpeak, ToNewer, ToOlder, Wishes, WishesWanted, YouSpeak
+from yaoki.node.handover_messages import EXAMPLE, ReadyToSpeak, ToNewer, ToOlder, Wishes, WishesWanted, YouSpeak
 from yaoki.node.holder_messages import LeaseValid
 from yaoki.node.messages import SpeakerOrder
 from yaoki.runtime.private_socket import listen_privately
@@ -98,7 +99,7 @@ class HandOver:
             self._forget()
         match told:
             case WishesWanted():
-                self._answer(Wishes(tuple(self._wishes())))
+                self._answer(Wishes(tuple(self._wishes()), EXAMPLE))
             case ReadyToSpeak():
                 self.wanted = True
             case None:
@@ -129,21 +130,32 @@ class Predecessor:
             raise LocalError(f"no speaker hands over in {run_dir}: {error.strerror}") from error
 
     def wishes(self) -> tuple[SpeakerOrder, ...]:
-        """What it was ordered."""
-        answer = self._ask(WishesWanted())
+        """What it was ordered. Whoever cannot read this, or the example of its last word, leaves it alone."""
+        try:
+            answer = self._ask(WishesWanted())
+        except Undecodable as error:
+            self._socket.close()
+            raise LocalError(
+                f"the speaker that runs goes on, for it is of a version that this one cannot read ({error.why}); to"
+                " change to this version stop the node with `yaoki stop`, which hands its VIPs to a peer, and start it"
+            ) from error
         if not isinstance(answer, Wishes):
             raise LocalError("the speaker answered out of turn")
         return answer.orders
 
     def relieve(self) -> tuple[LeaseValid, ...]:
         """Have it fall silent; then it is for us to speak. The leases that it held."""
-        answer = self._ask(ReadyToSpeak())
+        try:
+            answer = self._ask(ReadyToSpeak())
+        except Undecodable as error:
+            raise LocalError(f"the speaker does not hand over: {error}") from error
         if not isinstance(answer, YouSpeak):
             raise LocalError("the speaker answered out of turn")
         self._socket.close()
         return answer.leases
 
     def _ask(self, question: ToOlder) -> ToNewer:
+        """Its answer. Raises Undecodable."""
         try:
             for datagram in split(self._codec.encode(question)):
                 self._socket.send(datagram)
@@ -156,5 +168,5 @@ class Predecessor:
                 if message is not None:
                     answer: ToNewer = self._codec.decode(message, ToNewer)
                     return answer
-        except (OSError, BadFrame, Undecodable) as error:
+        except (OSError, BadFrame) as error:
             raise LocalError(f"the speaker does not hand over: {error}") from error
