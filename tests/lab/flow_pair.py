@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from yaoki.core.error import ActuatorError
@@ -16,6 +17,7 @@ from yaoki.lab.fault import Fault
 from yaoki.lab.injector import Injector
 from yaoki.lab.lab import Lab
 from yaoki.lab.software_yaoki import Yaoki
+from yaoki.runtime.secret_file import DIRECTORY_VARIABLE
 from yaoki.site.load import load_site
 
 CLIENT = Path(__file__).with_name("long_connections.py")
@@ -27,12 +29,15 @@ SOURCES = [f"198.51.100.{n}" for n in range(101, 113)], [f"2001:db8:2::{n}" for 
 
 
 class Pair:
-    """The lab with both nodes running."""
+    """The lab with both nodes running. `secrets` is a directory for their keys."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, secrets: Path) -> None:
         site = load_site(file).site
+        key = secrets / "flows"
+        key.write_text("hex:" + "5a" * 32 + "\n")
+        key.chmod(0o600)
         self.lab = Lab(site, file)
-        self.software = Yaoki(self.lab)
+        self.software = Yaoki(self.lab, environment={DIRECTORY_VARIABLE: str(secrets)})
         self.injector = Injector(self.lab, self.software)
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
@@ -81,7 +86,11 @@ class Pair:
 
 @contextmanager
 def pair(file: Path) -> Iterator[Pair]:
-    both = Pair(file)
+    with TemporaryDirectory() as secrets:
+        yield from _running(Pair(file, Path(secrets)))
+
+
+def _running(both: Pair) -> Iterator[Pair]:
     both.lab.up()
     try:
         for node in ("lb1", "lb2"):
