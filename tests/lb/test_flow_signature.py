@@ -137,6 +137,24 @@ def test_what_was_heard_is_not_heard_again_and_a_restart_forgets_what_the_window
     assert judged(old, verifier=restarted) is not None
 
 
+@given(
+    replay=st.sampled_from(Replay),
+    heard=st.lists(st.tuples(st.integers(0, 9), st.sampled_from([KEY, OTHER])), max_size=40),
+)
+def test_however_often_and_in_whatever_order_they_come_each_is_taken_once_at_most_and_none_after_a_later_one(
+    replay: Replay, heard: list[tuple[int, Key]]
+) -> None:
+    verifier = Verifier(AuthenticationParams((REF,), replay=replay), (KEY,))
+    taken = [
+        number
+        for number, key in heard
+        if judged(FLOW_SIGNATURE.signed(PLAIN, PEER, OWN, key, SEQUENCE + number), verifier=verifier) is None
+    ]
+    true = [number for number, key in heard if key is KEY]
+    records = [number for place, number in enumerate(true) if number > max(true[:place], default=-1)]
+    assert taken == records
+
+
 @given(payload=st.binary(max_size=120) | st.binary(max_size=120).map(lambda rest: b"YF\x02" + rest))
 def test_whatever_comes_is_divided_and_judged(payload: bytes) -> None:
     datagram, trailer = divided(payload)
