@@ -11,7 +11,7 @@ from yaoki.cli.output import Paint
 from yaoki.cli.show import print_services, vip_table
 from yaoki.cli.unsent import unsent_lines
 from yaoki.lb.packet_reason import PacketReason
-from yaoki.node.snapshot import ServiceTotal, Unsent, view
+from yaoki.node.snapshot import Count, ServiceTotal, Unsent, view
 
 
 def test_a_sync_group_has_a_column_where_there_is_one() -> None:
@@ -33,6 +33,23 @@ def test_an_epoch_has_a_column_where_something_is_owned_by_lease() -> None:
     header, rows = vip_table([replace(router, epoch=41, group="edge"), router], Paint(sys.stdout))
     assert header[-2:] == ("Sync group", "Epoch")
     assert [row[-2:] for row in rows] == [("edge", "41"), ("-", "-")]
+
+
+@pytest.mark.req("B-13")
+def test_servers_none_of_which_could_be_lost_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene()
+    scene.start(plan())
+    (service,) = view(scene.brain, scene.now).services
+    names = [each.name for each in service.servers]
+    full = tuple(replace(each, limit=100, count=Count(9, 900, 90)) for each in service.servers)
+    print_services([replace(service, servers=full)], Paint(sys.stdout))
+    left = 100 * (len(names) - 1)
+    told = (
+        f"no spare: web {service.key}: {90 * len(names)} flows are open, and without {names[0]} its other servers may"
+    )
+    assert capsys.readouterr().out.splitlines()[-1] == f"{told} have {left}"
+    print_services([service], Paint(sys.stdout))
+    assert "no spare" not in capsys.readouterr().out
 
 
 def test_what_no_server_got_is_told_with_its_cure_as_far_as_a_service_is_concerned() -> None:

@@ -23,8 +23,10 @@ from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json, talk
 from yaoki.cli.plan_move import told
 from yaoki.cli.prefix import expand
+from yaoki.cli.show import headroom_lines
 from yaoki.cli.stand import print_stand, why_nobody
 from yaoki.core.error import UsageError
+from yaoki.node.snapshot import NodeView
 from yaoki.pool.plan import Action, Plan
 from yaoki.runtime.requests import Life, PlanAnswer
 from yaoki.site.compile import compile_site
@@ -123,12 +125,16 @@ def _against_node(args: argparse.Namespace) -> int:
         file = None if args.file is None else str(args.file.resolve())
         answer: PlanAnswer = node.ask_for(PlanAnswer, "plan", file=file)
         name = node.ask_for(Life, "life").node
+        services = node.ask_for(NodeView, "status", counted=True, flows=True).services
     for problem in answer.problems:
         talk(problem)
     if not answer.problems:
         print_plans({name: plan_of(answer)}, as_json=args.json)
         if site is not None and not args.json:
             print_stand(site)
+        for service in services if not args.json else ():
+            for line in headroom_lines(service, Paint(sys.stdout)):
+                print(line)
     return int(bool(answer.problems or answer.unsafe))
 
 

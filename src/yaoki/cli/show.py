@@ -106,8 +106,10 @@ def print_services(services: Iterable[ServiceView], paint: Paint) -> None:
     """Services and servers in the columns of `ipvsadm -Ln`."""
     rows: list[tuple[str, ...]] = [("Prot LocalAddress:Port Scheduler Flags", "", "", "", "", "", "")]
     rows.append(("  -> RemoteAddress:Port", "Forward", "Weight", "ActiveConn", "Packets", "Bytes", "State"))
+    short: list[str] = []
     for service in services:
         key = service.key
+        short += headroom_lines(service, paint)
         flags = "" if service.persistence is None else f" {_persistence(service.persistence)}"
         flags += "" if service.idle_timeout is None else f" idle {service.idle_timeout.total_seconds():g}"
         flags += "" if service.enabled else " disabled"
@@ -122,6 +124,17 @@ def print_services(services: Iterable[ServiceView], paint: Paint) -> None:
     servers = iter(widths)
     for row in rows:
         print(next(servers) if row[1] else row[0])
+    for line in short:
+        print(line)
+
+
+def headroom_lines(service: ServiceView, paint: Paint) -> Iterable[str]:
+    """What a service could not bear to lose (N+1)."""
+    spare = service.headroom
+    if spare is not None and spare.is_short:
+        name = f"{service.name} {service.key}"
+        what = f"{spare.opened} flows are open, and without {spare.without} its other servers may have {spare.left}"
+        yield f"{paint.yellow('no spare')}: {name}: {what}"
 
 
 def _checks(client: NodeClient, args: argparse.Namespace) -> int:

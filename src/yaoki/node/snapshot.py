@@ -14,6 +14,7 @@ from yaoki.core.address import Family, IPAddress, IPInterface, MacAddress
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
 from yaoki.election.lease_params import LeaseParams
+from yaoki.lb.headroom import Bearer, Headroom, headroom
 from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.plane import PlaneChoice
 from yaoki.lb.service import Duty, Forward, PlaneWish, Protocol, Scheduler, ServiceKey, SourcePersistence, Way
@@ -219,6 +220,15 @@ class ServiceView:
     @property
     def protocol(self) -> Protocol:
         return self.key.protocol
+
+    @property
+    def headroom(self) -> Headroom | None:
+        """Whether it could lose any one server, as far as limits and counts tell."""
+        return headroom(
+            Bearer(each.name, each.limit, None if each.count is None else each.count.flows)
+            for each in self.servers
+            if each.duty is Duty.SERVE and each.reason is not Reason.STANDS_BY
+        )
 
 
 @dataclass(frozen=True, slots=True)
