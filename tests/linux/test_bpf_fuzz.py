@@ -22,29 +22,33 @@ SHUT: dict[int, IPAddress] = {4: IPv4Address("192.0.2.51"), 6: IPv6Address("2001
 """VIPs whose deadline has passed."""
 SHORTEST = 54
 IPV4_DESTINATION, IPV6_DESTINATION = slice(30, 34), slice(38, 54)
+SERVED = {
+    (Protocol.TCP, 80): Scheduler.ROUND_ROBIN,
+    (Protocol.UDP, 80): Scheduler.SOURCE_HASH,
+    (Protocol.TCP, 82): Scheduler.LEAST_CONNECTION,
+    (Protocol.UDP, 82): Scheduler.MAGLEV,
+}
 
 
 def services() -> Iterator[VirtualService]:
-    """TCP and UDP by different schedulers on the VIP of each family, and TCP on one that is shut; each with two
-    servers, none with another's."""
+    """On the VIP of each family, and on one that is shut, all that is SERVED; each with two servers, none with
+    another's."""
     number = 0
     for family in (4, 6):
         for address in (VIP[family], SHUT[family]):
-            for protocol, scheduler in (
-                (Protocol.TCP, Scheduler.ROUND_ROBIN),
-                (Protocol.UDP, Scheduler.SOURCE_HASH),
-            ):
+            for (protocol, port), scheduler in SERVED.items():
                 servers = []
                 for _ in range(2):
                     number += 1
                     mac = MacAddress(bytes((2, 0, 0, 0, 1, number)))
                     plain = server(1, Forward.DIRECT, family=family)
                     servers.append(
-                        type(plain)(f"s{number}", plain.address + number, 80, Forward.DIRECT, 1000, plain.duty, mac)
+                        type(plain)(f"s{number}", plain.address + number, port, Forward.DIRECT, 1000, plain.duty, mac)
                     )
-                persistence = SourcePersistence(24, timedelta(seconds=300)) if protocol is Protocol.UDP else None
+                kept = scheduler is Scheduler.SOURCE_HASH
+                persistence = SourcePersistence(24, timedelta(seconds=300)) if kept else None
                 yield VirtualService(
-                    f"x{number}", ServiceKey(address, protocol, 80), "lo", scheduler, tuple(servers), persistence
+                    f"x{number}", ServiceKey(address, protocol, port), "lo", scheduler, tuple(servers), persistence
                 )
 
 
@@ -68,16 +72,37 @@ def destination(given_frame: bytes) -> IPAddress | None:
             return None
 
 
-MEMBERS: dict[IPAddress, set[str]] = {}
-for _service in services():
-    MEMBERS.setdefault(_service.key.address, set()).update(each.name for each in _service.servers)
+MEMBERS = {service.key: {each.name for each in service.servers} for service in services()}
+
+
+PROTOCOLS = {6: Protocol.TCP, 17: Protocol.UDP}
+
+
+def may_get(given_frame: bytes) -> set[str]:
+    """The servers that a frame may go to: of a whole packet those of its service, of a fragment, an error or what has
+    been made of them those of any service of its VIP."""
+    address, key = destination(given_frame), service_of(given_frame)
+    if key is not None:
+        return MEMBERS.get(key, set())
+    return {name for each, names in MEMBERS.items() if each.address == address for name in names}
+
+
+def service_of(given_frame: bytes) -> ServiceKey | None:
+    """What a TCP or UDP packet is for whose header says itself that it is whole, and has no options."""
+    address = destination(given_frame)
+    is_v4 = given_frame[12:14] == b"\x08\x00"
+    number, at = (given_frame[23], 36) if is_v4 else (given_frame[20], 56)
+    plain = given_frame[14] == 0x45 and not int.from_bytes(given_frame[20:22], "big") & 0x3FFF if is_v4 else True
+    if address is None or not plain or len(given_frame) < at + 2 or number not in PROTOCOLS:
+        return None
+    return ServiceKey(address, PROTOCOLS[number], int.from_bytes(given_frame[at : at + 2], "big"))
 
 
 @st.composite
 def sound(draw: st.DrawFn) -> bytes:
     """A frame that makes sense, to a VIP or near it; few ports, so that flows meet again."""
     family, protocol = draw(st.sampled_from([4, 6])), draw(st.sampled_from(Protocol))
-    port, to_port = draw(st.integers(1, 8)), draw(st.sampled_from([80, 80, 81]))
+    port, to_port = draw(st.integers(1, 8)), draw(st.sampled_from([80, 80, 81, 82]))
     match draw(st.sampled_from(["whole", "first", "later", "error"])):
         case "first":
             made = fragments(family, protocol, identification=port, port=port)[0]
@@ -127,7 +152,7 @@ def test_no_frame_for_a_vip_leaves_for_anybody_but_its_servers(program: Bench, f
             vip = destination(each)
             assert vip is not None
             assert vip in VIP.values()
-            assert outcome.to in MEMBERS[vip]
+            assert outcome.to in may_get(each)
         if outcome.verdict == "drop":
             assert destination(each) in SHUT.values()
 
@@ -140,19 +165,12 @@ def test_the_fuzz_is_not_all_refused(program: Bench, frame_: bytes, hook: Hook) 
     address = destination(frame_)
     if address in SHUT.values():
         assert outcome.verdict in {"drop", "pass"}
-    elif is_whole(frame_):
+    elif service_of(frame_) in MEMBERS:
         assert outcome.verdict == "send"
-
-
-def is_whole(frame_: bytes) -> bool:
-    """A TCP or UDP packet to port 80, not a fragment."""
-    if frame_[12:14] == b"\x08\x00":
-        return frame_[23] in (6, 17) and frame_[20:22] == b"\0\0" and frame_[36:38] == b"\0\x50"
-    return frame_[20] in (6, 17) and frame_[56:58] == b"\0\x50"
 
 
 def test_every_vip_has_servers_that_no_other_has() -> None:
     found = [name for names in MEMBERS.values() for name in names]
-    assert len(found) == len(set(found)) == 16
-    assert {Family.of(vip) for vip in MEMBERS} == set(Family)
+    assert len(found) == len(set(found)) == 32
+    assert {Family.of(key.address) for key in MEMBERS} == set(Family)
     assert {Family.of(address) for address in CLIENT.values()} == set(Family)
