@@ -8,6 +8,7 @@ from itertools import combinations
 from yaoki.node.messages import RouterState
 from yaoki.sim.faults import Part
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.kernel import TICK_US
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.neighbours import INTRUDER
 from yaoki.sim.timeline import MILLISECOND
@@ -183,7 +184,9 @@ class OwnerlessBounded(Invariant):
                 self.ledger.clean_since(virtual, other, node) for other, _ in virtual.members if other != node
             )
         )
-        return int(duration.total_seconds() * 1_000_000) + (SLACK_US if quiet else SLACK_US + LATE_FRAMES_US)
+        # A gate may shut a tick before its owner wakes in time to say once more that it is there.
+        slack = SLACK_US + TICK_US
+        return int(duration.total_seconds() * 1_000_000) + (slack if quiet else slack + LATE_FRAMES_US)
 
     def _lowest_priority(self, virtual: Virtual, node: str) -> int:
         """With everything that lowers it at once, or as it was last told: a word from the main process may be held
