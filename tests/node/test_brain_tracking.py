@@ -13,9 +13,18 @@ from yaoki.lb.service import Desired
 from yaoki.node.brain_events import PriorityWanted
 from yaoki.node.brain_messages import BrainEffect, Operate
 from yaoki.node.decisions import AdmitVip, Decisions, MoveVip
-from yaoki.node.messages import ConfigureChecks, ConfigureRouters, Published, SetPriority, VerdictChanged
+from yaoki.node.messages import (
+    ConfigureChecks,
+    ConfigureRouters,
+    Published,
+    RouterState,
+    RouterStatus,
+    SetPriority,
+    VerdictChanged,
+)
 from yaoki.pool.member import Duty, Health
 from yaoki.site.node_plan import NodePlan, TrackedProbe, TrackPlan
+from yaoki.vrrp.events import Reason
 from yaoki.vrrp.standing import LEAST_PRIORITY
 
 pytestmark = pytest.mark.req("B-24")
@@ -108,6 +117,18 @@ def test_a_restart_tells_no_priority_before_the_check_has_spoken(found: Desired)
     assert of(SetPriority, scene.log) == []
     hop(scene, Health.DOWN)
     assert [order.barred for order in of(SetPriority, scene.log)] == [True]
+
+
+@pytest.mark.parametrize("reason", [Reason.BARRED, Reason.HINDERED, Reason.KEPT])
+def test_a_bar_of_an_earlier_life_is_lifted_if_the_file_has_its_track_no_more(reason: Reason) -> None:
+    scene = Scene(found=found_with_duties(Duty.SERVE, Duty.SERVE, Duty.SERVE))
+    scene.start(plan(tracked=""))
+    scene.pass_time(3 * SECOND)
+    assert of(SetPriority, scene.log) == []
+    status = RouterStatus(ROUTER, "web-vip", RouterState.BACKUP, scene.now, 0, reason.value)
+    orders = of(SetPriority, scene.give(status))
+    assert [(order.router, order.priority, order.barred) for order in orders] == [(ROUTER, 150, False)]
+    assert of(SetPriority, scene.give(replace(status, reason=Reason.STARTED.value))) == []
 
 
 def test_what_an_operator_moved_away_waits_for_no_check() -> None:

@@ -464,6 +464,7 @@ class Brain:
         wanted, has = self.desired(), self.balancer.has
         effects += [*self.flows.apply(now, self.plan, wanted, has), *self.balancer.apply(now, wanted)]
         self.routers.held_back = self.flows.held_back(self.plan, self.statuses.values())
+        self.routers.reported(self.statuses.values())
         spoken = not self._unspoken and self.tracks.spoken
         effects += self.data.look(now, self.plan, self.statuses.values(), self.leases.epochs)
         effects += self.routers.apply(now, tables_ready=self.balancer.settled, checks_spoken=spoken)

@@ -14,14 +14,17 @@ from datetime import timedelta
 from yaoki.core.event import Emit, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.node.brain_events import PriorityWanted
-from yaoki.node.messages import ConfigureRouters, SetPriority
+from yaoki.node.messages import ConfigureRouters, RouterStatus, SetPriority
 from yaoki.site.node_plan import NodePlan, Tracked, TrackedProbe, TrackPlan
+from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS
 from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY, standing
 
 STARTUP_HOLD = timedelta(seconds=2)
 """Longest wait for tables and first verdicts before VIPs are asked for all the same."""
+
+_BARRED = frozenset({Reason.BARRED.value, Reason.HINDERED.value, Reason.KEPT.value})
 
 
 class RouterWish:
@@ -41,8 +44,13 @@ class RouterWish:
         self._warm = False
         self._lost: dict[RouterKey, tuple[TrackPlan, ...]] = {}
         self._unjudged: set[RouterKey] = set()
+        self._barred: set[RouterKey] = set()
         self._causes: dict[RouterKey, EventId] = {}
         self._told_priorities: dict[RouterKey, tuple[int, bool | None]] = {}
+
+    def reported(self, statuses: Iterable[RouterStatus]) -> None:
+        """Which routers the speaker holds for barred by what they track, perhaps told so by an earlier life."""
+        self._barred = {status.router for status in statuses if status.reason in _BARRED}
 
     def deadline(self) -> Deadline | None:
         """The end of the hold."""
@@ -138,7 +146,8 @@ class RouterWish:
         return [self._told]
 
     def _tell_priorities(self) -> Iterable[SetPriority]:
-        """A tracked router's priority is told at least once: a speaker older than this Brain may still have another.
+        """A tracked router's priority is told at least once: a speaker older than this Brain may still have another. So
+        is that of a barred one that the file has taken the track from since.
         One that an operator moved away, or that is held back, waits for no check; its bar does."""
         for params in () if self._told is None else self._told.routers:
             unjudged = params.key in self._unjudged
@@ -149,7 +158,7 @@ class RouterWish:
             barred = True if None in weights else None if unjudged else False
             wanted = priority, barred
             told = self._told_priorities.get(params.key)
-            changed = wanted != (params.priority, False)
+            changed = wanted != (params.priority, False) or params.key in self._barred
             if told != wanted and (params.key in self._tracks_of or told is not None or changed):
                 self._told_priorities[params.key] = wanted
                 yield SetPriority(params.key, priority, self._causes.get(params.key), barred=barred)
