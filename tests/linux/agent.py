@@ -588,9 +588,15 @@ def recount() -> bool:
     if recount is None:
         return False
     recount.count()
+    _state["filled"] = recount.filled
     while recount.heed():
         pass
     return True
+
+
+def filled() -> list[list[object]]:
+    """How full the tables were at the latest recount: table, whose, entries, size."""
+    return [[each.table.value, each.whose, each.entries, each.size] for each in _state["filled"]]
 
 
 def probe(target: str, params: dict[str, Any], source: str, *, timeout_ms: int = 500) -> list[str]:
@@ -720,6 +726,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         fetch,
         find,
         recount,
+        filled,
         ways,
         own_as_speaker,
         end_tunnels,

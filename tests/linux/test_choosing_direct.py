@@ -87,6 +87,25 @@ def test_a_restart_goes_on_with_what_is_there(planes: World, plane: PlaneWish) -
     assert "refused" not in planes.names(4, "tcp", times=3)
 
 
+@PLANES
+def test_a_count_tells_how_full_the_tables_are(planes: World, plane: PlaneWish) -> None:
+    balancer, flows = planes.agents["lb"], Flows(planes, 4)
+    wanted = trio(DIRECT, scheduler=Scheduler.LEAST_CONNECTION, mask=32)
+    beside = trio(DIRECT, family=6)
+    planes.balance(*(replace(each, plane=plane) for each in (wanted, beside)))
+    flows.open(5)
+    assert balancer.ask("recount")
+    if plane is PlaneWish.NFTABLES:
+        assert balancer.ask("filled") == [["map", "tcp/192.0.2.50:80", 5, 262_144]]
+    else:
+        assert balancer.ask("filled") == [
+            ["flows", "IPv4 on BPF", 5, 262_144],
+            ["new-flows", "IPv4 on BPF", 0, 65_536],
+            ["sources", "IPv4 on BPF", 1, 65_536],
+        ]
+    flows.close()
+
+
 def test_where_nobody_counts_there_is_nothing_to_do(planes: World) -> None:
     planes.balance(trio(DIRECT), trio(Forward.FULLNAT, protocol=Protocol.UDP))
     assert not planes.agents["lb"].ask("recount")

@@ -1,4 +1,5 @@
-"""Events of the flow copier; their sentences are in yaoki.node.flow_sentences."""
+"""Events of flows: those of the flow copier, and of tables that fill. Their sentences are in yaoki.node.flow_sentences
+and yaoki.node.table_terms."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +25,15 @@ class NotTaken(StrEnum):
     RATE = "rate"
     TABLE_FULL = "table-full"
     KERNEL = "kernel"
+
+
+class FlowTable(StrEnum):
+    """A table of flows: of BPF, which all services of a family share; MAP: one service's on nftables."""
+
+    FLOWS = "flows"
+    NEW_FLOWS = "new-flows"
+    SOURCES = "sources"
+    MAP = "map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +100,14 @@ class FlowKeyUnavailable(EventBody):
     SEVERITY: ClassVar[Severity] = Severity.ERROR
     peer: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTableFilling(EventBody):
+    """A plane's table of flows is nearly full. `whose`: a service, or what all services of a family share."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+    table: FlowTable
+    whose: str
+    entries: int
+    size: int

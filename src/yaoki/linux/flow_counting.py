@@ -13,10 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from yaoki.lb.filling import Filled
+from yaoki.lb.flow_events import FlowTable
 from yaoki.lb.load import NOTHING_KNOWN, Load
 from yaoki.lb.plane import is_direct
 from yaoki.lb.service import ServiceKey, VirtualService
 from yaoki.linux.conntrack import Conntrack, Placed
+from yaoki.linux.nftables_direct import FLOWS
 from yaoki.linux.nftables_names import DIRECT, TRANSLATION, opened_name, service_name
 from yaoki.linux.nftables_reader import NftablesReader
 
@@ -68,6 +71,8 @@ class Recount:
         self._services = services
         self._heed = heed
         self._counted: list[Counted] = []
+        self.filled: tuple[Filled, ...] = ()
+        """How full the maps of flows were that were looked at."""
 
     def count(self) -> None:
         """Look at all flows, in any thread. Raises ActuatorError."""
@@ -80,6 +85,10 @@ class Recount:
             Counted(service.key, flows.get(service.key, {}), opened.get(opened_name(service.key), 0))
             for service in self._services
         ]
+        self.filled = tuple(
+            Filled(FlowTable.MAP, str(service.key), sum(flows.get(service.key, {}).values()), FLOWS)
+            for service in filter(is_direct, self._services)
+        )
 
     def heed(self) -> bool:
         """Give new flows out by what was counted of the next services, in the plane's thread; whether there are more.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
+from yaoki.lb.filling import Filled
 from yaoki.lb.plan import Actual, ActualService, AddService, BalancerChange, FlushFlows, RemoveService
 from yaoki.lb.plane import Plane, PlaneChoice, at_its_hook, choose, is_direct, leaving_elsewhere, needs_bpf
 from yaoki.lb.service import Desired, PlaneWish, RealServer, ServiceKey, VirtualService
@@ -63,11 +64,17 @@ class Recount:
 
     def __init__(self, nftables: flow_counting.Recount | None, bpf: counting.Recount | None) -> None:
         self._parts = [part for part in (nftables, bpf) if part is not None]
+        self._counted = tuple(self._parts)
 
     def count(self) -> None:
         """Look at all flows. Raises ActuatorError."""
         for part in self._parts:
             part.count()
+
+    @property
+    def filled(self) -> tuple[Filled, ...]:
+        """How full the tables of flows were that were looked at."""
+        return tuple(each for part in self._counted for each in part.filled)
 
     def heed(self) -> bool:
         """Heed a part of what was counted; whether there is more. Raises ActuatorError."""

@@ -6,10 +6,12 @@ from yaoki.election import events as e
 from yaoki.node import brain_events as b
 from yaoki.node import speaker_events as s
 from yaoki.node.flow_sentences import FLOW_SENTENCES
+from yaoki.node.table_terms import TABLE_SENTENCES
 from yaoki.vrrp import events as v
 from yaoki.vrrp import wire_events as w
 
 SENTENCES: dict[type[EventBody], tuple[str, str]] = {
+    **TABLE_SENTENCES,
     # --- virtual routers
     v.BecameActive: (
         "{vip} is owned here ({router}, priority {priority}): {reason} (epoch {epoch})",

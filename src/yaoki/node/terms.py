@@ -4,11 +4,12 @@ from enum import Enum
 
 from yaoki.election.events import LossReason
 from yaoki.lb.flow_datagram import DatagramFlaw
-from yaoki.lb.flow_events import NotCaughtUp, NotTaken
+from yaoki.lb.flow_events import FlowTable, NotCaughtUp, NotTaken
 from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.plane import PlaneReason
 from yaoki.node.brain_events import Part
 from yaoki.node.packet_terms import PACKET_TERMS
+from yaoki.node.table_terms import TABLE_TERMS
 from yaoki.packet.claim import Form
 from yaoki.pool.health import Turn
 from yaoki.pool.member import AdminState, Duty, Health
@@ -35,6 +36,7 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         PlaneReason.TUNNEL: ("only BPF has tunnels", "トンネルは BPF のみ"),
     },
     PacketReason: PACKET_TERMS,
+    FlowTable: TABLE_TERMS,
     Duty: {
         Duty.SERVE: ("serves", "稼働"),
         Duty.DRAIN: ("keeps only the flows it has", "ドレイン (既存フローのみ)"),

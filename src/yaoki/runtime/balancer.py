@@ -4,7 +4,7 @@ The plane itself is the kernel's (yaoki.linux); here is only what it must offer 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.core.event import EventBody
+from yaoki.lb.filling import Filled, Fillings
 from yaoki.lb.load import Load
 from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.plan import Actual
@@ -88,6 +89,11 @@ class Recount(Protocol):
         """In the plane's thread: give new flows out by a part of what was counted; whether there is more."""
         ...
 
+    @property
+    def filled(self) -> Sequence[Filled]:
+        """How full the tables of flows were that were looked at."""
+        ...
+
 
 class BalancerPlane(Protocol):
     """A plane for virtual services; every method may block and may raise ActuatorError."""
@@ -123,10 +129,12 @@ class BalancerPlane(Protocol):
 
 class BalancerActuator:
     """Calls a plane from its own thread, and from two more to remove flows and to count them: that may last, and a
-    server that fails meanwhile must not wait for it."""
+    server that fails meanwhile must not wait for it. `tell` is told of tables that fill."""
 
-    def __init__(self, plane: BalancerPlane) -> None:
+    def __init__(self, plane: BalancerPlane, *, tell: Callable[[EventBody], None] = lambda _: None) -> None:
         self._plane = plane
+        self._tell = tell
+        self._fillings = Fillings()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="balancer")
         self._removing = ThreadPoolExecutor(1, thread_name_prefix="balancer-flows")
         self._counting = ThreadPoolExecutor(1, thread_name_prefix="balancer-count")
@@ -175,6 +183,8 @@ class BalancerActuator:
         if recount is None:
             return False
         await _in(self._counting, recount.count)
+        for event in self._fillings.heed(recount.filled):
+            self._tell(event)
         while await self._call(recount.heed):
             pass
         return True

@@ -140,7 +140,8 @@ class Node:
         self.events = EventLog(self.codec, sys.stderr, form=options.log)
         self.journal = JournalKeeper(options.state_dir, self.note)
         self.kernel = kernel
-        self.balancer = BalancerActuator(kernel.balancer(dict(self.journal.content.sysctls), self._guard_programs))
+        plane = kernel.balancer(dict(self.journal.content.sysctls), self._guard_programs)
+        self.balancer = BalancerActuator(plane, tell=self.note)
         self.reader = BalancerReader(kernel.balancer({}, lambda: None))
         start = self.journal.content.starts + 1
         # The start's number keeps event ids of different lives apart.

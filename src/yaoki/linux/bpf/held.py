@@ -44,14 +44,18 @@ class Held:
 
     def is_led(self, number: int, seen: int, state: int, now: int) -> bool:
         """The same of the parts of an entry with the right stamp."""
+        ended = state == FlowState.CLOSING
+        return not ended and self.lasts(seen, state, now) and ServerFlag.KEEPS in self.rendered.servers[number].flags
+
+    def lasts(self, seen: int, state: int, now: int) -> bool:
+        """Whether the entry of a flow of this service has not idled out."""
+        return now - seen <= self.limits[state]
+
+    @property
+    def limits(self) -> tuple[int, int, int]:
+        """After how many idle ticks an entry goes, by its FlowState."""
         service = self.rendered.service
-        if state == FlowState.ESTABLISHED:
-            limit = service.established
-        elif state == FlowState.OPENING:
-            limit = service.opening
-        else:
-            return False
-        return now - seen <= limit and ServerFlag.KEEPS in self.rendered.servers[number].flags
+        return service.opening, service.established, service.closing
 
 
 NOTHING = Rendered(

@@ -198,8 +198,8 @@ class BpfBalancer:
     def recount(self) -> counting.Recount | None:
         """A count of the flows that servers have open, where that is asked for at each new one, to be carried out; None
         if there is no such service. Raises ActuatorError."""
-        counted = tuple(each for each in self._known().values() if counting.counts(each))
-        return counting.Recount(counted, self._heed, _tick) if counted else None
+        held = tuple(self._known().values())
+        return counting.Recount(held, self._heed, _tick) if any(map(counting.counts, held)) else None
 
     def _heed(self, counted: counting.Counts) -> None:
         """Of servers that have their seats still."""

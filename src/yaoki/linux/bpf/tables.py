@@ -170,11 +170,15 @@ class Tables:
             for _, value in self._of(name, family).items():
                 yield FlowEntry.unpack(value)
 
-    def flow_words(self, family: Family) -> Iterator[tuple[int, int, int, int]]:
-        """Server, stamp, seen and state of all that are remembered: for counting."""
-        for name in ("flows", "new_flows"):
-            for octets in self._of(name, family).values():
-                yield from layout.flow_words(octets)
+    def words(self, table: str, family: Family) -> Iterator[tuple[int, int, int, int]]:
+        """Server, stamp, seen and state of all that a table ("flows", "new_flows", "sources") remembers: for counting.
+        Sources have no state."""
+        for octets in self._of(table, family).values():
+            yield from layout.flow_words(octets)
+
+    def size(self, table: str, family: Family) -> int:
+        """Most entries of a table."""
+        return self._of(table, family).shape.max_entries
 
     # --- flows, as other nodes are told of them and tell of theirs
 
