@@ -11,8 +11,9 @@ import pytest
 from tests.lb.capture.wire import CLIENT, SYN, VIP, Wire, scene
 from yaoki.cli import main
 from yaoki.cli.capture_bounds import bounds_of
-from yaoki.cli.capture_text import remarks, sentence
+from yaoki.cli.capture_text import remarks, sentence, text
 from yaoki.core.error import UsageError
+from yaoki.lb.capture import frames_of, hops_of, scene_of
 from yaoki.lb.service import Forward, Protocol
 from yaoki.packet import pcapng
 from yaoki.packet.recording import Recording
@@ -69,6 +70,19 @@ def test_files_of_several_machines_are_joined_and_judged(tmp_path: Path, capsys:
     )
     assert (joined.stat().st_mode & 0o777) == 0o600
     assert main(["capture", "web", "--merge", str(joined), *DIRECT]) == 0
+
+
+@pytest.mark.req("D-05", "D-28")
+def test_the_table_of_a_tunnels_hops_says_what_the_packet_was_inside() -> None:
+    wire = conversation(("lb1", "web1"), Forward.TUNNEL)
+    known = scene_of(scene(Forward.TUNNEL), wire.recording())
+    recording, hops = wire.recording(), hops_of(known, frames_of(wire.recording(), known))
+    lines = list(text(wire.verdict(known), hops, recording, None))
+    table = lines[lines.index("") + 1 :]
+    column = slice(table[0].index("INSIDE"), table[0].index("TTL"))
+    assert [line[column].strip() for line in table] == [
+        "INSIDE", "", "192.0.2.11 > 192.0.2.201", "192.0.2.11 > 192.0.2.201", "",
+    ]  # fmt: skip
 
 
 @pytest.mark.req("D-28")

@@ -11,6 +11,7 @@ from yaoki.linux.claim_filter import Instruction
 from yaoki.packet.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetFrame
 from yaoki.packet.ipv4 import IPv4Packet
 from yaoki.packet.ipv6 import IPv6Packet
+from yaoki.packet.tunnel import Encapsulation, Tunnel, Wrapping
 from yaoki.packet.udp import UdpDatagram
 
 MAC = MacAddress.parse("02:00:00:00:00:01")
@@ -77,6 +78,42 @@ def test_ports_are_behind_the_options_and_later_fragments_have_none() -> None:
     fragment = IPv4Packet(OTHER4, VIP4, 17, bytes(40), fragment_offset=1480).encode()
     assert kept(wanted, EthernetFrame(MAC, MAC, ETHERTYPE_IPV4, fragment).encode()) == SNAP
     assert kept(program((VIP6,), (80,), 17, snap=SNAP), packet(OTHER6, VIP6, (0, 0), 44)) == SNAP
+
+
+def wrapped(wrapping: Wrapping) -> bytes:
+    kind = ETHERTYPE_IPV4 if wrapping.destination.version == 4 else ETHERTYPE_IPV6
+    return EthernetFrame(MAC, MAC, kind, wrapping.wrap(bytes(60))).encode()
+
+
+ENDS4 = (IPv4Address("192.0.2.11"), IPv4Address("203.0.113.21"), IPv4Address("203.0.113.29"))
+ENDS6 = (IPv6Address("2001:db8:1::11"), IPv6Address("2001:db8:9::21"), IPv6Address("2001:db8:9::29"))
+
+
+@pytest.mark.parametrize(("source", "end", "other"), [ENDS4, ENDS6])
+@pytest.mark.parametrize("tunnel", [Tunnel(), Tunnel(Encapsulation.GUE, 6081)], ids=str)
+def test_what_goes_through_a_tunnel_to_a_server_passes(
+    tunnel: Tunnel, source: IPAddress, end: IPAddress, other: IPAddress
+) -> None:
+    ends = (ENDS4[1], ENDS6[1])
+    wanted = program((VIP4, VIP6), (80,), 17, snap=SNAP, tunnel=(tunnel, ends))
+    assert kept(wanted, wrapped(Wrapping(tunnel, source, end))) == SNAP
+    assert kept(wanted, wrapped(Wrapping(tunnel, source, other))) == 0
+    another = Tunnel(Encapsulation.GUE, 6080)
+    assert kept(wanted, wrapped(Wrapping(another, source, end))) == 0
+    vip = VIP4 if end.version == 4 else VIP6
+    assert kept(wanted, packet(source, vip, (50000, 80))) == SNAP
+    assert kept(wanted, packet(source, end, (50000, 80))) == 0
+    plain = program((VIP4, VIP6), (80,), 17, snap=SNAP)
+    assert kept(plain, wrapped(Wrapping(tunnel, source, end))) == 0
+
+
+def test_of_more_servers_than_it_can_name_any_will_do() -> None:
+    ends = [IPv4Address(int(ENDS4[1]) + number) for number in range(MOST_VALUES + 1)]
+    for most, there in ((ends[:-1], 0), (ends, SNAP)):
+        wanted = program((VIP4,), (80,), 6, snap=SNAP, tunnel=(Tunnel(), most))
+        assert all(max(jump[1:3]) < 256 for jump in wanted)
+        assert kept(wanted, wrapped(Wrapping(Tunnel(), ENDS4[0], most[0]))) == SNAP
+        assert kept(wanted, wrapped(Wrapping(Tunnel(), ENDS4[0], IPv4Address("198.51.100.1")))) == there
 
 
 def test_with_all_the_values_that_it_takes_jumps_still_reach() -> None:

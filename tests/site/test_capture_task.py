@@ -5,6 +5,7 @@ from pathlib import Path
 
 from yaoki.core.address import MacAddress
 from yaoki.lb.capture import Role
+from yaoki.lb.service import Encapsulation, Tunnel
 from yaoki.site.capture_task import capture_task, recorded_by_default
 from yaoki.site.load import load_site
 
@@ -36,3 +37,12 @@ def test_under_direct_return_servers_are_known_by_the_vip_alone_and_an_owner_by_
     owner = task.scene.of_mac(MacAddress.parse("00:00:5e:00:01:33"))
     assert owner is not None
     assert (owner.name, owner.role) == ("web-vip", Role.BALANCER)
+
+
+def test_behind_tunnels_servers_are_known_by_their_ends_and_all_interfaces_are_recorded() -> None:
+    site = load_site(LESSON.parents[1] / "tests" / "lab" / "tunnel.yaml").site
+    task = capture_task(site, "echo", ("lb1", "router"))
+    assert task.interfaces == (("lb1", ("eth0",)), ("router", ("eth0", "eth1", "eth2")))
+    assert [str(end) for end in task.ends] == ["203.0.113.21", "2001:db8:9::21", "203.0.113.22", "2001:db8:9::22"]
+    assert task.scene.tunnel == Tunnel(Encapsulation.GUE)
+    assert {str(address) for address, _ in task.places} == {"192.0.2.50", "2001:db8:1::50"}

@@ -40,13 +40,13 @@ from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.error import UsageError
 from yaoki.lab.state import BASE, recall
 from yaoki.lab.topology import namespace_name
-from yaoki.lb.capture import concerns, frames_of, hops_of, judge, scene_of
+from yaoki.lb.capture import concerns, frames_of, hops_of, judge, scene_of, unwrapped
 from yaoki.linux import neighbour_cache
 from yaoki.linux.capture_filter import program
 from yaoki.linux.capture_socket import CaptureSocket, Seen, hidden
 from yaoki.linux.network_namespace import inside
 from yaoki.linux.own_interfaces import own_addresses, own_interfaces
-from yaoki.packet import headers, pcap, pcapng
+from yaoki.packet import pcap, pcapng
 from yaoki.packet.malformed import Malformed
 from yaoki.packet.recording import CaptureInterface, Recording, merged
 from yaoki.runtime.recorder import MOST_OCTETS, Bounds, Post, record
@@ -150,11 +150,12 @@ def _record(task: CaptureTask, bounds: Bounds, enter: Enter) -> tuple[Recording,
         raise UsageError("packets are shown to root only: run it with sudo")
     addresses = dict.fromkeys(address for address, _ in task.places)
     ports = dict.fromkeys(port for _, port in task.places)
-    filter_ = program(addresses, ports, task.protocol, snap=bounds.snap)
+    tunnel = (task.scene.tunnel, task.ends) if task.ends else None
+    filter_ = program(addresses, ports, task.protocol, snap=bounds.snap, tunnel=tunnel)
 
     def wanted(seen: Seen) -> bool:
-        found = headers.decode(seen.octets, seen.length)
-        return not isinstance(found, Malformed) and concerns(found, task.scene, task.protocol)
+        read = unwrapped(seen.octets, seen.length, task.scene)
+        return read is not None and concerns(read[0], task.scene, task.protocol)
 
     with ExitStack() as stack:
         posts: list[Post] = []

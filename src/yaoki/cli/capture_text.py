@@ -22,7 +22,7 @@ def text(verdict: Verdict, hops: Sequence[Hop], recording: Recording, end: str |
         yield f"  {remark}"
     if hops:
         yield ""
-        yield from table([("STEP", "SOURCE", "DESTINATION", "TTL", "SEEN AT"), *map(_row, hops)])
+        yield from table(_rows(hops))
 
 
 def sentence(verdict: Verdict) -> str:
@@ -116,9 +116,15 @@ def _share(verdict: Verdict) -> str:
     return f"; {least}{share:.1%} of the octets did not pass here".replace("%", " %")
 
 
+def _rows(hops: Sequence[Hop]) -> list[tuple[str, ...]]:
+    tunnelled = any(hop.inside for hop in hops)
+    return [("STEP", "SOURCE", "DESTINATION", "INSIDE" if tunnelled else "", "TTL", "SEEN AT"), *map(_row, hops)]
+
+
 def _row(hop: Hop) -> tuple[str, ...]:
     step = f"{hop.step}" + (" reply" if hop.reply else "")
-    return step, _end(hop.source), _end(hop.destination), str(hop.hop_limit), ", ".join(hop.seen_at)
+    inside = "" if hop.inside is None else " > ".join(map(str, hop.inside))
+    return step, _end(hop.source), _end(hop.destination), inside, str(hop.hop_limit), ", ".join(hop.seen_at)
 
 
 def _end(end: End) -> str:

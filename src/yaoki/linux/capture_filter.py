@@ -9,11 +9,12 @@ there.
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
-from yaoki.core.address import IPAddress
+from yaoki.core.address import Family, IPAddress
 from yaoki.linux.claim_filter import Instruction
-from yaoki.packet import ipv4, ipv6
+from yaoki.packet import ipv4, ipv6, udp
 from yaoki.packet.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from yaoki.packet.headers import NEXT_HEADER_FRAGMENT
+from yaoki.packet.tunnel import PROTOCOLS, Encapsulation, Tunnel
 
 MOST_VALUES = 120
 """Addresses of one family, or ports: a conditional jump reaches 255 instructions."""
@@ -27,8 +28,16 @@ _PROTOCOL6, _SOURCE6_END, _DESTINATION6_END, _PORTS6 = 20, 34, 50, 54
 _REFUSE: Instruction = (_RET, 0, 0, 0)
 
 
-def program(addresses: Iterable[IPAddress], ports: Iterable[int], protocol: int, *, snap: int) -> list[Instruction]:
-    """The program for a packet socket that sees whole Ethernet frames and keeps `snap` octets of each."""
+def program(
+    addresses: Iterable[IPAddress],
+    ports: Iterable[int],
+    protocol: int,
+    *,
+    snap: int,
+    tunnel: tuple[Tunnel, Iterable[IPAddress]] | None = None,
+) -> list[Instruction]:
+    """The program for a packet socket that sees whole Ethernet frames and keeps `snap` octets of each. Whatever goes
+    through a `tunnel` to one of some addresses is seen as well; of more than MOST_VALUES, to any."""
     wanted, accept = tuple(addresses), (_RET, 0, 0, snap)
     ports = tuple(ports)
     ipv4_addresses = [int(address) for address in wanted if isinstance(address, IPv4Address)]
@@ -39,10 +48,48 @@ def program(addresses: Iterable[IPAddress], ports: Iterable[int], protocol: int,
         (_LD, 0, 0, _VLAN_TAG_PRESENT),
         *_unless(0, _REFUSE),
         (_LDH, 0, 0, _ETHERTYPE),
-        *_section(ETHERTYPE_IPV4, _ipv4(ipv4_addresses, ports, protocol, accept)),
+        *_section(ETHERTYPE_IPV4, [*_wrapped4(tunnel, accept), *_ipv4(ipv4_addresses, ports, protocol, accept)]),
         *_unless(ETHERTYPE_IPV6, _REFUSE),
+        *_wrapped6(tunnel, accept),
         *_ipv6(ipv6_addresses, ports, protocol, accept),
     ]
+
+
+_Tunnelled = tuple[Tunnel, Iterable[IPAddress]] | None
+
+
+def _wrapped4(tunnelled: _Tunnelled, accept: Instruction) -> list[Instruction]:
+    if tunnelled is None:
+        return []
+    tunnel, ends = tunnelled
+    wanted = [int(end) for end in ends if isinstance(end, IPv4Address)]
+    if tunnel.encapsulation is Encapsulation.IPIP:
+        test = [(_LDB, 0, 0, _PROTOCOL4), *_if(PROTOCOLS[Family.IPV4], accept)]
+    else:
+        port = [(_LDX_HEADER, 0, 0, _IP4), (_LDH_X, 0, 0, _IP4 + 2), *_if(tunnel.port, accept)]
+        test = [(_LDB, 0, 0, _PROTOCOL4), (_JEQ, 0, len(port), udp.PROTOCOL), *port]
+    return _towards((_LD, 0, 0, _DESTINATION4), wanted, test)
+
+
+def _wrapped6(tunnelled: _Tunnelled, accept: Instruction) -> list[Instruction]:
+    if tunnelled is None:
+        return []
+    tunnel, ends = tunnelled
+    wanted = [int(end) & 0xFFFFFFFF for end in ends if not isinstance(end, IPv4Address)]
+    if tunnel.encapsulation is Encapsulation.IPIP:
+        test = [(_LDB, 0, 0, _PROTOCOL6), *_if(PROTOCOLS[Family.IPV6], accept)]
+    else:
+        port = [(_LDH, 0, 0, _PORTS6 + 2), *_if(tunnel.port, accept)]
+        test = [(_LDB, 0, 0, _PROTOCOL6), (_JEQ, 0, len(port), udp.PROTOCOL), *port]
+    return _towards((_LD, 0, 0, _DESTINATION6_END), wanted, test)
+
+
+def _towards(load: Instruction, ends: list[int], test: list[Instruction]) -> list[Instruction]:
+    """Run a test, which may accept, on what goes to one of these; go on behind it."""
+    if len(ends) > MOST_VALUES:
+        return test
+    left = range(len(ends), 0, -1)
+    return [load, *((_JEQ, over, 0, end) for over, end in zip(left, ends, strict=True)), (_JA, 0, 0, len(test)), *test]
 
 
 def _ipv4(addresses: list[int], ports: tuple[int, ...], protocol: int, accept: Instruction) -> list[Instruction]:

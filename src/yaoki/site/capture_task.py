@@ -27,6 +27,11 @@ class CaptureTask:
         return (*vips, *(place for server in self.scene.servers for place in server.places))
 
     @property
+    def ends(self) -> tuple[IPAddress, ...]:
+        """Where the service's packets come out of others."""
+        return tuple(end for server in self.scene.servers for end in server.ends)
+
+    @property
     def protocol(self) -> int:
         """The number of the service's protocol."""
         return self.scene.keys[0].protocol.number
@@ -40,13 +45,15 @@ def capture_task(site: Site, service: str, machines: Iterable[str]) -> CaptureTa
     keys = tuple(ServiceKey(address, wanted.protocol, wanted.port) for address in addresses)
     members = [site.machine(member.node) for member in vip.members]
     own = frozenset(one.ip for member in members for interface in member.interfaces for one in interface.addresses)
-    scene = Scene(service, vip.name, keys, tuple(_parties(site, wanted, addresses)), own)
+    scene = Scene(service, vip.name, keys, tuple(_parties(site, wanted, addresses)), own, wanted.tunnel)
+    # What goes through a tunnel leaves by whatever interface leads to the server.
+    network = None if any(party.ends for party in scene.parties) else vip.network
     names = [
         (address.ip, machine.name) for machine in site.machines for i in machine.interfaces for address in i.addresses
     ]
     return CaptureTask(
         scene,
-        tuple((name, _interfaces(site.machine(name), vip.network)) for name in dict.fromkeys(machines)),
+        tuple((name, _interfaces(site.machine(name), network)) for name in dict.fromkeys(machines)),
         (*((address, vip.name) for address in addresses), *names),
     )
 
@@ -70,16 +77,17 @@ def _parties(site: Site, service: Service, vips: tuple[IPAddress, ...]) -> Itera
         port = service.port if server.port is None else server.port
         families = {Family.of(address) for address in vips}
         found = (server_address(site, service.vip, server.host, family) for family in Family if family in families)
-        translated = forward in (Forward.NAT, Forward.FULLNAT)
-        places = tuple((address, port) for address in found if address is not None and translated)
+        own = tuple(address for address in found if address is not None)
+        places = () if forward.returns_directly else tuple((address, port) for address in own)
+        ends = own if forward is Forward.TUNNEL else ()
         if server.host not in members:
-            yield Party(server.host, Role.SERVER, (), places, forward)
+            yield Party(server.host, Role.SERVER, (), places, forward, ends)
     known = {*members, *(server.host for server in service.servers)}
     yield from (Party(machine.name, Role.OTHER) for machine in site.machines if machine.name not in known)
 
 
-def _interfaces(machine: Machine, network: str) -> tuple[str, ...]:
-    """Those on the VIP's network; of a machine that is not there, all of them."""
+def _interfaces(machine: Machine, network: str | None) -> tuple[str, ...]:
+    """Those on a network; all of them without one, or of a machine that is not there."""
     near = tuple(interface.name for interface in machine.interfaces if interface.network == network)
     found = near or tuple(interface.name for interface in machine.interfaces)
     if not found:

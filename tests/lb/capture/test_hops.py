@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lb.capture.wire import SYN, Wire, scene
+from tests.lb.capture.wire import LB, SERVERS, SYN, Wire, scene
 from yaoki.lb.capture import Hop, frames_of, hops_of, scene_of
 from yaoki.lb.service import Forward
 from yaoki.packet.tcp import TcpSegment
@@ -44,6 +44,20 @@ def test_table_2_with_direct_return(recorded: tuple[str, ...]) -> None:
         "2 198.51.100.60 (lb1) 192.0.2.50 (web1)",
         "3 192.0.2.50 (web1) 198.51.100.60 (router)",
     ]
+
+
+@pytest.mark.req("D-05", "D-08")
+def test_through_a_tunnel_each_hop_tells_what_the_packet_was_inside() -> None:
+    wire = Wire(("lb1", "web1", "router"))
+    wire.connection("web1", Forward.TUNNEL, 1001)
+    assert shown(wire, Forward.TUNNEL) == [
+        "1 198.51.100.60 (router) 192.0.2.50 (lb1)",
+        "2 198.51.100.60 (lb1) 192.0.2.50 (router)",
+        "3 198.51.100.60 (router) 192.0.2.50 (web1)",
+        "4 192.0.2.50 (web1) 198.51.100.60 (router)",
+    ]
+    outer = (LB, SERVERS["web1"])
+    assert [hop.inside for hop in hops(wire, Forward.TUNNEL)] == [None, outer, outer, None]
 
 
 def test_the_connection_that_was_seen_at_most_hops_is_shown() -> None:

@@ -38,6 +38,32 @@ def test_replies_seen_from_the_servers_macs_are_direct_return() -> None:
     assert verdict.as_wanted is True
 
 
+@pytest.mark.req("D-05", "D-28")
+@pytest.mark.parametrize("recorded", [EVERYBODY, ("lb1", "router"), ("web1", "web2")])
+def test_through_a_tunnel_requests_are_known_by_what_is_inside(recorded: tuple[str, ...]) -> None:
+    verdict = two_connections(Forward.TUNNEL, recorded).verdict(scene(Forward.TUNNEL))
+    assert (verdict.way, verdict.evidence, verdict.as_wanted) == (Way.DIRECT, Evidence.SEEN, True)
+    assert (verdict.requests, verdict.flows, verdict.through, verdict.past) == (3, 2, (), ())
+    assert [server for server, _ in verdict.straight] == ["web1", "web2"]
+    # 28 octets of outer headers on each of the 26 packets to web1.
+    sent = (("web1", Count(26, 26 * (54 + 28) + 200)), ("web2", Count(15, 15 * (54 + 28) + 100)))
+    assert verdict.sent_on == (sent if "lb1" in recorded else ())
+
+
+@pytest.mark.req("D-28")
+def test_what_comes_out_of_another_tunnel_or_none_came_past_the_balancer() -> None:
+    wire = two_connections(Forward.TUNNEL, EVERYBODY)
+    wire.through_tunnel("web1", TcpSegment(1003, 80, 1, 0, SYN), source=CLIENT)
+    wire.send("router", "web2", CLIENT, VIP, TcpSegment(1004, 80, 1, 0, SYN))
+    assert [server for server, _ in wire.verdict(scene(Forward.TUNNEL)).past] == ["web1", "web2"]
+
+
+def test_a_server_behind_a_tunnel_that_never_answers_is_named() -> None:
+    wire = Wire(("lb1", "router"))
+    wire.ask("web2", Forward.TUNNEL, TcpSegment(1003, 80, 1, 0, SYN))
+    assert wire.verdict(scene(Forward.TUNNEL)).unanswered == (("web2", 1),)
+
+
 @pytest.mark.req("D-02")
 def test_a_request_of_1_kb_and_a_reply_of_100_kb() -> None:
     """By packets, one acknowledgement for each segment, half passes the balancer; by octets a twentieth."""

@@ -5,18 +5,20 @@ from ipaddress import IPv4Address, IPv6Address
 
 from yaoki.core.address import IPAddress, MacAddress, parse_address
 from yaoki.lb.capture import Party, Role, Scene, Verdict, frames_of, judge, scene_of
-from yaoki.lb.service import Forward, Protocol, ServiceKey
+from yaoki.lb.service import Encapsulation, Forward, Protocol, ServiceKey, Tunnel
 from yaoki.packet.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetFrame
 from yaoki.packet.ipv4 import IPv4Packet
 from yaoki.packet.ipv6 import IPv6Packet
 from yaoki.packet.recording import CapturedPacket, CaptureInterface, Direction, Recording
 from yaoki.packet.tcp import TcpFlags, TcpSegment
+from yaoki.packet.tunnel import Wrapping
 from yaoki.packet.udp import UdpDatagram
 
 MACS = {name: MacAddress(bytes((2, 0, 0, 0, 0, i))) for i, name in enumerate(("router", "lb1", "web1", "web2"))}
 CLIENT, VIP = parse_address("198.51.100.60"), parse_address("192.0.2.50")
 LB = parse_address("192.0.2.11")
 SERVERS = {"web1": parse_address("192.0.2.201"), "web2": parse_address("192.0.2.202")}
+GUE = Tunnel(Encapsulation.GUE)
 SYN, ACK, FIN, RST, PSH = TcpFlags.SYN, TcpFlags.ACK, TcpFlags.FIN, TcpFlags.RST, TcpFlags.PSH
 SECOND_NS = 1_000_000_000
 
@@ -24,11 +26,18 @@ SECOND_NS = 1_000_000_000
 def scene(forward: Forward, protocol: Protocol = Protocol.TCP) -> Scene:
     translated = forward in (Forward.NAT, Forward.FULLNAT)
     servers = [
-        Party(name, Role.SERVER, (), ((address, 80),) if translated else (), forward)
+        Party(
+            name,
+            Role.SERVER,
+            (),
+            ((address, 80),) if translated else (),
+            forward,
+            (address,) if forward is Forward.TUNNEL else (),
+        )
         for name, address in SERVERS.items()
     ]
     parties = (Party("lb1", Role.BALANCER), *servers, Party("router", Role.OTHER))
-    return Scene("web", "web-vip", (ServiceKey(VIP, protocol, 80),), parties, frozenset({LB}))
+    return Scene("web", "web-vip", (ServiceKey(VIP, protocol, 80),), parties, frozenset({LB}), GUE)
 
 
 @dataclass
@@ -53,9 +62,16 @@ class Wire:
         return judge(known, frames_of(recording, known), recorded=self.recorded)
 
     def send(
-        self, sender: str, receiver: str, source: IPAddress, destination: IPAddress, body: TcpSegment | UdpDatagram
+        self,
+        sender: str,
+        receiver: str,
+        source: IPAddress,
+        destination: IPAddress,
+        body: TcpSegment | UdpDatagram,
+        *,
+        inside: Wrapping | None = None,
     ) -> None:
-        """One packet from one machine to another: both see it, if they record."""
+        """One packet from one machine to another, or inside another: both see it, if they record."""
         self.now_ns += 1000
         protocol = 6 if isinstance(body, TcpSegment) else 17
         data = body.encode(source, destination)
@@ -65,6 +81,7 @@ class Wire:
             assert isinstance(source, IPv6Address)
             assert isinstance(destination, IPv6Address)
             kind, packet = ETHERTYPE_IPV6, IPv6Packet(source, destination, protocol, data).encode()
+        packet = packet if inside is None else inside.wrap(packet)
         frame = EthernetFrame(MACS[receiver], MACS[sender], kind, packet).encode()
         for machine, direction in ((sender, Direction.OUT), (receiver, Direction.IN)):
             if machine in self.recorded:
@@ -76,12 +93,20 @@ class Wire:
         self.send("router", "lb1", CLIENT, VIP, segment)
         if forward is Forward.DIRECT:
             self.send("lb1", server, CLIENT, VIP, segment)
+        elif forward is Forward.TUNNEL:
+            self.through_tunnel(server, segment)
         else:
             self.send("lb1", server, LB if forward is Forward.FULLNAT else CLIENT, SERVERS[server], segment)
 
+    def through_tunnel(self, server: str, segment: TcpSegment, *, source: IPAddress = LB) -> None:
+        """From the balancer over the router to a server, inside another packet."""
+        wrapping = Wrapping(GUE, source, SERVERS[server])
+        self.send("lb1", "router", CLIENT, VIP, segment, inside=wrapping)
+        self.send("router", server, CLIENT, VIP, segment, inside=wrapping)
+
     def answer(self, server: str, forward: Forward, segment: TcpSegment) -> None:
         """From a server to the client."""
-        if forward is Forward.DIRECT:
+        if forward.returns_directly:
             self.send(server, "router", VIP, CLIENT, segment)
             return
         self.send(server, "lb1", SERVERS[server], LB if forward is Forward.FULLNAT else CLIENT, segment)

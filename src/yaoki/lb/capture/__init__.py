@@ -6,7 +6,7 @@ was lost, or not recorded at all, is said with the verdict.
 """
 
 from yaoki.lb.capture.hops import Hop, hops_of
-from yaoki.lb.capture.scene import Frame, Party, Role, Scene, concerns, frames_of, scene_of
+from yaoki.lb.capture.scene import Frame, Party, Role, Scene, concerns, frames_of, scene_of, unwrapped
 from yaoki.lb.capture.verdict import Count, Evidence, Verdict, Way, judge
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "hops_of",
     "judge",
     "scene_of",
+    "unwrapped",
 ]

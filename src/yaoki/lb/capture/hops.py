@@ -30,7 +30,8 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One step; `reply`: of the answer. `seen_at`: the interfaces that recorded it."""
+    """One step; `reply`: of the answer. `seen_at`: the interfaces that recorded it. `inside`: source and destination of
+    the packet that it was inside, in a tunnel."""
 
     step: int
     reply: bool
@@ -38,6 +39,7 @@ class Hop:
     destination: End
     hop_limit: int
     seen_at: tuple[str, ...]
+    inside: tuple[IPAddress, IPAddress] | None = None
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ def _hops(scene: Scene, connection: _Connection) -> tuple[Hop, ...]:
             destination,
             frames[0].headers.hop_limit,
             tuple(dict.fromkeys(frame.place for frame in frames)),
+            None if (outer := frames[0].outer) is None else (outer.source, outer.destination),
         )
         for number, ((reply, source, destination), frames) in enumerate(steps.items(), 1)
     )

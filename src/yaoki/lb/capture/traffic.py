@@ -11,7 +11,8 @@ from yaoki.packet.recording import Direction
 
 class Traffic:
     """`sent_on`: requests as they left the balancer, each with the machine that it went to. `past`: requests to the VIP
-    that reached a server from another machine than the balancer. `last_ns` is the time of the last packet."""
+    that reached a server from another machine than the balancer, to one behind a tunnel outside of it. `last_ns` is the
+    time of the last packet."""
 
     def __init__(self, scene: Scene) -> None:
         self.sent_on: list[Sent] = []
@@ -47,7 +48,7 @@ class Traffic:
 
     def _asked(self, frame: Frame, flow: Flow) -> None:
         if self._leaves_balancer(frame):
-            flow.sent_to = self._name(frame.headers.destination_mac)
+            flow.sent_to = self._receiver(frame)
             self.sent_on.append((flow.sent_to, frame))
         elif frame.direction is Direction.IN and frame.node in self._roles:
             flow.asked.setdefault(frame.node, []).append(frame)
@@ -55,8 +56,13 @@ class Traffic:
                 self._arrived(frame, flow)
 
     def _arrived(self, frame: Frame, flow: Flow) -> None:
-        """A request reached a server; where the balancer's MAC is known, somebody else's is seen."""
+        """A request reached a server; where the balancer's MAC is known, somebody else's is seen. A tunnel's is a
+        router's."""
         flow.sent_to = flow.sent_to or frame.node
+        if frame.outer is not None:
+            if frame.outer.source not in self._scene.own:
+                self.past.append((frame.node, frame))
+            return
         sender = self._scene.of_mac(frame.headers.source_mac)
         known = any(party.macs for party in self._scene.balancers)
         if known and (sender is None or sender.role is not Role.BALANCER):
@@ -76,6 +82,10 @@ class Traffic:
 
     def _leaves_balancer(self, frame: Frame) -> bool:
         return frame.direction is Direction.OUT and self._roles.get(frame.node) is Role.BALANCER
+
+    def _receiver(self, frame: Frame) -> str:
+        end = None if frame.outer is None else self._scene.of_end(frame.outer.destination)
+        return self._name(frame.headers.destination_mac) if end is None else end.name
 
     def _name(self, mac: MacAddress) -> str:
         party = self._scene.of_mac(mac)
