@@ -30,6 +30,7 @@ from yaoki.packet import arp, icmp, icmp6
 from yaoki.packet.ipv4 import PROTOCOL_ICMP, IPv4Packet
 from yaoki.packet.malformed import Malformed
 from yaoki.packet.neighbour import NeighbourAdvertisement, NeighbourSolicitation
+from yaoki.packet.tunnel import Tunnel
 
 TOOK = timedelta(milliseconds=5)
 TIMEOUT = timedelta(milliseconds=200)
@@ -412,6 +413,10 @@ def test_a_connection_through_the_direct_return_path() -> None:
     assert direct.judge_accepted(vip, mac=OURS, server=THEIRS, took=TOOK) == Finding(
         Outcome.WRONG_ANSWER, "192.0.2.50 answers from 02:00:00:00:00:11, not straight from 02:00:00:00:00:21", TOOK
     )
+    assert direct.judge_accepted_through(vip, Tunnel(), TARGET, TOOK) == Finding(
+        Outcome.PASSED, "connected to 192.0.2.50 through ipip to 192.0.2.21", TOOK
+    )
+    assert direct.judge_without_way(TARGET, TOOK) == Finding(Outcome.UNREACHABLE, "no way to 192.0.2.21 is known", TOOK)
     assert direct.judge_refused(vip, TOOK) == Finding(Outcome.REFUSED, "connection to 192.0.2.50 refused", TOOK)
     assert direct.judge_unresolved(TARGET, TOOK) == Finding(
         Outcome.UNREACHABLE, "the MAC of 192.0.2.21 is not known", TOOK

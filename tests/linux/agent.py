@@ -23,7 +23,7 @@ from yaoki.core.address import IPAddress, MacAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.lab.plays.tunnel_end import open_end
 from yaoki.lb.flow import Flow as CopiedFlow
-from yaoki.lb.service import Desired, Protocol, ServiceKey, Way
+from yaoki.lb.service import Desired, Encapsulation, Protocol, ServiceKey, Tunnel, Way
 from yaoki.lb.why import Flow
 from yaoki.linux import hardware
 from yaoki.linux.announce import Announcer
@@ -606,8 +606,10 @@ def probe(target: str, params: dict[str, Any], source: str, *, timeout_ms: int =
     schedule = Schedule(timedelta(seconds=1), timedelta(milliseconds=timeout_ms))
     kinds = {"direct": DirectParams, "tcp": TcpParams}
     kind = kinds[params.pop("kind")]
-    vip = {"vip": parse_address(params.pop("vip"))} if "vip" in params else {}
-    identity = CheckId(parse_address(target), kind(**params, **vip), parse_address(source))
+    made: dict[str, Any] = {"vip": parse_address(params.pop("vip"))} if "vip" in params else {}
+    if (tunnel := params.pop("tunnel", None)) is not None:
+        made["tunnel"] = Tunnel(Encapsulation(tunnel[0]), tunnel[1])
+    identity = CheckId(parse_address(target), kind(**params, **made), parse_address(source))
     job = Job(1, CheckSpec(identity, schedule, "check"), time.monotonic_ns())
     loop.start(job, probe_for(job))
     while not found:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.linux.tunnel_world import tunnel_world
 from tests.linux.world import SERVERS, World, world
 
 
@@ -24,6 +25,13 @@ def direct_network() -> Iterator[World]:
         built.servers_hold_vip()
         for name in SERVERS:
             built.agents[name].ask("serve", name=name, port=80)
+        yield built
+
+
+@pytest.fixture(scope="module")
+def tunnel_network() -> Iterator[World]:
+    """A server across the router answers on port 80, and takes packets out of tunnels."""
+    with tunnel_world() as built:
         yield built
 
 

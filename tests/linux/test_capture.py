@@ -12,18 +12,18 @@ import pytest
 
 from tests.lb.samples import trio
 from tests.linux.world import PREFIX, World
-from yaoki.lb.capture import Verdict, Way, concerns, frames_of, hops_of, judge, scene_of
+from yaoki.lb.capture import Verdict, Way, concerns, frames_of, hops_of, judge, scene_of, unwrapped
 from yaoki.lb.service import Forward
 from yaoki.linux.capture_filter import program
 from yaoki.linux.capture_socket import CaptureSocket, Seen
 from yaoki.linux.network_namespace import inside
 from yaoki.linux.own_interfaces import own_interfaces
-from yaoki.packet import headers, pcapng
-from yaoki.packet.malformed import Malformed
+from yaoki.packet import pcapng
 from yaoki.packet.recording import CaptureInterface, Direction, Recording
 from yaoki.runtime.recorder import Bounds, End, Post, record
 from yaoki.site.capture_task import CaptureTask, capture_task
 from yaoki.site.load import load_site
+from yaoki.site.model import Site
 
 pytestmark = pytest.mark.netns
 
@@ -34,21 +34,22 @@ EVERYBODY = ("lb", "s1", "s2", "s3", "router")
 def posts(task: CaptureTask, machine: str, names: tuple[str, ...], snap: int) -> list[Post]:
     addresses, ports = {address for address, _ in task.places}, {port for _, port in task.places}
     own = {interface.name: interface for interface in own_interfaces()}
-    filter_ = program(addresses, ports, task.protocol, snap=snap)
+    tunnel = (task.scene.tunnel, task.ends) if task.ends else None
+    filter_ = program(addresses, ports, task.protocol, snap=snap, tunnel=tunnel)
     return [
         Post(CaptureSocket(name, filter_, snap=snap), CaptureInterface(machine, name, own[name].mac)) for name in names
     ]
 
 
 def recorded(
-    machines: tuple[str, ...], meanwhile: Callable[[], object], bounds: Bounds = Bounds()
+    machines: tuple[str, ...], meanwhile: Callable[[], object], bounds: Bounds = Bounds(), site: Site = SITE
 ) -> tuple[CaptureTask, Recording, End]:
     """What passes while something is done; SIGINT ends it then, as Ctrl-C does."""
-    task = capture_task(SITE, "web", machines)
+    task = capture_task(site, "web", machines)
 
     def wanted(seen: Seen) -> bool:
-        found = headers.decode(seen.octets, seen.length)
-        return not isinstance(found, Malformed) and concerns(found, task.scene, task.protocol)
+        read = unwrapped(seen.octets, seen.length, task.scene)
+        return read is not None and concerns(read[0], task.scene, task.protocol)
 
     def act() -> None:
         meanwhile()

@@ -13,11 +13,18 @@ from pathlib import Path
 import pytest
 
 from tests.lb.samples import far, service
-from tests.linux.test_tunnel_ways import FAR, VIP, WAY
+from tests.linux.test_tunnel_ways import WAY
+from tests.linux.tunnel_world import FAR, VIP
 from tests.linux.vm import Machine, lacks, machine
 from tests.linux.world import PREFIX, World, run, world
+from yaoki.cli.verify_text import sentence
 from yaoki.core.address import MacAddress, parse_address
+from yaoki.lb.proof import Result, Saying, findings
 from yaoki.lb.service import Encapsulation, Protocol, Tunnel, VirtualService, Way
+from yaoki.linux.network_namespace import inside
+from yaoki.runtime.prover import Prover
+from yaoki.site.load import load_site
+from yaoki.site.proof_task import proof_task
 
 pytestmark = [
     pytest.mark.netns,
@@ -90,7 +97,7 @@ def behind(tunnel: Tunnel, family: int, protocol: Protocol) -> VirtualService:
 @pytest.mark.req("D-05", "D-03")
 @pytest.mark.parametrize("tunnel", [Tunnel(), GUE], ids=str)
 def test_what_is_wrapped_comes_out_and_the_answer_comes_straight(
-    network: tuple[World, Machine], tunnel: Tunnel
+    network: tuple[World, Machine], tunnel: Tunnel, tmp_path: Path
 ) -> None:
     built, server = network
     before = server.run(STATE)
@@ -101,6 +108,11 @@ def test_what_is_wrapped_comes_out_and_the_answer_comes_straight(
     )
     again = server.run(f"{yaoki} --site /run/site.yaml --state-dir /run/state --apply")
     assert again == "nothing to change\n"
+    (server_site := tmp_path / "site.yaml").write_text(SITE.format(encapsulation=tunnel.encapsulation.value))
+    task = proof_task(load_site(server_site).site, "web", "lb")
+    found = findings(*inside(PREFIX + "lb", lambda: Prover(task).run()))
+    assert [sentence(one) for one in found if one.result is not Result.RIGHT] == []
+    assert [one.saying for one in found].count(Saying.PLAIN) == 2
     built.agents["lb"].ask("new_balancer", plane="bpf")
     try:
         built.balance(*(behind(tunnel, family, protocol) for family in (4, 6) for protocol in Protocol))

@@ -1,8 +1,4 @@
-"""Servers across a router: the way that the kernel has to them, and requests of real clients that go through tunnels.
-
-client 198.51.100.9 -- router .1 | 192.0.2.1 -- balancer .11 (VIP .50)
-                       router 203.0.113.1 -- far .21 (VIP on its loopback)
-"""
+"""Servers across a router: the way that the kernel has to them, and requests of real clients through tunnels."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,60 +6,23 @@ from dataclasses import replace
 import pytest
 
 from tests.lb.samples import far, service
-from tests.linux.world import PREFIX, VIP4, VIP6, Agent, World, run, world
+from tests.linux.tunnel_world import FAR, PORT, VIP
+from tests.linux.world import World
 from yaoki.core.address import MacAddress, parse_address
 from yaoki.lb.service import Encapsulation, Protocol, RealServer, Tunnel, VirtualService, Way
 
 pytestmark = pytest.mark.netns
 
-PORT = 6081
 TUNNELS = [Tunnel(), Tunnel(Encapsulation.GUE, PORT)]
 LB, ROUTER = MacAddress.parse("02:00:00:00:00:11"), MacAddress.parse("02:00:00:00:00:01")
-FAR = {4: "203.0.113.21", 6: "2001:db8:9::21"}
-VIP = {4: VIP4, 6: VIP6}
 WAY = {4: f"eth0 {LB} 192.0.2.1 {ROUTER} 192.0.2.11 1500", 6: f"eth0 {LB} 2001:db8:1::1 {ROUTER} 2001:db8:1::11 1500"}
 
 
-@pytest.fixture(scope="module")
-def network() -> Iterator[World]:
-    with world() as built:
-        run("ip", "netns", "add", PREFIX + "far")
-        try:
-            _far(built)
-            yield built
-        finally:
-            if "far" in built.agents:
-                built.agents.pop("far").close()
-            run("ip", "netns", "del", PREFIX + "far", check=False)
-
-
-def _far(built: World) -> None:
-    built.ip("far", "link set lo up")
-    for conf in ("all", "default"):
-        built.sysctl("far", f"net/ipv6/conf/{conf}/accept_dad", "0")
-        built.sysctl("far", f"net/ipv4/conf/{conf}/rp_filter", "0")
-    built.sysctl("far", "net/ipv4/conf/all/arp_announce", "2")
-    built.ip("router", f"link add eth2 type veth peer name eth0 netns {PREFIX}far")
-    for name, interface, number in (("router", "eth2", 1), ("far", "eth0", 21)):
-        built.ip(name, f"addr add 203.0.113.{number}/24 dev {interface}")
-        built.ip(name, f"addr add 2001:db8:9::{number}/64 dev {interface} nodad")
-        built.ip(name, f"link set {interface} up")
-    for family, gateway, words in ((4, "203.0.113.1", ""), (6, "2001:db8:9::1", "-6 ")):
-        built.ip("far", f"{words}route add default via {gateway}")
-        built.ip("far", f"addr add {VIP[family]}/{32 if family == 4 else 128} dev lo")
-    for family, length in ((4, 24), (6, 64)):
-        built.ip("lb", f"addr del {VIP[family]}/{length} dev eth0")
-        built.agents["lb"].ask("own_as_speaker", address=f"{VIP[family]}/{length}")
-    built.agents["far"] = Agent(PREFIX + "far")
-    built.agents["far"].ask("serve", name="far", port=80)
-    built.agents["far"].ask("end_tunnels", ports=[PORT])
-
-
 @pytest.fixture
-def live(network: World) -> Iterator[World]:
-    network.agents["lb"].ask("new_balancer", plane="both")
-    yield network
-    network.agents["lb"].ask("cleanup")
+def live(tunnel_network: World) -> Iterator[World]:
+    tunnel_network.agents["lb"].ask("new_balancer", plane="both")
+    yield tunnel_network
+    tunnel_network.agents["lb"].ask("cleanup")
 
 
 def behind(tunnel: Tunnel, family: int, *, protocol: Protocol = Protocol.TCP, mtu: int = 1500) -> VirtualService:
@@ -79,23 +38,23 @@ def behind(tunnel: Tunnel, family: int, *, protocol: Protocol = Protocol.TCP, mt
 
 
 @pytest.mark.req("D-06")
-def test_the_way_is_the_kernels_and_its_next_hop_is_asked_for(network: World) -> None:
-    network.ip("lb", "neigh flush dev eth0")
-    heard = network.agents["lb"].ask("ways", addresses=[FAR[4], FAR[6], "192.0.2.77"], seconds=4)
+def test_the_way_is_the_kernels_and_its_next_hop_is_asked_for(tunnel_network: World) -> None:
+    tunnel_network.ip("lb", "neigh flush dev eth0")
+    heard = tunnel_network.agents["lb"].ask("ways", addresses=[FAR[4], FAR[6], "192.0.2.77"], seconds=4)
     last = dict(heard)
     assert last == {FAR[4]: WAY[4], FAR[6]: WAY[6], "192.0.2.77": None}
 
 
-def test_another_route_is_another_way_at_once(network: World) -> None:
+def test_another_route_is_another_way_at_once(tunnel_network: World) -> None:
     """Its MTU is what the route says, and a way that ends is told."""
     narrow = ["route", "add", "203.0.113.0/24", "via", "192.0.2.9", "mtu", "1400"]
     narrowed = [FAR[4], f"eth0 {LB} 192.0.2.9 02:00:00:00:00:09 192.0.2.11 1400"]
-    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=narrow, last=narrowed)
-    network.ip("lb", "route del 203.0.113.0/24")
+    heard = tunnel_network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=narrow, last=narrowed)
+    tunnel_network.ip("lb", "route del 203.0.113.0/24")
     assert heard[-1] == narrowed
     blackhole = ["route", "add", "blackhole", "203.0.113.0/24"]
-    heard = network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=blackhole, last=[FAR[4], None])
-    network.ip("lb", "route del blackhole 203.0.113.0/24")
+    heard = tunnel_network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=blackhole, last=[FAR[4], None])
+    tunnel_network.ip("lb", "route del blackhole 203.0.113.0/24")
     assert heard[-1] == [FAR[4], None]
 
 

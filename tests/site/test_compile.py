@@ -8,7 +8,16 @@ import pytest
 
 from yaoki.checks.check import CheckId, DirectParams, HttpParams, IcmpParams, RouteParams, TcpParams
 from yaoki.core.address import Family
-from yaoki.lb.service import Forward, Protocol, Scheduler, ServiceKey, SourcePersistence, WhenAllDown
+from yaoki.lb.service import (
+    Encapsulation,
+    Forward,
+    Protocol,
+    Scheduler,
+    ServiceKey,
+    SourcePersistence,
+    Tunnel,
+    WhenAllDown,
+)
 from yaoki.site.compile import compile_node, compile_site
 from yaoki.site.load import load_site
 from yaoki.site.model import Site, TrackedService
@@ -448,6 +457,28 @@ def test_a_service_that_names_no_check_is_asked_as_its_clients_would_be(tmp_path
     assert {spec.name for spec in plan.checks if isinstance(spec.id.params, DirectParams)} == {
         "direct on web1",
         "direct on web2",
+    }
+
+
+@pytest.mark.req("D-05", "D-11")
+def test_servers_behind_tunnels_are_asked_through_them(tmp_path: Path) -> None:
+    """Each service through its own, those of direct return beside them as ever."""
+    text = EXAMPLE.read_text().replace("checks:\n", "checks:\n  path: {kind: direct}\n")
+    more = "vip: web-vip, forward: tunnel, encapsulation"
+    text += f"  more: {{{more}: gue, listen: tcp/81, servers: {{web1: {{}}, web2: {{forward: direct}}}}}}\n"
+    text += f"  most: {{{more}: ipip, listen: tcp/82, check: path, servers: {{web1: {{}}}}}}\n"
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    vip = IPv4Address("192.0.2.50")
+    assert {
+        (service.name, server.name): [check.params for check in server.checks]
+        for service in compile_node(load_site(file).site, "lb1").services
+        for server in service.servers
+        if service.name in ("more", "most") and service.key.address == vip
+    } == {
+        ("more", "web1"): [DirectParams(81, vip, "eth0", Tunnel(Encapsulation.GUE))],
+        ("more", "web2"): [DirectParams(81, vip, "eth0")],
+        ("most", "web1"): [DirectParams(82, vip, "eth0", Tunnel())],
     }
 
 

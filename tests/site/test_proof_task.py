@@ -7,6 +7,7 @@ import pytest
 
 from yaoki.checks.check import HttpParams, TcpParams
 from yaoki.core.error import UsageError
+from yaoki.lb.service import Encapsulation, Tunnel
 from yaoki.site.load import load_site
 from yaoki.site.proof_task import proof_task
 
@@ -42,6 +43,17 @@ def test_where_only_the_path_is_checked_a_connection_to_the_own_address_is_made(
         TcpParams(80),
         IPv4Address("192.0.2.11"),
     )
+
+
+def test_servers_behind_tunnels_are_asked_through_them() -> None:
+    site = load_site(LESSON.parents[1] / "tests" / "lab" / "tunnel.yaml").site
+    task = proof_task(site, "web", "lb1")
+    assert [(one.server, str(one.address), one.tunnel) for one in task.targets] == [
+        (f"web{number}", f"{base}2{number}", Tunnel()) for base in ("203.0.113.", "2001:db8:9::") for number in (1, 2)
+    ]
+    assert [str(one.source) for one in task.targets[::2]] == ["192.0.2.11", "2001:db8:1::11"]
+    assert [[type(spec.id.params) for spec in one.checks] for one in task.targets] == [[HttpParams]] * 4
+    assert {one.tunnel for one in proof_task(site, "echo", "lb1").targets} == {Tunnel(Encapsulation.GUE)}
 
 
 def test_a_service_without_direct_return_has_nothing_to_prove() -> None:

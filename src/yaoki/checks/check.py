@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.core.secret import SecretRef
+from yaoki.packet.tunnel import Tunnel
 from yaoki.pool.health import HealthRule
 
 
@@ -82,12 +83,13 @@ class ScriptParams:
 
 @dataclass(frozen=True, slots=True)
 class DirectParams:
-    """A TCP connection to the VIP by the way that direct return takes: to the target's MAC, out of `interface`. In a
-    definition all three are open; they are those of the service that is checked."""
+    """A TCP connection to the VIP by the way that direct return takes: to the target's MAC, out of `interface`, or
+    through a `tunnel` to the target. In a definition all are open; they are those of the service that is checked."""
 
     port: int = 0
     vip: IPAddress | None = None
     interface: str = ""
+    tunnel: Tunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 For each address of the VIP it asks who has it, and listens: nobody but the owner may answer, and no server may name it
 in a question of its own. Each server is asked for the service through the direct-return path itself, by packets for the
-VIP that are sent to its MAC: does it take them, listen there and not only on its own address, and answer straight?
+VIP that are sent to its MAC, or through its tunnel: does it take them, listen there and not only on its own address,
+and answer straight?
 Clients notice nothing; it may run at any time, on the owner or on a standby, and needs root. It takes about 3 seconds.
 
 Once a node runs, it watches for claims of the VIPs all the time and tells of them: event arp-leaked names the server.

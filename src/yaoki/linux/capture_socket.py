@@ -15,6 +15,7 @@ by the kernel, and counted.
 
 import ctypes
 import errno
+import os
 import socket
 import struct
 from collections.abc import Collection
@@ -25,6 +26,8 @@ from yaoki.linux.bpf import xdp
 from yaoki.linux.claim_filter import Instruction, encoded
 from yaoki.packet.recording import Direction
 
+ANY = ""
+"""All interfaces at once."""
 RECEIVE_BUFFER = 8 * 1024 * 1024
 _ETH_P_ALL = 3
 # linux/if_packet.h, asm-generic/socket.h, linux/filter.h
@@ -35,6 +38,9 @@ _COUNTS = struct.Struct("=II")
 """struct tpacket_stats: frames, dropped."""
 _AUX = struct.Struct("=III")
 """The beginning of struct tpacket_auxdata: status, length on the wire, length kept."""
+_ADDRESS = struct.Struct("=HHiHBB8x")
+"""struct sockaddr_ll: family, protocol, interface, and what belongs to a hardware address."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _TIME = struct.Struct("@ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIME.size) + socket.CMSG_SPACE(64)
 
@@ -56,8 +62,8 @@ def hidden(names: Collection[str]) -> list[str]:
 
 
 class CaptureSocket:
-    """Raises ActuatorError when it cannot be opened. `snap`: octets that are kept of a frame. With `arriving` only
-    frames of that ethertype that arrive; their times are 0."""
+    """On one interface, or on ANY. Raises ActuatorError when it cannot be opened. `snap`: octets that are kept of a
+    frame. With `arriving` only frames of that ethertype that arrive; their times are 0."""
 
     def __init__(self, interface: str, filter_: list[Instruction], *, snap: int, arriving: int | None = None) -> None:
         self.interface = interface
@@ -77,7 +83,7 @@ class CaptureSocket:
             text = ctypes.create_string_buffer(encoded(filter_))
             attached = struct.pack("@HP", len(filter_), ctypes.addressof(text))
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, attached)
-            self._socket.bind((interface, _ETH_P_ALL if arriving is None else arriving))
+            _bind(self._socket, interface, _ETH_P_ALL if arriving is None else arriving)
         except OSError as error:
             self._socket.close()
             raise _refused(interface, error) from error
@@ -111,10 +117,11 @@ class CaptureSocket:
                 length = _AUX.unpack_from(data)[1]
         return Seen(at_ns, Direction.OUT if sender[2] == _OUTGOING else Direction.IN, length, octets)
 
-    def send(self, frame: bytes) -> None:
-        """Put a whole frame on the wire; it passes by the hooks at egress. What cannot be sent is as if lost."""
+    def send(self, frame: bytes, interface: str = "") -> None:
+        """Put a whole frame on the wire, of another interface if one is named; it passes by the hooks at egress. What
+        cannot be sent is as if lost."""
         try:
-            self._socket.send(frame)
+            self._socket.sendto(frame, (interface or self.interface, 0))
         except OSError as error:
             if error.errno not in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENOBUFS, errno.EAGAIN):
                 raise
@@ -125,5 +132,15 @@ class CaptureSocket:
         return self._lost
 
 
+def _bind(sock: socket.socket, interface: str, ethertype: int) -> None:
+    """Begin to receive. Python's own bind knows no ANY, which is interface 0 (packet(7))."""
+    if interface != ANY:
+        sock.bind((interface, ethertype))
+        return
+    address = _ADDRESS.pack(socket.AF_PACKET, socket.htons(ethertype), 0, 0, 0, 0)
+    if _LIBC.bind(sock.fileno(), address, len(address)):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def _refused(interface: str, error: OSError) -> ActuatorError:
-    return ActuatorError(f"record on {interface}", error.strerror or str(error), errno=error.errno)
+    return ActuatorError(f"record on {interface or 'any interface'}", error.strerror or str(error), errno=error.errno)

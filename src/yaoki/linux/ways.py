@@ -15,13 +15,15 @@ import asyncio
 import fcntl
 import socket
 import struct
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lb.service import Way
+from yaoki.linux.neighbour_question import mac_of
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.own_interfaces import OwnInterface, own_interfaces
 from yaoki.linux.route import Route, route_to
@@ -147,18 +149,45 @@ class WayWatch:
             self._found(address, way)
 
 
+class KnownWays:
+    """The ways as the kernel knows them now, asked one by one. The interfaces are looked at again after _AGAIN_S."""
+
+    def __init__(self) -> None:
+        self._interfaces: dict[str, OwnInterface] = {}
+        self._looked_at = float("-inf")
+
+    def to(self, address: IPAddress) -> Way | None:
+        """None if there is none, or if the next hop's MAC is not known; then it is being asked for."""
+        now = time.monotonic()
+        if now >= self._looked_at + _AGAIN_S:
+            self._interfaces, self._looked_at = _by_name(), now
+        with suppress(OSError):
+            path = _path_to(address, self._interfaces)
+            mac = None if path is None else mac_of(*path.place)
+            return None if path is None or mac is None else path.by(mac)
+        return None
+
+
 def paths(addresses: Iterable[IPAddress]) -> Iterable[tuple[IPAddress, Path]]:
     """The path to each address that the kernel has a route to, by an Ethernet interface."""
-    try:
-        interfaces = {interface.name: interface for interface in own_interfaces()}
-    except ActuatorError:
-        return
+    interfaces = _by_name()
     for address in addresses:
-        with suppress(ActuatorError, OSError):
-            route = route_to(address)
-            path = _path(address, route, interfaces.get(route.interface))
-            if path is not None:
-                yield address, path
+        path = _path_to(address, interfaces)
+        if path is not None:
+            yield address, path
+
+
+def _by_name() -> dict[str, OwnInterface]:
+    with suppress(ActuatorError):
+        return {interface.name: interface for interface in own_interfaces()}
+    return {}
+
+
+def _path_to(address: IPAddress, interfaces: Mapping[str, OwnInterface]) -> Path | None:
+    with suppress(ActuatorError, OSError):
+        route = route_to(address)
+        return _path(address, route, interfaces.get(route.interface))
+    return None
 
 
 def _path(address: IPAddress, route: Route, interface: OwnInterface | None) -> Path | None:

@@ -21,6 +21,8 @@ from yaoki.packet.malformed import Malformed
 
 GUE_PORT = 6080
 """IANA's for Generic UDP Encapsulation."""
+FIRST_SOURCE_PORT = 49152
+"""RFC 6335, section 6. All above differ from it in lower bits."""
 PROTOCOLS = {Family.IPV4: 4, Family.IPV6: 41}
 """Of a packet of the family right inside an IP packet."""
 _UDP_HEADER = struct.Struct("!HHHH")

@@ -1,13 +1,15 @@
-"""Connections through the direct-return path, tried by packet sockets: one for each interface and source address.
+"""Connections through the direct-return path, tried by packet sockets: one for each interface and source address. What
+is asked through tunnels shares one for all interfaces, since its answers come by whatever way leads here.
 
 All questions of one interface and source share a packet socket and a port of ours: they are told apart by the sequence
 numbers that their answers acknowledge. A thread reads the answers and wakes whoever waits. The socket stands behind the
 balancer's planes, so what they forward never comes to it.
 
 What acknowledges no question is reset (RFC 9293 3.10.7.1), as the kernel would: a server that has not heard that a
-connection was given up keeps it half open for a minute, and takes no other from this port.
+connection was given up keeps it half open for a minute, and takes no other from this port. Its MAC tells which server
+it is, behind tunnels the number of the question that it answers.
 
-Limits: MOST_DESKS; MOST_WAITING questions at a time at each.
+Limits: MOST_DESKS; MOST_WAITING questions at a time at each, and as many through tunnels remembered.
 """
 
 import os
@@ -19,8 +21,8 @@ from dataclasses import dataclass, field
 
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.error import ActuatorError
-from yaoki.lb.proof import Answer, PathProbe
-from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.lb.proof import Answer, PathProbe, Route
+from yaoki.lb.service import Protocol, ServiceKey, Tunnel, Way
 from yaoki.linux.capture_filter import program
 from yaoki.linux.capture_socket import CaptureSocket
 from yaoki.linux.own_interfaces import own_interfaces
@@ -39,52 +41,71 @@ _NEXT_SEQUENCE = 1_000_003
 _WHOLE = 1 << 32
 _LOOK_ROUND_S = 1.0
 
+Path = tuple[ServiceKey, MacAddress, IPAddress | None]
+
 
 @dataclass(slots=True)
 class Question:
-    """A connection being tried; `descriptor` is readable when `answer` is there. To be given back to its desk."""
+    """A connection being tried, out of an interface; `descriptor` is readable when `answer` is there. To be given back
+    to its desk."""
 
     probe: PathProbe
+    interface: str
     descriptor: int
     answer: Answer | None = None
 
 
 @dataclass(slots=True)
 class Desk:
-    """The socket of one interface and source. `index` is the interface's number when it was opened."""
+    """The socket of one interface and source. `index` is the interface's number when it was opened, `mac` its own; of
+    ANY 0 and None."""
 
     index: int
-    mac: MacAddress
+    mac: MacAddress | None
     source: IPAddress
     port: QuietPort
     socket: CaptureSocket
     sequence: int
     waiting: dict[int, Question] = field(default_factory=dict)
-    paths: dict[tuple[ServiceKey, MacAddress], Question] = field(default_factory=dict)
+    paths: dict[Path, Question] = field(default_factory=dict)
+    former: dict[int, Question] = field(default_factory=dict)
     closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, key: ServiceKey, server: MacAddress) -> Question:
+        """Try a connection with the server at a MAC. Raises ActuatorError if too many are being tried."""
+        assert self.mac is not None, "of ANY there is none"
+        return self.ask_by(Route(self.socket.interface, self.mac, server), key)
+
+    def ask_through(self, key: ServiceKey, tunnel: Tunnel, way: Way, server: IPAddress) -> Question:
+        """Try a connection with a server across routers. Raises ActuatorError if too many are being tried."""
+        return self.ask_by(Route.through(tunnel, way, server, self.port.number), key)
+
+    def ask_by(self, route: Route, key: ServiceKey) -> Question:
         """Try a connection. Raises ActuatorError if too many are being tried."""
         with self.lock:
             if len(self.waiting) >= MOST_WAITING:
                 raise ActuatorError("ask through the direct-return path", f"{MOST_WAITING} questions are open")
             self.sequence = (self.sequence + _NEXT_SEQUENCE) % _WHOLE
-            probe = PathProbe(key, self.source, self.mac, server, self.port.number, sequence=self.sequence)
-            question = Question(probe, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-            self.waiting[self.sequence] = self.paths[key, server] = question
-        self.socket.send(probe.opening())
+            probe = self._probe(route, key, self.sequence)
+            question = Question(probe, route.interface, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+            self.waiting[self.sequence] = self.paths[probe.path] = question
+        self.socket.send(probe.opening(), question.interface)
         return question
 
     def give_back(self, question: Question) -> None:
         """It is of no interest any more. A connection that may have been accepted is reset."""
+        probe = question.probe
         with self.lock:
-            self.waiting.pop(question.probe.sequence, None)
-            path = (question.probe.key, question.probe.server_mac)
-            if self.paths.get(path) is question:
-                del self.paths[path]
+            self.waiting.pop(probe.sequence, None)
+            if self.paths.get(probe.path) is question:
+                del self.paths[probe.path]
+            if probe.wrapping is not None:
+                self.former[probe.sequence] = question
+                if len(self.former) > MOST_WAITING:
+                    del self.former[next(iter(self.former))]
             os.close(question.descriptor)
-        self.socket.send(question.probe.reset())
+        self.socket.send(probe.reset(), question.interface)
 
     def serve(self) -> None:
         """Take answers until it is closed; the thread's work."""
@@ -115,12 +136,24 @@ class Desk:
         """End what a server still takes for a connection, and ask again what it has not taken for that reason."""
         assert stale.tcp is not None, "only segments of TCP are looked at"
         sequence = (stale.tcp.acknowledgement - 1) % _WHOLE
-        former = PathProbe(key, self.source, self.mac, stale.source_mac, self.port.number, sequence=sequence)
-        self.socket.send(former.reset())
         with self.lock:
-            question = self.paths.get((key, stale.source_mac))
+            before = self.former.get(sequence)
+        if before is not None:
+            former, interface = before.probe, before.interface
+        elif self.mac is not None:
+            interface = self.socket.interface
+            former = self._probe(Route(interface, self.mac, stale.source_mac), key, sequence)
+        else:
+            return  # nobody knows any more which server it is
+        self.socket.send(former.reset(), interface)
+        with self.lock:
+            question = self.paths.get(former.path)
         if question is not None and question.answer is None:
-            self.socket.send(question.probe.opening())
+            self.socket.send(question.probe.opening(), question.interface)
+
+    def _probe(self, route: Route, key: ServiceKey, sequence: int) -> PathProbe:
+        port, wrapping = self.port.number, route.wrapping
+        return PathProbe(key, self.source, route.own, route.mac, port, sequence=sequence, wrapping=wrapping)
 
 
 _DESKS: dict[tuple[str, IPAddress], Desk] = {}
@@ -128,8 +161,8 @@ _DESKS: dict[tuple[str, IPAddress], Desk] = {}
 
 
 def desk(interface: str, source: IPAddress) -> Desk:
-    """The desk of an interface and one of this node's addresses. Raises ActuatorError, OSError."""
-    index = socket.if_nametoindex(interface)
+    """The desk of an interface, or ANY, and one of this node's addresses. Raises ActuatorError, OSError."""
+    index = socket.if_nametoindex(interface) if interface else 0
     known = _DESKS.get((interface, source))
     if known is not None and known.index == index:
         return known
@@ -138,7 +171,7 @@ def desk(interface: str, source: IPAddress) -> Desk:
     elif len(_DESKS) >= MOST_DESKS:
         raise ActuatorError(f"ask through the direct-return path on {interface}", f"{MOST_DESKS} sources are in use")
     mac = next((one.mac for one in own_interfaces() if one.name == interface), None)
-    if mac is None:
+    if mac is None and interface:
         raise ActuatorError(f"ask through the direct-return path on {interface}", "it has no MAC address")
     port = QuietPort(source, Protocol.TCP)
     try:

@@ -3,6 +3,8 @@
 A run takes about ASK_TIME_S + PATH_TIME_S, and what the checks of the servers' own addresses take. Everything is sent
 from this node's own addresses, but one echo request to each IPv4 server from an address of the network that nobody has:
 to answer that, the server has to ask for it by ARP, and so shows in whose name it asks.
+
+What goes through tunnels leaves by the kernel's way to each server, and its answers are looked for at every interface.
 """
 
 import select
@@ -11,18 +13,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 
 from yaoki.checks.check import Finding as CheckFinding
 from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.core.error import UsageError
 from yaoki.core.instant import Instant
-from yaoki.lb.proof import Answer, Kind, Neighbourhood, PathProbe, Tried
+from yaoki.lb.proof import Answer, Kind, Neighbourhood, PathProbe, Route, Tried
+from yaoki.lb.service import Protocol
 from yaoki.linux.capture_filter import MOST_VALUES, program
-from yaoki.linux.capture_socket import CaptureSocket
+from yaoki.linux.capture_socket import ANY, CaptureSocket
 from yaoki.linux.claim_socket import ClaimSocket
 from yaoki.linux.own_interfaces import OwnInterface, own_interfaces
 from yaoki.linux.quiet_port import QuietPort
+from yaoki.linux.ways import KnownWays
 from yaoki.packet.claim import Claim
 from yaoki.packet.recording import Direction
 from yaoki.runtime.probes.loop import Job, ProbeLoop
@@ -42,11 +47,13 @@ _CANDIDATES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A target, its probe if it can be asked, and one from an address that nobody has."""
+    """A target, its probe if it can be asked and the interface that this leaves by, and one from an address that nobody
+    has."""
 
     target: ProofTarget
-    probe: PathProbe | None
-    stranger: PathProbe | None
+    probe: PathProbe | None = None
+    interface: str = ""
+    stranger: PathProbe | None = None
 
 
 class Prover:
@@ -63,19 +70,25 @@ class Prover:
         held = [address.ip for one in interfaces.values() for address in (*one.addresses, *one.vips)]
         self._held = frozenset(held)
         self._claims: list[Claim] = []
+        self._ways = KnownWays()
 
     def run(self) -> tuple[tuple[Neighbourhood, ...], tuple[Tried, ...]]:
         """All that there is to see, in the order of the site file."""
         own = _own_checks(self._task.targets)
         candidates = self._candidates()
-        wanted = (*self._task.vips, *self._task.names, *candidates)
+        far = {target.address for target in self._task.targets if not self._is_near(target)}
+        wanted = (*self._task.vips, *(name for name in self._task.names if name not in far), *candidates)
+        for address in far:
+            self._ways.to(address)  # so that the next hop is asked for meanwhile
         with ExitStack() as stack:
             claims = ClaimSocket(self._interface.name, socket.if_nametoindex(self._interface.name), wanted)
             stack.callback(claims.close)
             self._ask(claims, wanted)
             stranger = next((one for one in candidates if all(claim.address != one for claim in self._claims)), None)
             asked = self._probes(stranger, stack)
-            answers = self._try(claims, [one for one in asked if one.probe is not None])
+            straight = [one for one in asked if one.probe is not None and one.target.tunnel is None]
+            through = [one for one in asked if one.probe is not None and one.target.tunnel is not None]
+            answers = self._try(claims, straight, self._interface.name) | self._try(claims, through, ANY)
         tried = tuple(self._tried(one, answers, own) for one in asked)
         return tuple(self._neighbourhood(vip) for vip in self._task.vips), tried
 
@@ -92,6 +105,10 @@ class Prover:
                 free = (one for one in addresses if one not in self._task.taken and one not in self._held)
                 found += [one for one, _ in zip(free, range(_CANDIDATES), strict=False)]
         return tuple(found[:_CANDIDATES])
+
+    def _is_near(self, target: ProofTarget) -> bool:
+        """Whether a server is beside the VIP, where it could claim it; one of direct return must be."""
+        return target.tunnel is None or any(target.address in own.network for own in self._interface.addresses)
 
     def _source(self, target: IPAddress) -> IPAddress | None:
         """An own address to ask from, beside the VIP or the target."""
@@ -129,7 +146,8 @@ class Prover:
         names = [
             (mac, name) for address, name in self._task.names.items() if (mac := self._mac_of(address)) is not None
         ]
-        servers = dict.fromkeys(target.server for target in self._task.targets if target.key.address == vip)
+        beside = (target for target in self._task.targets if target.key.address == vip and self._is_near(target))
+        servers = dict.fromkeys(target.server for target in beside)
         return Neighbourhood(
             address=vip,
             owned=vip in self._held,
@@ -145,33 +163,48 @@ class Prover:
         """A probe of each target, from a port of its own that is kept until the stack is left."""
         asked = []
         for target in self._task.targets:
-            mac, source = self._mac_of(target.address), target.source
-            if mac is None or source is None or source not in self._held:
-                asked.append(_Asked(target, None, None))
+            source = target.source
+            if source is None or source not in self._held:
+                asked.append(_Asked(target))
                 continue
             port = QuietPort(source, target.key.protocol)
             stack.callback(port.close)
-            probe = PathProbe(target.key, source, self._mac, mac, port.number, target.payload)
-            ipv4 = target.key.family is Family.IPV4
-            odd = PathProbe(target.key, stranger, self._mac, mac, port.number) if ipv4 and stranger else None
-            asked.append(_Asked(target, probe, odd))
+            route = self._route(target, port.number)
+            if route is None:
+                asked.append(_Asked(target))
+                continue
+            made = partial(PathProbe, target.key, source_mac=route.own, server_mac=route.mac, source_port=port.number)
+            probe = made(source=source, payload=target.payload, wrapping=route.wrapping)
+            by_arp = target.tunnel is None and target.key.family is Family.IPV4
+            odd = made(source=stranger) if by_arp and stranger else None
+            asked.append(_Asked(target, probe, route.interface, odd))
         return asked
 
-    def _try(self, claims: ClaimSocket, asked: list[_Asked]) -> dict[ProofTarget, list[Answer]]:
-        """Answers through the path; those of one kind and MAC once."""
+    def _route(self, target: ProofTarget, port: int) -> Route | None:
+        """How to ask a target; None if nobody knows."""
+        if target.tunnel is None:
+            mac = self._mac_of(target.address)
+            return None if mac is None else Route(self._interface.name, self._mac, mac)
+        way = self._ways.to(target.address)
+        return None if way is None else Route.through(target.tunnel, way, target.address, port)
+
+    def _try(self, claims: ClaimSocket, asked: list[_Asked], interface: str) -> dict[ProofTarget, list[Answer]]:
+        """Answers through the path, at one interface or ANY; those of one kind and MAC once."""
         answers: dict[ProofTarget, list[Answer]] = {one.target: [] for one in asked}
         for batch in (asked[begin : begin + MOST_VALUES] for begin in range(0, len(asked), MOST_VALUES)):
-            probes = [(one.target, probe) for one in batch if (probe := one.probe) is not None]
+            probes = [(one, probe) for one in batch if (probe := one.probe) is not None]
             protocol = batch[0].target.key.protocol.number
             sources, ports = {probe.source for _, probe in probes}, [probe.source_port for _, probe in probes]
-            sock = CaptureSocket(
-                self._interface.name, program(sorted(sources, key=str), ports, protocol, snap=_SNAP), snap=_SNAP
-            )
+            sock = CaptureSocket(interface, program(sorted(sources, key=str), ports, protocol, snap=_SNAP), snap=_SNAP)
             try:
                 for one in batch:
                     if one.stranger is not None:
                         sock.send(one.stranger.echo())
                 self._exchange(sock, claims, probes, answers)
+                for one, probe in probes:
+                    # Whose answer got lost has a connection half open.
+                    if not answers[one.target] and probe.key.protocol is Protocol.TCP:
+                        sock.send(probe.reset(), one.interface)
             finally:
                 sock.close()
         return answers
@@ -180,7 +213,7 @@ class Prover:
         self,
         sock: CaptureSocket,
         claims: ClaimSocket,
-        probes: list[tuple[ProofTarget, PathProbe]],
+        probes: list[tuple[_Asked, PathProbe]],
         answers: dict[ProofTarget, list[Answer]],
     ) -> None:
         poll = select.poll()
@@ -189,23 +222,23 @@ class Prover:
         begun = time.monotonic()
         for number in range(TRIES):
             # That the VIP is there is less than what was asked.
-            left_over = [probe for target, probe in probes if all(a.kind is Kind.ECHOED for a in answers[target])]
+            left_over = [one for one in probes if all(a.kind is Kind.ECHOED for a in answers[one[0].target])]
             if not left_over:
                 return
-            for probe in left_over:
-                sock.send(probe.opening())
-                sock.send(probe.echo())
+            for asked, probe in left_over:
+                sock.send(probe.opening(), asked.interface)
+                sock.send(probe.echo(), asked.interface)
             until = begun + (_BETWEEN_S * (number + 1) if number + 1 < TRIES else PATH_TIME_S)
             while (left := until - time.monotonic()) > 0:
                 for descriptor, _ in poll.poll(left * 1000):
                     if descriptor == claims.fileno():
                         self._take(claims)
                         continue
-                    for target, probe, answer in _answers(sock, probes):
-                        if answer not in answers[target]:
-                            answers[target].append(answer)
+                    for asked, probe, answer in _answers(sock, probes):
+                        if answer not in answers[asked.target]:
+                            answers[asked.target].append(answer)
                         if answer.kind is Kind.ACCEPTED:
-                            sock.send(probe.reset())
+                            sock.send(probe.reset(), asked.interface)
 
     def _tried(
         self, asked: _Asked, answers: dict[ProofTarget, list[Answer]], own: dict[ProofTarget, tuple[bool, str]]
@@ -213,22 +246,22 @@ class Prover:
         target = asked.target
         passed, words = own[target]
         sourced = target.source is not None and target.source in self._held
-        mac = self._mac_of(target.address)
-        return Tried(target.server, target.key, mac, tuple(answers.get(target, ())), passed, words, probed=sourced)
+        through = "" if target.tunnel is None else f"{target.tunnel} to {target.address}"
+        mac = None if asked.probe is None else asked.probe.server_mac
+        seen = tuple(answers.get(target, ()))
+        return Tried(target.server, target.key, mac, seen, passed, words, probed=sourced, through=through)
 
 
-def _answers(
-    sock: CaptureSocket, probes: list[tuple[ProofTarget, PathProbe]]
-) -> Iterator[tuple[ProofTarget, PathProbe, Answer]]:
+def _answers(sock: CaptureSocket, probes: list[tuple[_Asked, PathProbe]]) -> Iterator[tuple[_Asked, PathProbe, Answer]]:
     for _ in range(_AT_ONCE):
         seen = sock.read()
         if seen is None:
             return
         if seen.direction is Direction.IN:
-            for target, probe in probes:
+            for asked, probe in probes:
                 answer = probe.answer(seen.octets)
                 if answer is not None:
-                    yield target, probe, answer
+                    yield asked, probe, answer
 
 
 def _own_checks(targets: tuple[ProofTarget, ...]) -> dict[ProofTarget, tuple[bool, str]]:

@@ -30,7 +30,7 @@ from yaoki.checks.route import first_host
 from yaoki.core.address import Family, IPAddress
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import Endpoint, EtcdStore, LocalStore, StoreSpec
-from yaoki.lb.service import Forward, ServiceKey, SourcePersistence
+from yaoki.lb.service import Forward, ServiceKey, SourcePersistence, Tunnel
 from yaoki.site.allocation import collector_paused
 from yaoki.site.default_checks import DEFAULT_SCHEDULE, default_checks
 from yaoki.site.model import (
@@ -298,18 +298,19 @@ class _NodeCompiler:
     ) -> ServerPlan:
         port = service.port if server.port is None else server.port
         forward = service.forward if server.forward is None else server.forward
+        tunnel = service.tunnel if forward is Forward.TUNNEL else None
         return ServerPlan(
             name=server.host,
             address=way.address,
             port=port,
             forward=forward,
             weight=server.weight,
-            checks=tuple([self._check(definition, server.host, port, way) for definition in definitions]),
+            checks=tuple([self._check(_inside(one, tunnel), server.host, port, way) for one in definitions]),
             source=way.source if forward is Forward.FULLNAT else None,
             priority=server.priority,
             sorry=server is service.sorry,
             limit=server.connection_limit,
-            tunnel=service.tunnel if forward is Forward.TUNNEL else None,
+            tunnel=tunnel,
         )
 
     def _way(self, host: str, vip: str, family: Family) -> _Way | None:
@@ -343,7 +344,7 @@ class _NodeCompiler:
             name = f"the usual {name}"
         if isinstance(definition.params, DirectParams):
             # One definition has other parameters at each address.
-            name = f"{name} to {definition.params.vip} on {definition.params.interface}"
+            name = f"{name} to {definition.params.vip} on {definition.params.interface} in {definition.params.tunnel}"
         if definition.source is not None and (near := self._node.on_network(definition.source)) is not None:
             way = self._way_from(near.address(Family.of(way.address)) or way.source, way.address)
         known = self._params.get((name, port))
@@ -366,6 +367,13 @@ def _at(definition: CheckDefinition, vip: IPAddress, interface: str) -> CheckDef
     if not isinstance(definition.params, DirectParams):
         return definition
     return replace(definition, params=replace(definition.params, vip=vip, interface=interface))
+
+
+def _inside(definition: CheckDefinition, tunnel: Tunnel | None) -> CheckDefinition:
+    """A definition as it is for a server behind a tunnel."""
+    if tunnel is None or not isinstance(definition.params, DirectParams):
+        return definition
+    return replace(definition, params=replace(definition.params, tunnel=tunnel))
 
 
 def _quarantine_of(vip: Vip, priority: int) -> Quarantine:

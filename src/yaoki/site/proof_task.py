@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from yaoki.checks.check import CheckId, CheckSpec, DirectParams, TcpParams, UdpParams
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.error import UsageError
-from yaoki.lb.service import Forward, Protocol, ServiceKey
+from yaoki.lb.service import Protocol, ServiceKey, Tunnel
 from yaoki.site.compile import compile_node
 from yaoki.site.default_checks import DEFAULT_SCHEDULE
 from yaoki.site.model import Site
@@ -17,7 +17,7 @@ MOST_TARGETS = 1000
 @dataclass(frozen=True, slots=True)
 class ProofTarget:
     """One server on one address of the VIP. `address` is its own, `source` this node's beside it; `payload` is what its
-    check sends in a datagram; `checks` are those of its own address."""
+    check sends in a datagram; `checks` are those of its own address; `tunnel`: what its packets go inside."""
 
     server: str
     key: ServiceKey
@@ -25,6 +25,7 @@ class ProofTarget:
     source: IPAddress | None
     payload: bytes
     checks: tuple[CheckSpec, ...]
+    tunnel: Tunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,11 @@ def proof_task(site: Site, service: str, node: str) -> ProofTask:
     targets = []
     for one in plans:
         for server in one.servers:
-            if server.forward is Forward.DIRECT:
+            if server.forward.returns_directly:
                 targets.append(_target(one, server, tuple(specs[id_] for id_ in server.checks)))
     if not targets:
         raise UsageError(
-            f"no server of {service} is of direct return (forward: direct): there is nothing to prove, for nothing is "
-            "asked through tunnels"
+            f"no server of {service} is of direct return (forward: direct or tunnel): there is nothing to prove"
         )
     if len(targets) > MOST_TARGETS:
         raise UsageError(f"{service} has {len(targets)} servers and addresses; {MOST_TARGETS} can be asked at most")
@@ -90,4 +90,4 @@ def _target(service: ServicePlan, server: ServerPlan, checks: tuple[CheckSpec, .
         identity = CheckId(server.address, TcpParams(server.port), source)
         own = (CheckSpec(identity, DEFAULT_SCHEDULE, f"tcp on {server.name}"),)
     sent = [spec.id.params.send for spec in own if isinstance(spec.id.params, UdpParams)]
-    return ProofTarget(server.name, service.key, server.address, source, sent[0] if sent else b"", own)
+    return ProofTarget(server.name, service.key, server.address, source, sent[0] if sent else b"", own, server.tunnel)

@@ -1,5 +1,6 @@
 """Every finding, from what was seen to its words and its cure."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -110,6 +111,43 @@ def test_the_mac_that_an_answer_comes_from(mac: MacAddress, expected: tuple[Resu
     assert found[-1].who == who
 
 
+THROUGH = "ipip to 203.0.113.21"
+
+
+@pytest.mark.req("D-05", "D-11")
+def test_through_a_tunnel_an_answer_comes_by_way_of_a_router() -> None:
+    """Its MAC says nothing of the server; and a server far off is not asked whether it claims the VIP."""
+    far = replace(near(), servers=())
+    answered = replace(tried(Kind.ACCEPTED, Kind.ECHOED, mac=STRANGE), mac=LB2, through=THROUGH)
+    found = findings((far,), (answered,))
+    assert [(one.question, one.result, one.saying) for one in found[1:]] == [
+        (Question.TAKES, RIGHT, Saying.TAKEN),
+        (Question.LISTENS, RIGHT, Saying.LISTENING),
+        (Question.STRAIGHT, RIGHT, Saying.PLAIN),
+    ]
+    assert sentence(found[1]) == f"web1 takes packets for 192.0.2.50 (accepted, echoed, through {THROUGH})"
+    assert sentence(found[3]) == "web1 answers from 192.0.2.50 outside any tunnel, by way of 02:00:00:00:00:99"
+
+
+@pytest.mark.req("D-05", "D-11")
+def test_a_tunnel_that_nothing_comes_out_of_and_one_without_a_way() -> None:
+    (found,) = of_server(replace(tried(), mac=LB2, through=THROUGH))
+    assert (found.result, found.saying) == (WRONG, Saying.NOT_TAKEN)
+    assert sentence(found) == (
+        "web1 takes no packet for 192.0.2.50: no answer to what goes through ipip to 203.0.113.21 by 02:00:00:00:00:12 "
+        "(page on web1: HTTP 200)"
+    )
+    assert "the end of the tunnel" in cure(found, "web")
+    (found,) = of_server(replace(tried(), mac=None, through=THROUGH))
+    assert (found.result, found.saying) == (UNKNOWN, Saying.NO_WAY)
+    (found,) = of_server(replace(tried(), mac=None, through=THROUGH, probed=False))
+    assert (found.result, found.saying) == (UNKNOWN, Saying.NO_SOURCE)
+
+
+def of_server(one: Tried) -> tuple[Finding, ...]:
+    return findings((replace(near(), servers=()),), (one,))[1:]
+
+
 def test_every_saying_has_a_sentence_and_every_wrong_one_a_cure() -> None:
     right = {
         Saying.THIS_NODE_ALONE,
@@ -118,6 +156,7 @@ def test_every_saying_has_a_sentence_and_every_wrong_one_a_cure() -> None:
         Saying.TAKEN,
         Saying.LISTENING,
         Saying.STRAIGHT,
+        Saying.PLAIN,
     }
     assert set(SENTENCES) == set(Saying)
     assert set(CURES) == set(Saying) - right
@@ -125,6 +164,7 @@ def test_every_saying_has_a_sentence_and_every_wrong_one_a_cure() -> None:
         finding = Finding(Question.TAKES, WRONG, saying, VIP, "web1", WEB1, "lb2", "answer")
         assert "None" not in sentence(finding)
         assert bool(cure(finding, "web")) == (saying in CURES)
+        assert bool(cure(replace(finding, through="ipip to 203.0.113.21"), "web")) == (saying in CURES)
 
 
 def test_the_cure_of_a_leak_is_the_set_up_of_that_server() -> None:

@@ -1,20 +1,22 @@
 """What is sent through the direct-return path, and what its answers are taken for."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yaoki.core.address import IPAddress, MacAddress
-from yaoki.lb.proof import Answer, Kind, PathProbe
-from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.core.address import IPAddress, MacAddress, parse_address
+from yaoki.lb.proof import Answer, Kind, PathProbe, Route
+from yaoki.lb.service import Encapsulation, Protocol, ServiceKey, Tunnel, Way
 from yaoki.packet import headers, icmp, icmp6
 from yaoki.packet.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetFrame
 from yaoki.packet.headers import Headers, TcpHeader
 from yaoki.packet.ipv4 import IPv4Packet
 from yaoki.packet.ipv6 import IPv6Packet
 from yaoki.packet.tcp import TcpFlags, TcpSegment
+from yaoki.packet.tunnel import inside
 from yaoki.packet.udp import UdpDatagram
 
 LB, SERVER, OTHER = (MacAddress(bytes((2, 0, 0, 0, 0, number))) for number in (0x11, 0x21, 0x99))
@@ -41,6 +43,34 @@ def frame(source: IPAddress, destination: IPAddress, protocol: int, data: bytes,
 def segment(asked: PathProbe, flags: TcpFlags, *, mac: MacAddress = SERVER, port: int = PORT) -> bytes:
     vip, own = asked.key.address, asked.source
     return frame(vip, own, 6, TcpSegment(80, port, 7, 0, flags).encode(vip, own), mac)
+
+
+@pytest.mark.req("D-05", "D-11")
+@pytest.mark.parametrize(("family", "server"), [(4, "203.0.113.21"), (6, "2001:db8:9::21")])
+@pytest.mark.parametrize("tunnel", [Tunnel(), Tunnel(Encapsulation.GUE)], ids=str)
+def test_through_a_tunnel_the_same_packet_goes_inside_another_and_a_plain_answer_is_taken(
+    family: int, server: str, tunnel: Tunnel
+) -> None:
+    plain = probe(family)
+    way = Way("eth1", OTHER, plain.source, SERVER, plain.source, 1500)
+    route = Route.through(tunnel, way, parse_address(server), PORT)
+    assert (route.interface, route.own, route.mac) == ("eth1", OTHER, SERVER)
+    asked = replace(plain, source_mac=route.own, wrapping=route.wrapping)
+    sent = [(plain.opening(), asked.opening()), (plain.echo(), asked.echo()), (plain.reset(), asked.reset())]
+    for bare, wrapped in sent:
+        outer = decoded(wrapped)
+        assert (str(outer.source), str(outer.destination)) == (str(plain.source), server)
+        assert inside(wrapped, len(wrapped), 6080) == replace(decoded(bare), source_mac=OTHER)
+        if tunnel.encapsulation is Encapsulation.GUE:
+            assert (outer.source_port, outer.destination_port) == (49152 | PORT, 6080)
+    assert asked.answer(segment(asked, SYN | ACK, mac=OTHER)) == Answer(Kind.ACCEPTED, OTHER)
+    assert asked.path == (plain.key, SERVER, parse_address(server))
+
+
+def decoded(octets: bytes) -> Headers:
+    found = headers.decode(octets, len(octets))
+    assert isinstance(found, Headers)
+    return found
 
 
 def quoted(asked: PathProbe) -> bytes:

@@ -6,7 +6,7 @@ is sent has the VIP as its source, so nobody's neighbour cache learns anything a
 """
 
 from yaoki.lb.proof.findings import Finding, Neighbourhood, Question, Result, Saying, Tried, findings
-from yaoki.lb.proof.path import Answer, Kind, PathProbe
+from yaoki.lb.proof.path import Answer, Kind, PathProbe, Route
 
 __all__ = [
     "Answer",
@@ -16,6 +16,7 @@ __all__ = [
     "PathProbe",
     "Question",
     "Result",
+    "Route",
     "Saying",
     "Tried",
     "findings",

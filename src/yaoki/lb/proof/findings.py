@@ -46,6 +46,7 @@ class Saying(StrEnum):
     LEAKS = "leaks"
     NAMES_VIP = "names-vip"
     NO_MAC = "no-mac"
+    NO_WAY = "no-way"
     NO_SOURCE = "no-source"
     TAKEN = "taken"
     NOT_TAKEN = "not-taken"
@@ -56,13 +57,14 @@ class Saying(StrEnum):
     PROHIBITED = "prohibited"
     UNPROVEN = "unproven"
     STRAIGHT = "straight"
+    PLAIN = "plain"
     DETOUR = "detour"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One answer. `server` is empty where the question is not about one; `mac` and `who` are those that the saying
-    speaks of; `seen` is the evidence in a probe's own words."""
+    speaks of; `seen` is the evidence in a probe's own words, `through` the tunnel that it was asked through."""
 
     question: Question
     result: Result
@@ -72,12 +74,13 @@ class Finding:
     mac: MacAddress | None = None
     who: str = ""
     seen: str = ""
+    through: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
     """What was said of one VIP address while it was asked for and listened. `owned`: this node holds it. `names` tell
-    whose a MAC is, `members` which of those names may own the VIP, `servers` which serve behind it."""
+    whose a MAC is, `members` which of those names may own the VIP, `servers` which servers are beside it."""
 
     address: IPAddress
     owned: bool
@@ -93,9 +96,10 @@ class Neighbourhood:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one server and address. `mac` None: the server's own address was not answered for. `probed` False:
-    this node has no address to ask from. `own` is what the service's checks of the server's own address found: whether
-    they passed, and in their words."""
+    """What came of one server and address. `mac` is where it was asked, the next hop's through a tunnel; None: the
+    server's own address was not answered for, or no way to it is known. `probed` False: this node has no address to ask
+    from. `own` is what the service's checks of the server's own address found: whether they passed, and in their words.
+    `through` says what tunnel, empty for none."""
 
     server: str
     key: ServiceKey
@@ -104,6 +108,7 @@ class Tried:
     own: bool
     own_words: str
     probed: bool = True
+    through: str = ""
 
 
 def findings(neighbourhoods: tuple[Neighbourhood, ...], tried: tuple[Tried, ...]) -> tuple[Finding, ...]:
@@ -149,24 +154,33 @@ def _quiet(near: Neighbourhood, server: str) -> Finding:
 
 
 def _server(near: Neighbourhood, tried: Tried) -> Iterator[Finding]:
-    address, server = near.address, tried.server
+    address, server, words, through = near.address, tried.server, tried.own_words, tried.through
+    taken = Question.TAKES
     if not tried.probed or tried.mac is None:
-        saying = Saying.NO_MAC if tried.probed else Saying.NO_SOURCE
-        yield Finding(Question.TAKES, Result.UNKNOWN, saying, address, server, seen=tried.own_words)
+        saying = Saying.NO_SOURCE if not tried.probed else Saying.NO_WAY if through else Saying.NO_MAC
+        yield Finding(taken, Result.UNKNOWN, saying, address, server, seen=words, through=through)
         return
     if not tried.answers:
-        yield Finding(Question.TAKES, Result.WRONG, Saying.NOT_TAKEN, address, server, tried.mac, seen=tried.own_words)
+        said = Saying.NOT_TAKEN
+        yield Finding(taken, Result.WRONG, said, address, server, tried.mac, seen=words, through=through)
         return
     kinds = tuple(dict.fromkeys(answer.kind for answer in tried.answers))
-    words = ", ".join(kinds)
-    yield Finding(Question.TAKES, Result.RIGHT, Saying.TAKEN, address, server, tried.mac, seen=words)
+    shown = ", ".join(kinds)
+    yield Finding(taken, Result.RIGHT, Saying.TAKEN, address, server, tried.mac, seen=shown, through=through)
     yield _listens(near, tried, kinds)
+    yield _straight(near, tried)
+
+
+def _straight(near: Neighbourhood, tried: Tried) -> Finding:
+    """Across routers it is the last router's MAC that an answer comes from: that it came, and plainly, is all."""
+    asked, address, server = Question.STRAIGHT, near.address, tried.server
+    if tried.through:
+        mac = tried.answers[0].mac
+        return Finding(asked, Result.RIGHT, Saying.PLAIN, address, server, mac, near.name(mac), through=tried.through)
     other = next((answer.mac for answer in tried.answers if answer.mac != tried.mac), None)
     if other is None:
-        yield Finding(Question.STRAIGHT, Result.RIGHT, Saying.STRAIGHT, address, server, tried.mac)
-    else:
-        who = near.name(other)
-        yield Finding(Question.STRAIGHT, Result.WRONG, Saying.DETOUR, address, server, other, who)
+        return Finding(asked, Result.RIGHT, Saying.STRAIGHT, address, server, tried.mac)
+    return Finding(asked, Result.WRONG, Saying.DETOUR, address, server, other, near.name(other))
 
 
 def _listens(near: Neighbourhood, tried: Tried, kinds: tuple[Kind, ...]) -> Finding:

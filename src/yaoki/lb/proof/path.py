@@ -1,4 +1,5 @@
-"""A probe through the direct-return path itself: a packet for the VIP, sent to a server's MAC as the balancer would.
+"""A probe through the direct-return path itself: a packet for the VIP, sent to a server's MAC as the balancer would, or
+inside another packet to a server across routers.
 
 Its source is an address of this node that is no VIP, so the answer comes back here, where a packet socket sees it with
 the source and the MAC that it was sent with. The kernel has no part in it: on the owner of the VIP it would deliver the
@@ -11,13 +12,14 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
 from yaoki.core.address import IPAddress, MacAddress
-from yaoki.lb.service import Protocol, ServiceKey
+from yaoki.lb.service import Protocol, ServiceKey, Way
 from yaoki.packet import ethernet, headers, icmp, icmp6, ipv4, ipv6
 from yaoki.packet.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetFrame
 from yaoki.packet.ipv4 import IPv4Packet
 from yaoki.packet.ipv6 import NEXT_HEADER_ICMPV6, IPv6Packet
 from yaoki.packet.malformed import Malformed
 from yaoki.packet.tcp import TcpFlags, TcpSegment
+from yaoki.packet.tunnel import FIRST_SOURCE_PORT, Tunnel, Wrapping
 from yaoki.packet.udp import UdpDatagram
 
 _WINDOW = 65535
@@ -39,6 +41,23 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """How a question gets to a server: out of an interface with the MAC `own`, to that of the server or the next hop,
+    and there perhaps inside another packet."""
+
+    interface: str
+    own: MacAddress
+    mac: MacAddress
+    wrapping: Wrapping | None = None
+
+    @classmethod
+    def through(cls, tunnel: Tunnel, way: Way, server: IPAddress, port: int) -> "Route":
+        """As the balancer wraps them; `port` is that which is asked from."""
+        wrapping = Wrapping(tunnel, way.source, server, FIRST_SOURCE_PORT | port)
+        return cls(way.interface, way.own, way.mac, wrapping)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer with the VIP as its source, and the MAC that it came from."""
 
@@ -49,7 +68,8 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class PathProbe:
     """One server asked for one service. `source_port` and, of TCP, `sequence` tell its answers from those of others;
-    `payload` is what a datagram carries."""
+    `payload` is what a datagram carries. With a `wrapping` the packet goes inside another one, to the MAC of the next
+    hop; its answer comes plainly, from the MAC of whatever router is the last."""
 
     key: ServiceKey
     source: IPAddress
@@ -58,6 +78,12 @@ class PathProbe:
     source_port: int
     payload: bytes = b""
     sequence: int = 1
+    wrapping: Wrapping | None = None
+
+    @property
+    def path(self) -> tuple[ServiceKey, MacAddress, IPAddress | None]:
+        """Which service it asks for, and which server."""
+        return self.key, self.server_mac, None if self.wrapping is None else self.wrapping.destination
 
     def opening(self) -> bytes:
         """The frame that asks for the service."""
@@ -115,6 +141,7 @@ class PathProbe:
             kind, packet = ETHERTYPE_IPV6, IPv6Packet(source, vip, protocol, data).encode()
         else:
             raise ValueError(f"{vip} cannot be asked from {source}")
+        packet = packet if self.wrapping is None else self.wrapping.wrap(packet)
         return EthernetFrame(self.server_mac, self.source_mac, kind, packet).encode()
 
     def _message(self, frame: bytes) -> Kind | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from yaoki.checks.check import DirectParams, HttpParams, IcmpParams, KindParams, NeighbourParams, Schedule
 from yaoki.core.address import Family
 from yaoki.core.event import Severity
-from yaoki.lb.service import Forward, Protocol
+from yaoki.lb.service import Protocol
 from yaoki.site.compile import with_port as with_port_of
 from yaoki.site.default_checks import is_direct
 from yaoki.site.lint.rule import Finding, Rule
@@ -106,7 +106,7 @@ def _misplaced(service: Service, check: str, servers: tuple[Server, ...]) -> Ite
         yield Finding(("services", service.name, "check"), what, "use a udp check", kind)
         return
     for server in servers:
-        if (server.forward or service.forward) is not Forward.DIRECT:
+        if not (server.forward or service.forward).returns_directly:
             what = f"{check} asks for the VIP at {server.host}, which is not sent packets for it"
             cure = "use a tcp or http check; direct is for servers of direct return"
             yield Finding(server_path(service, server), what, cure, kind)

@@ -186,15 +186,19 @@ def _server_family(view: View) -> Iterable[Finding]:
     for service in view.site.services:
         for family in families_of(view.site.vip(service.vip)):
             lacking = [s for s in service.recipients if view.address_of(service, s, family) is None]
+            if not lacking:
+                continue
+            through = any(view.forward_of(service, server) is Forward.TUNNEL for server in lacking)
+            own = ": in tunnels, too, a packet goes inside one of its own family" if through else ""
             if all(server in lacking for server in service.servers):
-                what = f"no server of {service.name} has an IPv{family.value} address, but its VIP has one"
+                what = f"no server of {service.name} has an IPv{family.value} address, but its VIP has one{own}"
                 cure = f"give the servers IPv{family.value} addresses, or use a VIP without"
                 yield Finding(("services", service.name, "servers"), what, cure, ("vips", service.vip, "addresses"))
-            elif lacking:
+            else:
                 server = lacking[0]
                 what = f"{server.host} has no IPv{family.value} address, so it serves only one family of {service.name}"
                 cure = f"give it an IPv{family.value} address"
-                yield Finding(server_path(service, server), what, cure, ("hosts", server.host, "interfaces"))
+                yield Finding(server_path(service, server), what + own, cure, ("hosts", server.host, "interfaces"))
 
 
 def _servers(view: View, forward: Forward) -> Iterable[tuple[Service, Server]]:
