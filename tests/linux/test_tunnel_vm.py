@@ -14,7 +14,7 @@ import pytest
 
 from tests.lb.samples import far, service
 from tests.linux.test_tunnel_ways import WAY
-from tests.linux.tunnel_world import FAR, VIP
+from tests.linux.tunnel_world import FAR, VIP, own_as_speaker
 from tests.linux.vm import Machine, lacks, machine
 from tests.linux.world import PREFIX, World, run, world
 from yaoki.cli.verify_text import sentence
@@ -65,6 +65,7 @@ STATE = (
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Machine]]:
     with world() as built, machine(tmp_path_factory.mktemp("vm"), PREFIX + "router", "eth2") as server:
         server.wait_for_boot()
+        own_as_speaker(built)
         built.ip("router", "addr add 203.0.113.1/24 dev eth2")
         built.ip("router", "addr add 2001:db8:9::1/64 dev eth2 nodad")
         built.ip("router", "link set eth2 up")

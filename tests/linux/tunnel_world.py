@@ -29,6 +29,13 @@ def tunnel_world() -> Iterator[World]:
             run("ip", "netns", "del", PREFIX + "far", check=False)
 
 
+def own_as_speaker(built: World) -> None:
+    """The balancer's VIPs bear our mark, so no tunnel is from one."""
+    for family, length in ((4, 24), (6, 64)):
+        built.ip("lb", f"addr del {VIP[family]}/{length} dev eth0")
+        built.agents["lb"].ask("own_as_speaker", address=f"{VIP[family]}/{length}")
+
+
 def _far(built: World) -> None:
     built.ip("far", "link set lo up")
     for conf in ("all", "default"):
@@ -43,9 +50,7 @@ def _far(built: World) -> None:
     for family, gateway, words in ((4, "203.0.113.1", ""), (6, "2001:db8:9::1", "-6 ")):
         built.ip("far", f"{words}route add default via {gateway}")
         built.ip("far", f"addr add {VIP[family]}/{32 if family == 4 else 128} dev lo")
-    for family, length in ((4, 24), (6, 64)):
-        built.ip("lb", f"addr del {VIP[family]}/{length} dev eth0")
-        built.agents["lb"].ask("own_as_speaker", address=f"{VIP[family]}/{length}")
+    own_as_speaker(built)
     built.agents["far"] = Agent(PREFIX + "far")
     built.agents["far"].ask("serve", name="far", port=80)
     built.agents["far"].ask("end_tunnels", ports=[PORT])
