@@ -327,6 +327,24 @@ def test_a_drained_server_takes_no_new_flows_also_after_a_restart() -> None:
     assert eligible(scene, "lb1") == [("web1", "web2")] * 2
 
 
+@pytest.mark.req("D-05")
+def test_servers_behind_tunnels_are_served_when_the_way_to_them_is_known_and_let_go_when_they_are_off() -> None:
+    scene = Scene("tunnel")
+    served = [("web1", "web2")] * 2 + [("web1", "web3")] * 2
+    assert [eligible(scene, node) for node in ("lb1", "lb2")] == [served] * 2
+    servers = [one for service in scene.world.nodes["lb1"].kernel.table.services for one in service.servers]
+    assert {one.name: (one.way is None, one.mac is None) for one in servers} == {
+        "web1": (False, True),
+        "web2": (False, True),
+        "web3": (True, False),
+    }
+    scene.fault(ServerFault("web1", Condition.DEAD), lasts=10)
+    scene.run(5)
+    assert eligible(scene, "lb1") == [("web2",)] * 2 + [("web3",)] * 2
+    scene.settle()
+    assert eligible(scene, "lb1") == served
+
+
 def test_an_altered_site_file_takes_effect_and_moves_nothing() -> None:
     scene = Scene("two-nodes", forwarding_untouched=True)
     scene.fault(Reconfigured("lb1", Alteration.WEIGHTS), lasts=10)

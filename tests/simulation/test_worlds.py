@@ -23,6 +23,7 @@ WORLDS = (
     ("manual-edge", 0.03, len(MIXES)),
     ("replaced", 0.03, len(MIXES)),
     ("example", 0.03, len(MIXES)),
+    ("tunnel", 0.03, len(MIXES)),
 )
 
 
