@@ -22,6 +22,7 @@ from yaoki.checks.check import CheckId, CheckSpec, DirectParams, Finding, Schedu
 from yaoki.core.address import IPAddress, MacAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.lab.plays.tunnel_end import open_end
+from yaoki.lb.connection import Gathering
 from yaoki.lb.flow import Flow as CopiedFlow
 from yaoki.lb.service import Desired, Encapsulation, Protocol, ServiceKey, Tunnel, Way
 from yaoki.lb.why import Flow
@@ -470,6 +471,15 @@ def unsent() -> dict[str, int]:
     return {str(reason): packets for reason, packets in _state["balancer"].counts().unsent.items()}
 
 
+def connections(limit: int = 100) -> str:
+    """Those of all services, as ConnectionList."""
+    balancer = _state["balancer"]
+    keys = [each.key for each in balancer.observe().desired.services]
+    gathering = Gathering(limit)
+    balancer.connections(keys, gathering)
+    return Codec().encode(gathering.list()).decode()
+
+
 def find(service: str, source: str, port: int) -> str | None:
     """The name of the server that a flow of a service ("tcp 192.0.2.50 80") has."""
     protocol, address, service_port = service.split()
@@ -748,6 +758,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         observed,
         counters,
         totals,
+        connections,
         unsent,
         cleanup,
         probe,

@@ -15,6 +15,8 @@ from tests.lb.samples import server, service, trio
 from tests.linux.test_dead_man_gate import gated, silences
 from tests.linux.world import PREFIX, VIP4, VIP6, Agent, World
 from yaoki.core.address import parse_address
+from yaoki.core.codec import Codec
+from yaoki.lb.connection import ConnectionList, ConnectionState
 from yaoki.lb.kernel_hash import flow_slot, source_slot
 from yaoki.lb.schedulers import slots_of
 from yaoki.lb.service import Duty, Forward, Protocol, Scheduler
@@ -170,6 +172,45 @@ def test_a_flow_is_forgotten_when_it_idles_for_as_long_as_its_service_says(direc
     assert client.ask("talk", name=str(long)) == answers[long]
     for protocol in Protocol:
         client.ask("close_flow", name=str(protocol))
+
+
+@BOTH
+def test_connections_are_listed_with_their_servers_and_what_persistence_remembers(direct: World, family: int) -> None:
+    client, length = direct.agents["client"], 24 if family == 4 else 64
+    names = ["a", "b", "c"]
+    direct.balance(trio(DIRECT, family=family, mask=length), trio(DIRECT, family=family, protocol=Protocol.UDP))
+    answers = {name: client.ask("open_flow", name=name, protocol="tcp", address=VIP[family], port=80) for name in names}
+    udp = client.ask("open_flow", name="u", protocol="udp", address=VIP[family], port=80).split()[0]
+    for name in names:
+        client.ask("talk", name=name)
+    ports = {client.ask("local_port", name=name) for name in names}
+    found = listed(direct)
+    tcp = [each for each in found.connections if each.service.protocol is Protocol.TCP]
+    assert {each.name for each in tcp} == {answers["a"].split()[0]}
+    assert [each.name for each in found.connections if each.service.protocol is Protocol.UDP] == [udp]
+    hashed = family == 6 and {each.client for each in tcp} == {None}
+    if not hashed:
+        assert {each.client_port for each in tcp} == ports
+        assert {str(each.client) for each in tcp} == {CLIENT[family]}
+    assert {each.state for each in tcp} == {ConnectionState.ESTABLISHED}
+    assert all(timedelta(minutes=14) < each.expires <= timedelta(minutes=15) for each in tcp)
+    assert all(each.idle is not None and each.idle < timedelta(minutes=1) for each in tcp)
+    (source,) = found.sources
+    assert f"{source.source}/{source.prefix_length}" == {4: "198.51.100.0/24", 6: "2001:db8:2::/64"}[family]
+    assert (source.name, timedelta(minutes=4) < source.expires <= timedelta(minutes=5)) == (tcp[0].name, True)
+    assert (found.total, found.total_sources) == (4, 1)
+    few = listed(direct, limit=2)
+    assert (len(few.connections), few.total, len(few.sources), few.total_sources) == (2, 4, 1, 1)
+    client.ask("close_flow", name="a")
+    states = [each.state for each in listed(direct).connections if each.service.protocol is Protocol.TCP]
+    assert sorted(map(str, states)) == ["closing", "established", "established"]
+    for name in ("b", "c", "u"):
+        client.ask("close_flow", name=name)
+
+
+def listed(world: World, limit: int = 100) -> ConnectionList:
+    found: ConnectionList = Codec().decode(world.agents["lb"].ask("connections", limit=limit).encode(), ConnectionList)
+    return found
 
 
 def counted(lb: Agent) -> dict[Protocol, int]:

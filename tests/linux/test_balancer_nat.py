@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from datetime import timedelta
 from itertools import count
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.lb.samples import server, service, trio
 from tests.linux.world import VIP4, VIP6, World
 from yaoki.core.address import parse_address
+from yaoki.core.codec import Codec
+from yaoki.lb.connection import ConnectionList, ConnectionState
 from yaoki.lb.kernel_hash import flow_slot, source_slot
 from yaoki.lb.schedulers import slots_of
 from yaoki.lb.service import Duty, Forward, Protocol, Scheduler
@@ -330,3 +333,29 @@ def test_the_server_that_a_source_is_remembered_with_is_found(nat: World, family
     assert balancer.ask("remembered", service=where, source=CLIENT[family]) == name
     elsewhere = "203.0.113.1" if family == 4 else "2001:db8:7::1"
     assert balancer.ask("remembered", service=where, source=elsewhere) is None
+
+
+@BOTH
+def test_connections_are_listed_with_their_servers_and_what_persistence_remembers(nat: World, family: int) -> None:
+    client = nat.agents["client"]
+    servers = (server(1, family=family), server(2, Forward.FULLNAT, family=family))
+    nat.balance(service(*servers, family=family, protocol=Protocol.UDP), trio(family=family, mask=24))
+    answers = {
+        name: client.ask("open_flow", name=name, protocol=protocol, address=VIP[family], port=80)
+        for name, protocol in (("a", "udp"), ("b", "udp"), ("c", "tcp"))
+    }
+    text = nat.agents["lb"].ask("connections")
+    found: ConnectionList = Codec().decode(text.encode(), ConnectionList)
+    assert {(each.service.protocol, each.name) for each in found.connections} == {
+        (Protocol.TCP if name == "c" else Protocol.UDP, answer.split()[0]) for name, answer in answers.items()
+    }
+    assert {str(each.client) for each in found.connections} == {CLIENT[family]}
+    ports = {client.ask("local_port", name=name) for name in answers}
+    assert {each.client_port for each in found.connections} == ports
+    assert {each.state for each in found.connections} == {ConnectionState.ESTABLISHED}
+    assert all(timedelta(0) < each.expires for each in found.connections)
+    ((source, name),) = ((each.source, each.name) for each in found.sources)
+    assert (str(source), name) == ({4: "198.51.100.0", 6: "2001:d00::"}[family], answers["c"].split()[0])
+    assert (found.total, found.total_sources) == (3, 1)
+    for each in answers:
+        client.ask("close_flow", name=each)

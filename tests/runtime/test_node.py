@@ -156,6 +156,10 @@ def test_a_node_serves_drains_and_leaves_a_dead_server_out(scene: Scene) -> None
     assert table[2].startswith("TCP  192.0.2.50:80 wrr")
     assert table[3].startswith("  in all ")
     assert "-> 192.0.2.21:8080" in table[4]
+    listed = json.loads(lb1.ask("-j", "show", "connections", "web", "--limit", "3").stdout)
+    assert len(listed["connections"]) == 3 < listed["total"]
+    assert {each["client"] for each in listed["connections"]} == {"198.51.100.9"}
+    assert "3 of" in lb1.ask("show", "connection", "--limit", "3").stdout
     assert "because" in lb1.ask("-j", "why", "vip", "vip").stdout
 
 

@@ -1,4 +1,4 @@
-"""Show one kind of thing on a node, all of them or one: VIPs, virtual services, checks, neighbours.
+"""Show one kind of thing on a node, all of them or one: VIPs, virtual services, connections, checks, neighbours.
 
 The columns of services are those of `ipvsadm -Ln`, with packets, bytes and the server's state.
 
@@ -7,6 +7,8 @@ examples:
   yaoki show service web
   yaoki show vip web-vip
   yaoki show neighbour             what this node believes of its neighbours, and how long a stale entry may last
+  yaoki show connections web       who is connected to a service, as `ipvsadm -Lnc`; and sources that it remembers
+  yaoki show connections --limit 1000
   yaoki show check                 every check: verdict, newest result, how long the answer took
   yaoki -j show check
 """
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from yaoki.cli.connections import USUAL_LIMIT, show_connections
 from yaoki.cli.node_client import NodeClient, add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.prefix import expand
@@ -26,6 +29,7 @@ from yaoki.cli.unsent import unsent_lines
 from yaoki.core.address import IPAddress
 from yaoki.core.error import UsageError
 from yaoki.core.instant import Instant
+from yaoki.lb.connection import MOST_LISTED
 from yaoki.lb.service import Duty, SourcePersistence
 from yaoki.node.messages import CheckStatus
 from yaoki.node.neighbour_view import NeighboursView, NeighbourView
@@ -41,6 +45,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("kind", metavar="|".join(_KINDS), help="what is shown")
     parser.add_argument("name", nargs="?", help="only this one, by its name in the site file")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=USUAL_LIMIT,
+        metavar="N",
+        help=f"so many connections at most (default {USUAL_LIMIT}, most {MOST_LISTED})",
+    )
     add_node_arguments(parser)
 
 
@@ -166,6 +177,7 @@ def _neighbours(client: NodeClient, args: argparse.Namespace) -> int:
 _KINDS: Mapping[str, Callable[[NodeClient, argparse.Namespace], int]] = {
     "vip": _vips,
     "service": _services,
+    "connections": show_connections,
     "check": _checks,
     "neighbour": _neighbours,
 }

@@ -9,13 +9,14 @@ are in force; rules wait neither for that (yaoki.linux.flow_removal) nor for flo
 (yaoki.linux.flow_counting); `cleanup` leaves nothing of ours.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.core.error import ActuatorError
+from yaoki.lb.connection import Gathering
 from yaoki.lb.digest import digest
 from yaoki.lb.load import NOTHING_KNOWN, slots_under
 from yaoki.lb.plan import (
@@ -33,7 +34,7 @@ from yaoki.lb.plane import is_direct, needs_bpf
 from yaoki.lb.service import Desired, Duty, Forward, RealServer, ServiceKey, VirtualService
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
-from yaoki.linux import nftables_direct, nftables_nat, nftables_refusal, routing
+from yaoki.linux import nftables_direct, nftables_listing, nftables_nat, nftables_refusal, routing
 from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.conntrack import Conntrack, Placed
 from yaoki.linux.flow_counting import Counted, FlowCounting, Recount, count_flows
@@ -237,6 +238,11 @@ class NftablesBalancer:
                 pins = ((server, pin_name(key, server.address, server.port)) for server in found.service.eligible)
                 servers = (server for server, pin in pins if reader.element(TRANSLATION, pin, masked) is not None)
             return next(servers, None)
+
+    def connections(self, keys: Collection[ServiceKey], gathering: Gathering) -> None:
+        """Those of these services, and the sources that they remember, as far as they are here. Raises
+        ActuatorError."""
+        nftables_listing.gather([each for each in _services(self._known()) if each.key in keys], gathering)
 
     def cleanup(self) -> None:
         """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""

@@ -14,10 +14,12 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.core.error import ActuatorError
+from yaoki.lb.connection import ConnectionState
 from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.linux.attributes import attribute, attributes, find_attribute, message, messages, nest
 from yaoki.linux.conntrack_kinds import kind_of
@@ -35,7 +37,8 @@ _ERROR, _DONE = 2, 3
 _FAMILY = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 
 # linux/netfilter/nfnetlink_conntrack.h
-_TUPLE_ORIG, _TUPLE_REPLY, _PROTOINFO, _ID, _FILTER = 1, 2, 4, 12, 25
+_TUPLE_ORIG, _TUPLE_REPLY, _STATUS, _PROTOINFO, _TIMEOUT, _ID, _FILTER = 1, 2, 3, 4, 7, 12, 25
+_SEEN_REPLY = 1 << 1
 _PROTOINFO_TCP, _PROTOINFO_TCP_STATE = 1, 1
 _TCP_ESTABLISHED = 3
 """States before it are those of a connection being opened, later ones of one being closed."""
@@ -70,6 +73,17 @@ class Tracked:
     @property
     def placed(self) -> Placed:
         return self.service, self.server, self.port
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One flow for people: whose it is, what it came to and who has it, how far it is and when it expires."""
+
+    client: IPAddress
+    client_port: int
+    placed: Placed
+    state: ConnectionState
+    expires: timedelta
 
 
 class Conntrack:
@@ -126,6 +140,21 @@ class Conntrack:
                 if flow is not None and flow.live and flow.service in wanted:
                     counts[flow.placed] += count
         return counts
+
+    def all(self, services: Collection[ServiceKey]) -> Iterator[Listed]:
+        """Every flow of these services, to be read to the end. Raises ActuatorError."""
+        for family in dict.fromkeys(service.family for service in services):
+            self._send(_CT_GET, _REQUEST | _DUMP, family, b"")
+            for reply in self._replies():
+                found = dict(attributes(reply[4:]))
+                flow = _tracked(family, found)
+                if flow is None or flow.service not in services:
+                    continue
+                ip, proto = _split(found[_TUPLE_ORIG])
+                seconds = int.from_bytes(found.get(_TIMEOUT, b""), "big")
+                client, port = _address(ip[_IP_SRC[family]]), _port(proto[_PROTO_SRC_PORT])
+                state = _state(flow.service.protocol, found)
+                yield Listed(client, port, flow.placed, state, timedelta(seconds=seconds))
 
     def find(self, service: ServiceKey, source: IPAddress, port: int) -> tuple[IPAddress, int] | None:
         """The server that a client's flow to a service has; None if there is no such flow. Raises ActuatorError."""
@@ -246,6 +275,16 @@ def _tracked(family: Family, found: Mapping[int, bytes]) -> Tracked | None:
         attribute(_ID, found[_ID]) if _ID in found else b"",
         protocol is not Protocol.TCP or _tcp_state(found.get(_PROTOINFO, b"")) <= _TCP_ESTABLISHED,
     )
+
+
+def _state(protocol: Protocol, found: Mapping[int, bytes]) -> ConnectionState:
+    if protocol is Protocol.UDP:
+        answered = int.from_bytes(found.get(_STATUS, b""), "big") & _SEEN_REPLY
+        return ConnectionState.ESTABLISHED if answered else ConnectionState.OPENING
+    state = _tcp_state(found.get(_PROTOINFO, b""))
+    if state < _TCP_ESTABLISHED:
+        return ConnectionState.OPENING
+    return ConnectionState.ESTABLISHED if state == _TCP_ESTABLISHED else ConnectionState.CLOSING
 
 
 def _is_over(reply: bytes) -> bool:

@@ -13,7 +13,6 @@ Limits: PART entries in one read; NEWS_PER_S first packets are logged in a secon
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address
 from itertools import islice
 
 from yaoki.core.address import Family, IPAddress
@@ -25,7 +24,7 @@ from yaoki.lb.service import USUAL_IDLE_TIMEOUT, Protocol, ServiceKey
 from yaoki.linux.flow_log import GROUP, OCTETS, FlowLog
 from yaoki.linux.nftables_direct import NEWS, OPENING_S
 from yaoki.linux.nftables_elements import ElementWriter, TimedElement
-from yaoki.linux.nftables_keys import flow_key
+from yaoki.linux.nftables_keys import flow_key, read_flow_key
 from yaoki.linux.nftables_names import DIRECT, service_name
 from yaoki.linux.nftables_reader import NftablesReader, RawElement
 from yaoki.linux.nftables_session import NftSession, open_session
@@ -195,13 +194,9 @@ def _flow(service: CopiedService, direct: DirectService, element: RawElement) ->
     place = _place(service, direct, element.value[:6])
     if place is None or not _is_under_way(service, direct, seconds):
         return None
-    if service.key.family is Family.IPV4:
-        # Two octets of port and the address, each in a register.
-        client: IPAddress = IPv4Address(element.key[8:12])
-        port = element.key[0] << 8 | element.key[4]
-    else:
-        client, port = hashed_client(element.key), 0
-    return Flow(service.key, client, port, *place, Stage.ESTABLISHED, min(seconds, MAX_SECONDS))
+    client, port = read_flow_key(service.key.family, element.key)
+    known = hashed_client(element.key) if client is None else client
+    return Flow(service.key, known, port or 0, *place, Stage.ESTABLISHED, min(seconds, MAX_SECONDS))
 
 
 def _leads(slots: dict[int, bytes], direct: DirectService, flow: Flow, mac: bytes) -> bool:

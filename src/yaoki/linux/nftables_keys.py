@@ -65,6 +65,14 @@ def flow_key(source: IPAddress, port: int) -> bytes:
     return struct.pack(f"={len(_SEEDS)}I", *(scaled(jhash(hashed_part, seed), _WHOLE) for seed in _SEEDS))
 
 
+def read_flow_key(family: Family, key: bytes) -> tuple[IPAddress | None, int | None]:
+    """A client's address and port; of IPv6 only a hash is there, so neither."""
+    if family is Family.IPV6:
+        return None, None
+    # Two octets of port and the address, each in a register.
+    return IPv4Address(key[8:12]), key[0] << 8 | key[4]
+
+
 @dataclass(frozen=True, slots=True)
 class PacketKey:
     """Names one packet among fragments. `first` is written in terms that an updating rule knows, `later` in those that

@@ -4,7 +4,7 @@ The plane itself is the kernel's (yaoki.linux); here is only what it must offer 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from yaoki.core.address import IPAddress
 from yaoki.core.error import ActuatorError
 from yaoki.core.event import EventBody
+from yaoki.lb.connection import ConnectionList
 from yaoki.lb.filling import Filled, Fillings
 from yaoki.lb.load import Load
 from yaoki.lb.packet_reason import PacketReason
@@ -124,6 +125,8 @@ class BalancerPlane(Protocol):
 
     def find(self, key: ServiceKey, flow: Flow, /) -> RealServer | None: ...
 
+    def connections(self, keys: Collection[ServiceKey], limit: int, /) -> ConnectionList: ...
+
     def cleanup(self) -> None: ...
 
 
@@ -217,6 +220,10 @@ class BalancerReader:
         """The server that a flow has now. Raises ActuatorError."""
         return await _in(self._thread, lambda: self._find(key, flow))
 
+    async def connections(self, keys: Collection[ServiceKey], limit: int) -> ConnectionList:
+        """Connections of services and sources that they remember, so many at most. Raises ActuatorError."""
+        return await _in(self._thread, lambda: self._connections(keys, limit))
+
     async def load(self, service: VirtualService) -> Load:
         """The flows that a service's servers have. Raises ActuatorError."""
         return await _in(self._thread, lambda: self._load(service))
@@ -246,6 +253,10 @@ class BalancerReader:
             {each.service: ServiceTotal(each.packets, each.octets, each.opened) for each in found.services},
             found.unsent,
         )
+
+    def _connections(self, keys: Collection[ServiceKey], limit: int) -> ConnectionList:
+        self._plane.observe()
+        return self._plane.connections(keys, limit)
 
     def _find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         self._plane.observe()

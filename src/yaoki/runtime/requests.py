@@ -15,6 +15,7 @@ from yaoki import __version__
 from yaoki.core.address import IPAddress
 from yaoki.core.codec import Undecodable
 from yaoki.core.error import ActuatorError
+from yaoki.lb.connection import MOST_LISTED
 from yaoki.lb.load import NOTHING_KNOWN
 from yaoki.lb.service import ServiceKey
 from yaoki.lb.why import Flow, Placing, why
@@ -81,6 +82,14 @@ class WhyFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class ListConnections:
+    """Which connections does a service have, or all services? `limit` of them are told, 1..MOST_LISTED."""
+
+    service: str | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class WhyAnswer:
     """Who owns the address, which service takes the flow, and where it places it. None: there is no such thing here."""
 
@@ -102,6 +111,7 @@ class Requests:
             "checks": self._checks,
             "neighbours": self._neighbours,
             "why": self._why,
+            "connections": self._connections,
             "operate": self._operate,
             "apply": self._apply,
             "keep": self._keep,
@@ -157,6 +167,22 @@ class Requests:
         placing = why(service, Flow(question.client, question.port or 0), held=held, load=load)
         seen = next((s for s in node.services if s.key == question.key), None)
         return self._node.codec.plain(WhyAnswer(owner, seen, placing))
+
+    async def _connections(self, request: Mapping[str, Any]) -> Result:
+        try:
+            wish: ListConnections = self._node.codec.value(request.get("wish", {}), ListConnections)
+        except Undecodable as error:
+            raise Refusal(str(error), "the node may be of another version than this command") from error
+        if not 1 <= wish.limit <= MOST_LISTED:
+            raise Refusal(f"a limit of {wish.limit} is outside 1..{MOST_LISTED}")
+        services = self._node.brain.desired().services
+        keys = {s.key: None for s in services if wish.service in (None, s.name)}
+        try:
+            found = await self._node.reader.connections(keys, wish.limit)
+        except ActuatorError as error:
+            raise Refusal(str(error)) from error
+        # There may be thousands, and the node has other things to do meanwhile.
+        return await asyncio.to_thread(self._node.codec.plain, found)
 
     async def _checks(self, _: Mapping[str, Any]) -> Result:
         found = await self._node.parts.checks.ask()

@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from yaoki.core.address import Family
+from yaoki.core.address import Family, IPAddress
 from yaoki.lb.filling import Filled
 from yaoki.lb.flow_events import FlowTable
+from yaoki.lb.service import ServiceKey
 from yaoki.linux.bpf import installation
 from yaoki.linux.bpf.held import Held
 from yaoki.linux.bpf.layout import FlowState, ServerFlag, ServiceFlag
@@ -36,6 +37,9 @@ class Counted:
 
 
 Counts = Mapping[Seat, Counted]
+
+Placed = tuple[ServiceKey, IPAddress, int]
+"""A server of a service: the service, the server's address and port."""
 
 _FLOW_TABLES = {FlowTable.FLOWS: "flows", FlowTable.NEW_FLOWS: "new_flows"}
 
@@ -118,6 +122,22 @@ def count(
         if ServerFlag.KEEPS in server.flags
     }
     return {seat: Counted(led[number] if number in kept else 0, before[number]) for number, seat in counted.items()}
+
+
+def live(tables: Tables, services: Collection[Held], tick: int) -> Mapping[Placed, int]:
+    """How many live flows each server of these services has. Raises ActuatorError."""
+    owners = {
+        (seat.number, seat.stamp): (each, (each.actual.key, *place))
+        for each in services
+        for place, seat in each.seats.items()
+    }
+    found: Counter[Placed] = Counter()
+    for family in sorted({each.actual.key.family for each in services}, key=lambda family: family.value):
+        for entry in tables.flows(family):
+            owner = owners.get((entry.server, entry.stamp))
+            if owner is not None and owner[0].is_led_by(entry, tick):
+                found[owner[1]] += 1
+    return found
 
 
 def _sources(tables: Tables, services: Iterable[Held], tick: int) -> Iterator[Filled]:

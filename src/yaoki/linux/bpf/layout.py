@@ -323,6 +323,12 @@ def source_key(family: Family, service: int, masked: bytes) -> bytes:
     return _SOURCE_KEY[family].pack(service, masked)
 
 
+def read_source_key(family: Family, octets: bytes) -> tuple[int, IPAddress]:
+    """The other way."""
+    service, source = _SOURCE_KEY[family].unpack(octets)
+    return service, read_address(source)
+
+
 def masked(source: IPAddress, mask: bytes) -> bytes:
     """A source under a service's mask."""
     return bytes(octet & bit for octet, bit in zip(source.packed, mask, strict=False))

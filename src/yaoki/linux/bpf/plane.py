@@ -10,12 +10,13 @@ speaker writes its dead-man deadline (`guarding`); `cleanup` leaves nothing of o
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from contextlib import suppress
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.core.error import ActuatorError
+from yaoki.lb.connection import Gathering
 from yaoki.lb.digest import digest
 from yaoki.lb.plan import (
     Actual,
@@ -31,25 +32,25 @@ from yaoki.lb.service import Desired, RealServer, ServiceKey, VirtualService
 from yaoki.lb.validity import objections
 from yaoki.lb.why import Flow
 from yaoki.linux import routing
-from yaoki.linux.bpf import counting, installation, layout, refusal
+from yaoki.linux.bpf import counting, installation, layout, listing, refusal
+from yaoki.linux.bpf.counting import Placed
+from yaoki.linux.bpf.counts import read_counts
 from yaoki.linux.bpf.drivers import Drivers
 from yaoki.linux.bpf.guarding import Guarding, NotGuarded
 from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
 from yaoki.linux.bpf.hooks import interfaces
 from yaoki.linux.bpf.installation import Installation
-from yaoki.linux.bpf.layout import Reason, Server, ServerFlag
+from yaoki.linux.bpf.layout import Server, ServerFlag
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat, leaving
 from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.nftables_session import NftSession, open_session
-from yaoki.linux.server_count import PlaneCounts, ServerCount, ServiceCount
+from yaoki.linux.server_count import PlaneCounts, ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 
 RENDERING = "bpf/1"
 """Names this way of writing services as entries; services written another way are written anew."""
-
-Place = tuple[ServiceKey, IPAddress, int]
 
 
 class BpfBalancer:
@@ -149,51 +150,17 @@ class BpfBalancer:
     def counts(self) -> PlaneCounts:
         """What every server and service was sent, of whatever is in the kernel now, and what nobody was. Raises
         ActuatorError."""
-        installed = installation.find()
-        if installed is None:
-            return PlaneCounts()
-        try:
-            tables = installed.tables
-            counts = list(tables.server_counts())
-            services = {key: tables.service_count(entry.id) for key, entry in tables.services()}
-            unsent = tables.reasons()
-            # Of a thousand services few have changed since they were counted last.
-            self._decoded = installed.records.decoded(self._decoded)
-        finally:
-            installed.close()
-        del unsent[Reason.SENT]
-        return PlaneCounts(
-            tuple(
-                ServerCount(record.service.key, *place, counts[seat.number].packets, counts[seat.number].octets)
-                for record in self._decoded.values()
-                for place, seat in record.seats.items()
-            ),
-            tuple(ServiceCount(key, each.packets, each.octets, each.flows) for key, each in services.items()),
-            unsent,
-        )
+        found, self._decoded = read_counts(self._decoded)
+        return found
 
     def counters(self) -> tuple[ServerCount, ...]:
         """What every server was sent. Raises ActuatorError."""
         return self.counts().servers
 
-    def flows(self) -> Mapping[Place, int]:
+    def flows(self) -> Mapping[Placed, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
         held = self._known()
-        if self._installed is None:
-            return {}
-        owners = {
-            (seat.number, seat.stamp): (each, (key, *place))
-            for key, each in held.items()
-            for place, seat in each.seats.items()
-        }
-        counts: dict[Place, int] = {}
-        now = _tick()
-        for family in sorted({key.family for key in held}, key=lambda family: family.value):
-            for entry in self._installed.tables.flows(family):
-                owner = owners.get((entry.server, entry.stamp))
-                if owner is not None and owner[0].is_led_by(entry, now):
-                    counts[owner[1]] = counts.get(owner[1], 0) + 1
-        return counts
+        return {} if self._installed is None else counting.live(self._installed.tables, held.values(), _tick())
 
     def recount(self) -> counting.Recount | None:
         """A count of the flows that servers have open, where that is asked for at each new one, to be carried out; None
@@ -227,6 +194,13 @@ class BpfBalancer:
             return None
         found = each.server(entry.server, entry.stamp)
         return found if found is not None and found.eligible else None
+
+    def connections(self, keys: Collection[ServiceKey], gathering: Gathering) -> None:
+        """Those of these services, and the sources that they remember, as far as they are here. Raises
+        ActuatorError."""
+        held = [each for key, each in self._known().items() if key in keys]
+        if self._installed is not None and held:
+            listing.gather(self._installed.tables, held, _tick(), gathering)
 
     def cleanup(self) -> None:
         """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""

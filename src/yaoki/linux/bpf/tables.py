@@ -201,6 +201,18 @@ class Tables:
         """Keys and entries of flows of which two packets have come, whether or not they still hold."""
         return self._of("flows", family).items()
 
+    def remembered_flows(self, family: Family) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and entries of all flows, whether or not they still hold."""
+        for name in ("flows", "new_flows"):
+            yield from self._of(name, family).items()
+
+    def remembered_sources(self, family: Family, service: int) -> Iterator[tuple[IPAddress, SourceEntry]]:
+        """Masked sources of a service, whether or not they still hold."""
+        for octets, value in self._of("sources", family).items():
+            number, source = layout.read_source_key(family, octets)
+            if number == service:
+                yield source, SourceEntry.unpack(value)
+
     def put_flows(self, family: Family, flows: Mapping[bytes, FlowEntry]) -> None:
         """Remember these, by their keys, in the place of what is there."""
         self._of("flows", family).update_all((key, entry.pack()) for key, entry in flows.items())
