@@ -41,4 +41,4 @@ def test_without_a_node_a_command_says_how_to_have_one(tmp_path: Path, monkeypat
 
 def test_a_word_that_is_missing_is_named_with_all_that_it_may_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show"]) == 2
-    assert "required: vip|service|check|neighbour" in capsys.readouterr().err
+    assert "required: vip|service|connections|check|neighbour" in capsys.readouterr().err
