@@ -119,41 +119,48 @@ static __always_inline int may_complain(const struct arrival *arrival, const str
 
 /* --- IPv4 -------------------------------------------------------------------------------------------------------- */
 
-static __always_inline __be16 checksum4(const struct iphdr *ip)
+static __always_inline __u32 halves(__u32 word)
 {
-	const __u16 *words = (const void *)ip;
-	__u32 sum = 0;
-
-	for (int i = 0; i < 10; i++)
-		sum += words[i];
-	return folded(sum);
+	return (word & 0xffff) + (word >> 16);
 }
 
+/* Word by word, and the checksum of what is written, not of what is there: nothing that is just being written is read
+ * again, which a processor waits for.
+ */
 static __always_inline void fill4(struct iphdr *ip, __u8 tos, __u32 octets, __u8 protocol, __be32 source,
 				  __be32 destination)
 {
-	*ip = (struct iphdr){ .version = 4, .ihl = 5, .tos = tos, .tot_len = bpf_htons(sizeof(*ip) + octets),
-			      .frag_off = bpf_htons(IPV4_DONT_FRAGMENT), .ttl = OUTER_HOPS, .protocol = protocol,
-			      .saddr = source, .daddr = destination };
-	ip->check = checksum4(ip);
+	__u32 first = bpf_htonl(0x45000000 | (__u32)tos << 16 | (sizeof(*ip) + octets));
+	__u32 second = bpf_htonl(IPV4_DONT_FRAGMENT);
+	__u32 third = bpf_htonl((__u32)OUTER_HOPS << 24 | (__u32)protocol << 16);
+	__u32 sum = halves(first) + halves(second) + halves(third) + halves(source) + halves(destination);
+	__u32 *word = (void *)ip;
+
+	word[0] = first;
+	word[1] = second;
+	word[2] = third;
+	word[3] = source;
+	word[4] = destination;
+	ip->check = folded(sum);
 }
 
 /* RFC 2003, section 3.1, and RFC 6040, section 4.1: the type of service with its ECN field is that of the packet. */
-static __always_inline void fill_outer4(struct iphdr *outer, const struct iphdr *inner, const struct tunnel *tunnel,
-					__u32 ports __attribute__((unused)))
+static __always_inline void fill_outer4(struct iphdr *outer, const struct tunnel *tunnel, __u32 class, __u32 octets,
+					__u32 udp_octets, __u32 hash __attribute__((unused)))
 {
-	__u32 octets = bpf_ntohs(inner->tot_len);
-
-	if (tunnel->port)
-		fill4(outer, inner->tos, octets + sizeof(struct udphdr), IPPROTO_UDP, tunnel->source[0],
-		      tunnel->destination[0]);
-	else
-		fill4(outer, inner->tos, octets, IPPROTO_IPIP, tunnel->source[0], tunnel->destination[0]);
+	fill4(outer, class, udp_octets + octets, udp_octets ? IPPROTO_UDP : IPPROTO_IPIP, tunnel->source[0],
+	      tunnel->destination[0]);
 }
 
-static __always_inline __u32 hash4_of(const struct iphdr *inner, __u32 ports)
+/* For UDP's source port; without UDP nothing. */
+static __always_inline __u32 spread4(const struct iphdr *inner, __u32 udp_octets, __u32 ports)
 {
-	return jhash_2words(ports, inner->saddr);
+	return udp_octets ? jhash_2words(ports, inner->saddr) : 0;
+}
+
+static __always_inline __u32 class4(const struct iphdr *ip)
+{
+	return ip->tos;
 }
 
 static __always_inline __u32 length4(const struct iphdr *ip)
@@ -210,22 +217,23 @@ static __always_inline void fill6(struct ipv6hdr *ip, __u32 class_and_label, __u
 	copy6(ip->daddr.in6_u.u6_addr32, destination);
 }
 
-static __always_inline __u32 hash6_of(const struct ipv6hdr *inner, __u32 ports)
+static __always_inline void fill_outer6(struct ipv6hdr *outer, const struct tunnel *tunnel, __u32 class, __u32 octets,
+					__u32 udp_octets, __u32 hash)
+{
+	fill6(outer, class | (hash & FLOW_LABEL), udp_octets + octets, udp_octets ? IPPROTO_UDP : IPPROTO_IPV6,
+	      tunnel->source, tunnel->destination);
+}
+
+/* For the flow label, and UDP's source port. */
+static __always_inline __u32 spread6(const struct ipv6hdr *inner, __u32 udp_octets __attribute__((unused)),
+				     __u32 ports)
 {
 	return jhash_5words(ports, inner->saddr.in6_u.u6_addr32);
 }
 
-static __always_inline void fill_outer6(struct ipv6hdr *outer, const struct ipv6hdr *inner,
-					const struct tunnel *tunnel, __u32 ports)
+static __always_inline __u32 class6(const struct ipv6hdr *ip)
 {
-	__u32 class_and_label = (bpf_ntohl(*(__be32 *)inner) & TRAFFIC_CLASS) | (hash6_of(inner, ports) & FLOW_LABEL);
-	__u32 octets = sizeof(*inner) + bpf_ntohs(inner->payload_len);
-
-	if (tunnel->port)
-		fill6(outer, class_and_label, octets + sizeof(struct udphdr), IPPROTO_UDP, tunnel->source,
-		      tunnel->destination);
-	else
-		fill6(outer, class_and_label, octets, IPPROTO_IPV6, tunnel->source, tunnel->destination);
+	return bpf_ntohl(*(__be32 *)ip) & TRAFFIC_CLASS;
 }
 
 static __always_inline __u32 length6(const struct ipv6hdr *ip)
@@ -313,8 +321,10 @@ static __always_inline __u32 merged_xdp(const struct xdp_md *frame __attribute__
 	return 0;
 }
 
-/* The packet goes inside another one; or its sender is told that it is too big. */
-#define TUNNEL(version, header, hook, context, dropped)							\
+/* The packet goes inside another one; or its sender is told that it is too big. To be a part of the program saves IPv4 a
+ * call, 7 ns of 105 where returns are guarded against speculation; with IPv6's the stack would be too large.
+ */
+#define TUNNEL(version, header, hook, context, dropped, as_a_part)						\
 static __noinline int complain##version##_##hook(context *frame, const struct arrival *arrival, __u32 room)	\
 {														\
 	void *start = (void *)(long)frame->data, *end = (void *)(long)frame->data_end;				\
@@ -342,22 +352,25 @@ static __noinline int complain##version##_##hook(context *frame, const struct ar
 	return leave_##hook(arrival, arrival->ifindex);								\
 }														\
 														\
-static __noinline int wrap##version##_##hook(context *frame, const struct arrival *arrival,			\
+static as_a_part int wrap##version##_##hook(context *frame, const struct arrival *arrival,			\
 					     const struct outgoing *outgoing)					\
 {														\
 	void *start = (void *)(long)frame->data, *end = (void *)(long)frame->data_end;				\
 	struct tunnel *tunnel = bpf_map_lookup_elem(&tunnels, &outgoing->server);				\
-	struct header outer, *inner = start + sizeof(struct ethhdr);						\
 	__u64 flags = ROOM_FLAGS##version | BPF_F_ADJ_ROOM_FIXED_GSO;						\
-	__u32 octets, headers = sizeof(outer);									\
+	struct header *outer, *inner = start + sizeof(struct ethhdr);						\
+	__u32 octets, class, hash, udp_octets;									\
 	struct ethhdr *ethernet;										\
-	struct udphdr udp = {};											\
+	struct udphdr *udp;											\
 														\
 	if (!tunnel || (void *)(inner + 1) > end)								\
 		return dropped;											\
+	udp_octets = tunnel->port ? sizeof(*udp) : 0;								\
 	octets = length##version(inner);									\
+	class = class##version(inner);										\
+	hash = spread##version(inner, udp_octets, outgoing->ports);						\
 	if (largest##version(inner, end, merged_##hook(frame)) > tunnel->room ||				\
-	    octets + sizeof(outer) + sizeof(udp) > 0xffff) {							\
+	    octets + sizeof(*outer) + sizeof(*udp) > 0xffff) {							\
 		if (may_be_told##version(inner) && may_complain(arrival, outgoing)) {				\
 			count_reason(TOO_BIG);									\
 			return complain##version##_##hook(frame, arrival, tunnel->room);			\
@@ -365,34 +378,30 @@ static __noinline int wrap##version##_##hook(context *frame, const struct arriva
 		count_reason(TOO_BIG_UNTOLD);									\
 		return dropped;											\
 	}													\
-	fill_outer##version(&outer, inner, tunnel, outgoing->ports);						\
-	if (tunnel->port) {											\
-		fill_udp(&udp, tunnel, hash##version##_of(inner, outgoing->ports), octets);			\
-		headers += sizeof(udp);										\
+	if (udp_octets)												\
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;								\
-	}													\
-	if (make_room_##hook(frame, headers, flags)) {								\
+	if (make_room_##hook(frame, sizeof(*outer) + udp_octets, flags)) {					\
 		count_reason(NO_HEADROOM);									\
 		return dropped;											\
 	}													\
 	count_sent(outgoing->server, outgoing->service, arrival->octets, outgoing->is_new);			\
-	start = (void *)(long)frame->data;									\
-	end = (void *)(long)frame->data_end;									\
-	if (start + sizeof(*ethernet) + sizeof(outer) + sizeof(udp) > end)					\
+	ethernet = (void *)(long)frame->data;									\
+	outer = (void *)(ethernet + 1);										\
+	udp = (void *)(outer + 1);										\
+	if ((void *)(udp + 1) > (void *)(long)frame->data_end)							\
 		return dropped;											\
-	ethernet = start;											\
 	__builtin_memcpy(ethernet->h_dest, outgoing->way.mac, 6);						\
 	__builtin_memcpy(ethernet->h_source, tunnel->mac, 6);							\
 	ethernet->h_proto = bpf_htons(version == 4 ? ETH_P_IP : ETH_P_IPV6);					\
-	__builtin_memcpy(ethernet + 1, &outer, sizeof(outer));							\
-	if (headers != sizeof(outer))										\
-		__builtin_memcpy((void *)(ethernet + 1) + sizeof(outer), &udp, sizeof(udp));			\
+	fill_outer##version(outer, tunnel, class, octets, udp_octets, hash);					\
+	if (udp_octets)												\
+		fill_udp(udp, tunnel, hash, octets);								\
 	return leave_##hook(arrival, tunnel->ifindex);								\
 }
 
-TUNNEL(4, iphdr, xdp, struct xdp_md, XDP_DROP)
-TUNNEL(6, ipv6hdr, xdp, struct xdp_md, XDP_DROP)
-TUNNEL(4, iphdr, tc, struct __sk_buff, TC_ACT_SHOT)
-TUNNEL(6, ipv6hdr, tc, struct __sk_buff, TC_ACT_SHOT)
+TUNNEL(4, iphdr, xdp, struct xdp_md, XDP_DROP, __always_inline)
+TUNNEL(6, ipv6hdr, xdp, struct xdp_md, XDP_DROP, __noinline)
+TUNNEL(4, iphdr, tc, struct __sk_buff, TC_ACT_SHOT, __always_inline)
+TUNNEL(6, ipv6hdr, tc, struct __sk_buff, TC_ACT_SHOT, __noinline)
 
 #endif
