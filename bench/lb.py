@@ -4,17 +4,22 @@ New connections and requests by wrk (96 connections), one bulk stream by iperf3,
 processor time of the whole machine for a connection. They are measured turn about, a figure of each and then the next
 of each; medians. "no balancer" is what client and servers reach by themselves.
 
-`BENCH_COLUMN=packets make bench-lb` measures one of the columns only.
+What was measured before leaves something behind for a minute, connections in TIME-WAIT and entries of connection
+tracking, which others pay for. So each is warmed up, and the order changes from round to round: in as many rounds as
+there are targets each follows upon every other once.
+
+`BENCH_COLUMN=packets make bench-lb` measures one of the columns only, `BENCH_ROUNDS=16` in so many rounds.
 """
 
 import os
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bench.lb_balancers import (
     BPF,
@@ -36,9 +41,10 @@ from bench.lb_load import Load, Target
 from bench.row import Row
 from yaoki.lab.lab import Lab
 
-RUNS, QUICK_RUNS = 5, 1
+ROUNDS, QUICK_ROUNDS = 8, 1
+"""As many as there are targets."""
 SECONDS, QUICK_SECONDS = 2, 1
-FLOODS, FLOOD_S = 11, 0.3
+FLOOD_ROUNDS, FLOOD_S = 16, 0.3
 """Packets are counted more often and shorter: their goal is the narrowest."""
 NO_BALANCER = "no balancer"
 
@@ -64,6 +70,8 @@ MEASUREMENTS = {"connections": (CONNECTIONS, CPU), "requests": (REQUESTS,), "bul
 
 Figures = dict[str, list[float]]
 """By the name of the balancer."""
+
+_T = TypeVar("_T")
 
 
 def rows(quick: bool) -> list[Row]:
@@ -98,12 +106,23 @@ def _mac(lab: Lab, machine: str) -> str:
 
 def _measured(load: Load, targets: list[Target], name: str, quick: bool) -> dict[Column, Figures]:
     found: dict[Column, Figures] = {column: {} for column in MEASUREMENTS[name]}
-    for run in range(QUICK_RUNS if quick else FLOODS if name == "packets" else RUNS):
-        first = run % len(targets)
-        for target in (*targets[first:], *targets[:first]):
+    for target in targets:
+        for _ in _once(load, target, name, QUICK_SECONDS):
+            pass
+    rounds = QUICK_ROUNDS if quick else FLOOD_ROUNDS if name == "packets" else ROUNDS
+    for round_ in range(int(os.environ.get("BENCH_ROUNDS", rounds))):
+        for target in in_order(targets, round_):
             for column, figure in _once(load, target, name, QUICK_SECONDS if quick else SECONDS):
                 found[column].setdefault(target.name, []).append(figure)
     return found
+
+
+def in_order(targets: Sequence[_T], round_: int) -> list[_T]:
+    """A row of Williams' Latin square: of an even number, each follows upon every other once in as many rounds, and is
+    at each place once."""
+    number = len(targets)
+    steps = ((place + 1) // 2 * (1 if place % 2 else -1) for place in range(number))
+    return [targets[(round_ + step) % number] for step in steps]
 
 
 def _once(load: Load, target: Target, name: str, seconds: int) -> Iterator[tuple[Column, float]]:

@@ -16,7 +16,14 @@ struct template {
 	__u32 sequence;
 	__u32 port_at;		/* where the source port is; 0: all frames alike */
 	__u32 address_at;	/* where the last two octets of the source address are */
+	__u32 flags_at;		/* where the flags of TCP are; 0: they stay */
+	__u32 packets;		/* of one flow, one after another: a SYN first, a FIN last, ACK between them */
+	__u32 packet;		/* how many of them there were */
 };
+
+#define FIN_ACK 0x11
+#define SYN 0x02
+#define ACK 0x10
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -63,7 +70,19 @@ static __always_inline int restore(void *start, void *end)
 	if (!template->port_at)
 		return 1;
 	/* one to one: no two sequence numbers give the same flow */
-	flow = (template->sequence++ & template->mask) * 2654435761u;
+	flow = (template->sequence & template->mask) * 2654435761u;
+	if (!template->flags_at) {
+		template->sequence++;
+	} else {
+		int is_last = template->packet + 1 == template->packets;
+		__u8 *flags = start + (template->flags_at & 0xff);
+
+		if ((void *)(flags + 1) > end)
+			return 0;
+		*flags = is_last ? FIN_ACK : template->packet ? ACK : SYN;
+		template->packet = is_last ? 0 : template->packet + 1;
+		template->sequence += is_last;
+	}
 	return set(start, end, template->port_at, flow) && set(start, end, template->address_at, flow >> 16);
 }
 

@@ -1,6 +1,7 @@
+from itertools import pairwise
 from pathlib import Path
 
-from bench.lb import BULK, CPU, NO_BALANCER, Figures, rows_of
+from bench.lb import BULK, CPU, FLOOD_ROUNDS, NO_BALANCER, ROUNDS, Figures, in_order, rows_of
 from bench.lb_balancers import BPF, HAPROXY, IN_KERNEL, NAMES, PLACES
 from bench.lb_lab import site
 from bench.row import Row
@@ -42,3 +43,12 @@ def test_every_balancer_has_a_machine_a_vip_and_a_client_of_its_own() -> None:
     assert {at.direct for at in (BPF, *IN_KERNEL)} == {True, False}
     for named in zip(*((at.machine, at.vip, at.client, at.own) for at in PLACES), strict=True):
         assert len(set(named)) == len(PLACES)
+
+
+def test_each_is_measured_after_every_other_as_often_and_as_early() -> None:
+    targets = [NO_BALANCER, *(NAMES[at] for at in PLACES)]
+    rounds = [in_order(targets, number) for number in range(ROUNDS)]
+    assert all(sorted(order) == sorted(targets) for order in (*rounds, *zip(*rounds, strict=True)))
+    followed = [pair for order in rounds for pair in pairwise(order)]
+    assert len(set(followed)) == len(followed) == len(targets) * (len(targets) - 1)
+    assert FLOOD_ROUNDS % ROUNDS == 0
