@@ -19,6 +19,7 @@ from yaoki.site.survival import gateways, loss_that_mutes, store_answers, surviv
 from yaoki.site.what_if import VipOutcome, what_if
 
 LEASED = (Path(__file__).parent / "leased.yaml").read_text()
+FROZEN = "one exception: an owner that its hypervisor froze answers, when it is thawed, until its first renewal fails."
 STORE = "store: {kind: etcd, endpoints: [etcd1, etcd2, etcd3]}\n"
 
 
@@ -136,13 +137,29 @@ def test_what_an_address_stands_is_said_in_plain_words(tmp_path: Path) -> None:
         "it does not survive the failure of etcd1 and etcd2 together: lb1 and lb2 may not own it without a majority of"
         " the store.",
         "it never has two owners: who cannot reach 2 of the store's 3 members falls silent within 1500ms.",
-        "where a majority is reached, another member owns it within 1650ms; where none is, nobody does.",
+        FROZEN,
+        "where a majority is reached, another member owns it within 1650ms (longer where the store elects a leader just"
+        " then); where none is, nobody does.",
     )
     plain = site(tmp_path, ("    election: lease\n", ""))
     assert stand(plain, plain.vip("gate")) == (
         "it survives the failure of any one machine.",
         "it does not survive the failure of lb1 and lb2 together.",
         "when the network between its members is cut, it has an owner on either side until that is healed.",
+    )
+
+
+@pytest.mark.req("B-20")
+def test_routers_that_do_not_run_yaoki_make_a_second_owner_and_it_is_said(tmp_path: Path) -> None:
+    beside = "    transport: unicast\n    peers: [192.0.2.13, 192.0.2.14]\n"
+    leased = site(tmp_path, ("    election: lease\n", f"    election: lease\n{beside}"))
+    assert stand(leased, leased.vip("gate"))[-1] == (
+        "of leases 192.0.2.13 and 192.0.2.14 know nothing: what runs there may own it beside the holder."
+    )
+    plain = site(tmp_path, ("    election: lease\n", beside))
+    assert stand(plain, plain.vip("gate"))[-1] == (
+        "no dead-man gate is armed for 192.0.2.13 and 192.0.2.14: while an owner hears no other member, its speaker's"
+        " death leaves it a second owner beside them."
     )
 
 
@@ -226,6 +243,7 @@ def test_without_the_witness_nobody_owns_and_plan_says_so(tmp_path: Path) -> Non
         "it does not survive the failure of etcd1: lb1 and lb2 may not own it without the witness.",
         "while etcd1 lives it survives the failure of lb1 or lb2.",
         "it never has two owners: who cannot reach the witness on etcd1 falls silent within 1500ms.",
+        FROZEN,
         "another member that reaches the witness owns it within 1650ms.",
         "while the witness is lost nobody owns it, not even its last owner: it is dark until etcd1 is back.",
     )

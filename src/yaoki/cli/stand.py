@@ -24,7 +24,7 @@ def print_stand(site: Site) -> None:
 def stand(site: Site, vip: Vip) -> tuple[str, ...]:
     """The sentences of one VIP, what it survives first."""
     found = survival(site, vip)
-    cut, together = _cut(site, vip, found), _together(site, vip)
+    cut, together = (*_cut(site, vip, found), *_beside_peers(vip)), _together(site, vip)
     return (*_losses(site, vip, found), *_standbys(site, vip), *cut, *together, *_quarantine(vip))
 
 
@@ -103,11 +103,33 @@ def _cut(site: Site, vip: Vip, found: Survival) -> Iterable[str]:
         where = _of_member(site.store.members[0])
         yield f"while {where} lives it survives the failure of {_all_but_one(vip)}."
         yield f"it never has two owners: who cannot reach the witness on {where} falls silent within {silent}."
+        yield _FROZEN
         yield f"another member that reaches the witness owns it within {taken}."
         yield f"while the witness is lost nobody owns it, not even its last owner: it is dark until {where} is back."
         return
     yield f"it never has two owners: who cannot reach {_majority(site.store)} falls silent within {silent}."
-    yield f"where a majority is reached, another member owns it within {taken}; where none is, nobody does."
+    yield _FROZEN
+    yield (
+        f"where a majority is reached, another member owns it within {taken} (longer where the store elects a leader just"
+        " then); where none is, nobody does."
+    )
+
+
+_FROZEN = "one exception: an owner that its hypervisor froze answers, when it is thawed, until its first renewal fails."
+
+
+def _beside_peers(vip: Vip) -> Iterable[str]:
+    """What routers that do not run Yaoki take away from what its members alone would hold."""
+    if not vip.peers:
+        return
+    names = _joined(map(str, vip.peers))
+    if vip.election is Election.LEASE:
+        yield f"of leases {names} know nothing: what runs there may own it beside the holder."
+        return
+    yield (
+        f"no dead-man gate is armed for {names}: while an owner hears no other member, its speaker's death leaves it a"
+        " second owner beside them."
+    )
 
 
 def _majority(store: Store) -> str:

@@ -63,7 +63,10 @@ VIP = Record(
         Key(
             "election",
             Word(
-                {"vrrp": "by VRRP priority", "lease": "only while it holds a lease in the store: never two owners"},
+                {
+                    "vrrp": "by VRRP priority",
+                    "lease": "only while it holds a lease in the store: never two owners, unless a hypervisor froze one",
+                },
                 Election,
             ),
             "how the owner is found",
@@ -150,7 +153,13 @@ VIP = Record(
             "where advertisements go",
             "multicast",
         ),
-        Key("peers", ListOf(ADDRESS), "routers that do not run Yaoki, such as a keepalived, for unicast", "[]"),
+        Key(
+            "peers",
+            ListOf(ADDRESS),
+            "routers that do not run Yaoki, such as a keepalived, for unicast; they arm no dead-man gate, so an owner whose"
+            " speaker is killed may stay a second one beside them",
+            "[]",
+        ),
         Key(
             "out-of-step",
             Word(
