@@ -1,4 +1,4 @@
-"""`yaoki check`, `yaoki schema` and `yaoki plan` as a person and as a program meet them."""
+"""`yaoki check` and `yaoki schema` as a person and as a program meet them."""
 
 import json
 from pathlib import Path
@@ -70,27 +70,6 @@ def test_no_colour_where_nobody_looks(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "Yaoki site file"
-
-
-def test_two_files_are_compared_node_by_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    new = write(tmp_path, ("lb1: {priority: 150}", "lb1: {priority: 90}"))
-    assert main(["plan", "--from", str(EXAMPLE), new]) == 0
-    assert capsys.readouterr().out.split("\n")[:3] == [
-        "lb1:",
-        "  ~ VIP web-vip (eth0/ipv4/51)",
-        "      priority 150 -> 90",
-    ]
-    assert main(["plan", "--from", str(EXAMPLE), new, "--node", "lb2"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("lb2: no change\nVIP web-vip (192.0.2.50, 2001:db8:1::50), owned by VRRP priority:\n")
-
-
-def test_an_unsafe_plan_says_so_in_its_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    new = write(tmp_path, ("[192.0.2.50, ", "[192.0.2.60, "))
-    assert main(["-j", "plan", "--from", str(EXAMPLE), new]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["lb1"]["safe"] is False
-    assert told["lb1"]["unsafe"] == ["VIP web-vip: nobody would own 192.0.2.50 any more"]
 
 
 def test_usage_errors_are_one_sentence_and_status_two(capsys: pytest.CaptureFixture[str]) -> None:

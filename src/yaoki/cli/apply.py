@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             print(problem, file=sys.stderr)
         talk("refused; what was in force stays")
         return 1
-    print_plans({name: plan_of(answer)}, as_json=False)
+    print_plans({name: plan_of(answer)})
     print(f"plan {answer.generation} is in force")
     if trial is not None:
         talk(f"for {args.trial}; `yaoki apply --keep` keeps it, else the former one comes back")

@@ -28,6 +28,12 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def node_is_meant(args: argparse.Namespace, *, root: Path = RUN_ROOT) -> bool:
+    """Whether the arguments name a node, or any runs here."""
+    named = args.run_dir is not None or args.node is not None or RUN_DIR in os.environ
+    return named or any(root.glob("*/control.sock"))
+
+
 def run_dir_of(args: argparse.Namespace, *, instead: str = "", root: Path = RUN_ROOT) -> Path:
     """The run directory that the arguments mean. Raises UsageError if there is none, or a choice; `instead` says what
     can be done without a node."""

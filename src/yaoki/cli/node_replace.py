@@ -130,7 +130,7 @@ def _show(case: _Case, asked: Iterable[Asked], plans: dict[str, Plan[SiteChange]
     print(f"{case.rewriting.file}:")
     for line in case.rewriting.line.split("\n"):
         print(f"  {line.strip()}")
-    print_plans({name: plan for name, plan in plans.items() if plan}, as_json=False)
+    print_plans({name: plan for name, plan in plans.items() if plan})
     for note in _notes(case):
         print(f"note: {note}")
 

@@ -1,15 +1,16 @@
 """Show what a new site file would change, what users would feel of it, whether it is safe, and what its VIPs survive.
 
-Without --from it is compared with what the node on this machine runs. Nothing is changed. Exit status 0: the change is
-safe (or there is none); 1: it is unsafe, or a file is refused, or with --if something is left without an owner or a
-server, or with --move the move would be refused.
+Without --from it is compared with what the node on this machine runs; where none does, it says what the file's VIPs
+survive. Nothing is changed. Exit status 0: the change is safe (or there is none); 1: it is unsafe, or a file is refused,
+or with --if something is left without an owner or a server, or with --move the move would be refused.
 
 examples:
-  yaoki plan new.yaml                                  against the running node
+  yaoki plan new.yaml                                  against the running node; without one, what its VIPs survive
   yaoki plan                                           the node's own file, as it is now
   yaoki plan --from running.yaml new.yaml              two files, every node
   yaoki plan --from running.yaml new.yaml --node lb1   one node of them
-  yaoki plan site.yaml --if lb1 --if web2              who takes what when these fail together
+  yaoki plan site.yaml --if lb2 fails                  who takes what then
+  yaoki plan site.yaml --if lb1 --if web2              and when these fail together
   yaoki plan site.yaml --move web-vip --to lb2         what `yaoki vip move` would do
   yaoki plan site.yaml --move web-vip --if lb3         and what while a machine is down
 """
@@ -19,12 +20,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from yaoki.cli.node_client import add_node_arguments, connect
+from yaoki.cli.node_client import RUN_ROOT, add_node_arguments, connect, node_is_meant
 from yaoki.cli.output import Paint, print_json, talk
 from yaoki.cli.plan_move import told
 from yaoki.cli.prefix import expand
 from yaoki.cli.show import headroom_lines
-from yaoki.cli.stand import print_stand, why_nobody
+from yaoki.cli.stand import print_stand, stand_as_json, why_nobody
 from yaoki.core.error import UsageError
 from yaoki.node.snapshot import NodeView
 from yaoki.pool.plan import Action, Plan
@@ -32,11 +33,16 @@ from yaoki.runtime.requests import Life, PlanAnswer
 from yaoki.site.compile import compile_site
 from yaoki.site.diff import SiteChange, diff_sites
 from yaoki.site.examine import accept_site
+from yaoki.site.model import Site
 from yaoki.site.move import move
-from yaoki.site.survival import survival
 from yaoki.site.what_if import what_if
 
 _INSTEAD = "; without a node, two files are compared by `yaoki plan --from OLD NEW`"
+_WITHOUT_NODE = (
+    f"no node runs here (nothing in {RUN_ROOT}), so there is nothing to compare with: name its --run-dir, or compare two"
+    " files by `yaoki plan --from OLD NEW`"
+)
+_FAILS = ("fail", "fails")
 _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}
 
 
@@ -45,7 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, nargs="?", help="the new site file (default: the running node's own)")
     parser.add_argument("--from", dest="old", type=Path, help="the site file that it is compared with")
     parser.add_argument(
-        "--if", dest="failed", action="append", default=[], metavar="MACHINE", help="show who takes what if it fails"
+        "--if",
+        dest="failed",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="MACHINE",
+        help="show who takes what if it fails; `--if lb1 web2 fail` and `--if lb1 --if web2` are the same",
     )
     parser.add_argument("--move", dest="moved", metavar="VIP", help="show what moving it away from its owner would do")
     parser.add_argument("--to", metavar="NODE", help="with --move: the node that shall take over")
@@ -56,12 +68,13 @@ def run(args: argparse.Namespace) -> int:
     """Compare two files, or a file with what runs."""
     if args.to is not None and args.moved is None:
         raise UsageError("--to goes with --move, and only with it")
+    _sort_out(args)
     if args.moved is not None:
         return _move(args)
     if args.failed:
         return _what_if(args)
     if args.old is None:
-        return _against_node(args)
+        return _alone(args.file, as_json=args.json) if args.file and not node_is_meant(args) else _against_node(args)
     if args.file is None:
         raise UsageError("--from needs the new file, too: yaoki plan --from OLD NEW")
     old = compile_site(accept_site(args.old).site)
@@ -71,10 +84,39 @@ def run(args: argparse.Namespace) -> int:
     if args.node is not None:
         name = expand(args.node, plans, what="node")
         plans = {name: plans[name]}
-    print_plans(plans, as_json=args.json)
-    if not args.json:
-        print_stand(site)
+    _print(plans, site, as_json=args.json)
     return int(any(plan.unsafe for plan in plans.values()))
+
+
+def _sort_out(args: argparse.Namespace) -> None:
+    """Of the words after each --if, the names: "fails" is none, nor is the file where it stands behind them."""
+    names: list[str] = []
+    for first, *others in args.failed:
+        if args.file is None and others and others[-1] not in _FAILS:
+            args.file = Path(others.pop())
+        if others and others[-1] in _FAILS:
+            others.pop()
+        names += [first, *others]
+    args.failed = names
+
+
+def _alone(file: Path, *, as_json: bool) -> int:
+    """With nothing to compare with, what the file's VIPs survive."""
+    site = accept_site(file).site
+    _print({}, site, as_json=as_json)
+    talk(_WITHOUT_NODE)
+    return 0
+
+
+def _print(plans: Mapping[str, Plan[SiteChange]], site: Site | None, *, as_json: bool) -> None:
+    """What changes on each node, and what the site's VIPs then survive."""
+    if as_json:
+        told = {name: _as_json(plan) for name, plan in plans.items()}
+        print_json({"nodes": told, "stand": [] if site is None else stand_as_json(site)})
+        return
+    print_plans(plans)
+    if site is not None:
+        print_stand(site)
 
 
 def _what_if(args: argparse.Namespace) -> int:
@@ -86,8 +128,8 @@ def _what_if(args: argparse.Namespace) -> int:
     lost = [vip.vip for vip in outcome.vips if vip.after is None]
     lost += [service.service for service in outcome.services if service.growth is None]
     if args.json:
-        stand = [survival(site, vip) for vip in site.vips]
-        print_json({"failed": failed, "lost": lost, "vips": outcome.vips, "services": outcome.services, "stand": stand})
+        found = {"failed": failed, "lost": lost, "vips": outcome.vips, "services": outcome.services}
+        print_json({**found, "stand": stand_as_json(site)})
         return int(bool(lost))
     paint = Paint(sys.stdout)
     for vip in outcome.vips:
@@ -129,9 +171,7 @@ def _against_node(args: argparse.Namespace) -> int:
     for problem in answer.problems:
         talk(problem)
     if not answer.problems:
-        print_plans({name: plan_of(answer)}, as_json=args.json)
-        if site is not None and not args.json:
-            print_stand(site)
+        _print({name: plan_of(answer)}, site, as_json=args.json)
         for service in services if not args.json else ():
             for line in headroom_lines(service, Paint(sys.stdout)):
                 print(line)
@@ -143,11 +183,8 @@ def plan_of(answer: PlanAnswer) -> Plan[SiteChange]:
     return Plan(answer.changes, answer.costs, answer.unsafe)
 
 
-def print_plans(plans: Mapping[str, Plan[SiteChange]], *, as_json: bool) -> None:
-    """The plans of some nodes, as text or as JSON."""
-    if as_json:
-        print_json({name: _as_json(plan) for name, plan in plans.items()})
-        return
+def print_plans(plans: Mapping[str, Plan[SiteChange]]) -> None:
+    """The plans of some nodes, as text."""
     paint = Paint(sys.stdout)
     for name, plan in plans.items():
         print(paint.bold(f"{name}:") + ("" if plan else " no change"))

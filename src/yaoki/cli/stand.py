@@ -1,6 +1,7 @@
 """What each address of a site can and cannot survive, in plain words."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import fields
 from datetime import timedelta
 
 from yaoki.cli.flow_fate import fates, strangers
@@ -19,6 +20,15 @@ def print_stand(site: Site) -> None:
             print(f"  {sentence}")
     for sentence in (*fates(site), *strangers(site)):
         print(sentence)
+
+
+def stand_as_json(site: Site) -> list[dict[str, object]]:
+    """The same of each VIP for programs, with the sentences."""
+    return [
+        {**{f.name: getattr(found, f.name) for f in fields(found)}, "says": stand(site, vip)}
+        for vip in site.vips
+        for found in (survival(site, vip),)
+    ]
 
 
 def stand(site: Site, vip: Vip) -> tuple[str, ...]:
