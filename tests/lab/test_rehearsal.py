@@ -88,6 +88,10 @@ def test_a_dead_owner_is_silenced_before_the_other_node_takes_over(rows: dict[st
     row = rows["lb1-kill-all"]
     assert [vip.owner for vip in row.vips] == ["lb2"]
     assert [list(vip.two_owners_ms.values()) for vip in row.vips] == [[0.0, 0.0]]
+    # Its addresses were in its kernel still, behind a shut gate, when it was started again and took the VIP back.
+    [vip] = row.vips
+    assert vip.return_ms.keys() == set(Family)
+    assert vip.return_allowed_ms == 50.0
 
 
 def test_a_partition_shows_its_two_owners_and_is_not_survivable_without_a_lease(rows: dict[str, Row]) -> None:

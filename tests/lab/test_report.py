@@ -1,13 +1,15 @@
 """The report: its JSON by the contract, its table by the terminal, its comparison with an earlier run."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.lab.sites import pair
+from yaoki.cli.rehearse import status
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario, catalogue
-from yaoki.lab.fault import Partition, PowerOff, RestartNode
+from yaoki.lab.fault import NetworkDown, Partition, PowerOff, RestartNode
 from yaoki.lab.measure import Outage
 from yaoki.lab.probes.targets import targets_of
 from yaoki.lab.report import Growth, Layout, as_json, columns_of, grown, listing, slo_ms, why
@@ -29,7 +31,7 @@ def row(outage_ms: float = 362.0, *, scenario: Scenario = SCENARIO, void: str | 
             TargetFigures(targets["web"], Outage(outage_ms, outage_ms - 10, 36), 500.0, ("reset", "timeout")),
             TargetFigures(targets["echo"], Outage(360.0, 360.0, 360), None),
         ),
-        (VipFigures("web-vip", "lb2", {Family.IPV4: 0.0, Family.IPV6: 10.0}, 50.0),),
+        (VipFigures("web-vip", "lb2", {Family.IPV4: 0.0, Family.IPV6: 10.0}, 50.0, {Family.IPV4: 20.0}, 50.0),),
         streams_cut=2,
         turning=Turning(351.2, 0.9),
         void=void,
@@ -63,7 +65,14 @@ def test_json_is_that_of_the_contract() -> None:
                 "failures": [],
             },
         ],
-        "vips": [{"vip": "web-vip", "owner": "lb2", "two_owners_ms": {"ipv4": 0.0, "ipv6": 10.0}}],
+        "vips": [
+            {
+                "vip": "web-vip",
+                "owner": "lb2",
+                "two_owners_ms": {"ipv4": 0.0, "ipv6": 10.0},
+                "two_owners_on_return_ms": {"ipv4": 20.0},
+            }
+        ],
         "streams_cut": 2,
         "detection_ms": 351.2,
         "switch_ms": 0.9,
@@ -110,6 +119,43 @@ def test_a_narrow_terminal_still_shows_outage_slo_and_verdict() -> None:
 )
 def test_the_verdict_of_a_row(shown: Row, verdict: str) -> None:
     assert Layout([], 120).verdict(shown) == verdict
+
+
+DOWN = Scenario("front-down", NetworkDown("front"))
+
+
+def leased(row: Row, ms: float) -> Row:
+    """The same row, with a VIP owned by lease that had two owners for so long."""
+    return replace(row, vips=(VipFigures("data", None, {Family.IPV4: ms, Family.IPV6: 0.0}, 0.0, leased=True),))
+
+
+@pytest.mark.req("B-21")
+@pytest.mark.parametrize(
+    ("shown", "verdict", "said", "exit_status"),
+    [
+        (leased(row(scenario=DOWN), 0.0), "-", "no way around network front", 0),
+        (leased(row(scenario=DOWN), 10.0), "MISSED", "data had two owners for 10 ms; no way around network front", 1),
+        (leased(row(void="late"), 0.0), "VOID", "late", 2),
+        (leased(row(void="late"), 20.0), "MISSED", "data had two owners for 20 ms; late", 1),
+        (leased(row(), 10.0), "MISSED", "data had two owners for 10 ms; lb2 takes over", 1),
+        (row(612.0), "MISSED", "web from alice over ipv4 out", 1),
+        (row(612.0, scenario=DOWN), "-", "web from alice over ipv4 out", 0),
+        (row(), "ok", "lb2 takes over", 0),
+    ],
+)
+def test_two_owners_by_lease_are_missed_whatever_else_a_row_is(
+    shown: Row, verdict: str, said: str, exit_status: int
+) -> None:
+    assert Layout([], 120).verdict(shown) == verdict
+    assert why(shown).startswith(said)
+    assert status((shown,), ()) == exit_status
+    # A void run beside it does not hide it.
+    assert status((row(void="late"), shown), ()) == (1 if shown.split else 2)
+
+
+def test_a_row_that_grew_fails_only_where_it_is_survivable() -> None:
+    assert status((row(),), (Growth("lb1-power-off", 1.0, 362.0),)) == 1
+    assert status((row(scenario=DOWN),), (Growth("front-down", 1.0, 362.0),)) == 0
 
 
 def test_a_row_without_promises_has_no_slo() -> None:

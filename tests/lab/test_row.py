@@ -10,10 +10,12 @@ from tests.lab.sites import pair, site_with
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario
 from yaoki.lab.fault import (
+    BlackholeLink,
     DrainServer,
     Fault,
     HangNode,
     KillNode,
+    NetworkDown,
     Partition,
     PowerOff,
     RestartNode,
@@ -23,7 +25,7 @@ from yaoki.lab.fault import (
 )
 from yaoki.lab.measure import Outage
 from yaoki.lab.probes.targets import Target, targets_of
-from yaoki.lab.row import Row, TargetFigures, VipFigures, allowed_ms, expectation, overlap_allowed_ms
+from yaoki.lab.row import Row, TargetFigures, VipFigures, allowed_ms, expectation, overlap_allowed_ms, return_allowed_ms
 from yaoki.lab.software import Part
 from yaoki.lab.survival import Reason
 from yaoki.site.model import Election, Site
@@ -100,6 +102,52 @@ def owned(ms: float, allowed: float | None) -> VipFigures:
 @pytest.mark.parametrize(("ms", "allowed", "ok"), [(0, 50, True), (50, 50, True), (60, 50, False), (6000, None, True)])
 def test_two_owners_spoil_a_row_where_they_are_held_against_it(ms: float, allowed: float | None, ok: bool) -> None:
     assert row(POWER_OFF, vips=(owned(ms, allowed),)).ok is ok
+
+
+@pytest.mark.req("B-21")
+@pytest.mark.parametrize("scenario", [POWER_OFF, Scenario("front-down", NetworkDown("front"))])
+@pytest.mark.parametrize("void", [None, "the observer was 140 ms late itself"])
+@pytest.mark.parametrize("back", [False, True])
+def test_two_owners_by_lease_fail_a_row_that_is_not_survivable_and_one_that_is_void(
+    scenario: Scenario, void: str | None, back: bool
+) -> None:
+    none, two = {Family.IPV4: 0.0, Family.IPV6: 0.0}, {Family.IPV4: 0.0, Family.IPV6: 10.0}
+    seen, returned = (none, two) if back else (two, none)
+    leased = VipFigures("web-vip", "lb2", seen, 0.0, returned, 0.0, leased=True)
+    found = row(scenario, vips=(leased,), void=void)
+    assert found.failed
+    assert found.split == (leased,)
+    assert leased.longest_ms == 10.0
+    assert not row(scenario, vips=(replace(leased, two_owners_ms=none, return_ms=none),), void=void).failed
+
+
+@pytest.mark.parametrize(
+    ("scenario", "void", "failed"),
+    [(POWER_OFF, None, True), (POWER_OFF, "late", False), (Scenario("front-down", NetworkDown("front")), None, False)],
+)
+def test_two_owners_by_vrrp_fail_a_row_that_counts_and_is_survivable(
+    scenario: Scenario, void: str | None, failed: bool
+) -> None:
+    found = row(scenario, vips=(owned(60, 50),), void=void)
+    assert found.failed is failed
+    assert found.split == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "allowed"),
+    [
+        (KillNode("lb1", Part.ALL), 50.0),
+        (StopNode("lb1"), 50.0),
+        (PowerOff("lb1"), 50.0),
+        (PARTITION, None),
+        (BlackholeLink("lb1", "eth0"), None),
+        (NetworkDown("front"), None),
+    ],
+)
+def test_how_long_two_owners_are_allowed_when_it_is_mended(fault: Fault, allowed: float | None) -> None:
+    vip = pair().vip("web-vip")
+    assert return_allowed_ms(Scenario("any", fault), vip) == allowed
+    assert return_allowed_ms(Scenario("any", fault), replace(vip, election=Election.LEASE)) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Show what a new site file would change, what users would feel of it, whether it is safe, and what its VIPs survive.
 
 Without --from it is compared with what the node on this machine runs; where none does, it says what the file's VIPs
-survive. Nothing is changed. Exit status 0: the change is safe (or there is none); 1: it is unsafe, or a file is refused,
-or with --if something is left without an owner or a server, or with --move the move would be refused.
+survive. Nothing is changed. Exit status 0: the change is safe (or there is none); 1: it is unsafe, or a file is
+refused, or with --if something is left without an owner or a server, or with --move the move would be refused.
 
 examples:
   yaoki plan new.yaml                                  against the running node; without one, what its VIPs survive
@@ -39,8 +39,8 @@ from yaoki.site.what_if import what_if
 
 _INSTEAD = "; without a node, two files are compared by `yaoki plan --from OLD NEW`"
 _WITHOUT_NODE = (
-    f"no node runs here (nothing in {RUN_ROOT}), so there is nothing to compare with: name its --run-dir, or compare two"
-    " files by `yaoki plan --from OLD NEW`"
+    f"no node runs here (nothing in {RUN_ROOT}), so there is nothing to compare with: name its --run-dir, or compare"
+    " two files by `yaoki plan --from OLD NEW`"
 )
 _FAILS = ("fail", "fails")
 _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}

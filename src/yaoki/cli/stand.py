@@ -120,8 +120,8 @@ def _cut(site: Site, vip: Vip, found: Survival) -> Iterable[str]:
     yield f"it never has two owners: who cannot reach {_majority(site.store)} falls silent within {silent}."
     yield _FROZEN
     yield (
-        f"where a majority is reached, another member owns it within {taken} (longer where the store elects a leader just"
-        " then); where none is, nobody does."
+        f"where a majority is reached, another member owns it within {taken} (longer where the store elects a leader"
+        " just then); where none is, nobody does."
     )
 
 

@@ -2,7 +2,7 @@
 
 The node process, the check worker, the lease keeper and the flow copier are replaced without anybody noticing, unless a
 lease lasts less than half a second. The speaker is replaced only with --speaker: the newer one starts beside it and
-takes its place between two advertisements, leases included. Should it fail, the older one goes on, and an event says so.
+takes its place between two advertisements. Should it fail, the older one goes on, and an event says so.
 
 examples:
   yaoki upgrade

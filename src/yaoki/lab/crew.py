@@ -81,60 +81,85 @@ class Crew:
             for address in vip.addresses
         )
 
-    def go(self, targets: Sequence[Target]) -> None:
-        """Begin to probe; what was recorded before is forgotten."""
+    def go(self, targets: Sequence[Target], *, watching: bool = False) -> None:
+        """Begin to probe; what was recorded before is forgotten, but with `watching` not by the observer."""
         self._targets = {place: [] for place in self._probes}
         for target in targets:
             self._targets[target.client, "datagram" if target.kind in _DATAGRAMS else "request"].append(target)
         for place, probe in self._probes.items():
             probe.tell({"do": "go", "targets": [_plain(target) for target in self._targets[place]]})
+        self._observer.tell({"do": "mark"} if watching else self._to_ask())
+        self._answers()
+
+    def watch(self) -> None:
+        """Only the observer begins, to ask who owns; the probes rest, as after `halt`."""
+        self._observer.tell(self._to_ask())
+        self._observer.answer()
+
+    def watched(self) -> Seen:
+        """What the observer saw lately, alone."""
+        self._observer.tell({"do": "look"})
+        return self._seen((), self._observer.answer())
+
+    def halt_watch(self) -> tuple[OwnerRecord, ...]:
+        """The observer ends; who owned since it began alone."""
+        self._observer.tell({"do": "halt", "since_us": 0})
+        return self._owned(self._observer.answer())
+
+    def _to_ask(self) -> dict[str, Any]:
         questions = [
             {"address": str(q.address), "interface": q.bridge.observer, "bridge": q.bridge.name}
             for q in self._questions
         ]
         ports = {port.switch_port: str(port.mac) for name in self._plan.namespaces for port in name.ports}
-        self._observer.tell({"do": "go", "targets": questions, "ports": ports})
-        self._answers()
+        return {"do": "go", "targets": questions, "ports": ports}
 
     def seen(self) -> Seen:
         """What the probes saw lately."""
         answers = self._ask({"do": "look"})
-        watched = answers["", "observer"]
         glimpses = []
         for place, targets in self._targets.items():
             for target, plain in zip(targets, answers[place]["streams"], strict=True):
                 servers = frozenset(plain["servers"])
                 glimpses.append(Glimpse(target, plain["sent"], plain["failed"], servers, plain.get("silent", 0)))
+        return self._seen(tuple(glimpses), answers["", "observer"])
+
+    def _seen(self, glimpses: tuple[Glimpse, ...], watched: dict[str, Any]) -> Seen:
         owners = [
             (question, tuple(tuple(MacAddress.parse(mac) for mac in by) for by in lately))
             for question, lately in zip(self._questions, watched["owners"], strict=True)
         ]
-        return Seen(tuple(glimpses), tuple(owners), watched["advertised_us"])
+        return Seen(glimpses, tuple(owners), watched["advertised_us"])
 
     def mark(self) -> int:
         """The measuring begins; the result is the moment, on the clock of the records."""
         self._ask({"do": "mark"})
         return now_us()
 
-    def halt(self, since_us: int) -> Records:
-        """End the probing; what was recorded since then."""
-        answers = self._ask({"do": "halt", "since_us": since_us})
+    def halt(self, since_us: int, *, owned_since_us: int | None = None) -> Records:
+        """End the probing; what was recorded since then, and who owned since another moment, if one is given."""
+        for probe in self._probes.values():
+            probe.tell({"do": "halt", "since_us": since_us})
+        self._observer.tell({"do": "halt", "since_us": since_us if owned_since_us is None else owned_since_us})
+        answers = self._answers()
         probes = [
             ProbeRecord(target, plain["at_us"], plain["ok"], plain.get("cut", 0), tuple(plain.get("failures", ())))
             for place, targets in self._targets.items()
             for target, plain in zip(targets, answers[place]["streams"], strict=True)
         ]
         watched = answers["", "observer"]
-        owners = [
-            OwnerRecord(question.vip, Family.of(question.address), plain["at_us"], plain["by"])
-            for question, plain in zip(self._questions, watched["questions"], strict=True)
-        ]
         return Records(
             tuple(probes),
-            tuple(owners),
-            tuple(Heard(*item) for item in watched["heard"]),
+            self._owned(watched),
+            tuple(Heard(*item) for item in watched["heard"] if item[0] >= since_us),
             {f"{kind} probe": answer["late_us"] / 1000 for (_, kind), answer in answers.items()},
             sum(answer["cpu"] for answer in answers.values()),
+        )
+
+    def _owned(self, watched: dict[str, Any]) -> tuple[OwnerRecord, ...]:
+        return tuple(
+            OwnerRecord(question.vip, Family.of(question.address), plain["at_us"], plain["by"])
+            for question, plain in zip(self._questions, watched["questions"], strict=True)
         )
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
 """The rehearsal: one scenario after another is run in the lab, measured, mended and judged.
 
 A row: the probes run; the lab has settled (everything answers, every server is seen, every VIP has its one owner); the
-fault; observation until nothing fails any more; the end of the probes; the mending. A row whose control probe lost
-something, whose probes failed before the fault, or were late themselves, is void and repeated at most `retries` times.
-All waits are bounded by named limits.
+fault; observation until nothing fails any more; the end of the probes; the mending, while the observer asks on who owns
+each VIP. A row whose control probe lost something, whose probes failed before the fault, or were late themselves, is
+void and repeated at most `retries` times, unless a VIP that is owned by lease had two owners in it: of such a VIP the
+observer's whole record counts, from when the lab began to settle. All waits are bounded by named limits.
 """
 
 import time
@@ -16,11 +17,12 @@ from typing import Protocol
 from yaoki.core.address import MacAddress
 from yaoki.core.error import ActuatorError
 from yaoki.lab.catalogue import Promise, Scenario
-from yaoki.lab.crew import Crew, Records
-from yaoki.lab.fault import FlapLink, HangNode, Partition, PowerOff, PowerOffTogether, RestartNode
+from yaoki.lab.crew import Crew, Records, Seen
+from yaoki.lab.fault import FlapLink, HangNode, Partition, PowerOff, RestartNode
 from yaoki.lab.injector import Injector
+from yaoki.lab.judging import vip_figures, void_reason, with_return, worth_repeating
 from yaoki.lab.lab import Lab
-from yaoki.lab.measure import last_owner, lost_before, outage, since, two_owners_ms
+from yaoki.lab.measure import OwnerRecord, outage
 from yaoki.lab.pace import ADVERTISEMENTS, observation
 from yaoki.lab.probes.control import control_targets
 from yaoki.lab.probes.process import ProbeLost
@@ -31,15 +33,12 @@ from yaoki.lab.row import (
     Quality,
     Row,
     TargetFigures,
-    VipFigures,
     allowed_ms,
     expectation,
-    overlap_allowed_ms,
 )
 from yaoki.lab.settling import Wanted, quiet, unsettled
 from yaoki.lab.software import NodeSoftware
 from yaoki.lab.turning import Turning, turning
-from yaoki.site.model import Vip
 
 RETRIES = 3
 SETTLE_LIMIT = timedelta(seconds=30)
@@ -58,9 +57,6 @@ BASELINE = timedelta(milliseconds=300)
 
 PARTED = timedelta(milliseconds=500)
 """How long a partition has lasted, beyond the time to a second owner, when its end is measured."""
-
-LATEST_MS = 100.0
-"""A probe that was later than this itself has measured the machine under the lab, not the site."""
 
 _LOOK_S = 0.05
 _MICROSECOND = timedelta(microseconds=1)
@@ -89,8 +85,9 @@ class Watcher(Protocol):
 class Rehearsal:
     """Runs scenarios in a lab that is up, with its software started.
 
-    An outage that goes on is watched for `patience` beyond the shortest observation, if it is survivable. With `phase`
-    the fault comes so long after an advertisement: outages depend on it, so figures to be compared share their phases.
+    An outage that goes on is watched for `patience` beyond the shortest observation, if it is survivable, and what was
+    mended as long, until it is back. With `phase` the fault comes so long after an advertisement: outages depend on it,
+    so figures to be compared share their phases.
     """
 
     def __init__(
@@ -114,6 +111,7 @@ class Rehearsal:
         self._patience = patience
         self._targets = targets_of(lab.site)
         self._macs = {port.mac: port.machine for name in lab.plan.namespaces for port in name.ports}
+        self._asked_us = 0
 
     def run(self, scenarios: Sequence[Scenario], watcher: Watcher) -> tuple[Row, ...]:
         """One row per scenario, in order. Raises ProbeLost if nothing can be measured any more."""
@@ -122,7 +120,7 @@ class Rehearsal:
             expected = expectation(self._site, scenario, self._targets)
             watcher.begins(number, len(scenarios), expected)
             row = self._attempt(expected)
-            while row.void is not None and row.quality.attempts <= self._retries:
+            while worth_repeating(row, self._retries):
                 watcher.void(row)
                 again = self._attempt(expected)
                 row = replace(again, quality=replace(again.quality, attempts=row.quality.attempts + 1))
@@ -148,7 +146,9 @@ class Rehearsal:
         scenario = expected.scenario
         missing = self._settle_whole((*self._targets, *control_targets(self._site, scenario.fault)))
         if missing is not None:
-            return Row(expected, void=f"the lab had not settled: {missing}")
+            owned = self._crew.halt(self._asked_us).owners
+            leased = tuple(vip_figures(scenario, vip, owned, self._macs) for vip in self._site.leased_vips)
+            return Row(expected, vips=leased, void=f"the lab had not settled: {missing}")
         if scenario.mends:
             self._injector.inject(scenario.fault)
             self._let_it_take_effect(scenario)
@@ -160,11 +160,21 @@ class Rehearsal:
         self._break(scenario, fault_us)
         self._observe(expected)
         ended_us = now_us()
-        records = self._crew.halt(began)
+        records = self._crew.halt(began, owned_since_us=self._asked_us)
         turned = self._turning(scenario, records, (fault_us, ended_us), owners)
-        if not scenario.mends and not isinstance(scenario.fault, HangNode | FlapLink):
-            self._injector.mend(scenario.fault)
-        return replace(self._judged(expected, records, fault_us), turning=turned, span_us=ended_us - began)
+        row = replace(self._judged(expected, records, fault_us), turning=turned, span_us=ended_us - began)
+        if scenario.mends or isinstance(scenario.fault, HangNode | FlapLink):
+            return row
+        returned = self._return(scenario)
+        sites_vips = zip(row.vips, self._site.vips, strict=True)
+        return replace(row, vips=tuple(with_return(figures, scenario, vip, returned) for figures, vip in sites_vips))
+
+    def _return(self, scenario: Scenario) -> tuple[OwnerRecord, ...]:
+        """Mend; who owns meanwhile, until each VIP is where it was."""
+        self._crew.watch()
+        self._injector.mend(scenario.fault)
+        self._settle(Wanted.OWNED, self._patience, look=self._crew.watched)
+        return self._crew.halt_watch()
 
     def _await_phase(self, scenario: Scenario) -> None:
         if self._phase is None or (advertised_us := self._crew.seen().advertised_us) is None:
@@ -214,19 +224,21 @@ class Rehearsal:
         Flows that began while a server was out stay where they are, so the probes begin again with new ones.
         """
         missing: str | None = "nothing has been looked at"
-        for _ in range(SETTLE_LIMIT // NEW_FLOWS_AFTER):
-            self._crew.go(targets)
+        self._asked_us = now_us()
+        for attempt in range(SETTLE_LIMIT // NEW_FLOWS_AFTER):
+            self._crew.go(targets, watching=attempt > 0)
             missing = self._settle(Wanted.WHOLE, NEW_FLOWS_AFTER)
             if missing is None:
                 break
         return missing
 
-    def _settle(self, wanted: Wanted, limit: timedelta) -> str | None:
-        """Wait until the lab has settled; the result is what was still missing when the limit passed."""
+    def _settle(self, wanted: Wanted, limit: timedelta, *, look: Callable[[], Seen] | None = None) -> str | None:
+        """Wait until the lab has settled; the result is what was still missing when the limit passed. With `look` only
+        what that sees has to."""
         until = time.monotonic() + limit.total_seconds()
         while True:
-            missing = unsettled(self._site, self._crew.seen(), self._macs, wanted)
-            if missing is None and wanted is Wanted.WHOLE:
+            missing = unsettled(self._site, (look or self._crew.seen)(), self._macs, wanted)
+            if missing is None and (wanted is Wanted.WHOLE or look is not None):
                 missing = self._missing_on_nodes()
             if missing is None or time.monotonic() > until:
                 return missing
@@ -256,22 +268,14 @@ class Rehearsal:
         return Row(
             expected,
             probes=figures,
-            vips=tuple(self._vip(expected.scenario, vip, records, fault_us) for vip in self._site.vips),
+            vips=tuple(
+                vip_figures(expected.scenario, vip, records.owners, self._macs, fault_us) for vip in self._site.vips
+            ),
             streams_cut=sum(record.streams_cut for record in probes),
-            void=_void(expected.scenario, records, fault_us),
+            void=void_reason(expected.scenario, records, fault_us),
             quality=Quality(max(records.late_ms.values()), records.cpu),
             fault_us=fault_us,
         )
-
-    def _vip(self, scenario: Scenario, vip: Vip, records: Records, fault_us: int) -> VipFigures:
-        mine = [since(record, fault_us) for record in records.owners if record.vip == vip.name]
-        macs = [mac for record in mine if (mac := last_owner(record)) is not None]
-        named = dict.fromkeys(self._macs.get(MacAddress.parse(mac), mac) for mac in macs)
-        overlap = {
-            family: max(two_owners_ms(record) for record in mine if record.family is family)
-            for family in dict.fromkeys(record.family for record in mine)
-        }
-        return VipFigures(vip.name, "+".join(named) or None, overlap, overlap_allowed_ms(scenario, vip))
 
     def _turning(self, scenario: Scenario, records: Records, span: tuple[int, int], owners: frozenset[str]) -> Turning:
         fault_us, ended_us = span
@@ -282,22 +286,6 @@ class Rehearsal:
         events = [event for node in self._site.nodes for event in self._software.events(node.name, fault_us)]
         until = fault_us + fault.lasts // _MICROSECOND if isinstance(fault, HangNode | FlapLink) else ended_us
         return turning(fault_us, until, owners_before=owners, events=events, heard=heard)
-
-
-def _void(scenario: Scenario, records: Records, fault_us: int) -> str | None:
-    """Why a run does not count, if so."""
-    for record in records.probes:
-        if record.target.kind is ProbeKind.CONTROL and (lost := outage(record).lost):
-            return f"the control probe lost {lost} of {len(record.ok)} over ipv{record.target.family.value}"
-    for name, late_ms in records.late_ms.items():
-        if late_ms > LATEST_MS:
-            return f"the {name} was {late_ms:.0f} ms late itself"
-    early = [(r.target, lost) for r in records.probes if (lost := lost_before(r, fault_us))]
-    # Where what is mended takes the VIP away by itself, something fails before its end.
-    if early and not (scenario.mends and isinstance(scenario.fault, Partition | PowerOffTogether)):
-        target, lost = early[0]
-        return f"{target} lost {lost} before the fault"
-    return None
 
 
 def _sleep(duration: timedelta) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yaoki.core.address import Family
-from yaoki.lab.row import Expectation, Row
+from yaoki.lab.row import Expectation, Row, VipFigures
 from yaoki.lab.wording import reasons, word
 
 GROWN_SHARE = 1.25
@@ -65,7 +65,7 @@ class Layout:
 
     def line(self, row: Row) -> str:
         """One row; its verdict stands in it as `verdict` says."""
-        owners = [figures for vip in row.vips for figures in vip.two_owners_ms.values()]
+        owners = [vip.longest_ms for vip in row.vips]
         worst = row.worst
         cells = {
             "scenario": row.scenario.name,
@@ -82,6 +82,8 @@ class Layout:
 
     def verdict(self, row: Row) -> str:
         """The word that says how the row ended."""
+        if row.split:
+            return word("missed", self._language)
         if row.void is not None:
             return word("void", self._language)
         if not row.expectation.survivable:
@@ -100,16 +102,17 @@ class Layout:
 def why(row: Row, language: int = ENGLISH) -> str:
     """The row's `why`: the reasons computed beforehand, and before them what went wrong."""
     if row.void is not None:
-        return row.void
+        return "; ".join([*_two_owners(row.split), row.void])
     said = [reasons(row.expectation.why, language)]
     for figures in row.missed[:1]:
         lasted = f"{figures.outage.outage_ms:g} ms" + ("" if figures.outage.recovered else "+")
         how = f" ({', '.join(figures.failures)})" if figures.failures else ""
         said.insert(0, f"{figures.target} out for {lasted}{how}, slo {figures.allowed_ms:g} ms")
-    for vip in row.vips:
-        if not vip.kept:
-            said.insert(0, f"{vip.vip} had two owners for {max(vip.two_owners_ms.values()):g} ms")
-    return "; ".join(said)
+    return "; ".join([*_two_owners([vip for vip in row.vips if not vip.kept]), *said])
+
+
+def _two_owners(vips: Sequence[VipFigures]) -> list[str]:
+    return [f"{vip.vip} had two owners for {vip.longest_ms:g} ms" for vip in vips]
 
 
 def slo_ms(row: Row) -> float | None:
@@ -187,7 +190,8 @@ def _scenario(row: Row) -> dict[str, Any]:
             {
                 "vip": vip.vip,
                 "owner": vip.owner,
-                "two_owners_ms": {_family(family): ms for family, ms in vip.two_owners_ms.items()},
+                "two_owners_ms": _by_family(vip.two_owners_ms),
+                "two_owners_on_return_ms": _by_family(vip.return_ms),
             }
             for vip in row.vips
         ],
@@ -199,6 +203,10 @@ def _scenario(row: Row) -> dict[str, Any]:
         "why": why(row),
         "ok": row.ok,
     }
+
+
+def _by_family(spans_ms: Mapping[Family, float]) -> dict[str, float]:
+    return {_family(family): ms for family, ms in spans_ms.items()}
 
 
 def _family(family: Family) -> str:

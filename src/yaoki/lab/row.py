@@ -2,7 +2,10 @@
 
 A row is survivable if every promising target that the fault touches survives it; without a promising one, if every
 target that it touches does. It is ok if every target with a promise kept it and no VIP had two owners for longer than
-is allowed. Whether it survives does not enter into `ok`; only the exit status joins the two.
+is allowed. Whether it survives does not enter into `ok`; only `failed` joins the two.
+
+A VIP that is owned by lease never has two owners: neither a failure that is not survivable nor a run that is void
+excuses them, and such a run is not repeated.
 """
 
 from collections.abc import Sequence
@@ -11,7 +14,7 @@ from datetime import timedelta
 
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Promise, Scenario
-from yaoki.lab.fault import HangNode, KillNode, Partition
+from yaoki.lab.fault import BlackholeLink, CutLink, HangNode, KillNode, NetworkDown, Partition
 from yaoki.lab.measure import Outage
 from yaoki.lab.probes.targets import Target
 from yaoki.lab.survival import Reason, Survival, survival
@@ -43,17 +46,26 @@ class TargetFigures:
 class VipFigures:
     """Who owns a VIP in the end (None: nobody), and for how long two nodes did, per family.
 
-    `allowed_ms` None where two owners are not held against the row.
+    `allowed_ms` None where two owners are not held against the row. `return_ms` is how long two nodes owned it while
+    what had been broken came back; `leased`: it is owned by lease.
     """
 
     vip: str
     owner: str | None
     two_owners_ms: dict[Family, float]
     allowed_ms: float | None
+    return_ms: dict[Family, float] = field(default_factory=dict)
+    return_allowed_ms: float | None = None
+    leased: bool = False
 
     @property
     def kept(self) -> bool:
-        return self.allowed_ms is None or max(self.two_owners_ms.values(), default=0.0) <= self.allowed_ms
+        return _within(self.two_owners_ms, self.allowed_ms) and _within(self.return_ms, self.return_allowed_ms)
+
+    @property
+    def longest_ms(self) -> float:
+        """The longest time with two owners, of either family, until all was whole again."""
+        return max((*self.two_owners_ms.values(), *self.return_ms.values()), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,8 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A scenario as it was run. `void` says why the run does not count; its other figures are then meaningless."""
+    """A scenario as it was run. `void` says why the run does not count; its other figures are then meaningless, but for
+    two owners of a leased VIP."""
 
     expectation: Expectation
     probes: tuple[TargetFigures, ...] = ()
@@ -121,6 +134,16 @@ class Row:
     @property
     def ok(self) -> bool:
         return self.void is None and not self.missed and all(vip.kept for vip in self.vips)
+
+    @property
+    def split(self) -> tuple[VipFigures, ...]:
+        """The VIPs owned by lease that had two owners."""
+        return tuple(vip for vip in self.vips if vip.leased and not vip.kept)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run as a whole fails by this row."""
+        return bool(self.split) or (self.void is None and self.expectation.survivable and not self.ok)
 
 
 def expectation(site: Site, scenario: Scenario, targets: Sequence[Target]) -> Expectation:
@@ -166,6 +189,25 @@ def overlap_allowed_ms(scenario: Scenario, vip: Vip) -> float | None:
             return (vip.advertise + OVERLAP) / timedelta(milliseconds=1)
         case _:
             return OVERLAP / timedelta(milliseconds=1)
+
+
+def return_allowed_ms(scenario: Scenario, vip: Vip) -> float | None:
+    """How long two nodes may own a VIP while what was broken comes back.
+
+    By lease, never. By VRRP what overlaps is a planned move; but where nodes may not have heard each other it is shown
+    and not judged, as it began before the return (the row of the healed partition measures it).
+    """
+    match scenario.fault:
+        case _ if vip.election is Election.LEASE:
+            return 0.0
+        case Partition() | BlackholeLink() | CutLink() | NetworkDown():
+            return None
+        case _:
+            return OVERLAP / timedelta(milliseconds=1)
+
+
+def _within(spans_ms: dict[Family, float], allowed_ms: float | None) -> bool:
+    return allowed_ms is None or max(spans_ms.values(), default=0.0) <= allowed_ms
 
 
 def _nearness(figures: TargetFigures) -> tuple[float, float]:

@@ -65,7 +65,7 @@ VIP = Record(
             Word(
                 {
                     "vrrp": "by VRRP priority",
-                    "lease": "only while it holds a lease in the store: never two owners, unless a hypervisor froze one",
+                    "lease": "only while it holds a lease in the store: never two owners, unless a hypervisor froze it",
                 },
                 Election,
             ),
@@ -156,8 +156,8 @@ VIP = Record(
         Key(
             "peers",
             ListOf(ADDRESS),
-            "routers that do not run Yaoki, such as a keepalived, for unicast; they arm no dead-man gate, so an owner whose"
-            " speaker is killed may stay a second one beside them",
+            "routers that do not run Yaoki, such as a keepalived, for unicast; they arm no dead-man gate, so an owner"
+            " whose speaker is killed may stay a second one beside them",
             "[]",
         ),
         Key(

@@ -167,6 +167,7 @@ class Observer:
                 self._go(command["targets"])
                 self.talk.answer({})
             case "mark":
+                self.lateness.begin()
                 self.talk.answer({})
             case "look":
                 since = now_us() - _LOOK_BACK_US
