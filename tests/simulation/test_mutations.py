@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests import mutated
+from tests.lab.mutated_rows import ROWS
 from tests.simulation.shapes import SITES, shape
 from yaoki.sim.campaign import run_seed
 from yaoki.sim.timeline import SECOND
@@ -151,5 +152,7 @@ def test_a_failing_campaign_names_few_faults_and_the_command_that_replays_them(t
 def test_every_patch_is_tried_and_told() -> None:
     assert {path.stem for path in mutated.PATCHES.glob("*.patch")} == {mutation.patch for mutation in MUTATIONS}
     page = (mutated.ROOT / "docs/simulation.md").read_text()
-    told = re.findall(r"^\| ([a-z-]+-[a-z-]+)[^|]*\| ([a-z ]+) \|", page, re.MULTILINE)
-    assert set(told) == {(mutation.patch, mutation.invariant) for mutation in MUTATIONS}
+    told = re.findall(r"^\| ([a-z-]+-[a-z-]+)[^|]*\| ([a-z ]+) \| ([a-z0-9-]*) *\|$", page, re.MULTILINE)
+    rows = {row.patch: row.scenario for row in ROWS}
+    assert set(told) == {(mutation.patch, mutation.invariant, rows.get(mutation.patch, "")) for mutation in MUTATIONS}
+    assert rows.keys() <= {mutation.patch for mutation in MUTATIONS}
