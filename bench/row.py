@@ -10,10 +10,11 @@ _OURS = "ours "
 @dataclass(frozen=True, slots=True)
 class Row:
     """A figure of ours beside a peer's. `goal` bounds `ratio` if there is a peer, else `ours`: "<= 1.05", ">= 10";
-    "ours <= 75" bounds `ours` beside a peer, too."""
+    "ours <= 75" bounds `ours` beside a peer, too. `ours` None: it could not be measured, which meets nothing; a peer
+    that is named and has no figure could not be measured either."""
 
     row: str
-    ours: float
+    ours: float | None
     unit: str
     peer: float | None = None
     peer_name: str | None = None
@@ -21,17 +22,21 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours divided by the peer's; None without a peer, or where the peer's figure is zero."""
-        return self.ours / self.peer if self.peer else None
+        """Ours divided by the peer's; None without either, or where the peer's figure is zero."""
+        return self.ours / self.peer if self.peer and self.ours is not None else None
 
     @property
     def ok(self) -> bool | None:
-        """Whether the goal is met; None where there is none or it cannot be judged."""
+        """Whether the goal is met; None where there is none. What could not be measured is not met."""
+        if self.ours is None:
+            return False
         if self.goal is None:
             return None
         sign, bound = self.goal.removeprefix(_OURS).split()
         value = self.ours if self.peer_name is None or self.goal.startswith(_OURS) else self.ratio
         if value is None:
+            if self.peer is None:
+                return False
             value = 0.0 if self.ours == 0 else float("inf")
         return value <= float(bound) if sign == "<=" else value >= float(bound)
 
@@ -54,13 +59,15 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    peer = "-" if row.peer is None else f"{_figure(row.peer)} ({row.peer_name})"
+    peer = "-" if row.peer_name is None else f"{_figure(row.peer)} ({row.peer_name})"
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
     verdict = {None: "-", True: "yes", False: "NO"}[row.ok]
     return (row.row, _figure(row.ours), peer, row.unit, ratio, row.goal or "-", verdict)
 
 
-def _figure(value: float) -> str:
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "not measured"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -3,7 +3,8 @@
 A successor waits until the lease that it saw renewed last is over, so an outage depends on when within the renewals the
 owner died; the figure is the longest of all runs, and the goal 1.1 times the lease. Where only its processes die or
 hang, the owner's kernel serves until the lease is over, and of a hang it is the longest gap: the owner comes back to
-its place within the run. Every row says for how long two nodes answered for the VIP.
+its place within the run. Every row says for how long two nodes answered for the VIP, and a run that is void counts
+there, too, if they did.
 
 Of the store etcd1 leads, which is seen to before each fault. Leases shorter than the default do not outlast an election
 of the store's leader, so there only the owner dies. Where it dies with that leader there is no goal: the two members
@@ -67,7 +68,7 @@ def _scenarios(duration: timedelta) -> tuple[str, ...]:
 
 
 def _measured(duration: timedelta, names: tuple[str, ...], runs: int) -> dict[str, list[lab.Row]]:
-    """The rows of every run that was not void, by scenario."""
+    """The rows of every run that was not void, or had two owners, by scenario."""
     found: dict[str, list[lab.Row]] = {}
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "site.yaml"
@@ -83,7 +84,7 @@ def _measured(duration: timedelta, names: tuple[str, ...], runs: int) -> dict[st
             except ProbeLost as error:
                 print(f"{name}, lease of {duration_text(duration)}: {error}", file=sys.stderr, flush=True)
                 continue
-            found[name] = [row for row in done if row.void is None]
+            found[name] = [row for row in done if row.void is None or row.split]
             for row in done:
                 figure = f"void: {row.void}" if row.void else f"{_gap_ms(row):.1f} ms, {_lost(row)} lost"
                 print(f"{name}, lease of {duration_text(duration)}: {figure}", file=sys.stderr, flush=True)
@@ -128,16 +129,17 @@ def _lasting(scenario: Scenario, duration: timedelta) -> Scenario:
 
 
 def _rows(name: str, duration: timedelta, runs: list[lab.Row]) -> Iterator[Row]:
-    if not runs:
-        return
+    """With no run that counts, rows without a figure; of void runs only their two owners count."""
     title = f"{name}, lease of {duration_text(duration)}"
+    counted = [row for row in runs if row.void is None]
+    of = f"of {len(counted)} run{'' if len(counted) == 1 else 's'}"
     if name in (*TAKEOVERS, WITH_LEADER):
         goal = None if name == WITH_LEADER else f"<= {longest_takeover(duration) / _MS:g}"
-        yield Row(f"{title}: longest outage of {len(runs)} runs", max(map(_gap_ms, runs)), "ms", goal=goal)
+        yield Row(f"{title}: longest outage {of}", max(map(_gap_ms, counted), default=None), "ms", goal=goal)
     elif name != NOBODY:
-        yield Row(f"{title}: most lost of {len(runs)} runs", max(map(_lost, runs)), "packets", goal="<= 0")
-    two = max(ms for row in runs for vip in row.vips for ms in vip.two_owners_ms.values())
-    yield Row(f"{title}: longest time with two owners", two, "ms", goal="<= 0")
+        yield Row(f"{title}: most lost {of}", max(map(_lost, counted), default=None), "packets", goal="<= 0")
+    two = max((vip.longest_ms for row in runs for vip in row.vips), default=None)
+    yield Row(f"{title}: longest time with two owners {of}", two, "ms", goal="<= 0")
 
 
 def _gap_ms(row: lab.Row) -> float:

@@ -14,6 +14,10 @@ from bench.row import Row, table
         (Row("a", 50.0, "ms", peer=100.0, peer_name="keepalived", goal="ours <= 40"), 0.5, False),
         (Row("a", 5.0, "ms", peer=0.0, peer_name="keepalived", goal="<= 1"), None, False),
         (Row("a", 0.0, "ms", peer=0.0, peer_name="keepalived", goal="<= 1"), None, True),
+        (Row("a", 0.0, "ms", peer_name="keepalived", goal="<= 1"), None, False),
+        (Row("a", 5.0, "ms", peer_name="keepalived", goal="ours <= 6"), None, True),
+        (Row("a", None, "ms", peer=5.0, peer_name="keepalived", goal="ours <= 6"), None, False),
+        (Row("a", None, "ms"), None, False),
     ],
 )
 def test_a_goal_bounds_the_ratio_to_the_peer_or_our_own_figure(row: Row, ratio: float | None, ok: bool | None) -> None:
