@@ -22,7 +22,8 @@ LONG_ENOUGH = timedelta(seconds=2)
 """To miss every promise of the pair."""
 
 LABS = 6
-"""A machine with other work makes rows void; then the lab is built anew."""
+"""A machine with other work makes rows void, and what two routers toss about may rest for a row; then the lab is built
+anew."""
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ LABS = 6
 def test_a_mutated_engine_fails_its_row_for_its_own_reason(mutated: MutatedRow, tmp_path: Path) -> None:
     source = patched(mutated.patch, tmp_path)
     file = changed(tmp_path, _unchanged, name="yke3", base=mutated.site)
-    voids = []
+    others = []
     for _ in range(LABS):
         rows = rehearsed(
             file,
@@ -43,12 +44,11 @@ def test_a_mutated_engine_fails_its_row_for_its_own_reason(mutated: MutatedRow, 
             retries=0,
         )
         row = rows[mutated.scenario]
-        assert not row.ok
         if mutated.shows(row):
             return
-        assert row.void is not None, f"it failed for another reason: {row}"
-        voids.append(row.void)
-    raise AssertionError(f"it did not show in {LABS} labs: {voids}")
+        assert row.void is not None or row.ok, f"it failed for another reason: {row}"
+        others.append(row.void or "it kept its promises")
+    raise AssertionError(f"it did not show in {LABS} labs: {others}")
 
 
 def _unchanged(_: dict[str, Any]) -> None: ...
