@@ -24,10 +24,11 @@ def segment() -> Iterator[Segment]:
         yield segment
 
 
+@pytest.mark.parametrize("interval_ms", [100, pytest.param(10, marks=pytest.mark.long)])
 def test_the_owners_speaker_is_replaced_with_its_gate_armed_and_nothing_is_lost(
-    segment: Segment, tmp_path: Path
+    segment: Segment, tmp_path: Path, interval_ms: int
 ) -> None:
-    a, b = pair(segment, tmp_path)
+    a, b = pair(segment, tmp_path, interval_ms=interval_ms)
     probes = [segment.pings("c", vip, tmp_path, every_ms=1) for vip in (VIP, VIP_6)]
     for _ in range(3):
         a = segment.successor(a, "a", tmp_path / "a")
