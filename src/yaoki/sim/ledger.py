@@ -14,7 +14,7 @@ from yaoki.core.address import IPAddress
 from yaoki.core.error import YaokiError
 from yaoki.core.event import Event
 from yaoki.lb.flow import CopiedService
-from yaoki.node.messages import RouterState, RouterStatus, SendAdvertisement, VerdictChanged
+from yaoki.node.messages import RouterStatus, SendAdvertisement, VerdictChanged
 from yaoki.sim.injector import Injector
 from yaoki.sim.lease_store import LeaseStore
 from yaoki.sim.neighbours import Neighbours
@@ -387,7 +387,7 @@ class Ledger:
     def _fit(self, virtual: Virtual, node: str) -> bool:
         here, key = self.world.nodes[node], self._keys[virtual, node]
         status = self.statuses.get((node, key))
-        if status is None or status.reason in _MAY_NOT_OWN or _has_left(status):
+        if status is None or status.reason in _MAY_NOT_OWN:
             return False
         on_time = here.speaker.process.lateness_us <= LATENESS_US
         return here.speaking() and on_time and here.ports[key.interface].live
@@ -399,8 +399,3 @@ class Ledger:
         return here.ports[interface].live and all(
             here.kernel.holds(interface, each) and here.kernel.answers(interface, each.ip) for each in params.addresses
         )
-
-
-def _has_left(status: RouterStatus) -> bool:
-    """Whether a member was told to stop and owns no more: it waits for its other VIPs to be taken over, at most."""
-    return status.state is RouterState.INITIALIZE and status.reason == Reason.STOPPED.value
