@@ -61,7 +61,7 @@ from yaoki.linux.nftables_taking_out import take_out
 from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 
-RENDERING = "rendering/3"
+RENDERING = "rendering/4"
 """Names this way of writing services as rules. Rules written another way are replaced as a whole; it is also the name
 of an empty chain, by which an upgraded node recognises them."""
 

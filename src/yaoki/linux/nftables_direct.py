@@ -8,7 +8,8 @@ packet; and:
 * a dead server's MAC is not in the map of live ones, so its flows fall through and are scheduled anew, at once and
   however many there are; a drained server's is, so its flows stay. The same map leads to the server's counter;
 * of a TCP flow that ends, the entry moves to a second map with a short life, so that the last acknowledgements still
-  find the server and the flow leaves no entry behind for minutes;
+  find the server and the flow leaves no entry behind for minutes. All services share that map: a map costs the
+  kernel time for each other one in the table, and for each rule that refers to it;
 * with the map full, a hash decides, which stays the same as long as the servers do;
 * of a fragmented packet the first fragment has the ports, and leaves the server's MAC for the others under the packet's
   identification;
@@ -49,6 +50,8 @@ from yaoki.linux.nftables_record import server_record, service_record
 
 FLOWS = 262_144
 """Most flows of one service that are remembered; what more there are, the hash sends."""
+ENDING = 1_048_576
+"""Most flows of all services that are remembered as ending; one for which there is no place stays among the others."""
 PERSISTENT_SOURCES = 65_536
 FRAGMENTED = 16_384
 """Most fragmented packets under way at one time, of all services."""
@@ -78,6 +81,8 @@ def skeleton() -> Iterator[str]:
             live = f"live_{protocol}{family.value}"
             yield f"add map {DIRECT} {live} {{ type {address} . inet_service . ether_addr : counter; }}"
         yield f"add map {DIRECT} errors{family.value} {{ typeof {FLOW[family].quoted_service} : verdict; }}"
+        ending = f"typeof {FLOW[family].typeof_of_all} : ether daddr; {_DYNAMIC}; timeout {CLOSING_S}s"
+        yield f"add map {DIRECT} closing{family.value} {{ {ending}; size {ENDING}; }}"
         fragments = f"typeof {FRAGMENT[family].typeof} : ether daddr; {_DYNAMIC}; timeout {FRAGMENT_S}s"
         yield f"add map {DIRECT} fragments{family.value} {{ {fragments}; size {FRAGMENTED}; }}"
 
@@ -136,8 +141,6 @@ def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, 
     family, vip = key.family, str(key.address)
     flow = f"typeof {FLOW[family].typeof} : ether daddr; {_DYNAMIC}"
     sets = {f"flows/{name}": OwnSet("map", f"{flow}; size {flows};")}
-    if key.protocol is Protocol.TCP:
-        sets[f"closing/{name}"] = OwnSet("map", f"{flow}; timeout {CLOSING_S}s; size {flows};")
     if service.persistence is not None:
         source = f"type {ADDRESS_TYPE[family]} : ether_addr; {_DYNAMIC}"
         sets[f"persist/{name}"] = OwnSet("map", f"{source}; size {PERSISTENT_SOURCES};")
@@ -173,6 +176,7 @@ class _Rules:
         ip, space = IP[service.key.family], f"{service.key.protocol}{service.key.family.value}"
         self._live = f"counter name {ip} daddr . th dport . ether daddr map @live_{space}"
         self._flows = f"@flows/{self._name}"
+        self._ending, self._closing = FLOW[service.key.family].packet_of_all, f"@closing{service.key.family.value}"
         self._established_s = round(service.idles_out_after.total_seconds())
         self._opening_s = opening_s(service)
 
@@ -192,29 +196,28 @@ class _Rules:
         yield f'iifname != "{self._service.interface}" return'
         yield "ether saddr set ether daddr"
         known = f"ether daddr set {self._flow} map {self._flows} {self._live}"
+        forget = f"delete {self._flows} {{ {self._flow} : ether daddr }}"
         onward = self._send if self._service.persistence is None else f"goto keep/{self._name}"
         if self._service.key.protocol is Protocol.TCP:
-            closing = f"@closing/{self._name}"
             yield f"tcp flags & (fin | syn | rst) == 0x0 {known} {self._update(self._established_s)} {onward}"
             yield (
                 f"tcp flags & (fin | rst) != 0x0 ether daddr set {self._flow} map {self._flows} "
-                f"update {closing} {{ {self._flow} : ether daddr }} {self._forget('flows')}"
+                f"update {self._closing} {{ {self._ending} : ether daddr }} {forget}"
             )
-            yield f"tcp flags & syn == 0x0 ether daddr set {self._flow} map {closing} {self._live} {self._send}"
+            yield f"tcp flags & syn == 0x0 ether daddr set {self._ending} map {self._closing} {self._live} {self._send}"
             yield f"{known} {self._send}"
         else:
             yield f"{known} {self._update(self._established_s)} {onward}"
-        yield self._forget("flows")
         if self._service.key.protocol is Protocol.TCP:
-            yield self._forget("closing")
-        yield f"goto pick/{self._name}"
+            forget += f" delete {self._closing} {{ {self._ending} : ether daddr }}"
+        yield f"{forget} goto pick/{self._name}"
 
     def _error(self) -> Iterator[str]:
-        quoted = FLOW[self._service.key.family].quoted
+        key = FLOW[self._service.key.family]
         yield "ether saddr set ether daddr"
-        yield f"ether daddr set {quoted} map {self._flows} {self._send}"
+        yield f"ether daddr set {key.quoted} map {self._flows} {self._send}"
         if self._service.key.protocol is Protocol.TCP:
-            yield f"ether daddr set {quoted} map @closing/{self._name} {self._send}"
+            yield f"ether daddr set {key.quoted_of_all} map {self._closing} {self._send}"
 
     def _new_flow(self) -> Iterator[str]:
         if self._slots is None:
@@ -252,9 +255,6 @@ class _Rules:
 
     def _update(self, seconds: int) -> str:
         return f"update {self._flows} {{ {self._flow} timeout {seconds}s : ether daddr }}"
-
-    def _forget(self, map_: str) -> str:
-        return f"delete @{map_}/{self._name} {{ {self._flow} : ether daddr }}"
 
     def _touch_source(self) -> str:
         persistence = self._service.persistence

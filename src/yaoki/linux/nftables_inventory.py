@@ -30,7 +30,7 @@ from yaoki.linux.nftables_record import read_server, read_service
 ServiceObjects = dict[str, Objects]
 """By table."""
 
-_OWN_PREFIXES = frozenset({"pick", "new", "keep", "error", "pin", "flows", "closing", "persist", "slots"})
+_OWN_PREFIXES = frozenset({"pick", "new", "keep", "error", "pin", "flows", "persist", "slots"})
 """Of objects that bear a service's name; the rest of the name follows."""
 
 

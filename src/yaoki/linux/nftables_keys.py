@@ -1,4 +1,4 @@
-"""The keys under which the rules of direct return remember a flow, and a fragmented packet.
+"""The keys under which the rules of direct return remember a flow, one that ends, and a fragmented packet.
 
 What nft 1.0.6 demands of a key that a rule updates, learnt by trying: it has room for 16 octets, each part taking four
 or a multiple of them; of a longer one, the rest is silently overwritten by the data (or nft aborts). So an IPv4 flow
@@ -10,7 +10,7 @@ as two octets and addresses as raw bits, which have none either; the input of a 
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -25,17 +25,34 @@ _SEEDS = (0x59414F4B, 0x4B414F59)
 class FlowKey:
     """A family's keys. `packet`: from a client's packet. `quoted`: from an ICMP error about a server's, whose source
     is the VIP and whose destination the client. `quoted_service`: the key of the service in such an error. `typeof`:
-    for maps."""
+    for maps. `in_packet` and `in_quoted` are a hash of the service, which makes a key good for all services."""
 
     typeof: str
     packet: str
     quoted: str
     quoted_service: str
+    in_packet: str
+    in_quoted: str
+
+    @property
+    def typeof_of_all(self) -> str:
+        """For a map of the flows of all services."""
+        return f"{self.typeof} . tcp sequence"
+
+    @property
+    def packet_of_all(self) -> str:
+        """As `packet`, for a map of the flows of all services."""
+        return f"{self.packet} . {self.in_packet}"
+
+    @property
+    def quoted_of_all(self) -> str:
+        """As `quoted`, for a map of the flows of all services."""
+        return f"{self.quoted} . {self.in_quoted}"
 
 
-def hashed(expression: str) -> str:
-    """64 bits of an expression of any length, as two parts of a key."""
-    return " . ".join(f"jhash {expression} mod {_WHOLE} seed {seed:#x}" for seed in _SEEDS)
+def hashed(expression: str, seeds: Sequence[int] = _SEEDS) -> str:
+    """32 bits for each seed of an expression of any length, as parts of a key."""
+    return " . ".join(f"jhash {expression} mod {_WHOLE} seed {seed:#x}" for seed in seeds)
 
 
 # Bit offsets in ICMP errors count from the start of the ICMP header, 8 octets long. Extension headers of quoted IPv6
@@ -46,12 +63,16 @@ FLOW: Mapping[Family, FlowKey] = {
         packet="@th,0,8 . @th,8,8 . @nh,96,32",
         quoted="@th,240,8 . @th,248,8 . @th,192,32",
         quoted_service="@th,136,8 . @th,224,16 . ip daddr",
+        in_packet=hashed("ip daddr . th dport", _SEEDS[:1]),
+        in_quoted=hashed("ip daddr . @th,224,16", _SEEDS[:1]),
     ),
     Family.IPV6: FlowKey(
         typeof="tcp sequence . tcp ackseq",  # as long as two hashes
         packet=hashed("th sport . ip6 saddr"),
         quoted=hashed("@th,400,16 . @th,256,128"),
         quoted_service="@th,112,8 . @th,384,16 . ip6 daddr",
+        in_packet=hashed("ip6 daddr . th dport", _SEEDS[:1]),
+        in_quoted=hashed("ip6 daddr . @th,384,16", _SEEDS[:1]),
     ),
 }
 
