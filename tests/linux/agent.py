@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import timedelta
 from ipaddress import ip_interface
@@ -40,7 +41,7 @@ from yaoki.linux.flow_stores import FlowStores
 from yaoki.linux.flow_table import FlowWriter
 from yaoki.linux.neighbours import NeighbourWatch
 from yaoki.linux.nftables_direct import FLOWS
-from yaoki.linux.nftables_session import ProgramSession, open_session
+from yaoki.linux.nftables_session import NftSession, ProgramSession, open_session
 from yaoki.linux.planes import SplitBalancer
 from yaoki.linux.strangers import StrangerRules, remove_stranger_rules
 from yaoki.linux.vip_addresses import VipAddresses
@@ -277,6 +278,38 @@ def take_out(desired: str) -> None:
     _state["balancer"].take_out(Codec().decode(desired.encode(), Desired))
 
 
+def overtaken(desired: str, later: str, *, when: str = "", after_us: int = 0) -> None:
+    """Converge, and let another thread take servers out by a later wish: `before` or `after` a transaction of nft's, or
+    so long after the beginning."""
+    wanted = Codec().decode(desired.encode(), Desired)
+
+    def overtake() -> None:
+        time.sleep(after_us / 1e6)
+        take_out(later)
+
+    _state["balancer"].begin(wanted)
+    with ThreadPoolExecutor(1) as other:
+        if when:
+            _state["passage"].calls[when] = lambda: other.submit(overtake).result(20)
+        else:
+            other.submit(overtake)
+        _state["balancer"].converge(wanted, begun=True)
+    assert not _state["passage"].calls
+
+
+class _Passage:
+    """Calls what is to be called `before` or `after` the next transaction."""
+
+    def __init__(self, session: NftSession) -> None:
+        self._session = session
+        self.calls: dict[str, Callable[[], object]] = {}
+
+    def run(self, text: str, /, *, purpose: str) -> None:
+        self.calls.pop("before", lambda: None)()
+        self._session.run(text, purpose=purpose)
+        self.calls.pop("after", lambda: None)()
+
+
 def remove_flows() -> int:
     """How many flows were to be removed; BPF removes its own at once."""
     plane = _state["balancer"]
@@ -353,7 +386,7 @@ def put_flow(flow: str) -> int:
 def new_balancer(*, flows: int | None = None, program: bool = False, plane: str = "nftables") -> None:
     """A plane that knows nothing, as after a restart of the process; `program`: by nft, without its library; "xdp" is
     the plane on BPF with eth0's driver."""
-    session = ProgramSession() if program else open_session()
+    session = _state["passage"] = _Passage(ProgramSession() if program else open_session())
     if plane in ("bpf", "xdp"):
         _state["balancer"] = BpfBalancer(session=session, guard=_guard)
         _state["native"] = {"eth0"} if plane == "xdp" else set()
@@ -753,6 +786,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         stop_stream,
         balance,
         take_out,
+        overtaken,
         new_balancer,
         watch,
         observed,

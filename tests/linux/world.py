@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,11 @@ class World:
     def take_out(self, *services: VirtualService) -> None:
         """Begin to bring the plane to these services: whoever takes less by them gets nothing more."""
         self.agents["lb"].ask("take_out", desired=CODEC.encode(Desired(services)).decode())
+
+    def overtaken(self, first: Sequence[VirtualService], later: Sequence[VirtualService], **when: object) -> None:
+        """Bring the plane to the first; meanwhile, whoever takes less by the later wish gets nothing more."""
+        wishes = [CODEC.encode(Desired(tuple(services))).decode() for services in (first, later)]
+        self.agents["lb"].ask("overtaken", desired=wishes[0], later=wishes[1], **when)
 
     def names(self, family: int, protocol: str, *, times: int, by: str = "client", **more: object) -> list[str]:
         """Which server answered each of some new flows to port 80, or how the flow failed."""

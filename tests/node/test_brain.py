@@ -55,6 +55,7 @@ from yaoki.node.brain_messages import (
     SpeakerBack,
     SpeakerLost,
     StopRequested,
+    TakeOutServers,
     WatchNeighbours,
     WorkerBack,
 )
@@ -300,7 +301,37 @@ def test_one_apply_at_a_time_and_the_latest_wish_follows() -> None:
     second = of(ApplyBalancer, brain.handle(now, verdict(2, Health.DOWN, now)))
     assert (len(first), len(second)) == (1, 0)
     third = of(ApplyBalancer, brain.handle(now, ApplyFinished()))
-    assert [[s.duty.value for s in d.desired.services[0].servers] for d in third] == [["out", "out", "serve"]]
+    assert [duties(order) for order in third] == [["out", "out", "serve"]]
+
+
+def duties(order: ApplyBalancer | TakeOutServers) -> list[str]:
+    return [server.duty.value for server in order.desired.services[0].servers]
+
+
+def test_a_server_that_fails_while_an_apply_is_under_way_is_taken_out_at_once() -> None:
+    scene = Scene()
+    scene.start(plan())
+    scene.all_up()
+    brain, now = scene.brain, scene.now
+    brain.handle(now, verdict(1, Health.DOWN, now))
+    (overtaking,) = of(TakeOutServers, brain.handle(now, verdict(2, Health.DOWN, now)))
+    assert duties(overtaking) == ["out", "out", "serve"]
+    assert of(TakeOutServers, brain.handle(now, verdict(2, Health.UP, now))) == [], "what comes back waits"
+    (again,) = of(ApplyBalancer, brain.handle(now, ApplyFinished()))
+    assert duties(again) == ["out", "serve", "serve"], "asked once more, for the plane may lack the second"
+    assert of(ApplyBalancer, brain.handle(now, ApplyFinished())) == []
+
+
+def test_a_server_that_fails_while_a_refused_apply_waits_is_taken_out_at_once() -> None:
+    scene = Scene()
+    scene.start(plan())
+    scene.all_up()
+    brain, now = scene.brain, scene.now
+    assert of(ApplyBalancer, brain.handle(now, verdict(1, Health.DOWN, now)))
+    brain.handle(now, ApplyFinished(error="no"))
+    effects = brain.handle(now, verdict(2, Health.DOWN, now))
+    assert [duties(order) for order in of(TakeOutServers, effects)] == [["out", "out", "serve"]]
+    assert of(ApplyBalancer, effects) == []
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------

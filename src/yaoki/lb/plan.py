@@ -81,9 +81,8 @@ class ChangeService:
 
     @property
     def details(self) -> tuple[str, ...]:
-        if not self.before.intact:
-            return ("put back: a part of it is missing",)
-        return tuple(_differences(self.before.service, self.service)) or ("written anew",)
+        same = "written anew" if self.before.intact else "put back: a part of it is missing"
+        return tuple(_differences(self.before.service, self.service)) or (same,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 The first call reads the kernel; after that the plane knows what it has put there, and reads again only when a
 transaction fails (somebody flushed the ruleset) or when asked to `observe`.
 
+A transaction lasts, and a server that fails meanwhile is taken out by another thread (`take_out`).
+
 Invariants: what is unchanged is not touched; a transaction takes effect as a whole or not at all; before it, a server
 that fails is out (yaoki.linux.nftables_taking_out); flows are removed after the rules that would send them elsewhere
 are in force; rules wait neither for that (yaoki.linux.flow_removal) nor for flows to be counted
@@ -10,7 +12,7 @@ are in force; rules wait neither for that (yaoki.linux.flow_removal) nor for flo
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import assert_never
 
@@ -39,8 +41,7 @@ from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.conntrack import Conntrack, Placed
 from yaoki.linux.flow_counting import Counted, FlowCounting, Recount, count_flows
 from yaoki.linux.flow_removal import FlowRemoval
-from yaoki.linux.nftables_batch import BatchWriter
-from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, read_slots, take
+from yaoki.linux.nftables_inventory import Inventory, ServiceObjects, present_hook, take
 from yaoki.linux.nftables_keys import flow_key
 from yaoki.linux.nftables_names import (
     DIRECT,
@@ -51,13 +52,13 @@ from yaoki.linux.nftables_names import (
     parse_counter_name,
     pin_name,
     service_name,
-    slots_name,
 )
 from yaoki.linux.nftables_nat import masked_address
 from yaoki.linux.nftables_objects import NOTHING, commands
+from yaoki.linux.nftables_outlet import ElementOutlet
 from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
-from yaoki.linux.nftables_taking_out import take_out
+from yaoki.linux.overtaking import Overtaking
 from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 
@@ -67,7 +68,8 @@ of an empty chain, by which an upgraded node recognises them."""
 
 
 class NftablesBalancer:
-    """The plane in the network namespace of this process. One at a time; calls may come from any one thread."""
+    """The plane in the network namespace of this process. One at a time; calls may come from any one thread, those of
+    `take_out` and `remove_flows` from others."""
 
     def __init__(
         self,
@@ -83,7 +85,8 @@ class NftablesBalancer:
         self._removal = FlowRemoval()
         self._counting = FlowCounting()
         self._changed = ChangedServices()
-        self._batches = BatchWriter()
+        self._overtaking = Overtaking()
+        self._outlet = ElementOutlet()
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -98,46 +101,68 @@ class NftablesBalancer:
         """What it holds as far as it knows; it reads the kernel the first time. Raises ActuatorError."""
         return _actual(self._known())
 
-    def converge(self, desired: Desired) -> BalancerPlan:
-        """Bring the kernel to `desired`; what was done, with the flows that `remove_flows` has to remove now. Raises
-        ActuatorError, and then nothing but `take_out` has been done: converge again."""
-        self.take_out(desired)
-        inventory = self._known()
-        todo = plan(desired, _actual(inventory))
+    def begin(self, desired: Desired) -> None:
+        """Of `converge` what cannot wait. Whoever was taken out by an earlier wish may be back by this one."""
+        with self._overtaking.lock:
+            self._overtaking.wish()
+            self.take_out(desired)
+
+    def converge(self, desired: Desired, *, begun: bool = False) -> BalancerPlan:
+        """Bring the kernel to `desired`; what was done, with the flows that `remove_flows` has to remove now. `begun`:
+        `begin` was called. Raises ActuatorError, and then nothing but that has been done: converge again."""
+        if not begun:
+            self.begin(desired)
+        todo = plan(desired, self._overtaken(self._known()))
         try:
             self.apply(todo)
         except ActuatorError:
             # What we believed to be there may have been taken away by somebody; one look at the kernel settles it.
-            todo = plan(desired, self.observe())
+            todo = plan(desired, self._overtaken(self._take()))
             self.apply(todo)
         return todo
 
     def take_out(self, desired: Desired) -> None:
-        """Servers that take less by `desired` than before get nothing more, as far as elements alone can do it:
-        `converge` begins with this, and does all that fails here."""
-        changed = self._changed.of(desired)
-        inventory = self._inventory
-        if inventory is None:
-            return
-        for service in changed:
-            found = inventory.services.get(service.key)
-            if found is None:
-                continue
+        """Servers that take less by `desired` than before get nothing more, as far as elements alone can do it; the
+        `converge` that has to follow does all that fails here. May be called while another call is under way in its
+        thread."""
+        with self._overtaking.lock:
+            changed = self._changed.of(desired)
+            if self._inventory is not None:
+                for service in changed:
+                    self._take_out(self._inventory, service)
+
+    def _take_out(self, inventory: Inventory, service: VirtualService) -> bool:
+        """Whether it is known what is there now."""
+        changing = self._overtaking.is_changing(service.key)
+        found = inventory.services.get(service.key)
+        if found is None and not changing:
+            return True
+        if found is not None:
             try:
-                objects = _with_slots(found.service, inventory.objects.get(service.key, {}))
-                taking = take_out(found.service, service, objects)
-                if taking is None:
-                    continue
-                self._batches.run(taking.parts, purpose=f"take servers out of service {service.name} ({service.key})")
+                objects = inventory.objects.get(service.key, {})
+                taken = self._outlet.take_out(found.service, service, objects, anew=changing)
             except ActuatorError:
                 # Somebody has been there; `converge` looks at the kernel and sees.
-                return
-            inventory.objects[service.key] = dict(taking.objects)
+                self._overtaking.note(service)
+                return False
+            if taken is None:
+                return True
+            inventory.objects[service.key] = dict(taken)
+        self._overtaking.note(service)
+        return True
 
     def apply(self, todo: BalancerPlan) -> None:
         """Carry out a plan that was made from the present Actual, in one transaction. Raises ActuatorError."""
-        before = self._known()
-        after = before.copy()
+        spared = self._removal.spare(_with_flows(todo.changes))
+        try:
+            with self._changing(_changed(todo.changes)) as after:
+                self._carry_out(todo, after)
+        except ActuatorError:
+            self._removal.doom(spared)
+            raise
+        self._removal.doom(_without_flows(todo.changes))
+
+    def _carry_out(self, todo: BalancerPlan, after: Inventory) -> None:
         middle: list[str] = []
         for change in todo.changes:
             match change:
@@ -151,17 +176,31 @@ class NftablesBalancer:
                 case _:
                     assert_never(change)
         lines = [*_foundation(after), *middle, *_clearance(after)]
-        spared = self._removal.spare(_with_flows(todo.changes))
         if lines:
-            self._inventory = None
-            try:
-                self._prepare(after)
-                self._session.run("\n".join(lines) + "\n", purpose=_purpose(todo))
-            except ActuatorError:
-                self._removal.doom(spared)
-                raise
-            self._inventory = after
-        self._removal.doom(_without_flows(todo.changes))
+            self._prepare(after)
+            self._session.run("\n".join(lines) + "\n", purpose=_purpose(todo))
+
+    @contextmanager
+    def _changing(self, keys: frozenset[ServiceKey], *, settles: bool = True) -> Iterator[Inventory]:
+        """What is there after a change of these services, to be made so; if that fails, nobody knows what is there.
+        `settles`: they are all written."""
+        with self._overtaking.lock:
+            before = self._known()
+            after = before.copy()
+            self._overtaking.begin(keys)
+        done = False
+        try:
+            yield after
+            done = True
+        finally:
+            with self._overtaking.lock:
+                for service in self._overtaking.since if done else ():
+                    if service.key in keys:
+                        done = self._take_out(after, service) and done
+                    elif service.key in before.objects:
+                        after.objects[service.key] = before.objects[service.key]
+                self._inventory = after if done else None
+                self._overtaking.end(keys if done and settles else ())
 
     def remove_flows(self) -> int:
         """Take away the flows of servers that by the plans applied are out or gone; how many there were. Raises
@@ -190,23 +229,20 @@ class NftablesBalancer:
 
     def _heed(self, counts: Sequence[Counted]) -> None:
         """Give new flows out by these counts. Raises ActuatorError."""
-        inventory = self._known()
-        counting = {service.key: service for service in _services(inventory) if service.counts_flows}
+        counting = {service.key: service for service in _services(self._known()) if service.counts_flows}
         self._counting.keep(counting.keys())
-        after = inventory.copy()
-        lines: list[str] = []
-        for count in counts:
-            service = counting.get(count.key)
-            if service is None:
-                continue
-            before = slots_under(service, self._counting.load(service.key))
-            self._counting.counted(service, count)
-            if slots_under(service, self._counting.load(service.key)) != before:
-                lines += self._put(after, service)
-        if lines:
-            self._inventory = None
-            self._session.run("\n".join(lines) + "\n", purpose="give new flows to who has few")
-            self._inventory = after
+        with self._changing(frozenset(counting), settles=False) as after:
+            lines: list[str] = []
+            for count in counts:
+                service = counting.get(count.key)
+                if service is None:
+                    continue
+                before = slots_under(service, self._counting.load(service.key))
+                self._counting.counted(service, count)
+                if slots_under(service, self._counting.load(service.key)) != before:
+                    lines += self._put(after, service)
+            if lines:
+                self._session.run("\n".join(lines) + "\n", purpose="give new flows to who has few")
 
     def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
         """The server that a flow has now, for `yaoki.lb.why`; None if there is no such flow. Raises ActuatorError."""
@@ -257,9 +293,14 @@ class NftablesBalancer:
     def _known(self) -> Inventory:
         return self._inventory or self._take()
 
+    def _overtaken(self, inventory: Inventory) -> Actual:
+        with self._overtaking.lock:
+            return self._overtaking.to_plan_from(_actual(inventory))
+
     def _take(self) -> Inventory:
         """Whoever put this there may have died before he removed the flows of the servers that are out."""
-        self._inventory = inventory = take(RENDERING)
+        with self._overtaking.lock:
+            self._inventory = inventory = take(RENDERING)
         self._removal.doom(_without_flows(FlushFlows(s, _out(s)) for s in _services(inventory)))
         return inventory
 
@@ -299,6 +340,13 @@ def _out(service: VirtualService) -> tuple[RealServer, ...]:
     return tuple(server for server in service.servers if server.duty is Duty.OUT)
 
 
+def _changed(changes: Iterable[BalancerChange]) -> frozenset[ServiceKey]:
+    """Services that a plan is about."""
+    return frozenset(
+        change.before.key if isinstance(change, RemoveService) else change.service.key for change in changes
+    )
+
+
 def _with_flows(changes: Iterable[BalancerChange]) -> Iterator[Placed]:
     """Servers that flows may be sent to, of services that a plan adds or changes."""
     for change in changes:
@@ -319,16 +367,6 @@ def _without_flows(changes: Iterable[BalancerChange]) -> Iterator[Placed]:
 
 def _actual(inventory: Inventory) -> Actual:
     return Actual(RENDERING, tuple(inventory.services.values()))
-
-
-def _with_slots(service: VirtualService, objects: ServiceObjects) -> ServiceObjects:
-    """What is in the slots of a service that an earlier life has put there is read when it is wanted."""
-    table = DIRECT if is_direct(service) else TRANSLATION
-    name = slots_name(service.key)
-    there = objects.get(table, NOTHING)
-    if name not in there.sets or there.sets[name].contents is not None:
-        return objects
-    return {**objects, table: replace(there, sets={**there.sets, name: read_slots(table, service.key)})}
 
 
 def _replace(after: Inventory, key: ServiceKey, objects: ServiceObjects) -> Iterator[str]:

@@ -77,11 +77,10 @@ def take(rendering: str) -> Inventory:
     return inventory
 
 
-def read_slots(table: str, key: ServiceKey) -> OwnSet:
+def read_slots(reader: NftablesReader, table: str, key: ServiceKey) -> OwnSet:
     """A service's map of slots with what is in it, in the words in which it is rendered. Raises ActuatorError."""
     octets = key.family.bits // 8
-    with closing(NftablesReader()) as reader:
-        found = {int.from_bytes(raw.key, sys.byteorder): raw.value for raw in reader.elements(table, slots_name(key))}
+    found = {int.from_bytes(raw.key, sys.byteorder): raw.value for raw in reader.elements(table, slots_name(key))}
     words = {
         slot: _mac(value) if table == DIRECT else f"{_ip(value[:octets])} . {_port(value[octets:])}"
         for slot, value in sorted(found.items())

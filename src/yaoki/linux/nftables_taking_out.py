@@ -21,6 +21,7 @@ from itertools import cycle
 from yaoki.core.address import MacAddress
 from yaoki.lb.plane import is_direct
 from yaoki.lb.service import Duty, RealServer, ServiceKey, VirtualService
+from yaoki.lb.taking_out import is_out, pairs, refuses
 from yaoki.linux.nftables_batch import Part, delete_elements, empty, put_elements
 from yaoki.linux.nftables_names import DIRECT, TRANSLATION, pin_name, slots_name
 from yaoki.linux.nftables_objects import NOTHING, Objects
@@ -41,13 +42,13 @@ def take_out(before: VirtualService, after: VirtualService, objects: Mapping[str
     """From one form of a service to another; None if nobody takes less, or nothing can be done for it."""
     if is_direct(before) != is_direct(after):
         return None
-    pairs = _pairs(before, after)
-    refusing = [was for was, now in pairs if was.eligible and not now.eligible]
-    out = [now for was, now in pairs if now.duty is Duty.OUT and was.duty is not Duty.OUT]
+    both = list(pairs(before, after))
+    refusing = [was for was, now in both if refuses(was, now)]
+    out = [now for was, now in both if is_out(was, now)]
     table = DIRECT if is_direct(before) else TRANSLATION
     elements = _Elements(table, before.key, objects.get(table, NOTHING))
     if refusing:
-        elements.give_slots_away(refusing, [now for was, now in pairs if was.eligible and now.eligible])
+        elements.give_slots_away(refusing, [now for was, now in both if was.eligible and now.eligible])
     if table == DIRECT:
         elements.pass_no_flows(out, {server.mac for server in after.servers if server.duty is not Duty.OUT})
     else:
@@ -67,6 +68,23 @@ def in_octets(table: str, server: RealServer) -> bytes:
     if table == DIRECT:
         return b"" if server.mac is None else server.mac.octets
     return server.address.packed + _padded(server.port.to_bytes(2, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlace:
+    """Where a server with flows is entered under direct return: map and key, this as it lies in registers, and both in
+    nft's words."""
+
+    map: str
+    octets: bytes
+    words: tuple[str, str]
+
+
+def live_place(key: ServiceKey, mac: MacAddress) -> LivePlace:
+    """Of one of a service's servers."""
+    map_ = f"live_{key.protocol}{key.family.value}"
+    octets = key.address.packed + _padded(key.port.to_bytes(2, "big")) + _padded(mac.octets)
+    return LivePlace(map_, octets, (map_, f"{key.address} . {key.port} . {mac}"))
 
 
 class _Elements:
@@ -106,26 +124,19 @@ class _Elements:
 
     def pass_no_flows(self, out: Iterable[RealServer], live: Collection[MacAddress | None]) -> None:
         """Under direct return; a MAC that a `live` server has, too, is left."""
-        key = self._key
-        map_, elements = f"live_{key.protocol}{key.family.value}", dict(self.there.elements)
+        elements = dict(self.there.elements)
         for server in out:
-            place = (map_, f"{key.address} . {key.port} . {server.mac}")
-            if server.mac is not None and server.mac not in live and elements.pop(place, None) is not None:
-                octets = key.address.packed + _padded(key.port.to_bytes(2, "big")) + _padded(server.mac.octets)
-                self.parts += delete_elements(self._table, map_, [octets])
+            if server.mac is None or server.mac in live:
+                continue
+            place = live_place(self._key, server.mac)
+            if elements.pop(place.words, None) is not None:
+                self.parts += delete_elements(self._table, place.map, [place.octets])
         self.there = replace(self.there, elements=elements)
 
     def forget_sources(self, refusing: Iterable[RealServer]) -> None:
         """Under address translation; they are scheduled as if never seen."""
         pins = (pin_name(self._key, server.address, server.port) for server in refusing)
         self.parts += (empty(self._table, pin) for pin in pins if pin in self.there.sets)
-
-
-def _pairs(before: VirtualService, after: VirtualService) -> list[tuple[RealServer, RealServer]]:
-    """Servers that are in both, as they were and as they shall be."""
-    places = {(server.address, server.port): server for server in after.servers}
-    found = ((server, places.get((server.address, server.port))) for server in before.servers)
-    return [(was, now) for was, now in found if now is not None]
 
 
 def _padded(octets: bytes) -> bytes:

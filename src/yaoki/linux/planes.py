@@ -86,7 +86,7 @@ class Recount:
 
 class SplitBalancer:
     """The planes in the network namespace of this process. One at a time; calls may come from any one thread, those of
-    `remove_flows` and of a recount's `count` from others. `guard` as for BpfBalancer."""
+    `take_out`, `remove_flows` and of a recount's `count` from others. `guard` as for BpfBalancer."""
 
     def __init__(
         self,
@@ -103,6 +103,7 @@ class SplitBalancer:
         self._choices: dict[ServiceKey, PlaneChoice] = {}
         self._refused: dict[ServiceKey, tuple[str, float]] = {}
         self._recounted_at = 0.0
+        self._begun: Desired | None = None
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -118,10 +119,18 @@ class SplitBalancer:
         """Read the kernel. Raises ActuatorError."""
         return _both(self._nftables.observe(), self._bpf.observe())
 
+    def begin(self, desired: Desired) -> None:
+        """Of `converge` what cannot wait, on each plane whatever it has to do on the other. It calls this itself unless
+        somebody has, maybe in another thread. Whoever was taken out by an earlier wish may be back by this one."""
+        self._begun = desired
+        self._bpf.begin(desired)
+        self._nftables.begin(desired)
+
     def converge(self, desired: Desired) -> Changes:
         """Bring the kernel to `desired`; what was done. Raises ActuatorError; then a part of it may have been done:
         converge again."""
-        self.take_out(desired)
+        if self._begun is not desired:
+            self.begin(desired)
         held = self._held()
         choices = self._chosen(desired, held)
         to_nftables, to_bpf = (
@@ -131,9 +140,9 @@ class SplitBalancer:
         leaving = self._leaving(to_bpf)
         lack_xdp = self._lacking_xdp(to_bpf) | leaving_elsewhere(to_bpf)
         native = {s.interface for s in to_bpf if s.plane is PlaneWish.XDP and s.interface not in lack_xdp}
-        done: list[Plan[BalancerChange]] = [self._nftables.converge(Desired((*to_nftables, *leaving)))]
+        done: list[Plan[BalancerChange]] = [self._nftables.converge(Desired((*to_nftables, *leaving)), begun=True)]
         try:
-            done.append(self._bpf.converge(Desired(to_bpf), native=native))
+            done.append(self._bpf.converge(Desired(to_bpf), native=native, begun=True))
         except ActuatorError as error:
             arriving = [service.key for service in to_bpf if held.get(service.key) is not Plane.BPF]
             if not arriving:
@@ -141,7 +150,7 @@ class SplitBalancer:
             self._refused |= dict.fromkeys(arriving, (str(error), time.monotonic()))
             return self.converge(desired)
         if leaving:
-            done.append(self._nftables.converge(Desired(to_nftables)))
+            done.append(self._nftables.converge(Desired(to_nftables), begun=True))
         drivers = self._bpf.drivers
         lack_xdp |= drivers.refusals
         self._choices = {
@@ -157,8 +166,8 @@ class SplitBalancer:
         return _joined(done, [MoveService(s, was, now) for s, was, now in before if was not in (None, now)])
 
     def take_out(self, desired: Desired) -> None:
-        """Servers that take less by `desired` than before get nothing more: what `converge` begins with, on each plane,
-        whatever it has to do on the other."""
+        """Servers that take less by `desired` than before get nothing more, on either plane. May be called while
+        another call is under way in its thread; a `converge` with as much has to follow."""
         self._bpf.take_out(desired)
         self._nftables.take_out(desired)
 

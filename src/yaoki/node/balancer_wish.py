@@ -1,6 +1,8 @@
-"""When the balancer plane is asked for what: one apply at a time, the latest wish next, refusals tried again.
+"""When the balancer plane is asked for what: one apply at a time, the latest wish next, refusals tried again. A server
+that takes less by a wish that has to wait is taken out meanwhile.
 
-Invariant: after the last input the plane is asked for the last wish, unless it has it already.
+Invariants: after the last input the plane is asked for the last wish, unless it has it already; that it has it is
+believed only if nobody was taken out since it was asked.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +12,7 @@ from yaoki.core.event import Emit, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason
 from yaoki.lb.service import Desired, ServiceKey
+from yaoki.lb.taking_out import taken_out
 from yaoki.node.brain_events import (
     BalancerApplied,
     BalancerRefused,
@@ -17,7 +20,7 @@ from yaoki.node.brain_events import (
     ServiceCarried,
     ServiceNotCarried,
 )
-from yaoki.node.brain_messages import ApplyBalancer, ApplyFinished
+from yaoki.node.brain_messages import ApplyBalancer, ApplyFinished, TakeOutServers
 
 FIRST_RETRY = timedelta(milliseconds=200)
 LONGEST_RETRY = timedelta(seconds=10)
@@ -35,6 +38,9 @@ class BalancerWish:
         """Which plane carries each service that the plane has, and why."""
         self.finished_at: Instant | None = None
         self._asked: Desired | None = None
+        self._most = Desired()
+        """What was asked last, less those who were taken out since."""
+        self._overtaken = False
         self._because: EventId | None = None
         self._asked_because: EventId | None = None
         self._retry_at: Instant | None = None
@@ -53,13 +59,22 @@ class BalancerWish:
         """When a refused wish is tried again."""
         return None if self._retry_at is None else Deadline(self._retry_at, "balancer retry")
 
-    def apply(self, now: Instant, desired: Desired) -> list[ApplyBalancer]:
-        """Ask for `desired` if the plane lacks it and is free."""
-        waiting = self._retry_at is not None and now < self._retry_at
-        if self._asked is not None or waiting or (desired == self.has and self.refusal is None):
+    def apply(self, now: Instant, desired: Desired) -> list[ApplyBalancer | TakeOutServers]:
+        """Ask for `desired` if the plane lacks it and is free; else for as much of it as cannot wait."""
+        if self._asked is not None or (self._retry_at is not None and now < self._retry_at):
+            return self._overtake(desired)
+        if desired == self.has and self.refusal is None and not self._overtaken:
             return []
         self._asked, self._asked_because, self._retry_at = desired, self._because, None
+        self._most, self._overtaken = desired, False
         return [ApplyBalancer(desired, self._because)]
+
+    def _overtake(self, desired: Desired) -> list[ApplyBalancer | TakeOutServers]:
+        before, self._most = self._most, taken_out(self._most, desired)
+        if self._most is before:
+            return []
+        self._overtaken = True
+        return [TakeOutServers(desired)]
 
     def finished(self, now: Instant, end: ApplyFinished) -> list[Emit]:
         """What to tell of an apply that has ended."""

@@ -210,6 +210,14 @@ class ApplyBalancer:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOutServers:
+    """Servers that take less by `desired` than by what was asked before get nothing more, whatever is under way; this
+    is not answered. It overtakes an ApplyBalancer, and the next one asks for the whole again."""
+
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
 class WatchNeighbours:
     """The complete list of addresses whose MAC is wanted, with the interface each is on, and of those across routers to
     which the way is wanted."""
@@ -272,6 +280,7 @@ BrainEffect = (
     | KeeperOrder
     | CopierOrder
     | ApplyBalancer
+    | TakeOutServers
     | WatchNeighbours
     | WireOrder
     | KeepDecisions

@@ -111,6 +111,14 @@ class BalancerPlane(Protocol):
 
     def converge(self, desired: Desired, /) -> Plan[Any]: ...
 
+    def begin(self, desired: Desired, /) -> None:
+        """Of `converge`, which has to follow, what cannot wait."""
+        ...
+
+    def take_out(self, desired: Desired, /) -> None:
+        """The same of a later wish, while `converge` is about to begin or under way in its thread."""
+        ...
+
     def remove_flows(self) -> int:
         """Remove the flows that `converge` has let go of; may be called while that is under way in its thread."""
         ...
@@ -131,14 +139,15 @@ class BalancerPlane(Protocol):
 
 
 class BalancerActuator:
-    """Calls a plane from its own thread, and from two more to remove flows and to count them: that may last, and a
-    server that fails meanwhile must not wait for it. `tell` is told of tables that fill."""
+    """Calls a plane from its own thread, and from three more to take out servers that fail meanwhile, to remove flows
+    and to count them: that may last, and nobody must wait for it. `tell` is told of tables that fill."""
 
     def __init__(self, plane: BalancerPlane, *, tell: Callable[[EventBody], None] = lambda _: None) -> None:
         self._plane = plane
         self._tell = tell
         self._fillings = Fillings()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="balancer")
+        self._taking_out = ThreadPoolExecutor(1, thread_name_prefix="balancer-out")
         self._removing = ThreadPoolExecutor(1, thread_name_prefix="balancer-flows")
         self._counting = ThreadPoolExecutor(1, thread_name_prefix="balancer-count")
 
@@ -156,12 +165,19 @@ class BalancerActuator:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
+            # One after the other in one thread: who was to be taken out before may be back by this wish.
+            await _in(self._taking_out, lambda: self._plane.begin(desired))
             done = await self._call(lambda: self._plane.converge(desired))
         except ActuatorError as error:
             return ApplyFinished(error=str(error))
         changes = tuple(_described(change.action.value, change.subject, change.details) for change in done.changes)
         planes = tuple(self._plane.choices.items())
         return ApplyFinished(changes, timedelta(seconds=loop.time() - begun), planes=planes)
+
+    async def take_out(self, desired: Desired) -> None:
+        """Servers that take less by `desired` get nothing more, while an `apply` is under way; another has to
+        follow."""
+        await _in(self._taking_out, lambda: self._plane.take_out(desired))
 
     async def remove_flows(self) -> EventBody | None:
         """Remove the flows that are let go of; what is to be told of it. Tried again some times, and what fails for
@@ -198,7 +214,7 @@ class BalancerActuator:
 
     def close(self) -> None:
         """End the threads, after what they are doing."""
-        for thread in (self._thread, self._removing, self._counting):
+        for thread in (self._thread, self._taking_out, self._removing, self._counting):
             thread.shutdown(wait=True, cancel_futures=True)
 
     async def _call(self, function: Callable[[], ResultT]) -> ResultT:

@@ -51,6 +51,7 @@ from yaoki.node.brain_messages import (
     PlanReason,
     RunHook,
     StopRequested,
+    TakeOutServers,
     WatchNeighbours,
 )
 from yaoki.node.decisions import OperatorCommand
@@ -374,8 +375,8 @@ class Node:
                 self.parts.tell_speaker(effect)
             case ConfigureChecks() | RepeatVerdicts():
                 self.parts.tell_worker(effect)
-            case ApplyBalancer():
-                self.spawn(self._apply(effect))
+            case ApplyBalancer() | TakeOutServers():
+                self.spawn(self._bring(effect))
             case WatchNeighbours():
                 assert self._reach is not None, "the watch is there before the plan"
                 self._reach.watch(effect.addresses, effect.routed)
@@ -402,7 +403,10 @@ class Node:
                 if waiting is not None and not waiting.done():
                     waiting.set_result(effect)
 
-    async def _apply(self, order: ApplyBalancer) -> None:
+    async def _bring(self, order: ApplyBalancer | TakeOutServers) -> None:
+        if isinstance(order, TakeOutServers):
+            await self.balancer.take_out(order.desired)
+            return
         finished = await self.balancer.apply(order.desired)
         self.journal.keep_sysctls(self.balancer.sysctls)
         self.driver.give(finished)

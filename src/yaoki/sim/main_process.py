@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.lb.service import Desired, Way
+from yaoki.lb.taking_out import taken_out
 from yaoki.node.brain import Brain
 from yaoki.node.brain_messages import (
     Answer,
@@ -27,6 +28,7 @@ from yaoki.node.brain_messages import (
     PlanReason,
     RouteFound,
     RunHook,
+    TakeOutServers,
     WatchNeighbours,
 )
 from yaoki.node.decisions import Decisions, OperatorCommand
@@ -53,6 +55,7 @@ from yaoki.sim.timeline import MILLISECOND, SECOND
 from yaoki.site.node_plan import NodePlan
 
 APPLY_US = (2 * MILLISECOND, 30 * MILLISECOND)
+TAKE_OUT_US = MILLISECOND
 RESOLVE_US = (200, 2_000)
 NOTIFY_US = (50, 500)
 DATA_CHECK_US = (20 * MILLISECOND, 3 * SECOND)
@@ -106,6 +109,7 @@ class MainProcess:
         self._routed: tuple[IPAddress, ...] = ()
         self._unresolved: tuple[IPAddress, ...] = ()
         self._wired: tuple[str, ...] = ()
+        self._overtaking: tuple[Desired, ...] = ()
         self.process: Process[BrainInput, BrainEffect] = Process(
             f"{around.node}/brain",
             around.timeline,
@@ -126,7 +130,7 @@ class MainProcess:
         """Begin with what the disk and the kernel hold."""
         self._incarnation += 1
         self._watched = self._routed = self._unresolved = ()
-        self._wired = ()
+        self._wired, self._overtaking = (), ()
         self.process.start(Brain(f"{self.process.name}.{self._incarnation}", decisions=self.decisions))
         self.process.give(BalancerFound(self._around.kernel.table))
         self.process.give(NewPlan(self.plan))
@@ -166,8 +170,8 @@ class MainProcess:
                 self._outside.to_speaker(effect)
             case ConfigureChecks() | RepeatVerdicts():
                 self._outside.to_worker(effect)
-            case ApplyBalancer():
-                self._later(self._around.chance.between(*APPLY_US), partial(self._apply, effect.desired))
+            case ApplyBalancer() | TakeOutServers():
+                self._bring(effect)
             case WatchNeighbours():
                 self._watched, self._routed = tuple(address for _, address in effect.addresses), effect.routed
                 self._resolve((*self._watched, *self._routed))
@@ -212,12 +216,29 @@ class MainProcess:
         if incarnation == self._incarnation and self.process.machine is not None:
             action()
 
+    def _bring(self, order: ApplyBalancer | TakeOutServers) -> None:
+        if isinstance(order, ApplyBalancer):
+            self._overtaking = ()
+            self._later(self._around.chance.between(*APPLY_US), partial(self._apply, order.desired))
+        else:
+            self._overtaking = (*self._overtaking, order.desired)
+            self._later(TAKE_OUT_US, partial(self._take_out, order.desired))
+
+    def _take_out(self, desired: Desired) -> None:
+        """While a table is made anew, and of the new one, too."""
+        less = taken_out(self._around.kernel.table, desired)
+        if less is not self._around.kernel.table and not self.plane_faults:
+            self._around.kernel.table = less
+            self._around.witness.table_changed(self._around.node)
+
     def _apply(self, desired: Desired) -> None:
         if self.plane_faults:
             self.refused_in = self._outside.power_cycles
             self.process.give(ApplyFinished(error="the kernel refused the transaction"))
             return
         changes = () if desired == self._around.kernel.table else ("tables",)
+        for overtaking in self._overtaking:
+            desired = taken_out(desired, overtaking)
         self._around.kernel.table = desired
         self._around.witness.table_changed(self._around.node)
         self.process.give(ApplyFinished(changes))

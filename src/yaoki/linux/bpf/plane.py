@@ -46,6 +46,7 @@ from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat, leaving
 from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.nftables_session import NftSession, open_session
+from yaoki.linux.overtaking import Overtaking
 from yaoki.linux.server_count import PlaneCounts, ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
 
@@ -54,8 +55,8 @@ RENDERING = "bpf/1"
 
 
 class BpfBalancer:
-    """The plane in the network namespace of this process. One at a time; calls may come from any one thread. `guard`
-    has the speaker look at the program: its dead-man deadlines are others."""
+    """The plane in the network namespace of this process. One at a time; calls may come from any one thread, those of
+    `take_out` from another. `guard` has the speaker look at the program: its dead-man deadlines are others."""
 
     def __init__(
         self,
@@ -79,6 +80,9 @@ class BpfBalancer:
         self._renewed = False
         self._decoded: dict[bytes, ServiceRecord] = {}
         self._changed = ChangedServices()
+        self._overtaking = Overtaking()
+        self._coming: Mapping[ServiceKey, Held] = {}
+        """What the change under way makes of services, from when its servers are there."""
 
     @property
     def sysctls(self) -> SysctlKeeper:
@@ -87,43 +91,73 @@ class BpfBalancer:
 
     def observe(self) -> Actual:
         """Read the kernel. Raises ActuatorError."""
-        self._forget()
-        self._installed = installation.find()
-        self._held = {} if self._installed is None else self._read(self._installed)
-        return self._actual()
+        with self._overtaking.lock:
+            self._forget()
+            self._installed = installation.find()
+            self._held = {} if self._installed is None else self._read(self._installed)
+            return self._actual()
 
     def known(self) -> Actual:
         """What it holds as far as it knows; it reads the kernel the first time. Raises ActuatorError."""
         return self._actual()
 
-    def converge(self, desired: Desired, *, native: Set[str] = frozenset()) -> BalancerPlan:
+    def begin(self, desired: Desired) -> None:
+        """Of `converge` what cannot wait. Whoever was taken out by an earlier wish may be back by this one."""
+        with self._overtaking.lock:
+            self._overtaking.wish()
+            self.take_out(desired)
+
+    def converge(self, desired: Desired, *, native: Set[str] = frozenset(), begun: bool = False) -> BalancerPlan:
         """Bring the kernel to `desired`, with the program in the drivers of the interfaces `native`, too, as far as
-        they take it (`drivers.refusals`); what was done. Raises ActuatorError; then a part of it may have been done:
-        converge again."""
-        self.take_out(desired)
+        they take it (`drivers.refusals`); what was done. `begun`: `begin` was called. Raises ActuatorError; then a part
+        of it may have been done: converge again."""
+        if not begun:
+            self.begin(desired)
         self._renew()
-        todo = plan(desired, self._actual())
+        todo = plan(desired, self._overtaken(self._actual()))
         try:
             self.apply(todo)
         except NotGuarded:
             raise
         except ActuatorError:
             # What we believed to be there may have been taken away by somebody; one look at the kernel settles it.
-            todo = plan(desired, self.observe())
+            todo = plan(desired, self._overtaken(self.observe()))
             self.apply(todo)
         self.drivers.bring(native, self._installed)
         return todo
 
     def take_out(self, desired: Desired) -> None:
-        """Servers that take less by `desired` than before get nothing more, whatever the rings say: `converge` begins
-        with this, and what fails here fails there."""
-        changed = self._changed.of(desired)
-        if self._held is None or self._installed is None:
-            return
-        held = ((service, self._held.get(service.key)) for service in changed)
-        less = {n: s for service, each in held if each for n, s in _leaving(service, each)}
-        with suppress(ActuatorError):
-            self._installed.tables.put_servers(less)
+        """Servers that take less by `desired` than before get nothing more, whatever the rings say; what fails here
+        fails in the `converge` that has to follow. May be called while another call is under way in its thread."""
+        with self._overtaking.lock:
+            changed = self._changed.of(desired)
+            held = {} if self._held is None else self._held
+            less: dict[int, Server] = {}
+            for service in changed:
+                each = self._coming.get(service.key) or held.get(service.key)
+                found = {} if each is None else leaving(service, each.rendered.servers, each.seats)
+                if found or self._overtaking.is_changing(service.key):
+                    self._overtaking.note(service)
+                less |= found
+            if self._installed is not None:
+                with suppress(ActuatorError):
+                    self._installed.tables.put_servers(less)
+
+    def _overtaken(self, actual: Actual) -> Actual:
+        with self._overtaking.lock:
+            return self._overtaking.to_plan_from(actual)
+
+    def _put_servers(self, after: Mapping[ServiceKey, Held]) -> None:
+        """But for those that are out by now."""
+        servers = {n: s for each in after.values() for n, s in each.rendered.servers.items()}
+        with self._overtaking.lock:
+            assert self._installed is not None
+            self._coming = after
+            for service in self._overtaking.since:
+                each = after.get(service.key)
+                if each is not None:
+                    servers |= leaving(service, each.rendered.servers, each.seats)
+            self._installed.tables.put_servers(servers)
 
     def apply(self, todo: BalancerPlan) -> None:
         """Carry out a plan that was made from the present Actual. Raises ActuatorError."""
@@ -141,11 +175,18 @@ class BpfBalancer:
                 case _:
                     assert_never(change)
         if wanted or gone:
+            with self._overtaking.lock:
+                self._overtaking.begin((*wanted, *(each.actual.key for each in gone)))
+            done = False
             try:
                 self._carry_out(held, wanted, gone)
-            except ActuatorError:
-                self._forget()
-                raise
+                done = True
+            finally:
+                with self._overtaking.lock:
+                    if not done:
+                        self._forget()
+                    self._coming = {}
+                    self._overtaking.end(wanted if done else ())
 
     def counts(self) -> PlaneCounts:
         """What every server and service was sent, of whatever is in the kernel now, and what nobody was. Raises
@@ -286,7 +327,7 @@ class BpfBalancer:
             records.put(each.id, each.record)
         tables.put_capacities({n: c for each in after.values() for n, c in each.rendered.capacities.items()})
         tables.put_tunnels({n: t for each in after.values() for n, t in each.rendered.tunnels.items()})
-        tables.put_servers({n: s for each in after.values() for n, s in each.rendered.servers.items()})
+        self._put_servers(after)
         added = {key.address: None for key in after if not _in_force(before[key])}
         self._guarding.wait(tables, {address: self._gates[address] for address in added})
         tables.put_rings({e.id: e.rendered.slots for k, e in after.items() if _ring_differs(e, before[k])})
@@ -307,8 +348,9 @@ class BpfBalancer:
         self._refuse(self._now_refused(held, changed={*wanted, *(each.actual.key for each in gone)}))
         if not held:
             # Nothing is attached any more: let go of the maps, which are large.
-            installed.close()
-            self._installed, self._seating = None, None
+            with self._overtaking.lock:
+                installed.close()
+                self._installed, self._seating = None, None
 
     def _ready(self) -> tuple[Installation, Seating]:
         if self._installed is None:
@@ -414,10 +456,6 @@ def _check(service: VirtualService) -> None:
     wrong += [f"{s.name}: {s.forward} is not for this plane" for s in service.servers if not s.forward.returns_directly]
     if wrong:
         raise ActuatorError(subject(service), "; ".join(wrong))
-
-
-def _leaving(service: VirtualService, before: Held) -> Iterable[tuple[int, Server]]:
-    return leaving(service, before.rendered.servers, before.seats).items()
 
 
 def _may_refuse(service: VirtualService) -> bool:
