@@ -20,6 +20,7 @@ from yaoki.lb.service import Desired, Duty, Forward, Protocol, RealServer, Sched
 from yaoki.linux import native_maglev
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.bpf.plane import BpfBalancer
+from yaoki.pool.maglev import fill
 
 SERVICES, SERVERS = 1000, 20
 TIMEOUT_S = 600
@@ -65,7 +66,6 @@ def _inside(
 def measure(forward: Forward, runs: int, plane: str, scheduler: Scheduler) -> dict[str, tuple[float, float]]:
     """Ours and the peer's for each step, turn about; the peer's is 0 where it has none."""
     subprocess.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], check=True)
-    native_maglev.use()
     everything = [replace(service, scheduler=scheduler) for service in many_services(forward)]
     dead = replace(everything[7].servers[3], duty=Duty.OUT, weight=0)
     wishes = {
@@ -73,10 +73,11 @@ def measure(forward: Forward, runs: int, plane: str, scheduler: Scheduler) -> di
         "server": _with(everything, replace(everything[7], servers=replaced(everything[7], 3, dead))),
         "service": _with(everything, replace(everything[7], servers=everything[7].servers[:10])),
     }
+    filling = native_maglev.native_fill() or fill
     ours: dict[str, list[float]] = {name: [] for name in (*wishes, "observe")}
     theirs: dict[str, list[float]] = {name: [] for name in wishes}
     for _ in range(runs):
-        make = BpfBalancer if plane == "bpf" else NftablesBalancer
+        make = partial(BpfBalancer if plane == "bpf" else NftablesBalancer, filling=filling)
         balancer = make()
         for name, wish in wishes.items():
             ours[name].append(_seconds(partial(balancer.converge, Desired(tuple(wish)))))

@@ -25,6 +25,7 @@ from yaoki.linux.nftables_names import DIRECT, TRANSLATION, slots_name
 from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_taking_out import in_octets
 from yaoki.linux.planes import SplitBalancer
+from yaoki.pool.maglev import fill
 from yaoki.runtime.balancer import BalancerActuator
 
 TIMEOUT_S = 600
@@ -60,9 +61,8 @@ async def measure(name: str, runs: int) -> tuple[float, float]:
     forward, plane, scheduler = CASES[name]
     subprocess.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], check=True)
     subprocess.run(["ip", "link", "set", "eth0", "up"], check=True)
-    native_maglev.use()
     everything = [replace(s, plane=plane, scheduler=scheduler) for s in many_services(forward)]
-    balancer = BalancerActuator(SplitBalancer())
+    balancer = BalancerActuator(SplitBalancer(filling=native_maglev.native_fill() or fill))
     await _apply(balancer, everything)
     out, whole = [], []
     for run in range(runs):

@@ -4,7 +4,7 @@ import time
 
 from bench.row import Row, median_of
 from yaoki.linux import native_maglev
-from yaoki.pool.maglev import SIZES, Share, maglev
+from yaoki.pool.maglev import SIZES, Fill, Share, fill, maglev
 
 GOAL = "<= 20"
 
@@ -13,14 +13,14 @@ def rows(quick: bool) -> list[Row]:
     """Milliseconds by the wall clock, medians."""
     runs = 5 if quick else 21
     small, large = SIZES
-    plain = _median(small, 20, runs), _median(large, 100, runs)
-    if not native_maglev.use():
-        return [_row(large, 100, plain[1], "in Python", goal=GOAL)]
+    native = native_maglev.native_fill()
+    if native is None:
+        return [_row(large, 100, _median(large, 100, runs, fill), "in Python", goal=GOAL)]
     return [
-        _row(small, 20, _median(small, 20, runs), "native"),
-        _row(large, 100, _median(large, 100, runs), "native", goal=GOAL),
-        _row(small, 20, plain[0], "in Python"),
-        _row(large, 100, plain[1], "in Python"),
+        _row(small, 20, _median(small, 20, runs, native), "native"),
+        _row(large, 100, _median(large, 100, runs, native), "native", goal=GOAL),
+        _row(small, 20, _median(small, 20, runs, fill), "in Python"),
+        _row(large, 100, _median(large, 100, runs, fill), "in Python"),
     ]
 
 
@@ -28,12 +28,12 @@ def _row(size: int, servers: int, ms: float, how: str, *, goal: str | None = Non
     return Row(f"Maglev table of {size:,} slots for {servers} servers, {how}", ms, "ms", goal=goal)
 
 
-def _median(size: int, servers: int, runs: int) -> float:
+def _median(size: int, servers: int, runs: int, filling: Fill) -> float:
     shares = [Share(f"192.0.2.{number}:80", 1000) for number in range(servers)]
-    return median_of(runs, lambda: _once(shares, size))
+    return median_of(runs, lambda: _once(shares, size, filling))
 
 
-def _once(shares: list[Share], size: int) -> float:
+def _once(shares: list[Share], size: int, filling: Fill) -> float:
     began = time.perf_counter()
-    maglev(shares, size)
+    maglev(shares, size, filling)
     return (time.perf_counter() - began) * 1000

@@ -22,6 +22,7 @@ from yaoki.linux.virtual_macs import remove_virtual_macs
 from yaoki.linux.ways import WayWatch
 from yaoki.node.brain_messages import NeighbourFound, RouteFound
 from yaoki.node.wire_messages import WireInput
+from yaoki.pool import maglev
 from yaoki.runtime.balancer import BalancerPlane
 from yaoki.runtime.control import ControlServer
 from yaoki.runtime.kernel import Kernel, ReachWatch, WireWatch
@@ -62,8 +63,8 @@ class LinuxKernel:
     """The kernel of this machine, or of this network namespace."""
 
     def balancer(self, originals: Mapping[str, str], guard: Callable[[], None], /) -> BalancerPlane:
-        native_maglev.use()
-        return SplitBalancer(SysctlKeeper(originals), guard=guard)
+        filling = native_maglev.native_fill() or maglev.fill
+        return SplitBalancer(SysctlKeeper(originals), guard=guard, filling=filling)
 
     def reach(self, found: Callable[[NeighbourFound | RouteFound], None], /) -> ReachWatch:
         return Reaching(found)

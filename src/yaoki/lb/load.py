@@ -20,6 +20,7 @@ from yaoki.lb.schedulers import Pick, Slots, slots_of
 from yaoki.lb.schedulers.weighted_round_robin import RESOLUTION, interleaved
 from yaoki.lb.service import Duty, RealServer, Scheduler, VirtualService
 from yaoki.pool.apportion import apportion
+from yaoki.pool.maglev import Fill, fill
 
 ServerPlace = tuple[IPAddress, int]
 """A server's address and port."""
@@ -51,14 +52,14 @@ def open_servers(service: VirtualService, load: Load) -> tuple[RealServer, ...]:
     return tuple(each for each in service.eligible if each.limit is None or load.of(each) < each.limit)
 
 
-def slots_under(service: VirtualService, load: Load) -> Slots | None:
+def slots_under(service: VirtualService, load: Load, filling: Fill = fill) -> Slots | None:
     """Slots that are handed out in turn or by source; None if no server takes a new flow."""
     servers = open_servers(service, load)
     if len(servers) < len(service.eligible):
         kept = {(each.address, each.port) for each in servers}
         service = replace(service, servers=tuple(_unless_full(each, kept) for each in service.servers))
     if not service.scheduler.counts_flows or not servers:
-        return slots_of(service)
+        return slots_of(service, filling)
     flows = [load.of(each) for each in servers]
     weights = [weight_of(service, each) for each in servers]
     shares = [(share, each) for share, each in zip(_poured(flows, weights, load.expected), servers, strict=True)]

@@ -61,6 +61,7 @@ from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.overtaking import Overtaking
 from yaoki.linux.server_count import ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
+from yaoki.pool.maglev import Fill, fill
 
 RENDERING = "rendering/4"
 """Names this way of writing services as rules. Rules written another way are replaced as a whole; it is also the name
@@ -69,7 +70,7 @@ of an empty chain, by which an upgraded node recognises them."""
 
 class NftablesBalancer:
     """The plane in the network namespace of this process. One at a time; calls may come from any one thread, those of
-    `take_out` and `remove_flows` from others."""
+    `take_out` and `remove_flows` from others. `filling` fills Maglev's tables."""
 
     def __init__(
         self,
@@ -77,10 +78,12 @@ class NftablesBalancer:
         *,
         session: NftSession | None = None,
         flows: int = nftables_direct.FLOWS,
+        filling: Fill = fill,
     ) -> None:
         self._session = session or open_session()
         self._sysctls = sysctls or SysctlKeeper()
         self._flows = flows
+        self._filling = filling
         self._inventory: Inventory | None = None
         self._removal = FlowRemoval()
         self._counting = FlowCounting()
@@ -314,9 +317,9 @@ class NftablesBalancer:
         load = self._counting.load(service.key) if service.counts_flows else NOTHING_KNOWN
         objects = {REFUSAL: nftables_refusal.render(service, load)}
         if is_direct(service):
-            objects[DIRECT] = nftables_direct.render(service, digest_, load, flows=self._flows)
+            objects[DIRECT] = nftables_direct.render(service, digest_, load, flows=self._flows, filling=self._filling)
         else:
-            objects[TRANSLATION] = nftables_nat.render(service, digest_, load)
+            objects[TRANSLATION] = nftables_nat.render(service, digest_, load, filling=self._filling)
         after.services[service.key] = ActualService(service, digest_)
         return _replace(after, service.key, objects)
 

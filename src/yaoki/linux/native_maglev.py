@@ -13,21 +13,12 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from yaoki.pool import maglev
 from yaoki.pool.maglev import Fill, Walk
 
 SOURCE = Path(__file__).with_name("maglev.c")
 COMPILERS = ("clang", "gcc", "cc")
 COMPILE_LIMIT_S = 60
 _FLAGS = ("-O2", "-shared", "-fPIC", "-nostdlib", "-Wall", "-Wextra", "-Werror")
-
-
-def use() -> bool:
-    """Have tables filled by it from now on; whether that can be."""
-    native = native_fill()
-    if native is not None:
-        maglev.fill_by(native)
-    return native is not None
 
 
 def native_fill(source: Path = SOURCE) -> Fill | None:

@@ -47,6 +47,7 @@ from yaoki.linux.nftables_names import (
 from yaoki.linux.nftables_nat import masked_source, picked, slot_map
 from yaoki.linux.nftables_objects import Element, Objects, OwnSet
 from yaoki.linux.nftables_record import server_record, service_record
+from yaoki.pool.maglev import Fill, fill
 
 FLOWS = 262_144
 """Most flows of one service that are remembered; what more there are, the hash sends."""
@@ -134,9 +135,11 @@ def opening_s(service: VirtualService) -> int:
     return min(OPENING_S, idle) if service.key.protocol is Protocol.TCP else idle
 
 
-def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, flows: int = FLOWS) -> Objects:
+def render(
+    service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, flows: int = FLOWS, filling: Fill = fill
+) -> Objects:
     """A service whose servers are all `direct`; `load` is what was counted of it last, where it counts; `flows` is the
-    size of its map of flows."""
+    size of its map of flows; `filling` fills its table, where it has one."""
     key, name, wire = service.key, service_name(service.key), wire_key(service.key)
     family, vip = key.family, str(key.address)
     flow = f"typeof {FLOW[family].typeof} : ether daddr; {_DYNAMIC}"
@@ -144,7 +147,7 @@ def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, 
     if service.persistence is not None:
         source = f"type {ADDRESS_TYPE[family]} : ether_addr; {_DYNAMIC}"
         sets[f"persist/{name}"] = OwnSet("map", f"{source}; size {PERSISTENT_SOURCES};")
-    slots = slots_under(service, load)
+    slots = slots_under(service, load, filling)
     if slots is not None and not slots.only:
         sets[f"slots/{name}"] = slot_map("ether daddr", (str(server.mac) for server in slots.servers))
     elements = {

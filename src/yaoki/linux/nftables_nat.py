@@ -39,6 +39,7 @@ from yaoki.linux.nftables_names import (
 )
 from yaoki.linux.nftables_objects import Element, Objects, OwnSet
 from yaoki.linux.nftables_record import server_record, service_record
+from yaoki.pool.maglev import Fill, fill
 
 PERSISTENT_SOURCES = 65536
 """Most sources that one server remembers; a source more is scheduled like one that was never seen."""
@@ -110,11 +111,12 @@ def _base_chains() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     )
 
 
-def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN) -> Objects:
-    """A service whose servers are all `nat` or `fullnat`; `load` is what was counted of it last, where it counts."""
+def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, filling: Fill = fill) -> Objects:
+    """A service whose servers are all `nat` or `fullnat`; `load` is what was counted of it last, where it counts;
+    `filling` fills its table, where it has one."""
     key, name, wire = service.key, service_name(service.key), wire_key(service.key)
     family, space, vip = key.family, _space(key.family, key.protocol), str(key.address)
-    slots = slots_under(service, load)
+    slots = slots_under(service, load, filling)
     elements = {
         (f"services{family.value}", wire): Element(f"goto {name}", service_record(service, digest)),
         (f"listeners{family.value}", wire): Element(),

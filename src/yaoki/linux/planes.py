@@ -25,6 +25,7 @@ from yaoki.linux.carriers import Carriers
 from yaoki.linux.nftables_session import open_session
 from yaoki.linux.server_count import PlaneCounts, ServerCount, by_service
 from yaoki.linux.sysctl import SysctlKeeper
+from yaoki.pool.maglev import Fill, fill
 from yaoki.pool.plan import Action, Plan
 
 AGAIN_AFTER_S = 60.0
@@ -86,7 +87,7 @@ class Recount:
 
 class SplitBalancer:
     """The planes in the network namespace of this process. One at a time; calls may come from any one thread, those of
-    `take_out`, `remove_flows` and of a recount's `count` from others. `guard` as for BpfBalancer."""
+    `take_out`, `remove_flows` and of a recount's `count` from others. `guard` and `filling` as for BpfBalancer."""
 
     def __init__(
         self,
@@ -94,11 +95,12 @@ class SplitBalancer:
         *,
         guard: Callable[[], None] = lambda: None,
         carriers: Carriers | None = None,
+        filling: Fill = fill,
     ) -> None:
         self._sysctls = sysctls or SysctlKeeper()
         session = open_session()
-        self._nftables = NftablesBalancer(self._sysctls, session=session)
-        self._bpf = BpfBalancer(self._sysctls, session=session, guard=guard)
+        self._nftables = NftablesBalancer(self._sysctls, session=session, filling=filling)
+        self._bpf = BpfBalancer(self._sysctls, session=session, guard=guard, filling=filling)
         self._carriers = carriers or Carriers()
         self._choices: dict[ServiceKey, PlaneChoice] = {}
         self._refused: dict[ServiceKey, tuple[str, float]] = {}

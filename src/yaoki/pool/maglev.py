@@ -4,8 +4,8 @@ Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", N
 its own permutation of the slots and takes the next free one whenever it is its turn; a member's turns come in
 proportion to its weight.
 
-A table takes 5 to 75 ms to fill in Python, and a balancer has a table for each service. So the inner
-loop may be another's, a native one (`fill_by`); which it is makes no difference but in time.
+A table takes 5 to 75 ms to fill in Python, and a balancer has a table for each service. So the inner loop may be
+another's, a native one, which is handed in (`Fill`); which it is makes no difference but in time.
 
 Invariants: the table depends on names, weights and order alone, so two nodes with equal members agree on it; every slot
 is taken; each member holds its share of the slots to within one, and at least one slot.
@@ -44,14 +44,6 @@ def size_for(members: int) -> int:
     return next((size for size in SIZES if size >= members * SLOTS_PER_MEMBER), SIZES[-1])
 
 
-def maglev(shares: Sequence[Share], size: int) -> tuple[int, ...]:
-    """For each of `size` (a prime) slots the index of its member. Raises ValueError without members."""
-    if not shares:
-        raise ValueError("nobody to give the slots to")
-    walks = tuple(_walk(share.name, size) for share in shares)
-    return _FILLING.fill(walks, apportion([share.weight for share in shares], size), size)
-
-
 @dataclass(frozen=True, slots=True)
 class Walk:
     """One member's permutation of the slots: from `offset` on by steps of `skip`."""
@@ -61,7 +53,8 @@ class Walk:
 
 
 Fill = Callable[[Sequence[Walk], Sequence[int], int], tuple[int, ...]]
-"""The members' walks, how many slots each gets, and how many there are: the index of each slot's member."""
+"""The members' walks, how many slots each gets, and how many there are: the index of each slot's member. Whichever
+does it, the table is the same."""
 
 
 def fill(walks: Sequence[Walk], quota: Sequence[int], size: int) -> tuple[int, ...]:
@@ -87,17 +80,12 @@ def fill(walks: Sequence[Walk], quota: Sequence[int], size: int) -> tuple[int, .
                 return tuple(slots)
 
 
-def fill_by(native: Fill) -> None:
-    """From now on tables are filled by another function, which gives what `fill` gives, sooner."""
-    _FILLING.fill = native
-
-
-class _Filling:
-    def __init__(self) -> None:
-        self.fill: Fill = fill
-
-
-_FILLING = _Filling()
+def maglev(shares: Sequence[Share], size: int, filling: Fill = fill) -> tuple[int, ...]:
+    """For each of `size` (a prime) slots the index of its member. Raises ValueError without members."""
+    if not shares:
+        raise ValueError("nobody to give the slots to")
+    walks = tuple(_walk(share.name, size) for share in shares)
+    return filling(walks, apportion([share.weight for share in shares], size), size)
 
 
 def _walk(name: str, size: int) -> Walk:

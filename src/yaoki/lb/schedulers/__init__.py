@@ -2,7 +2,8 @@
 
 A scheduler turns the eligible servers of a service into slots; a plane hands out slots in turn, by a hash of the
 flow's source address or by the flows that servers have, and knows nothing else of schedulers. A plane that cannot ask
-how many flows a server has asks `yaoki.lb.load` for slots.
+how many flows a server has asks `yaoki.lb.load` for slots. Where a table has to be filled, whoever asks may have a
+quicker way to do that (`yaoki.pool.maglev.Fill`).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +17,13 @@ from yaoki.lb.schedulers.slots import Pick, Slots
 from yaoki.lb.schedulers.source_hash import source_hash
 from yaoki.lb.schedulers.weighted_round_robin import weighted_round_robin
 from yaoki.lb.service import Scheduler, VirtualService
+from yaoki.pool.maglev import Fill, fill
 
 __all__ = ["SCHEDULERS", "Pick", "Slots", "slots_of"]
 
+_HASHING: Mapping[Scheduler, Callable[[VirtualService, Fill], Slots]] = MappingProxyType(
+    {Scheduler.SOURCE_HASH: source_hash, Scheduler.MAGLEV: flow_hash}
+)
 SCHEDULERS: Mapping[Scheduler, Callable[[VirtualService], Slots]] = MappingProxyType(
     {
         Scheduler.ROUND_ROBIN: round_robin,
@@ -32,6 +37,9 @@ SCHEDULERS: Mapping[Scheduler, Callable[[VirtualService], Slots]] = MappingProxy
 )
 
 
-def slots_of(service: VirtualService) -> Slots | None:
+def slots_of(service: VirtualService, filling: Fill = fill) -> Slots | None:
     """The slots of a service's eligible servers; None when it has none, and new flows are refused."""
-    return SCHEDULERS[service.scheduler](service) if service.eligible else None
+    if not service.eligible:
+        return None
+    hashing = _HASHING.get(service.scheduler)
+    return SCHEDULERS[service.scheduler](service) if hashing is None else hashing(service, filling)

@@ -7,8 +7,9 @@ server without any state being copied (Eisenbud et al., "Maglev", 2016, section 
 from yaoki.lb.schedulers.maglev_table import maglev_table
 from yaoki.lb.schedulers.slots import Pick, Slots
 from yaoki.lb.service import VirtualService
+from yaoki.pool.maglev import Fill, fill
 
 
-def flow_hash(service: VirtualService) -> Slots:
+def flow_hash(service: VirtualService, filling: Fill = fill) -> Slots:
     """The slots of the table."""
-    return Slots(Pick.BY_FLOW, maglev_table(service))
+    return Slots(Pick.BY_FLOW, maglev_table(service, filling))

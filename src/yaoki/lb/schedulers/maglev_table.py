@@ -2,11 +2,11 @@
 
 from yaoki.lb.schedulers.slots import name_of
 from yaoki.lb.service import RealServer, VirtualService
-from yaoki.pool.maglev import Share, maglev, size_for
+from yaoki.pool.maglev import Fill, Share, maglev, size_for
 
 
-def maglev_table(service: VirtualService) -> tuple[RealServer, ...]:
+def maglev_table(service: VirtualService, filling: Fill) -> tuple[RealServer, ...]:
     """The server of each slot, by the servers' places and weights. Its size counts all servers, dead ones too."""
     ordered = tuple(sorted(service.eligible, key=name_of))
     shares = [Share(name_of(server), server.weight) for server in ordered]
-    return tuple(map(ordered.__getitem__, maglev(shares, size_for(len(service.servers)))))
+    return tuple(map(ordered.__getitem__, maglev(shares, size_for(len(service.servers)), filling)))

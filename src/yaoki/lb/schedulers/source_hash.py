@@ -7,8 +7,9 @@ moves to the other balancer keeps its server without any state being copied.
 from yaoki.lb.schedulers.maglev_table import maglev_table
 from yaoki.lb.schedulers.slots import Pick, Slots
 from yaoki.lb.service import VirtualService
+from yaoki.pool.maglev import Fill, fill
 
 
-def source_hash(service: VirtualService) -> Slots:
+def source_hash(service: VirtualService, filling: Fill = fill) -> Slots:
     """The slots of the table."""
-    return Slots(Pick.BY_SOURCE, maglev_table(service))
+    return Slots(Pick.BY_SOURCE, maglev_table(service, filling))

@@ -11,6 +11,7 @@ from yaoki.linux.bpf.layout import FlowEntry, FlowState, RingSize, ServerFlag, S
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.services import UNKNOWN_MAC, Rendered, Seat, ServerPlace, render
 from yaoki.linux.hardware import hardware
+from yaoki.pool.maglev import Fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ NOTHING = Rendered(
 """Of a service whose interface is not there."""
 
 
-def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace, Seat], gate: int) -> Rendered | None:
+def rendered_here(
+    service: VirtualService, id_: int, seats: Mapping[ServerPlace, Seat], gate: int, filling: Fill
+) -> Rendered | None:
     """None if its interface is not there. Its MAC is for the program in a driver; for the one at tcx the kernel has
     compared the frame's already. Raises ActuatorError for more slots than a ring holds."""
     try:
@@ -74,7 +77,9 @@ def rendered_here(service: VirtualService, id_: int, seats: Mapping[ServerPlace,
         return None
     indices = {name: _index(name) for name in {server.way.interface for server in service.servers if server.way}}
     try:
-        return render(service, id_=id_, interface=interface, mac=mac, seats=seats, gate=gate, indices=indices)
+        return render(
+            service, id_=id_, interface=interface, mac=mac, seats=seats, gate=gate, indices=indices, filling=filling
+        )
     except ValueError as error:
         raise ActuatorError(subject(service), str(error)) from error
 

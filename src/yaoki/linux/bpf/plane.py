@@ -49,6 +49,7 @@ from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.overtaking import Overtaking
 from yaoki.linux.server_count import PlaneCounts, ServerCount
 from yaoki.linux.sysctl import SysctlKeeper
+from yaoki.pool.maglev import Fill, fill
 
 RENDERING = "bpf/1"
 """Names this way of writing services as entries; services written another way are written anew."""
@@ -56,7 +57,8 @@ RENDERING = "bpf/1"
 
 class BpfBalancer:
     """The plane in the network namespace of this process. One at a time; calls may come from any one thread, those of
-    `take_out` from another. `guard` has the speaker look at the program: its dead-man deadlines are others."""
+    `take_out` from another. `guard` has the speaker look at the program: its dead-man deadlines are others.
+    `filling` fills Maglev's tables."""
 
     def __init__(
         self,
@@ -65,10 +67,12 @@ class BpfBalancer:
         session: NftSession | None = None,
         sizes: Mapping[str, int] | None = None,
         guard: Callable[[], None] = lambda: None,
+        filling: Fill = fill,
     ) -> None:
         self._session = session or open_session()
         self._sysctls = sysctls or SysctlKeeper()
         self._sizes = sizes or {}
+        self._filling = filling
         self._guarding = Guarding(guard)
         self.drivers = Drivers()
         self._installed: Installation | None = None
@@ -292,7 +296,9 @@ class BpfBalancer:
         for id_, record in installed.records.all().items():
             seating.take(id_, record.seats.values())
             key = record.service.key
-            rendered = rendered_here(record.service, id_, record.seats, gates.get(key.address, layout.UNGATED))
+            rendered = rendered_here(
+                record.service, id_, record.seats, gates.get(key.address, layout.UNGATED), self._filling
+            )
             intact = (
                 rendered is not None
                 and entries.get(key) == rendered.service
@@ -367,7 +373,7 @@ class BpfBalancer:
         id_ = seating.new_id() if before is None else before.id
         had = {} if before is None else before.seats
         seats = seating.seats(service, had)
-        rendered = rendered_here(service, id_, seats, self._gate(service.key.address, seating))
+        rendered = rendered_here(service, id_, seats, self._gate(service.key.address, seating), self._filling)
         if rendered is None:
             seating.leave(seat for place, seat in seats.items() if place not in had)
             raise ActuatorError(subject(service), f"there is no interface {service.interface}")

@@ -15,6 +15,7 @@ from yaoki.lb.service import Duty, Encapsulation, Forward, RealServer, VirtualSe
 from yaoki.linux.bpf import layout
 from yaoki.linux.bpf.layout import Capacity, Server, ServerFlag, Service, ServiceFlag, TunnelEntry
 from yaoki.linux.nftables_direct import CLOSING_S, opening_s
+from yaoki.pool.maglev import Fill, fill
 
 ENDED_S = 3
 """How long the entry of a TCP flow that has ended still leads to its server where a SYN looks nothing up: the next flow
@@ -56,11 +57,12 @@ def render(
     seats: Mapping[ServerPlace, Seat],
     gate: int = layout.UNGATED,
     indices: Mapping[str, int] | None = None,
+    filling: Fill = fill,
 ) -> Rendered:
     """A service whose servers are all `direct` or `tunnel`; `interface` and `mac` are those of the interface that it is
     on, `gate` is the number of its address's deadline, `indices` the numbers of the interfaces that tunnels leave by.
-    Raises ValueError for more slots than a ring holds."""
-    slots = slots_of(service)
+    `filling` fills the table of a service that has one. Raises ValueError for more slots than a ring holds."""
+    slots = slots_of(service, filling)
     chosen = () if slots is None else slots.servers
     flags = _flags(service, slots)
     lazy = ServiceFlag.LAZY in flags
