@@ -67,6 +67,9 @@ NEWS = "news"
 """A chain that belongs to nobody's service; what is in it is not the plane's."""
 
 _DYNAMIC = "flags dynamic,timeout"
+_OWN_MAC = "ether saddr set ether daddr"
+"""What leaves has this interface's MAC as its source."""
+_SPACES = tuple((family, f"{protocol}{family.value}") for family in Family for protocol in Protocol)
 
 
 def skeleton() -> Iterator[str]:
@@ -109,6 +112,7 @@ def hook_commands(interface: str, hook: str) -> Iterator[str]:
             ),
             out,
         ),
+        **{f"live_{space}/{name}": (f"{_counted(family, space)} goto send/{name}",) for family, space in _SPACES},
         f"fragment/{name}": (
             "ether saddr set ether daddr",
             *(f"ether daddr set {key.later} map @fragments{family.value} {out}" for family, key in FRAGMENT.items()),
@@ -124,7 +128,8 @@ def hook_commands(interface: str, hook: str) -> Iterator[str]:
 def unhook_commands(hook: str, *, whole: bool) -> Iterator[str]:
     """Take a hook away, by its name; `whole`: with all else of its interface, which no service may use any more."""
     name = hook.partition("/")[0]
-    chains = [f"ingress/{hook}", *([f"send/{name}", f"fragment/{name}"] if whole else [])]
+    rest = [f"{kind}/{name}" for kind in (*(f"live_{space}" for _, space in _SPACES), "send", "fragment")]
+    chains = [f"ingress/{hook}", *(rest if whole else [])]
     yield from (f"flush chain {DIRECT} {chain}" for chain in chains)
     yield from (f"delete chain {DIRECT} {chain}" for chain in chains)
 
@@ -133,6 +138,11 @@ def opening_s(service: VirtualService) -> int:
     """Seconds after which a flow is forgotten of which only the first packet was seen."""
     idle = round(service.idles_out_after.total_seconds())
     return min(OPENING_S, idle) if service.key.protocol is Protocol.TCP else idle
+
+
+def _counted(family: Family, space: str) -> str:
+    """Goes on only if the MAC is that of a live server of the service, and counts the packet there."""
+    return f"counter name {IP[family]} daddr . th dport . ether daddr map @live_{space}"
 
 
 def render(
@@ -171,13 +181,13 @@ class _Rules:
 
     def __init__(self, service: VirtualService, slots: Slots | None, load: Load) -> None:
         self._service = service
-        self._takers = open_servers(service, load)
+        self._load = load
         self._slots = slots
         self._name = service_name(service.key)
         self._flow = FLOW[service.key.family].packet
-        self._send = f"goto send/{interface_name(service.interface)}"
-        ip, space = IP[service.key.family], f"{service.key.protocol}{service.key.family.value}"
-        self._live = f"counter name {ip} daddr . th dport . ether daddr map @live_{space}"
+        interface, space = interface_name(service.interface), f"{service.key.protocol}{service.key.family.value}"
+        self._send, self._send_live = f"goto send/{interface}", f"jump live_{space}/{interface}"
+        self._live = _counted(service.key.family, space)
         self._flows = f"@flows/{self._name}"
         self._ending, self._closing = FLOW[service.key.family].packet_of_all, f"@closing{service.key.family.value}"
         self._established_s = round(service.idles_out_after.total_seconds())
@@ -197,28 +207,25 @@ class _Rules:
 
     def _known_flows(self) -> Iterator[str]:
         yield f'iifname != "{self._service.interface}" return'
-        yield "ether saddr set ether daddr"
-        known = f"ether daddr set {self._flow} map {self._flows} {self._live}"
-        forget = f"delete {self._flows} {{ {self._flow} : ether daddr }}"
-        onward = self._send if self._service.persistence is None else f"goto keep/{self._name}"
-        if self._service.key.protocol is Protocol.TCP:
-            yield f"tcp flags & (fin | syn | rst) == 0x0 {known} {self._update(self._established_s)} {onward}"
-            yield (
-                f"tcp flags & (fin | rst) != 0x0 ether daddr set {self._flow} map {self._flows} "
-                f"update {self._closing} {{ {self._ending} : ether daddr }} {forget}"
-            )
-            yield f"tcp flags & syn == 0x0 ether daddr set {self._ending} map {self._closing} {self._live} {self._send}"
-            yield f"{known} {self._send}"
+        known, forget = f"ether daddr set {self._flow} map {self._flows}", self._forgotten(self._flows, self._flow)
+        tcp = self._service.key.protocol is Protocol.TCP
+        first = f"{_OWN_MAC} tcp flags & (fin | syn | rst) == 0x0 {known}" if tcp else f"{_OWN_MAC} {known}"
+        update = self._update(self._established_s)
+        if self._service.persistence is None:
+            yield f"{first} {update} {self._send_live}"
         else:
-            yield f"{known} {self._update(self._established_s)} {onward}"
-        if self._service.key.protocol is Protocol.TCP:
-            forget += f" delete {self._closing} {{ {self._ending} : ether daddr }}"
+            yield f"{first} {self._live} {update} goto keep/{self._name}"
+        if tcp:
+            ends = f"update {self._closing} {{ {self._ending} : ether daddr }}"
+            yield f"tcp flags & (fin | rst) != 0x0 {known} {ends} {forget}"
+            yield f"tcp flags & syn == 0x0 ether daddr set {self._ending} map {self._closing} {self._send_live}"
+            yield f"{known} {self._send_live}"
+            forget += f" {self._forgotten(self._closing, self._ending)}"
         yield f"{forget} goto pick/{self._name}"
 
     def _error(self) -> Iterator[str]:
         key = FLOW[self._service.key.family]
-        yield "ether saddr set ether daddr"
-        yield f"ether daddr set {key.quoted} map {self._flows} {self._send}"
+        yield f"{_OWN_MAC} ether daddr set {key.quoted} map {self._flows} {self._send}"
         if self._service.key.protocol is Protocol.TCP:
             yield f"ether daddr set {key.quoted_of_all} map {self._closing} {self._send}"
 
@@ -230,7 +237,7 @@ class _Rules:
         if self._service.persistence is not None:
             source = masked_source(self._service.key.family, self._service.persistence)
             persist = f"@persist/{self._name}"
-            eligible = ", ".join(sorted({str(server.mac) for server in self._takers}))
+            eligible = ", ".join(sorted({str(server.mac) for server in open_servers(self._service, self._load)}))
             yield f"ether daddr set {source} map {persist} ether daddr {{ {eligible} }} goto new/{self._name}"
             yield f"delete {persist} {{ {source} : ether daddr }}"
         yield f"ether daddr set {self._picked(self._slots)} goto new/{self._name}"
@@ -247,17 +254,22 @@ class _Rules:
             yield self._touch_source()
         if not self._service.finds_again:
             yield f"jump {NEWS}"
-        yield f"{self._update(self._opening_s)} {self._live} {self._send}"
+        yield f"{self._update(self._opening_s)} {self._send_live}"
         hashed = f"th sport . {IP[self._service.key.family]} saddr"
         if persistence is not None:
             hashed = masked_source(self._service.key.family, persistence)
-            yield f"ether daddr set {hashed} map @persist/{self._name} {self._live} {self._send}"
+            yield f"ether daddr set {hashed} map @persist/{self._name} {self._send_live}"
+        again = ""
         if slots.pick is Pick.IN_TURN and not slots.only:
-            yield f"ether daddr set jhash {hashed} mod {len(slots)} seed {SEED:#x} map @slots/{self._name}"
-        yield f"{self._live} {self._send}"
+            again = f"ether daddr set jhash {hashed} mod {len(slots)} seed {SEED:#x} map @slots/{self._name} "
+        yield f"{again}{self._send_live}"
 
     def _update(self, seconds: int) -> str:
         return f"update {self._flows} {{ {self._flow} timeout {seconds}s : ether daddr }}"
+
+    @staticmethod
+    def _forgotten(map_: str, key: str) -> str:
+        return f"delete {map_} {{ {key} : ether daddr }}"
 
     def _touch_source(self) -> str:
         persistence = self._service.persistence
