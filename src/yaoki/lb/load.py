@@ -49,13 +49,16 @@ def weight_of(service: VirtualService, server: RealServer) -> int:
 
 def open_servers(service: VirtualService, load: Load) -> tuple[RealServer, ...]:
     """The eligible servers that have not reached their limits."""
-    return tuple(each for each in service.eligible if each.limit is None or load.of(each) < each.limit)
+    eligible = service.eligible
+    if not service.is_limited:
+        return eligible
+    return tuple(each for each in eligible if each.limit is None or load.of(each) < each.limit)
 
 
 def slots_under(service: VirtualService, load: Load, filling: Fill = fill) -> Slots | None:
     """Slots that are handed out in turn or by source; None if no server takes a new flow."""
     servers = open_servers(service, load)
-    if len(servers) < len(service.eligible):
+    if service.is_limited and len(servers) < len(service.eligible):
         kept = {(each.address, each.port) for each in servers}
         service = replace(service, servers=tuple(_unless_full(each, kept) for each in service.servers))
     if not service.scheduler.counts_flows or not servers:

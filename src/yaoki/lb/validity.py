@@ -6,7 +6,6 @@ Invariant: a service without objections can be carried out as it is written.
 from collections.abc import Iterable
 from itertools import groupby
 
-from yaoki.core.address import Family
 from yaoki.lb.service import Forward, RealServer, VirtualService
 
 MOST_FLOWS = 1_000_000
@@ -32,8 +31,9 @@ def objections(service: VirtualService) -> tuple[str, ...]:
     reason = mixture(server.forward for server in service.servers)
     if reason is not None:
         found.append(reason)
-    places = sorted(str(server.address) + f" port {server.port}" for server in service.servers)
-    found += [f"{place} is there twice" for place, same in groupby(places) if len(list(same)) > 1]
+    if len({(int(server.address), server.port) for server in service.servers}) < len(service.servers):
+        places = sorted(f"{server.address} port {server.port}" for server in service.servers)
+        found += [f"{place} is there twice" for place, same in groupby(places) if len(list(same)) > 1]
     persistence = service.persistence
     if persistence is not None and not 0 <= persistence.prefix_length <= service.key.family.bits:
         found.append(f"a source mask of {persistence.prefix_length} bits does not fit {service.key.family.name}")
@@ -47,7 +47,7 @@ def objections(service: VirtualService) -> tuple[str, ...]:
 
 
 def _of_server(service: VirtualService, server: RealServer) -> Iterable[str]:
-    if Family.of(server.address) is not service.key.family:
+    if server.address.version != service.key.address.version:
         yield f"{server.name} has an address of another family ({server.address}) than the service"
     if server.forward.returns_directly and server.port != service.key.port:
         yield f"{server.name}: direct return cannot rewrite port {service.key.port} to {server.port}"

@@ -39,9 +39,9 @@ def service_record(service: VirtualService, digest: str) -> str:
 def server_record(server: RealServer) -> str:
     """Duty, weight (and after a stroke the limit), forwarding method, MAC, source, name."""
     words = (
-        server.duty.value,
+        server.duty,
         str(server.weight) if server.limit is None else f"{server.weight}/{server.limit}",
-        server.forward.value,
+        server.forward,
         _NONE if server.mac is None else str(server.mac),
         _NONE if server.source is None else str(server.source),
         server.name,

@@ -39,7 +39,7 @@ SCHEDULERS: Mapping[Scheduler, Callable[[VirtualService], Slots]] = MappingProxy
 
 def slots_of(service: VirtualService, filling: Fill = fill) -> Slots | None:
     """The slots of a service's eligible servers; None when it has none, and new flows are refused."""
-    if not service.eligible:
+    if not any(server.eligible for server in service.servers):
         return None
     hashing = _HASHING.get(service.scheduler)
     return SCHEDULERS[service.scheduler](service) if hashing is None else hashing(service, filling)
