@@ -2,7 +2,8 @@
 
 The peer is `nft -f` of text that somebody wrote by hand for the same services: the same maps, chains, rules and named
 counters, without anything that would tell a restarted program what is there. Ours begins with the wish
-(yaoki.lb.service.Desired), so it includes planning and rendering. Both run in one network namespace of their own.
+(yaoki.lb.service.Desired), so it includes planning and rendering, but not reading and compiling the site file, which
+`make bench-site` measures. Both run in one network namespace of their own.
 """
 
 import json

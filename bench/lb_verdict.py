@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from bench.lb_apply import SERVERS, SERVICES, many_services, replaced
 from bench.row import Row
+from yaoki.daemon import GIVE_WAY_S
 from yaoki.lb.service import Desired, Duty, Forward, PlaneWish, Scheduler, VirtualService
 from yaoki.linux import native_maglev
 from yaoki.linux.bpf import installation
@@ -71,6 +72,7 @@ async def measure(name: str, runs: int) -> list[float]:
     subprocess.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], check=True)
     subprocess.run(["ip", "link", "set", "eth0", "up"], check=True)
     everything = [replace(s, plane=plane, scheduler=scheduler) for s in many_services(forward)]
+    sys.setswitchinterval(GIVE_WAY_S)
     balancer = BalancerActuator(SplitBalancer(filling=native_maglev.native_fill() or fill))
     await _apply(balancer, everything)
     out, whole, second = [], [], []

@@ -87,8 +87,14 @@ class LinuxKernel:
         remove_stranger_rules()
 
 
+GIVE_WAY_S = 0.001
+"""How long a thread that computes keeps the others waiting (Python's own: 5 ms): a server that fails does not wait for
+a large change that is being worked out."""
+
+
 def run_node(options: NodeOptions, kernel: Kernel = LinuxKernel()) -> int:
     """Run a node until it is stopped; the exit status. A restart replaces this process by a new one of the same id."""
+    sys.setswitchinterval(GIVE_WAY_S)
     python = (sys.executable, "-m")
     where = ("--node", options.node, "--run-dir", str(options.run_dir))
     node = Node(

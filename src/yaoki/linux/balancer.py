@@ -13,7 +13,6 @@ are in force; rules wait neither for that (yaoki.linux.flow_removal) nor for flo
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from typing import assert_never
 
 from yaoki.core.address import Family, IPAddress, MacAddress

@@ -8,7 +8,8 @@ First do no harm:
   passed; a new plan gives up VIPs first, then changes tables, then takes VIPs (yaoki.node.router_wish);
 * paused, nothing is applied; what was asked of the speaker before is repeated to a new one.
 
-Invariants: at most one ApplyBalancer is under way, and the latest wish follows it; a priority is sent only when it
+Invariants: at most one ApplyBalancer is under way, and the latest wish follows it, servers that take less by it at
+once; a priority is sent only when it
 differs from what the speaker was last told; equal inputs at equal times give equal effects.
 """
 

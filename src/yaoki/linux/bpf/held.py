@@ -65,6 +65,16 @@ NOTHING = Rendered(
 """Of a service whose interface is not there."""
 
 
+def in_force(before: Held | None) -> bool:
+    """Whether the service is served as it was asked to be."""
+    return before is not None and before.actual.intact
+
+
+def ring_differs(after: Held, before: Held | None) -> bool:
+    """Whether another ring is to be put in place of the one before."""
+    return before is None or not before.actual.intact or before.rendered.slots != after.rendered.slots
+
+
 def rendered_here(
     service: VirtualService, id_: int, seats: Mapping[ServerPlace, Seat], gate: int, filling: Fill
 ) -> Rendered | None:

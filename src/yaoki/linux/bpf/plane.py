@@ -37,13 +37,13 @@ from yaoki.linux.bpf.counting import Placed
 from yaoki.linux.bpf.counts import read_counts
 from yaoki.linux.bpf.drivers import Drivers
 from yaoki.linux.bpf.guarding import Guarding, NotGuarded
-from yaoki.linux.bpf.held import NOTHING, Held, rendered_here, subject
+from yaoki.linux.bpf.held import NOTHING, Held, in_force, rendered_here, ring_differs, subject
 from yaoki.linux.bpf.hooks import interfaces
 from yaoki.linux.bpf.installation import Installation
-from yaoki.linux.bpf.layout import Server, ServerFlag
+from yaoki.linux.bpf.layout import Server
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
-from yaoki.linux.bpf.services import UNKNOWN_MAC, Seat, leaving
+from yaoki.linux.bpf.services import leaving, unseated
 from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.overtaking import Overtaking
@@ -334,9 +334,9 @@ class BpfBalancer:
         tables.put_capacities({n: c for each in after.values() for n, c in each.rendered.capacities.items()})
         tables.put_tunnels({n: t for each in after.values() for n, t in each.rendered.tunnels.items()})
         self._put_servers(after)
-        added = {key.address: None for key in after if not _in_force(before[key])}
+        added = {key.address: None for key in after if not in_force(before[key])}
         self._guarding.wait(tables, {address: self._gates[address] for address in added})
-        tables.put_rings({e.id: e.rendered.slots for k, e in after.items() if _ring_differs(e, before[k])})
+        tables.put_rings({e.id: e.rendered.slots for k, e in after.items() if ring_differs(e, before[k])})
         for key, each in after.items():
             tables.put_service(key, each.rendered.service)
         for key in set(self._strays) - held.keys() - after.keys():
@@ -405,7 +405,7 @@ class BpfBalancer:
     def _remove(self, held: dict[ServiceKey, Held], each: Held, installed: Installation, seating: Seating) -> None:
         tables = installed.tables
         tables.remove_service(each.actual.key)
-        tables.put_servers(_unseated(each.seats.values()))
+        tables.put_servers(unseated(each.seats.values()))
         for size in layout.CAPACITY:
             tables.remove_ring(each.id, size)
         installed.records.remove(each.id)
@@ -418,7 +418,7 @@ class BpfBalancer:
         if before is None:
             return
         left = [seat for place, seat in before.seats.items() if place not in after.seats]
-        installed.tables.put_servers(_unseated(left))
+        installed.tables.put_servers(unseated(left))
         seating.leave(left)
         for size in layout.CAPACITY:
             if size is not after.rendered.service.ring:
@@ -443,7 +443,7 @@ class BpfBalancer:
         """Services that may have no server for a new flow; what has not changed is not asked again."""
         to_ask = held.keys() if self._refused is None else changed & held.keys()
         kept = (self._refused or frozenset()) - changed
-        return kept | {key for key in to_ask if _may_refuse(held[key].actual.service)}
+        return kept | {key for key in to_ask if refusal.may_refuse(held[key].actual.service)}
 
     def _refuse(self, refused: frozenset[ServiceKey]) -> None:
         if refused != self._refused:
@@ -462,24 +462,6 @@ def _check(service: VirtualService) -> None:
     wrong += [f"{s.name}: {s.forward} is not for this plane" for s in service.servers if not s.forward.returns_directly]
     if wrong:
         raise ActuatorError(subject(service), "; ".join(wrong))
-
-
-def _may_refuse(service: VirtualService) -> bool:
-    """Nobody takes new flows, or everybody may be full: what the program passes is refused then."""
-    return not service.eligible or all(server.limit is not None for server in service.eligible)
-
-
-def _in_force(before: Held | None) -> bool:
-    return before is not None and before.actual.intact
-
-
-def _ring_differs(after: Held, before: Held | None) -> bool:
-    return before is None or not before.actual.intact or before.rendered.slots != after.rendered.slots
-
-
-def _unseated(seats: Iterable[Seat]) -> dict[int, Server]:
-    """The stamp stays: it tells a later life what was given already."""
-    return {seat.number: Server(UNKNOWN_MAC, ServerFlag(0), seat.stamp) for seat in seats}
 
 
 def _tick() -> int:

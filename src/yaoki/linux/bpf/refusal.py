@@ -6,7 +6,7 @@ The program lets their packets go up the local stack. The table is its own, and 
 from collections.abc import Iterable, Iterator
 
 from yaoki.core.address import Family
-from yaoki.lb.service import ServiceKey
+from yaoki.lb.service import ServiceKey, VirtualService
 from yaoki.linux.nftables_names import ADDRESS_TYPE, IP, REFUSE_PRIORITY, wire_key
 
 TABLE = "inet yaoki-bpf"
@@ -28,3 +28,8 @@ def written(refused: Iterable[ServiceKey]) -> Iterator[str]:
             rule = f"{IP[family]} daddr . meta l4proto . th dport @refused{family.value}"
             yield f"add rule {TABLE} refuse {rule} meta l4proto tcp reject with tcp reset"
             yield f"add rule {TABLE} refuse {rule} reject with icmpx type port-unreachable"
+
+
+def may_refuse(service: VirtualService) -> bool:
+    """Nobody takes new flows, or everybody may be full: what the program passes is refused then."""
+    return not service.eligible or all(server.limit is not None for server in service.eligible)

@@ -4,7 +4,7 @@ Servers share one array. Each has a number in it for as long as it is in its ser
 has had or will have.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -121,6 +121,11 @@ def leaving(
     seated = [(server, seats[_place(server)]) for server in service.servers if _place(server) in seats]
     after = {seat.number: _server(server, seat) for server, seat in seated}
     return {n: server for n, server in after.items() if n in before and before[n].flags & ~server.flags}
+
+
+def unseated(seats: Iterable[Seat]) -> dict[int, Server]:
+    """The stamp stays: it tells a later life what was given already."""
+    return {seat.number: Server(UNKNOWN_MAC, ServerFlag(0), seat.stamp) for seat in seats}
 
 
 def _server(server: RealServer, seat: Seat) -> Server:
