@@ -341,7 +341,7 @@ def test_connections_are_listed_with_their_servers_and_what_persistence_remember
     servers = (server(1, family=family), server(2, Forward.FULLNAT, family=family))
     nat.balance(service(*servers, family=family, protocol=Protocol.UDP), trio(family=family, mask=24))
     answers = {
-        name: client.ask("open_flow", name=name, protocol=protocol, address=VIP[family], port=80)
+        name: client.ask("open_flow", name=name, protocol=protocol, address=VIP[family], port=80, source=CLIENT[family])
         for name, protocol in (("a", "udp"), ("b", "udp"), ("c", "tcp"))
     }
     text = nat.agents["lb"].ask("connections")
