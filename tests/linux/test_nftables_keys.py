@@ -1,7 +1,8 @@
 import pytest
 
+from tests.lb.samples import service
 from yaoki.core.address import Family, parse_address
-from yaoki.linux.nftables_keys import FLOW, FRAGMENT, flow_key
+from yaoki.linux.nftables_keys import FLOW, FRAGMENT, flow_key, read_flow_key, read_key_of_all, service_part
 
 ROOM = 16
 """Octets of a key that nft 1.0.6 has room for when a rule updates a map."""
@@ -32,3 +33,13 @@ def parts(expression: str) -> int:
 def test_what_is_looked_up_has_as_many_parts_as_what_is_kept(family: Family) -> None:
     assert parts(FLOW[family].typeof) == parts(FLOW[family].packet) == parts(FLOW[family].quoted)
     assert parts(FRAGMENT[family].first) == parts(FRAGMENT[family].later) == parts(FRAGMENT[family].typeof)
+
+
+@pytest.mark.parametrize(("family", "client"), [(Family.IPV4, "198.51.100.9"), (Family.IPV6, "2001:db8:2::9")])
+def test_a_key_of_all_services_tells_the_flow_and_the_service(family: Family, client: str) -> None:
+    web, other = (service(family=family.value, port=port).key for port in (80, 443))
+    flow = flow_key(parse_address(client), 40000)
+    assert read_key_of_all(family, flow + service_part(web)) == (flow, service_part(web))
+    assert service_part(web) != service_part(other)
+    known = (parse_address(client), 40000)
+    assert read_flow_key(family, flow) == (known if family is Family.IPV4 else (None, None))

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.lb.kernel_hash import jhash, register, scaled
+from yaoki.lb.service import ServiceKey
 
 _WHOLE = 0xFFFFFFFF
 _SEEDS = (0x59414F4B, 0x4B414F59)
@@ -84,6 +85,18 @@ def flow_key(source: IPAddress, port: int) -> bytes:
         return register(bytes((high,))) + register(bytes((low,))) + source.packed
     hashed_part = register(port.to_bytes(2, "big")) + source.packed
     return struct.pack(f"={len(_SEEDS)}I", *(scaled(jhash(hashed_part, seed), _WHOLE) for seed in _SEEDS))
+
+
+def service_part(service: ServiceKey) -> bytes:
+    """What keys of a service end with in a map of the flows of all services (`packet_of_all`)."""
+    hashed_part = service.address.packed + register(service.port.to_bytes(2, "big"))
+    return struct.pack("=I", scaled(jhash(hashed_part, _SEEDS[0]), _WHOLE))
+
+
+def read_key_of_all(family: Family, key: bytes) -> tuple[bytes, bytes]:
+    """The other way: a key in a map of all services as that of the flow, and the service's part."""
+    length = 12 if family is Family.IPV4 else 8
+    return key[:length], key[length : length + 4]
 
 
 def read_flow_key(family: Family, key: bytes) -> tuple[IPAddress | None, int | None]:

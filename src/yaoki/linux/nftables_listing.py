@@ -10,7 +10,7 @@ from yaoki.lb.plane import is_direct
 from yaoki.lb.service import Protocol, RealServer, SourcePersistence, VirtualService
 from yaoki.linux.conntrack import Conntrack
 from yaoki.linux.nftables_direct import opening_s
-from yaoki.linux.nftables_keys import read_flow_key
+from yaoki.linux.nftables_keys import read_flow_key, read_key_of_all, service_part
 from yaoki.linux.nftables_names import DIRECT, TRANSLATION, pin_name, service_name
 from yaoki.linux.nftables_reader import NftablesReader, RawElement
 
@@ -18,8 +18,10 @@ from yaoki.linux.nftables_reader import NftablesReader, RawElement
 def gather(services: Collection[VirtualService], gathering: Gathering) -> None:
     """Those of these services. Raises ActuatorError."""
     with closing(NftablesReader()) as reader:
-        for service in filter(is_direct, services):
+        direct = [service for service in services if is_direct(service)]
+        for service in direct:
             _direct(reader, service, gathering)
+        _closing(reader, direct, gathering)
         _tracked([service for service in services if not is_direct(service)], gathering)
         for service in services:
             if service.persistence is not None:
@@ -27,17 +29,34 @@ def gather(services: Collection[VirtualService], gathering: Gathering) -> None:
 
 
 def _direct(reader: NftablesReader, service: VirtualService, gathering: Gathering) -> None:
-    name = service_name(service.key)
-    servers = {server.mac.octets: server for server in reversed(service.servers) if server.mac is not None}
-    for map_ in ("flows", "closing"):
-        for element in reader.elements(DIRECT, f"{map_}/{name}"):
-            server = servers.get(element.value[:6])
-            if server is None or not gathering.has_room():
-                continue
+    servers = _by_mac(service)
+    for element in reader.elements(DIRECT, f"flows/{service_name(service.key)}"):
+        server = servers.get(element.value[:6])
+        if server is not None and gathering.has_room():
             left = _left(element)
-            state, idle = (ConnectionState.CLOSING, None) if map_ == "closing" else _under_way(service, left)
+            state, idle = _under_way(service, left)
             client = read_flow_key(service.key.family, element.key)
             gathering.keep(service.key, client, server, state, idle=idle, expires=left)
+
+
+def _closing(reader: NftablesReader, services: Iterable[VirtualService], gathering: Gathering) -> None:
+    """Those that have ended are in one map of all services of a family."""
+    ending = [service for service in services if service.key.protocol is Protocol.TCP]
+    for family in dict.fromkeys(service.key.family for service in ending):
+        here = [service for service in ending if service.key.family is family]
+        owners = {service_part(service.key): (service.key, _by_mac(service)) for service in here}
+        for element in reader.elements(DIRECT, f"closing{family.value}"):
+            flow, part = read_key_of_all(family, element.key)
+            key, servers = owners.get(part, (None, {}))
+            server = servers.get(element.value[:6])
+            if key is not None and server is not None and gathering.has_room():
+                client, state = read_flow_key(family, flow), ConnectionState.CLOSING
+                gathering.keep(key, client, server, state, idle=None, expires=_left(element))
+
+
+def _by_mac(service: VirtualService) -> dict[bytes, RealServer]:
+    """Of two on one machine, which one MAC cannot tell apart, the first."""
+    return {server.mac.octets: server for server in reversed(service.servers) if server.mac is not None}
 
 
 def _under_way(service: VirtualService, left: timedelta) -> tuple[ConnectionState | None, timedelta | None]:
@@ -71,7 +90,7 @@ def _sources(
 
 def _remembered(reader: NftablesReader, service: VirtualService) -> Iterator[tuple[RealServer, RawElement]]:
     if is_direct(service):
-        servers = {server.mac.octets: server for server in reversed(service.servers) if server.mac is not None}
+        servers = _by_mac(service)
         found: Iterable[RawElement] = reader.elements(DIRECT, f"persist/{service_name(service.key)}")
         yield from ((servers[each.value[:6]], each) for each in found if each.value[:6] in servers)
         return
