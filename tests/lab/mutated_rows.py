@@ -25,9 +25,9 @@ def two_owners(row: Row) -> bool:
     return any(vip.longest_ms for vip in row.vips) and not all(vip.kept for vip in row.vips)
 
 
-def tossed(row: Row) -> bool:
-    """The VIP has two owners by turns, and none that stays."""
-    return two_owners(row) or (row.void is not None and "no steady owner" in row.void)
+def astray(row: Row) -> bool:
+    """All was whole again, and the VIP not with its preferred owner."""
+    return row.void is None and row.astray is not None
 
 
 def two_owners_of_lease(row: Row) -> bool:
@@ -51,6 +51,6 @@ ROWS = (
     MutatedRow("addresses-not-released", "front-heal", two_owners),
     MutatedRow("falls-counted-wrong", "web1-killed", missed("web")),
     MutatedRow("gate-never-armed", "lb1-hang-speaker", two_owners, long=True),
-    MutatedRow("priorities-compared-in-reverse", "front-heal", tossed, long=True),
+    MutatedRow("priorities-compared-in-reverse", "front-heal", astray, long=True),
     MutatedRow("lease-not-waited-out", "lb1-kill-all", two_owners_of_lease, LEASE_PAIR, long=True),
 )

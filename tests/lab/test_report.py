@@ -88,6 +88,11 @@ def test_a_missed_promise_is_named() -> None:
     assert not row(612.0).ok
 
 
+def test_a_vip_that_did_not_come_back_is_named() -> None:
+    stayed = replace(row(), astray="192.0.2.50: owned by lb2")
+    assert why(stayed) == "all is back, but not 192.0.2.50: owned by lb2; lb2 takes over"
+
+
 def test_a_void_row_says_why_it_is_void() -> None:
     (scenario,) = as_json([row(void="the control probe lost 3 of 900 over ipv4")])["scenarios"]
     assert scenario["why"] == "the control probe lost 3 of 900 over ipv4"

@@ -82,6 +82,12 @@ def test_a_row_is_ok_if_every_probe_kept_its_own_promise(figures: tuple[TargetFi
     assert row(POWER_OFF, *figures).ok is ok
 
 
+def test_a_row_after_which_a_vip_is_not_where_it_belongs_is_not_ok() -> None:
+    back = Scenario("lb1-failback", PowerOff("lb1"), mends=True)
+    assert row(back).ok
+    assert not replace(row(back), astray="192.0.2.50: owned by lb2").ok
+
+
 def test_a_void_row_is_not_ok() -> None:
     assert not row(POWER_OFF, void="the control probe lost 3").ok
 

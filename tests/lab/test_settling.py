@@ -1,14 +1,15 @@
 """When a lab has settled."""
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
-from tests.lab.sites import pair
+from tests.lab.sites import pair, site_with
 from yaoki.core.address import MacAddress
 from yaoki.lab.crew import Glimpse, Question, Seen
 from yaoki.lab.probes.targets import Target, targets_of
-from yaoki.lab.settling import Wanted, quiet, unsettled
+from yaoki.lab.settling import Wanted, astray, quiet, unsettled
 from yaoki.lab.topology import Bridge
 
 LB1, LB2 = MacAddress.parse("02:59:6b:00:01:00"), MacAddress.parse("02:59:6b:00:02:00")
@@ -88,3 +89,28 @@ def test_quiet_is_when_nothing_fails_and_no_stream_waits(shown: Glimpse, is_quie
 def test_a_stream_that_waits_may_be_left_out_of_account() -> None:
     assert quiet(seen(glimpse(silent=1)), {target("web")}, streams=False)
     assert not quiet(seen(glimpse(failed=1)), {target("web")}, streams=False)
+
+
+@pytest.mark.parametrize(
+    ("answers", "strayed"),
+    [
+        ([(LB1,)] * 20, None),
+        ([(LB2,)] * 20, "192.0.2.50: owned by lb2"),
+        ([(LB2,)] * 18 + [(LB1,), ()], "192.0.2.50: owned by lb2"),
+        ([(LB2,)] * 10 + [(LB1,)] * 10, None),
+        ([(LB2, LB1)] * 20, None),
+        ([()] * 20, None),
+    ],
+)
+def test_a_vip_that_stays_with_another_than_its_preferred_owner_is_astray(
+    answers: list[tuple[MacAddress, ...]], strayed: str | None
+) -> None:
+    assert astray(pair(), seen(glimpse(), answers), MACS) == strayed
+
+
+@pytest.mark.parametrize(
+    "keys", [{"failback": "sticky"}, {"failback-delay": "20s"}, {"startup-delay": "20s"}], ids=lambda keys: str(*keys)
+)
+def test_a_vip_that_was_told_to_stay_or_to_wait_is_not_astray(keys: dict[str, str], tmp_path: Path) -> None:
+    site = site_with(tmp_path, lambda plain: plain["vips"]["web-vip"].update(keys))
+    assert astray(site, seen(glimpse(), [(LB2,)] * 20), MACS) is None

@@ -36,7 +36,7 @@ from yaoki.lab.row import (
     allowed_ms,
     expectation,
 )
-from yaoki.lab.settling import Wanted, quiet, unsettled
+from yaoki.lab.settling import Wanted, astray, quiet, unsettled
 from yaoki.lab.software import NodeSoftware
 from yaoki.lab.turning import Turning, turning
 
@@ -159,10 +159,12 @@ class Rehearsal:
         fault_us = now_us()
         self._break(scenario, fault_us)
         self._observe(expected)
+        strayed = astray(self._site, self._crew.watched(), self._macs) if scenario.mends else None
         ended_us = now_us()
         records = self._crew.halt(began, owned_since_us=self._asked_us)
         turned = self._turning(scenario, records, (fault_us, ended_us), owners)
-        row = replace(self._judged(expected, records, fault_us), turning=turned, span_us=ended_us - began)
+        judged = self._judged(expected, records, fault_us)
+        row = replace(judged, turning=turned, span_us=ended_us - began, astray=strayed)
         if scenario.mends or isinstance(scenario.fault, HangNode | FlapLink):
             return row
         returned = self._return(scenario)

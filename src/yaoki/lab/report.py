@@ -108,6 +108,8 @@ def why(row: Row, language: int = ENGLISH) -> str:
         lasted = f"{figures.outage.outage_ms:g} ms" + ("" if figures.outage.recovered else "+")
         how = f" ({', '.join(figures.failures)})" if figures.failures else ""
         said.insert(0, f"{figures.target} out for {lasted}{how}, slo {figures.allowed_ms:g} ms")
+    if row.astray is not None:
+        said.insert(0, f"all is back, but not {row.astray}")
     return "; ".join([*_two_owners([vip for vip in row.vips if not vip.kept]), *said])
 
 

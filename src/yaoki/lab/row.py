@@ -1,8 +1,9 @@
 """One row of a rehearsal: a scenario with its figures, and whether it kept what the site promises. Pure.
 
 A row is survivable if every promising target that the fault touches survives it; without a promising one, if every
-target that it touches does. It is ok if every target with a promise kept it and no VIP had two owners for longer than
-is allowed. Whether it survives does not enter into `ok`; only `failed` joins the two.
+target that it touches does. It is ok if every target with a promise kept it, no VIP had two owners for longer than is
+allowed, and after a return each is with its preferred owner. Whether it survives does not enter into `ok`; only
+`failed` joins the two.
 
 A VIP that is owned by lease never has two owners: neither a failure that is not survivable nor a run that is void
 excuses them, and such a run is not repeated.
@@ -108,6 +109,8 @@ class Row:
     turning: Turning = field(default_factory=Turning)
     void: str | None = None
     quality: Quality = field(default_factory=Quality)
+    astray: str | None = None
+    """Of a scenario that mends: the address that stayed with another than its preferred owner, and with whom."""
     fault_us: int = 0
     span_us: int = 0
 
@@ -133,7 +136,8 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        return self.void is None and not self.missed and all(vip.kept for vip in self.vips)
+        kept = not self.missed and all(vip.kept for vip in self.vips)
+        return self.void is None and self.astray is None and kept
 
     @property
     def split(self) -> tuple[VipFigures, ...]:

@@ -37,6 +37,17 @@ def unsettled(site: Site, seen: Seen, macs: dict[MacAddress, str], wanted: Wante
     return None
 
 
+def astray(site: Site, seen: Seen, macs: dict[MacAddress, str]) -> str | None:
+    """The first address that is steadily with another than its preferred owner, though nothing was to delay that."""
+    for question, lately in seen.owners:
+        vip = site.vip(question.vip)
+        answering = {tuple(macs.get(mac, str(mac)) for mac in by) for by in lately[:-_UNDER_WAY]}
+        prompt = vip.failback is Failback.PREFER and not vip.failback_delay and not vip.startup_delay
+        if prompt and len(answering) == 1 and (owners := answering.pop()) and owner_of(vip).node not in owners:
+            return f"{question.address}: owned by {owners[0]}"
+    return None
+
+
 def quiet(seen: Seen, targets: Set[Target], *, streams: bool = True) -> bool:
     """Whether nothing of these has failed lately, and with `streams` no stream of theirs waits."""
     watched = [glimpse for glimpse in seen.glimpses if glimpse.target in targets]
