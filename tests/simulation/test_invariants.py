@@ -12,20 +12,23 @@ from yaoki.core.event import Event, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.lb.flow import CopiedService, DirectService
 from yaoki.lb.service import Desired
-from yaoki.node.messages import RouterState, SetPriority, SpeakerEffect, VerdictChanged
+from yaoki.node.messages import RouterState, SendAdvertisement, SetPriority, SpeakerEffect, VerdictChanged
 from yaoki.node.speaker_events import NodeReplaced
 from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
 from yaoki.sim.faults import CarrierLost, Frozen, Part, Paused, PowerLost, ServerFault, Stopped
 from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.invariants.groups import GroupTogether
+from yaoki.sim.invariants.macs import VirtualMacOfOwner
 from yaoki.sim.invariants.replacement import ReplacedOwnsNothing
 from yaoki.sim.kernel import Kernel
 from yaoki.sim.ledger import InvariantBroken
 from yaoki.sim.neighbours import INTRUDER, Announcement
 from yaoki.sim.servers import Condition
-from yaoki.sim.timeline import BURST, MILLISECOND
+from yaoki.sim.speaker import NOTIFY_US
+from yaoki.sim.timeline import BURST, MILLISECOND, SECOND
 from yaoki.sim.world import INTRUDER_MAC
+from yaoki.vrrp.virtual_mac import virtual_mac
 from yaoki.vrrp.wire_events import ForeignClaim, OwnedButSilent, TwoOwnersSeen
 
 VIP = IPv4Interface("192.0.2.50/24")
@@ -56,6 +59,34 @@ def test_a_node_in_quarantine_that_answers_is_found() -> None:
     scene.world.nodes["lb1"].processes.kill(Part.SPEAKER)
     scene.world.nodes["lb1"].kernel.claim("eth0", IPv4Interface("192.0.2.51/24"))
     assert scene.broken_by(1) == "quarantine kept"
+
+
+def test_who_advertises_from_the_virtual_mac_without_the_vip_is_found_once_its_kernel_has_told_it() -> None:
+    scene = Scene()
+    kernel, key = scene.world.nodes["lb1"].kernel, scene.world.topology.virtuals[0].params("lb1").key
+    invariant = VirtualMacOfOwner(scene.world.ledger)
+    mac = virtual_mac(key.family, key.vrid)
+    advertisement = SendAdvertisement("eth0", key.family, VIP.ip, VIP.ip, bytes((0x31, key.vrid)), mac)
+    # The node's own speaker would claim it again.
+    scene.world.nodes["lb1"].processes.kill(Part.SPEAKER)
+    kernel.take_away("eth0", VIP)
+    invariant.spoke("lb1", advertisement)
+    scene.run(NOTIFY_US[1] / SECOND)
+    invariant.spoke("lb1", advertisement)
+    scene.run(1 / SECOND)
+    with pytest.raises(InvariantBroken, match=r"lb1 advertises from .* and does not hold"):
+        invariant.spoke("lb1", advertisement)
+
+
+def test_who_advertises_from_the_virtual_mac_after_its_speaker_has_released_the_vip_is_found_at_once() -> None:
+    scene = Scene()
+    key = scene.world.topology.virtuals[0].params("lb1").key
+    scene.world.nodes["lb1"].kernel.release("eth0", VIP)
+    mac = virtual_mac(key.family, key.vrid)
+    with pytest.raises(InvariantBroken, match=r"lb1 advertises from .* and does not hold"):
+        VirtualMacOfOwner(scene.world.ledger).spoke(
+            "lb1", SendAdvertisement("eth0", key.family, VIP.ip, VIP.ip, bytes((0x31, key.vrid)), mac)
+        )
 
 
 @pytest.mark.req("B-02")

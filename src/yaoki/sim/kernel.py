@@ -58,6 +58,7 @@ class Kernel:
         self._lifetimes: dict[tuple[str, IPInterface], int] = {}
         self._hushed: dict[IPAddress, None] = {}
         self._fresh: dict[tuple[str, IPAddress], int] = {}
+        self._taken_away: dict[tuple[str, IPInterface], int] = {}
         self._gate_faults = 0
         self._frozen_at: int | None = None
         self._interfaces = {attachment.interface: _Interface(attachment) for attachment in attachments}
@@ -82,6 +83,11 @@ class Kernel:
             del self._interfaces[interface].held[address]
             self._lifetimes.pop((interface, address), None)
             self._changed(interface, by_speaker)
+
+    def take_away(self, interface: str, address: IPInterface) -> None:
+        """`ip address del`, by hand."""
+        self._taken_away[interface, address] = self._timeline.now
+        self.release(interface, address, by_speaker=False)
 
     def limit(self, interface: str, address: IPInterface, lifetime: timedelta | None) -> None:
         """`ip address change ... valid_lft`: without renewal the address is gone within a second after its lifetime."""
@@ -215,6 +221,10 @@ class Kernel:
         """Whether the address is there, carrier or not."""
         return address in self._interfaces[interface].held
 
+    def taken_away_at(self, interface: str, address: IPInterface) -> int | None:
+        """When the address was last deleted by hand; None: never."""
+        return self._taken_away.get((interface, address))
+
     def answers(self, interface: str, address: IPAddress) -> bool:
         """Whether a question for this address is answered."""
         held = any(held.ip == address for held in self._interfaces[interface].held)
@@ -267,6 +277,7 @@ class Kernel:
         self._gates.clear()
         self._hushed.clear()
         self._fresh.clear()
+        self._taken_away.clear()
         self._lifetimes.clear()
         for name, interface in self._interfaces.items():
             interface.held.clear()

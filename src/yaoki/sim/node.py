@@ -251,7 +251,7 @@ class Node:
         """Somebody deletes every VIP by hand."""
         for interface in self.kernel.interfaces:
             for address in self.kernel.found(interface).held or ():
-                self.kernel.release(interface, address, by_speaker=False)
+                self.kernel.take_away(interface, address)
 
     def stall(self, between: Between) -> None:
         self.links[between].stall()

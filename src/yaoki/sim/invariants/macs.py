@@ -1,7 +1,10 @@
 """Invariants of virtual MAC addresses."""
 
+from yaoki.core.address import IPInterface
 from yaoki.node.messages import SendAdvertisement
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.kernel import Kernel
+from yaoki.sim.speaker import NOTIFY_US
 from yaoki.vrrp.params import RouterKey
 
 
@@ -16,8 +19,13 @@ class VirtualMacOfOwner(Invariant):
         virtual, kernel = self.ledger.virtual(node, key), self.ledger.world.nodes[node].kernel
         params = virtual.params(node)
         for address in params.addresses:
-            if not kernel.holds(key.interface, address):
+            if not kernel.holds(key.interface, address) and not self._unknown(kernel, key.interface, address):
                 self.broken(f"{node} advertises from {advertisement.mac} and does not hold {address}")
             # The gate of a lease shuts some ticks before the lease ends, and until then nobody else can own.
             if kernel.hushes(address.ip) or (params.lease is None and kernel.silences(address.ip)):
                 self.broken(f"{node} advertises from {advertisement.mac} and does not answer for {address}")
+
+    def _unknown(self, kernel: Kernel, interface: str, address: IPInterface) -> bool:
+        """Whether an address was deleted by hand, and the kernel's word of it may be on its way to the speaker."""
+        at = kernel.taken_away_at(interface, address)
+        return at is not None and self.ledger.now <= at + NOTIFY_US[1]
