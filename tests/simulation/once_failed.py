@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from yaoki.sim.faults import (
     Alteration,
     Between,
+    Drained,
     Fault,
     Frozen,
     Killed,
@@ -17,6 +18,7 @@ from yaoki.sim.faults import (
     Part,
     Partition,
     Paused,
+    PlaneRefuses,
     PowerLost,
     Reconfigured,
     ServerFault,
@@ -112,5 +114,16 @@ ONCE_FAILED = (
         "one-second",
         1,
         ((40.0, 0.042, Moved("lb1", "vip")), (40.002, 7.369, Moved("lb2", "vip"))),
+    ),
+    OnceFailed(
+        # The invariant did not know of the pause that a node makes before it asks once more for what was refused.
+        "the kernel takes tables again while a node pauses",
+        "three-nodes",
+        1,
+        (
+            (60.0, 15.0, PlaneRefuses("lb1")),
+            (61.0, 40.0, Drained("app3")),
+            (75.5, 0.1, Drained("app2")),
+        ),
     ),
 )

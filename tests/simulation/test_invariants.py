@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Interface
+from typing import Generic, TypeVar
 
 import pytest
 
@@ -16,7 +17,7 @@ from yaoki.node.messages import RouterState, SendAdvertisement, SetPriority, Spe
 from yaoki.node.speaker_events import NodeReplaced
 from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
-from yaoki.sim.faults import CarrierLost, Frozen, Part, Paused, PowerLost, ServerFault, Stopped
+from yaoki.sim.faults import CarrierLost, Drained, Frozen, Part, Paused, PlaneRefuses, PowerLost, ServerFault, Stopped
 from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.macs import VirtualMacOfOwner
@@ -30,6 +31,8 @@ from yaoki.sim.timeline import BURST, MILLISECOND, SECOND
 from yaoki.sim.world import INTRUDER_MAC
 from yaoki.vrrp.virtual_mac import virtual_mac
 from yaoki.vrrp.wire_events import ForeignClaim, OwnedButSilent, TwoOwnersSeen
+
+EffectT = TypeVar("EffectT")
 
 VIP = IPv4Interface("192.0.2.50/24")
 INVARIANT_NAMES = [invariant.name for invariant in INVARIANTS]
@@ -208,10 +211,10 @@ def test_a_peer_that_runs_and_is_not_heard_is_found() -> None:
         settled(scene)
 
 
-class Deaf:
+class Deaf(Generic[EffectT]):
     """A machine that does nothing, ever."""
 
-    def handle(self, now: Instant, input_: object, /) -> list[SpeakerEffect]:
+    def handle(self, now: Instant, input_: object, /) -> list[EffectT]:
         return []
 
     def deadline(self) -> Deadline | None:
@@ -375,6 +378,18 @@ def test_a_server_that_dies_and_stays_in_the_tables_is_found() -> None:
         node.kernel.table = table
         broken = broken or scene.broken_by(0.5)
     assert broken == "tables true"
+
+
+def test_a_refused_table_that_is_never_asked_for_again_is_found_when_the_pause_is_over() -> None:
+    scene = Scene("three-nodes")
+    scene.fault(PlaneRefuses("lb1"), lasts=15)
+    scene.fault(Drained("app3"), lasts=100)
+    scene.run(15)
+    scene.world.nodes["lb1"].main.process.machine = Deaf()
+    scene.fault(ServerFault("app3", Condition.REFUSING), lasts=0.01)
+    began = scene.world.timeline.now
+    assert scene.broken_by(30) == "tables true"
+    assert (scene.world.timeline.now - began) / MILLISECOND == pytest.approx(10_000 + 110, abs=5)
 
 
 def test_a_well_server_taken_out_is_found_at_once() -> None:

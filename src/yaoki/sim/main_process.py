@@ -92,7 +92,7 @@ class Outside(Protocol):
 
 class MainProcess:
     """The main process of one node. `plan` is its site file compiled, `decisions` its journal on disk. `refused_in` is
-    the power cycle in which the kernel last refused a table."""
+    the power cycle in which the kernel last refused a table, `refused` whether it refused the latest."""
 
     def __init__(self, around: Surroundings, plan: NodePlan, outside: Outside) -> None:
         self.plan = plan
@@ -101,6 +101,7 @@ class MainProcess:
         self.decisions = Decisions()
         self.plane_faults = 0
         self.refused_in = -1
+        self.refused = False
         self._around = around
         self._outside = outside
         self._incarnation = 0
@@ -131,6 +132,7 @@ class MainProcess:
         self._incarnation += 1
         self._watched = self._routed = self._unresolved = ()
         self._wired, self._overtaking = (), ()
+        self.refused = False
         self.process.start(Brain(f"{self.process.name}.{self._incarnation}", decisions=self.decisions))
         self.process.give(BalancerFound(self._around.kernel.table))
         self.process.give(NewPlan(self.plan))
@@ -232,7 +234,8 @@ class MainProcess:
             self._around.witness.table_changed(self._around.node)
 
     def _apply(self, desired: Desired) -> None:
-        if self.plane_faults:
+        self.refused = self.plane_faults > 0
+        if self.refused:
             self.refused_in = self._outside.power_cycles
             self.process.give(ApplyFinished(error="the kernel refused the transaction"))
             return

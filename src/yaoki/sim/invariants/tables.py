@@ -6,6 +6,7 @@ from functools import partial
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
 from yaoki.lb.service import RealServer
+from yaoki.node.balancer_wish import LONGEST_RETRY
 from yaoki.node.messages import VerdictChanged
 from yaoki.pool.member import AdminState, Health
 from yaoki.sim.invariants.invariant import Invariant
@@ -18,6 +19,7 @@ from yaoki.site.node_plan import ServerPlan, ServicePlan
 
 # Links, wake-ups and one apply that was under way already.
 SLACK_US = 2 * APPLY_US[1] + 50 * MILLISECOND
+LONGEST_RETRY_US = int(LONGEST_RETRY.total_seconds() * 1_000_000)
 
 
 class _Truth:
@@ -77,6 +79,13 @@ class _Truth:
         minding, reached = self._ledger.minding_since(node), self.reached_since(node, server)
         return None if minding is None or reached is None else max(minding, reached)
 
+    def tried_again_by(self, node: str) -> int:
+        """When a node whose kernel refused its tables, and refuses none now, has asked again at the latest."""
+        main, minding = self._ledger.world.nodes[node].main, self._ledger.minding_since(node)
+        if minding is None or not main.refused:
+            return 0
+        return minding + LONGEST_RETRY_US + main.process.lateness_us + SLACK_US
+
     def reached_since(self, node: str, server: ServerPlan) -> int | None:
         """Since when nothing between node and server makes probes fail."""
         world = self._ledger.world
@@ -99,7 +108,7 @@ class TablesTrue(Invariant):
     name = "tables true"
     holds = (
         "a node that minds its checks sends new flows to every server that passes and to no other, at the latest when "
-        "detection, links and one apply have passed"
+        "detection, links and one apply have passed, and after a refusal the pause before the next try"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -138,6 +147,10 @@ class TablesTrue(Invariant):
             minding = self._truth.minding_since(node, each)
             if minding is None or minding > since or self._changed_at.get(each.name, since) > since:
                 return
+        again = self._truth.tried_again_by(node)
+        if again > self.ledger.now:
+            self.ledger.timeline.at(again, partial(self._look, node, service, server, since))
+            return
         for each in servers:
             self._check(node, service, each)
 
