@@ -13,7 +13,7 @@ from yaoki.core.event import Event, EventBody, EventId
 from yaoki.core.instant import Deadline, Instant
 from yaoki.lb.flow import CopiedService, DirectService
 from yaoki.lb.service import Desired
-from yaoki.node.messages import RouterState, SendAdvertisement, SetPriority, SpeakerEffect, VerdictChanged
+from yaoki.node.messages import RouterState, SendAdvertisement, SetPriority, VerdictChanged
 from yaoki.node.speaker_events import NodeReplaced
 from yaoki.packet.claim import Form
 from yaoki.pool.member import Health
