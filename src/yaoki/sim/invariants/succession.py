@@ -38,11 +38,13 @@ class AnsweredByOne(Invariant):
     name = "answered by one"
     holds = (
         "who relieves an owner without lease that lives answers for the VIP when that owner does so no more: not "
-        "before, and at once, if they have heard each other all the time, else after a short wait"
+        "before, unless another node has taken that owner's place, and at once, if they have heard each other all the "
+        "time, else after a short wait"
     )
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
+        self._replaced = ledger.world.topology.replaced
         self._before: dict[Virtual, tuple[str, ...]] = {}
         self._changed_at: dict[Virtual, int] = {}
 
@@ -54,7 +56,8 @@ class AnsweredByOne(Invariant):
             return  # break before make; both answers are the same
         # Of two that relieve a third one at once, neither has heard the other yet.
         for node in before if changed_at + SLACK_US <= self.ledger.now else ():
-            for other in holders:
+            # Who was replaced is no member by the others' files: they share no VIP, and heartbeats tell them of none.
+            for other in holders if node not in self._replaced else ():
                 if node in holders and other not in before and self._relieves(virtual, other, node):
                     self.broken(f"{other} answers for {virtual} while {node}, which it relieves, still does")
         if not holders:
