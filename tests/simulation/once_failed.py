@@ -126,4 +126,11 @@ ONCE_FAILED = (
             (75.5, 0.1, Drained("app2")),
         ),
     ),
+    OnceFailed(
+        # Its successor, not believed yet, was told to stop: each served, and waited for the other to relieve it.
+        "two that serve beside each other are told to leave",
+        "one-second",
+        1,
+        ((40.0, 5.0, Moved("lb1", "vip")), (40.02, 5.0, Moved("lb2", "vip")), (40.3, 5.0, Stopped("lb1"))),
+    ),
 )

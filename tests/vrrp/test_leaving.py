@@ -314,3 +314,21 @@ def test_two_that_leave_relieve_each_other_in_nothing() -> None:
     effects: list[Effect] = []
     state, effects = step(PARAMS, LEAVING, NOW, heard(0, source=LESSER))
     assert (state, effects) == (LEAVING, [])
+
+
+@pytest.mark.req("B-05")
+def test_of_two_that_leave_beside_each_other_the_one_that_stays_goes_on() -> None:
+    """It was moved, took over nobody yet, and hears that its successor is told to stop."""
+    moved, _ = step(PARAMS, replace(ACTIVE, since=NOW - HOLD / 4), NOW, StepAside())
+    assert isinstance(moved, Leaving)
+    assert moved.doubts_until is not None
+    # What the owner before had said while it left may still be under way.
+    assert step(PARAMS, moved, NOW, heard(0, when=NOW)) == (moved, [])
+    later = moved.doubts_until
+    state, effects = step(PARAMS, moved, later, heard(0, when=later))
+    assert isinstance(state, Active)
+    assert Advertise(100) in effects
+    assert bodies(effects) == [
+        NobodyTookOver(KEY, "web-vip", later - NOW),
+        BecameActive(KEY, "web-vip", Reason.NOBODY_TOOK_OVER, 100),
+    ]

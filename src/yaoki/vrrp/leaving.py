@@ -107,14 +107,14 @@ def in_yielding(params: RouterParams, state: Yielding, now: Instant, input_: Inp
 
 
 def _heard_in_leaving(params: RouterParams, state: Leaving, now: Instant, heard: Heard) -> Outcome:
-    advertisement = heard.advertisement
-    if advertisement.priority == 0:
-        # That one leaves as well; it relieves nobody.
-        return state, []
-    priority = advertisement.priority
-    if priority == LEAST_PRIORITY and state.doubts_until is not None and heard.at < state.doubts_until:
+    advertisement, priority = heard.advertisement, heard.advertisement.priority
+    if priority <= LEAST_PRIORITY and state.doubts_until is not None and heard.at < state.doubts_until:
         # The last word of the owner before. If it comes to stay after all, it will be heard again.
         return state, []
+    if priority == 0:
+        # That one leaves as well, and relieves nobody. Of two that serve beside each other and wait, one goes on: who
+        # was not told to stop.
+        return _nobody_took_over(params, state, now) if state.stays else (state, [])
     taken = HandedOver(params.key, params.vip, heard.source, priority, now - state.since)
     then: Backup | Initialize = Initialize(state.reason)
     if state.stays:
@@ -130,16 +130,20 @@ def _heard_in_leaving(params: RouterParams, state: Leaving, now: Instant, heard:
 
 def _timers_of_leaving(params: RouterParams, state: Leaving, now: Instant) -> Outcome:
     if now >= state.give_up_at:
-        alone: Effect = Emit(NobodyTookOver(params.key, params.vip, now - state.since))
-        if state.stays:
-            active, effects = become_active(params, now, Reason.NOBODY_TOOK_OVER)
-            return active, [alone, *effects]
-        initialize, effects = _release(params, Initialize(state.reason))
-        # Once more, for whoever has come up meanwhile: from now on nobody serves.
-        return initialize, [alone, Advertise(0), *effects]
+        return _nobody_took_over(params, state, now)
     if now >= state.advertise_at:
         return replace(state, advertise_at=now + params.interval), [Advertise(0)]
     return state, []
+
+
+def _nobody_took_over(params: RouterParams, state: Leaving, now: Instant) -> Outcome:
+    alone: Effect = Emit(NobodyTookOver(params.key, params.vip, now - state.since))
+    if state.stays:
+        active, effects = become_active(params, now, Reason.NOBODY_TOOK_OVER)
+        return active, [alone, *effects]
+    initialize, effects = _release(params, Initialize(state.reason))
+    # Once more, for whoever has come up meanwhile: from now on nobody serves.
+    return initialize, [alone, Advertise(0), *effects]
 
 
 # --- Yielding ---------------------------------------------------------------------------------------------------------

@@ -66,8 +66,9 @@ class Leaving:
     """Beyond section 6.4: gave up with priority zero, and owns on until another router is heard to be Active.
 
     The others are told again at `advertise_at`. At `give_up_at` nobody has come: the addresses are released all the
-    same, or, if this router `stays` as a Backup afterwards, it is Active again. Until `doubts_until` the owner before
-    may have its last word, which is of the least priority.
+    same, or, if this router `stays` as a Backup afterwards, it is Active again; so it is at once when it hears that an
+    owner beside it leaves as well. Until `doubts_until` the owner before may have its last word, which is of the least
+    priority.
     """
 
     reason: Reason
