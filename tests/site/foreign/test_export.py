@@ -115,6 +115,19 @@ def test_servers_by_priority_are_the_scheduler_fo_where_each_has_its_own(tmp_pat
     ]
 
 
+def test_maglev_is_mh_by_address_and_port(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        RANKED.replace("    forward: direct\n", "    forward: direct\n    scheduler: maglev\n", 1).replace(
+            "{web1: {priority: 150}, web2: {}}", "{web1: {}, web2: {}}"
+        )
+    )
+    site = load_site(file).site
+    assert export_ipvsadm(site).text.splitlines()[0] == "-A -t 192.0.2.50:80 -s mh -b mh-port"
+    assert export_keepalived(site).text.splitlines()[3:5] == ["    lb_algo mh", "    mh-port"]
+    assert not [lost for lost in export_ipvsadm(site).lost if "maglev" in lost.what]
+
+
 @pytest.mark.peers
 @pytest.mark.req("B-26")
 def test_keepalived_itself_reads_it(tmp_path: Path) -> None:

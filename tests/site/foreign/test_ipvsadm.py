@@ -94,6 +94,25 @@ def test_the_scheduler_that_gives_all_to_the_greatest_weight_becomes_priorities(
         assert said_of(made, "-s fo") == [(Outcome.TAKEN, "priority, at its servers")]
 
 
+@pytest.mark.parametrize(
+    ("words", "scheduler", "outcome"),
+    [
+        ("-s mh -b mh-port", Scheduler.MAGLEV, Outcome.TAKEN),
+        ("-s sh -b sh-fallback,sh-port", Scheduler.MAGLEV, Outcome.TAKEN),
+        ("-s mh", Scheduler.SOURCE_HASH, Outcome.CHANGED),
+        ("-s mh -b sh-port", Scheduler.SOURCE_HASH, Outcome.CHANGED),
+        ("-s sh", Scheduler.SOURCE_HASH, Outcome.TAKEN),
+    ],
+)
+def test_a_hash_of_address_and_port_is_maglev(
+    words: str, scheduler: Scheduler, outcome: Outcome, tmp_path: Path
+) -> None:
+    made = imported(lb1=f"-A -t 192.0.2.50:80 {words}\n-a -t 192.0.2.50:80 -r 192.0.2.21:80 -g -w 1\n")
+    (service,) = site_of(made, tmp_path).services
+    assert service.scheduler is scheduler
+    assert [said[0] for said in said_of(made, " ".join(words.split()[:2]))] == [outcome]
+
+
 def test_names_are_looked_up_or_refused_with_the_cure(tmp_path: Path) -> None:
     text = "-A -t www.example.com:http -s rr\n-a -t www.example.com:http -r web1:http -g -w 1\n"
     (service,) = site_of(imported(Table(), lb1=text), tmp_path).services

@@ -59,6 +59,11 @@ def scheduler_of(service: ServicePlan) -> str:
     return _WORDS.get(service.scheduler, service.scheduler.value)
 
 
+def counts_ports(service: ServicePlan) -> bool:
+    """Whether its scheduler is mh, and the source port is to count as well."""
+    return scheduler_of(service) == _WORDS[Scheduler.MAGLEV]
+
+
 def is_failover(priorities: Sequence[int]) -> bool:
     """Whether one server of several serves at a time."""
     return len(set(priorities)) == len(priorities) > 1
@@ -92,8 +97,6 @@ def _wordless(site: Site, name: str) -> Iterable[str]:
         for server in service.servers:
             if server.priority < max(ranks):
                 yield f"{server.host}, a backup: IPVS has them only where each server has a priority of its own (fo)"
-    if service.scheduler is Scheduler.MAGLEV:
-        yield "scheduler maglev: mh looks at the source port only where its flag mh-port is set"
     if service.idle_timeout is not None:
         yield "idle-timeout: IPVS has one for all services (ipvsadm --set)"
     if service.slow_start:

@@ -20,7 +20,7 @@ from yaoki.site.foreign.keepalived.configuration import RealServer, VirtualServe
 from yaoki.site.foreign.keepalived.methods import GUE, OTHER_FAMILY, tunnel_of
 from yaoki.site.foreign.keepalived.report import Report
 from yaoki.site.foreign.keepalived.values import is_unicast, number
-from yaoki.site.foreign.keepalived.virtual_servers import CLOSEST, FAILOVER, SCHEDULERS
+from yaoki.site.foreign.keepalived.virtual_servers import CLOSEST, FAILOVER, PORT_FLAGS, SCHEDULERS
 
 MAX_LINES = 100_000
 _PERSISTENCE = timedelta(minutes=6)
@@ -40,7 +40,7 @@ _NOT_TAKEN = {
     "-y": "a server takes new flows again as soon as it is below its limit",
     "-o": "a flow of datagrams keeps its server",
     "--pe": "persistence is by source",
-    "-b": "the hash is of the source address alone",
+    "-b": "a hash is of the source address alone unless the flag is the scheduler's own -port",
     "--tun-type": "it is for tunnels",
     "--tun-port": "only gue has a port",
     "--tun-csum": _CHECKSUM,
@@ -154,7 +154,7 @@ class TableReader:
             address=address,
             port=port,
             protocol=protocol,
-            scheduler=self._scheduler(said.get("-s")),
+            scheduler=self._scheduler(said),
             forward=Forward.DIRECT,
             persistence=self._persistence(said.get("-p")),
             mask=self._mask(said.get("-M"), address),
@@ -204,8 +204,14 @@ class TableReader:
         if "--tun-nocsum" in said:
             self._report.not_needed(said["--tun-nocsum"], _CHECKSUM)
 
-    def _scheduler(self, option: Statement | None) -> Scheduler:
+    def _scheduler(self, said: dict[str, Statement]) -> Scheduler:
+        option, flags = said.get("-s"), said.get("-b")
         word = "wlc" if option is None else option.first() or ""
+        named = () if flags is None else (flags.first() or "").split(",")
+        if option is not None and flags is not None and PORT_FLAGS.get(word) in named:
+            for each in (option, flags):
+                self._report.taken(each, f"scheduler: {Scheduler.MAGLEV}")
+            return Scheduler.MAGLEV
         if option is not None and word == FAILOVER:
             self._report.taken(option, "priority, at its servers")
             return Scheduler.WEIGHTED_ROUND_ROBIN

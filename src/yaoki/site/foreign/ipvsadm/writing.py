@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 from yaoki.lb.service import Encapsulation, Forward, Protocol
-from yaoki.site.foreign.exporting import Export, Lost, say_lost, scheduler_of, servers_of, services_of
+from yaoki.site.foreign.exporting import Export, Lost, counts_ports, say_lost, scheduler_of, servers_of, services_of
 from yaoki.site.model import Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
@@ -20,7 +20,8 @@ def export_ipvsadm(site: Site) -> Export:
 
 def _lines(service: ServicePlan) -> list[str]:
     place = f"-{'t' if service.key.protocol is Protocol.TCP else 'u'} {_place(service.key.address, service.key.port)}"
-    lines = [f"-A {place} -s {scheduler_of(service)}{_persistence(service)}"]
+    flags = " -b mh-port" if counts_ports(service) else ""
+    lines = [f"-A {place} -s {scheduler_of(service)}{_persistence(service)}{flags}"]
     for server in servers_of(service):
         limit = "" if server.limit is None else f" -x {server.limit}"
         where = f"-a {place} -r {_place(server.address, server.port)}"

@@ -33,6 +33,8 @@ CLOSEST = {
     "sed": Scheduler.WEIGHTED_LEAST_CONNECTION,
     "nq": Scheduler.WEIGHTED_LEAST_CONNECTION,
 }
+PORT_FLAGS = {"mh": "mh-port", "sh": "sh-port"}
+"""Of schedulers by a hash of the source: what makes the source port count as well, as `maglev` does."""
 _NAT = Method(Forward.NAT)
 """keepalived's own default."""
 _NOT_FORWARDED = "it is forwarded to in a way that is not imported"
@@ -61,8 +63,8 @@ _NOT_TAKEN = {
     "lthreshold": "a server takes new flows again as soon as it is below its limit",
     "notify_up": "run a hook on server-duty-changed",
     "notify_down": "run a hook on server-duty-changed",
-    "sh-port": "the hash is of the source address alone",
-    "mh-port": "the hash is of the source address alone",
+    "sh-port": "no scheduler sh is named with it",
+    "mh-port": "no scheduler mh is named with it",
 }
 
 
@@ -135,7 +137,7 @@ class VirtualServerReader:
             address=listeners[0][0],
             port=listeners[0][1],
             protocol=Protocol(protocol.lower()),
-            scheduler=self._scheduler(said.get("lb_algo") or said.get("lvs_sched")),
+            scheduler=self._scheduler(said),
             forward=method.forward,
             persistence=self._persistence(said.get("persistence_timeout")),
             mask=self._mask(said.get("persistence_granularity"), listeners[0][0]),
@@ -178,9 +180,15 @@ class VirtualServerReader:
             elif not self._report.knows(item):
                 self._report.whole_not_taken(item, _NOT_TAKEN.get(item.keyword, "it is not known here"))
 
-    def _scheduler(self, item: Statement | None) -> Scheduler:
+    def _scheduler(self, said: dict[str, Statement]) -> Scheduler:
+        item = said.get("lb_algo") or said.get("lvs_sched")
         # keepalived's own default is wlc.
         word = "wlc" if item is None else item.first() or "wlc"
+        flag = said.get(PORT_FLAGS.get(word, ""))
+        if item is not None and flag is not None:
+            for each in (item, flag):
+                self._report.taken(each, f"scheduler: {Scheduler.MAGLEV}")
+            return Scheduler.MAGLEV
         if item is not None and word == FAILOVER:
             self._report.taken(item, "priority, at its servers")
             return Scheduler.WEIGHTED_ROUND_ROBIN

@@ -23,7 +23,7 @@ from yaoki.checks.check import (
 )
 from yaoki.lb.service import Encapsulation, Forward
 from yaoki.site.default_checks import default_checks
-from yaoki.site.foreign.exporting import Export, Lost, say_lost, scheduler_of, servers_of, services_of
+from yaoki.site.foreign.exporting import Export, Lost, counts_ports, say_lost, scheduler_of, servers_of, services_of
 from yaoki.site.model import CheckDefinition, Site
 from yaoki.site.node_plan import ServerPlan, ServicePlan
 
@@ -54,6 +54,8 @@ def _service(service: ServicePlan, checks: tuple[CheckDefinition, ...]) -> Itera
     yield f"virtual_server {service.key.address} {service.key.port} {{"
     yield f"    protocol {service.key.protocol.value.upper()}"
     yield f"    lb_algo {scheduler_of(service)}"
+    if counts_ports(service):
+        yield "    mh-port"
     kept = service.persistence
     if kept is not None:
         yield f"    persistence_timeout {-(-kept.timeout.total_seconds() // 1):.0f}"
