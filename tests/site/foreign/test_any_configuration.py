@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.site.foreign.shelf import Shelf, examined
@@ -106,7 +106,27 @@ def check_of(made: Import, files: dict[str, str], folder: Path) -> None:
     assert not expected - found, "a statement without a remark"
 
 
+EXCLUDED = "virtual_ipaddress_excluded {\n192.0.2.7\n}"
+PEER_AT_A_VIP = """vrrp_instance a {{
+interface eth0
+virtual_router_id 1
+virtual_ipaddress {{
+192.0.2.0
+}}
+}}
+vrrp_instance a {{
+interface eth0
+virtual_router_id 2
+virtual_ipaddress {{
+192.0.2.0
+}}
+{more}
+}}"""
+"""What one calls its peer is a VIP to the other."""
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(texts=[PEER_AT_A_VIP.format(more="unicast_peer {\n192.0.2.7\n}"), PEER_AT_A_VIP.format(more=EXCLUDED)])
 @given(texts=st.lists(CONFIGURATION, min_size=1, max_size=3))
 def test_any_files_make_a_site_that_a_node_would_run(texts: list[str], tmp_path: Path) -> None:
     files = dict(zip("abc", texts, strict=False))

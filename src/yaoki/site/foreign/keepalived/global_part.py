@@ -21,7 +21,7 @@ _NOT_TAKEN = {
     "no_email_faults": _MAIL,
     "vrrp_mcast_group4": "Yaoki advertises to 224.0.0.18, as RFC 9568 has it",
     "vrrp_mcast_group6": "Yaoki advertises to ff02::12, as RFC 9568 has it",
-    "lvs_sync_daemon": "flows are copied to the VIP's other members as they are (copy-flows), without being asked for",
+    "lvs_sync_daemon": "flows are copied to the members of a VIP without being asked for (copy-flows)",
     "net_namespace": "start the node process in that namespace",
     "startup_script": "start it from the unit of the node process",
     "shutdown_script": "start it from the unit of the node process",

@@ -69,7 +69,7 @@ _NOT_TAKEN = {
     "vrf": "start the node process in the VRF",
     "virtual_routes": "routes do not move with a VIP; run a hook on became-active and became-backup",
     "virtual_rules": "rules do not move with a VIP; run a hook on became-active and became-backup",
-    "lvs_sync_daemon_interface": "flows are copied to the VIP's other members as they are (copy-flows), without being asked for",
+    "lvs_sync_daemon_interface": "flows are copied to the members of a VIP without being asked for (copy-flows)",
     "linkbeat_use_polling": "the kernel tells of its links",
     "track_file": "files are not tracked; write a script check",
     "track_process": "processes are not tracked; write a script check",

@@ -102,8 +102,10 @@ class Networks:
                 self._own[own.plug, Family.of(own.address)] = own.address.ip
                 self._taken.add(own.address.ip)
         self._join_overlapping()
-        movable = {one.value.ip for node in configurations for instance in node.instances for one in instance.addresses}
-        self._own = self._settled(movable)
+        self._movable = {
+            one.value.ip for node in configurations for instance in node.instances for one in instance.addresses
+        }
+        self._own = self._settled()
         for lan in self._lans:
             lan.name = self._names.give(lan.plugs[0].interface, "network")
 
@@ -171,7 +173,8 @@ class Networks:
         """Give a node an own address that a peer of it names; whether it had none."""
         key = (self.first(plug), Family.of(address))
         lan = self.of(plug)
-        free = address not in self._own.values() and lan.holds(address) and lan.allows(address)
+        free = address not in self._movable and address not in self._own.values()
+        free = free and lan.holds(address) and lan.allows(address)
         if key in self._own or not free:
             return False
         self._own[key] = address
@@ -203,11 +206,11 @@ class Networks:
 
     # --- putting together ---
 
-    def _settled(self, movable: set[IPAddress]) -> dict[tuple[Plug, Family], IPAddress]:
+    def _settled(self) -> dict[tuple[Plug, Family], IPAddress]:
         """The own addresses by the first interface on each network, without those that cannot be one node's own."""
         settled: dict[tuple[Plug, Family], IPAddress] = {}
         for (plug, family), address in self._own.items():
-            if address not in movable and address not in settled.values() and self.of(plug).allows(address):
+            if address not in self._movable and address not in settled.values() and self.of(plug).allows(address):
                 settled.setdefault((self.first(plug), family), address)
         return settled
 
