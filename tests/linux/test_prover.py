@@ -1,12 +1,11 @@
 """`yaoki verify` in namespaces: every fault of a server that its source names, made and found."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.linux.world import PREFIX, VIP4, VIP6, World
+from tests.linux.world import PREFIX, VIP4, VIP6, World, listening
 from yaoki.lb.proof import Finding, Result, Saying, findings
 from yaoki.linux.network_namespace import inside
 from yaoki.runtime.prover import Prover
@@ -101,14 +100,7 @@ def refusals(world: World) -> list[int]:
 @pytest.mark.req("D-23")
 def test_a_service_that_listens_on_its_own_address_only(direct_network: World) -> None:
     assert direct_network.agents
-    listen = "import socket, time; s = socket.create_server(('192.0.2.21', 81)); print(flush=True); time.sleep(60)"
-    words = ["ip", "netns", "exec", PREFIX + "s1", "python3", "-c", listen]
-    with subprocess.Popen(words, stdout=subprocess.PIPE) as listener:
-        try:
-            assert listener.stdout is not None
-            listener.stdout.readline()
-            found = verify("other")
-        finally:
-            listener.kill()
+    with listening("s1", "192.0.2.21", 81):
+        found = verify("other")
     assert wrong(found) == {("s1", Saying.OWN_ADDRESS_ONLY), ("s2", Saying.NOWHERE)}
     assert wrong(found, 6) == {("s1", Saying.NOWHERE), ("s2", Saying.NOWHERE)}

@@ -1,6 +1,5 @@
 """`yaoki verify`, the direct check and a capture, through tunnels in namespaces: what is right, and what is not."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +10,7 @@ import pytest
 from tests.linux.test_capture import judged, recorded
 from tests.linux.test_tunnel_ways import TUNNELS, behind
 from tests.linux.tunnel_world import FAR, VIP
-from tests.linux.world import PREFIX, World
+from tests.linux.world import PREFIX, World, listening
 from yaoki.checks.check import DirectParams
 from yaoki.cli.verify_text import sentence
 from yaoki.lb.capture import Way, frames_of, hops_of, scene_of
@@ -86,15 +85,8 @@ def test_a_server_without_the_vip_a_router_that_filters_and_no_way_at_all(faulty
 @pytest.mark.req("D-23")
 def test_a_service_behind_a_tunnel_that_listens_on_its_own_address_only(tunnel_network: World) -> None:
     assert tunnel_network.agents
-    listen = f"import socket, time; s = socket.create_server(('{FAR[4]}', 81)); print(flush=True); time.sleep(60)"
-    words = ["ip", "netns", "exec", PREFIX + "far", "python3", "-c", listen]
-    with subprocess.Popen(words, stdout=subprocess.PIPE) as listener:
-        try:
-            assert listener.stdout is not None
-            listener.stdout.readline()
-            found = verify("other")
-        finally:
-            listener.kill()
+    with listening("far", FAR[4], 81):
+        found = verify("other")
     assert (wrong(found, 4), wrong(found, 6)) == ([Saying.OWN_ADDRESS_ONLY], [Saying.NOWHERE])
 
 

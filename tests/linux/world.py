@@ -32,6 +32,20 @@ def run(*words: str, text: str | None = None, check: bool = True) -> str:
     return done.stdout
 
 
+@contextmanager
+def listening(name: str, address: str, port: int) -> Iterator[None]:
+    """A server of TCP in a namespace, on this address only."""
+    listen = f"import socket, time; s = socket.create_server(('{address}', {port})); print(flush=True); time.sleep(60)"
+    words = ["ip", "netns", "exec", PREFIX + name, "python3", "-c", listen]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as listener:
+        try:
+            assert listener.stdout is not None
+            listener.stdout.readline()
+            yield
+        finally:
+            listener.kill()
+
+
 class Agent:
     """A program in a namespace; `ask` sends one request and waits for its answer."""
 

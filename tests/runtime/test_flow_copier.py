@@ -17,8 +17,8 @@ import pytest
 
 from tests.linux.flow_table_agent import Read, Told
 from tests.runtime.forger import FORGER, packet
+from tests.runtime.signing_keys import FIRST, put
 from tests.runtime.speakers import PATIENCE_S, ROOT, Segment, eventually
-from tests.runtime.test_speaker_authentication import FIRST, put
 from yaoki.core.codec import Codec
 from yaoki.core.framing import MAX_DATAGRAM, Joiner, split
 from yaoki.lb import flow_datagram

@@ -12,8 +12,8 @@ import pytest
 
 from tests.runtime.forger import FORGER
 from tests.runtime.forger import packet as forged
+from tests.runtime.signing_keys import FIRST, SECOND, put
 from tests.runtime.speakers import RunningSpeaker, Segment, eventually, params
-from tests.runtime.test_speaker_authentication import FIRST, SECOND, put
 from yaoki.lb.flow_datagram import FlowDatagram, Hello, encode
 from yaoki.lb.flow_signature import FLOW_SIGNATURE
 from yaoki.linux.vrrp_socket import Datagram
@@ -47,16 +47,6 @@ class Kind:
 def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     return found
-
-
-@pytest.fixture
-def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "secrets"
-    directory.mkdir()
-    monkeypatch.setenv("YAOKI_SECRETS", str(directory))
-    put(directory, "first", "hex:" + bytes(range(32)).hex())
-    put(directory, "second", "a passphrase of 32 characters ..")
-    return directory
 
 
 def peers(node: str, *keys: KeyRef, mode: Mode = Mode.ENFORCE) -> tuple[PeerParams, ...]:

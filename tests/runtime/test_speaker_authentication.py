@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.signing_keys import FIRST, SECOND, put
 from tests.runtime.speakers import VIP, VIP_6, RunningSpeaker, Segment, eventually, never, params
 from yaoki.core.address import Family
 from yaoki.core.event import EventBody
-from yaoki.core.secret import SecretRef
 from yaoki.linux.vrrp_socket import Datagram
 from yaoki.node.messages import KeysFound, RouterState, SendAdvertisement
 from yaoki.node.speaker_events import KeyUnavailable
@@ -26,27 +26,10 @@ from yaoki.vrrp.params import RouterParams
 
 BOTH = (Family.IPV4, Family.IPV6)
 SOURCE = IPv4Address("192.0.2.11")
-FIRST, SECOND = KeyRef(1, SecretRef("first")), KeyRef(2, SecretRef("second"))
 MESSAGE = Advertisement(3, 51, 150, timedelta(milliseconds=100), (IPv4Address("192.0.2.50"),)).encode(
     SOURCE, GROUP_IPV4
 )
 SENT = SendAdvertisement("eth0", Family.IPV4, SOURCE, GROUP_IPV4, MESSAGE)
-
-
-@pytest.fixture
-def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "secrets"
-    directory.mkdir()
-    monkeypatch.setenv("YAOKI_SECRETS", str(directory))
-    put(directory, "first", "hex:" + bytes(range(32)).hex())
-    put(directory, "second", "a passphrase of 32 characters ..")
-    return directory
-
-
-def put(directory: Path, name: str, value: str) -> None:
-    file = directory / name
-    file.write_text(value + "\n")
-    file.chmod(0o600)
 
 
 def router(*keys: KeyRef, mode: Mode = Mode.ENFORCE, family: Family = Family.IPV4, priority: int = 150) -> RouterParams:

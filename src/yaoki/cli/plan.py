@@ -27,7 +27,7 @@ from yaoki.cli.prefix import expand
 from yaoki.cli.show import headroom_lines
 from yaoki.cli.stand import print_stand, stand_as_json, why_nobody
 from yaoki.core.error import UsageError
-from yaoki.node.snapshot import NodeView
+from yaoki.node.snapshot import NodeView, ServiceView
 from yaoki.pool.plan import Action, Plan
 from yaoki.runtime.requests import Life, PlanAnswer
 from yaoki.site.compile import compile_site
@@ -167,12 +167,14 @@ def _against_node(args: argparse.Namespace) -> int:
         file = None if args.file is None else str(args.file.resolve())
         answer: PlanAnswer = node.ask_for(PlanAnswer, "plan", file=file)
         name = node.ask_for(Life, "life").node
-        services = node.ask_for(NodeView, "status", counted=True, flows=True).services
+        services: tuple[ServiceView, ...] = ()
+        if not (args.json or answer.problems):
+            services = node.ask_for(NodeView, "status", counted=True, flows=True).services
     for problem in answer.problems:
         talk(problem)
     if not answer.problems:
         _print({name: plan_of(answer)}, site, as_json=args.json)
-        for service in services if not args.json else ():
+        for service in services:
             for line in headroom_lines(service, Paint(sys.stdout)):
                 print(line)
     return int(bool(answer.problems or answer.unsafe))
