@@ -490,7 +490,7 @@ def observed() -> str:
 def counters() -> dict[str, list[int]]:
     return {
         f"{count.service} {count.server}:{count.port}": [count.packets, count.octets]
-        for count in _state["balancer"].counters()
+        for count in _state["balancer"].counts().servers
     }
 
 

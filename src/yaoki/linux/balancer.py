@@ -58,7 +58,7 @@ from yaoki.linux.nftables_outlet import ElementOutlet
 from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.overtaking import Overtaking
-from yaoki.linux.server_count import ServerCount
+from yaoki.linux.server_count import PlaneCounts, ServerCount, by_service
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.pool.maglev import Fill, fill
 
@@ -209,15 +209,16 @@ class NftablesBalancer:
         ActuatorError, and then they stay to be removed. May be called while another call is under way in its thread."""
         return self._removal.run()
 
-    def counters(self) -> tuple[ServerCount, ...]:
-        """What every server was sent. Raises ActuatorError."""
+    def counts(self) -> PlaneCounts:
+        """What every server and service was sent. Raises ActuatorError."""
         with closing(NftablesReader()) as reader:
-            return tuple(
+            servers = tuple(
                 ServerCount(*place, packets, octets)
                 for table in (TRANSLATION, DIRECT)
                 for name, packets, octets in reader.counters(table)
                 if (place := parse_counter_name(name)) is not None
             )
+        return PlaneCounts(servers, by_service(servers))
 
     def flows(self) -> Mapping[Placed, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""

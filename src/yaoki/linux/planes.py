@@ -23,7 +23,7 @@ from yaoki.linux.bpf import counting
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.carriers import Carriers
 from yaoki.linux.nftables_session import open_session
-from yaoki.linux.server_count import PlaneCounts, ServerCount, by_service
+from yaoki.linux.server_count import PlaneCounts
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.pool.maglev import Fill, fill
 from yaoki.pool.plan import Action, Plan
@@ -179,12 +179,8 @@ class SplitBalancer:
 
     def counts(self) -> PlaneCounts:
         """What every server and service was sent, and what the program on BPF sent nobody. Raises ActuatorError."""
-        nftables, bpf = self._nftables.counters(), self._bpf.counts()
-        return PlaneCounts((*nftables, *bpf.servers), (*by_service(nftables), *bpf.services), bpf.unsent)
-
-    def counters(self) -> tuple[ServerCount, ...]:
-        """What every server was sent. Raises ActuatorError."""
-        return self.counts().servers
+        nftables, bpf = self._nftables.counts(), self._bpf.counts()
+        return PlaneCounts((*nftables.servers, *bpf.servers), (*nftables.services, *bpf.services), bpf.unsent)
 
     def flows(self) -> Mapping[Place, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""

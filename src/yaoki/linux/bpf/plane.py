@@ -47,7 +47,7 @@ from yaoki.linux.bpf.services import leaving, unseated
 from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.overtaking import Overtaking
-from yaoki.linux.server_count import PlaneCounts, ServerCount
+from yaoki.linux.server_count import PlaneCounts
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.pool.maglev import Fill, fill
 
@@ -197,10 +197,6 @@ class BpfBalancer:
         ActuatorError."""
         found, self._decoded = read_counts(self._decoded)
         return found
-
-    def counters(self) -> tuple[ServerCount, ...]:
-        """What every server was sent. Raises ActuatorError."""
-        return self.counts().servers
 
     def flows(self) -> Mapping[Placed, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
