@@ -22,7 +22,7 @@ from yaoki.sim.invariants import INVARIANTS
 from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.macs import VirtualMacOfOwner
 from yaoki.sim.invariants.replacement import ReplacedOwnsNothing
-from yaoki.sim.kernel import Kernel
+from yaoki.sim.kernel import TICK_US, Kernel
 from yaoki.sim.ledger import InvariantBroken
 from yaoki.sim.neighbours import INTRUDER, Announcement
 from yaoki.sim.servers import Condition
@@ -90,6 +90,22 @@ def test_who_advertises_from_the_virtual_mac_after_its_speaker_has_released_the_
         VirtualMacOfOwner(scene.world.ledger).spoke(
             "lb1", SendAdvertisement("eth0", key.family, VIP.ip, VIP.ip, bytes((0x31, key.vrid)), mac)
         )
+
+
+def test_who_advertises_from_the_virtual_mac_is_found_unless_its_gate_shut_just_now() -> None:
+    scene = Scene()
+    kernel, key = scene.world.nodes["lb1"].kernel, scene.world.topology.virtuals[0].params("lb1").key
+    advertisement = SendAdvertisement(
+        "eth0", key.family, VIP.ip, VIP.ip, bytes((0x31, key.vrid)), virtual_mac(key.family, key.vrid)
+    )
+    invariant = VirtualMacOfOwner(scene.world.ledger)
+    scene.fault(Paused("lb1", Part.SPEAKER), lasts=10)
+    while not kernel.silences(VIP.ip):
+        scene.run(MILLISECOND / SECOND)
+    invariant.spoke("lb1", advertisement)
+    scene.run(2 * TICK_US / SECOND)
+    with pytest.raises(InvariantBroken, match=r"lb1 advertises from .* and does not answer"):
+        invariant.spoke("lb1", advertisement)
 
 
 @pytest.mark.req("B-02")

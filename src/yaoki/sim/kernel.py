@@ -169,10 +169,10 @@ class Kernel:
         """Whether no question for an address is answered."""
         return address in self._hushed
 
-    def silences(self, address: IPAddress) -> bool:
-        """Whether nothing passes from or to an address."""
+    def silences(self, address: IPAddress, *, for_us: int = 0) -> bool:
+        """Whether nothing passes from or to an address, and has not for so long."""
         gate = self._gates.get(address)
-        return gate is not None and gate.shut_at <= self._timeline.now
+        return gate is not None and gate.shut_at <= self._timeline.now - for_us
 
     def is_armed(self, address: IPAddress) -> bool:
         """Whether the gate would silence an address in time."""

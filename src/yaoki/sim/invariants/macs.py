@@ -3,9 +3,13 @@
 from yaoki.core.address import IPInterface
 from yaoki.node.messages import SendAdvertisement
 from yaoki.sim.invariants.invariant import Invariant
-from yaoki.sim.kernel import Kernel
+from yaoki.sim.kernel import TICK_US, Kernel
 from yaoki.sim.speaker import NOTIFY_US
 from yaoki.vrrp.params import RouterKey
+
+_SHUT_US = 2 * TICK_US
+"""An owner that is late may find its gate shut only when it opens it anew, for its next advertisement. Nobody else owns
+so soon: a gate shuts within three intervals and the others wait for longer. That of a lease shuts before it ends."""
 
 
 class VirtualMacOfOwner(Invariant):
@@ -21,8 +25,7 @@ class VirtualMacOfOwner(Invariant):
         for address in params.addresses:
             if not kernel.holds(key.interface, address) and not self._unknown(kernel, key.interface, address):
                 self.broken(f"{node} advertises from {advertisement.mac} and does not hold {address}")
-            # The gate of a lease shuts some ticks before the lease ends, and until then nobody else can own.
-            if kernel.hushes(address.ip) or (params.lease is None and kernel.silences(address.ip)):
+            if kernel.hushes(address.ip) or (params.lease is None and kernel.silences(address.ip, for_us=_SHUT_US)):
                 self.broken(f"{node} advertises from {advertisement.mac} and does not answer for {address}")
 
     def _unknown(self, kernel: Kernel, interface: str, address: IPInterface) -> bool:
