@@ -33,6 +33,7 @@ from yaoki.vrrp.events import (
     HandedOver,
     HandOverBegun,
     NobodyTookOver,
+    PeerReleased,
     Reason,
     RouterInitialized,
 )
@@ -286,6 +287,19 @@ def test_of_two_owners_the_one_that_is_followed_stays_when_the_other_leaves(
     left, _ = step(params, followed, NOW, heard(0, source=GREATER))
     assert isinstance(left, Backup)
     assert left.active_down_at == NOW
+
+
+def test_the_last_word_of_an_owner_that_was_relieved_does_not_hide_that_its_successor_leaves() -> None:
+    """A barred router does not go ahead of it as the others do; no longer barred, it is there when that one leaves."""
+    params = replace(PARAMS, priority=1, barred=True)
+    state, _ = step(params, BACKUP, NOW, heard(100, source=LESSER))
+    state, _ = step(params, state, NOW, heard(1, source=GREATER))
+    assert isinstance(state, Backup)
+    assert (state.followed, state.active_priority) == (None, None)
+    state, _ = step(params, state, NOW, Reconfigure(PARAMS))
+    state, effects = step(PARAMS, state, NOW, heard(0, source=LESSER))
+    assert isinstance(state, Backup)
+    assert (state.active_down_at, effects) == (NOW + SKEW, [Emit(PeerReleased(PARAMS.key, LESSER))])
 
 
 def test_who_waits_alone_follows_nobody() -> None:

@@ -4,6 +4,7 @@ Where it goes beyond the RFCs, for the reasons beside the code:
 - priority zero is followed at once, not after Skew_Time, by a router that nobody else can be better than;
 - priority zero that is repeated does not put the takeover off;
 - priority zero of another router than the one that is followed is passed over: of two owners one leaves;
+- the least priority may be the last word of an owner that was relieved, and is no reason to follow it;
 - a Backup that was stopped beyond its timer waits for one more advertisement before it takes over;
 - of a stateful VIP, a router that was away, or owned beside another, is in quarantine: it takes over from nobody, and
   from a dead one only if it is told so (Quarantine.LAST).
@@ -122,6 +123,9 @@ def heard_in_backup(params: RouterParams, state: Backup, heard: Heard) -> Outcom
         active_priority=advertisement.priority,
         lower_since=lower_since,
     )
+    if advertisement.priority == LEAST_PRIORITY:
+        # The last word of an owner that was relieved comes after its successor's first, and does not say who owns.
+        after = replace(after, followed=None, active_priority=None)
     return after, effects
 
 
