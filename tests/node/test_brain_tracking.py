@@ -131,6 +131,17 @@ def test_a_bar_of_an_earlier_life_is_lifted_if_the_file_has_its_track_no_more(re
     assert of(SetPriority, scene.give(replace(status, reason=Reason.STARTED.value))) == []
 
 
+def test_a_priority_that_an_earlier_life_lowered_is_restored_if_the_file_has_its_track_no_more() -> None:
+    scene = Scene(found=found_with_duties(Duty.SERVE, Duty.SERVE, Duty.SERVE))
+    scene.start(plan(tracked=""))
+    scene.pass_time(3 * SECOND)
+    status = RouterStatus(ROUTER, "web-vip", RouterState.BACKUP, scene.now, 150, Reason.HIGHER_PRIORITY.value)
+    assert of(SetPriority, scene.give(status)) == []
+    orders = of(SetPriority, scene.give(replace(status, priority=90)))
+    assert [(order.router, order.priority, order.barred) for order in orders] == [(ROUTER, 150, False)]
+    assert of(SetPriority, scene.give(replace(status, priority=120))) == []
+
+
 def test_what_an_operator_moved_away_waits_for_no_check() -> None:
     scene = Scene(decisions=Decisions(moved=("web-vip",)))
     scene.start(tracking(-60))

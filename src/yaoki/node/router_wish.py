@@ -44,13 +44,13 @@ class RouterWish:
         self._warm = False
         self._lost: dict[RouterKey, tuple[TrackPlan, ...]] = {}
         self._unjudged: set[RouterKey] = set()
-        self._barred: set[RouterKey] = set()
+        self._reported: dict[RouterKey, RouterStatus] = {}
         self._causes: dict[RouterKey, EventId] = {}
         self._told_priorities: dict[RouterKey, tuple[int, bool | None]] = {}
 
     def reported(self, statuses: Iterable[RouterStatus]) -> None:
-        """Which routers the speaker holds for barred by what they track, perhaps told so by an earlier life."""
-        self._barred = {status.router for status in statuses if status.reason in _BARRED}
+        """What the speaker says of its routers, whose priorities and bars an earlier life may have told it."""
+        self._reported = {status.router: status for status in statuses}
 
     def deadline(self) -> Deadline | None:
         """The end of the hold."""
@@ -147,7 +147,7 @@ class RouterWish:
 
     def _tell_priorities(self) -> Iterable[SetPriority]:
         """A tracked router's priority is told at least once: a speaker older than this Brain may still have another. So
-        is that of a barred one that the file has taken the track from since.
+        is that of one which the file has taken the track from since.
         One that an operator moved away, or that is held back, waits for no check; its bar does."""
         for params in () if self._told is None else self._told.routers:
             unjudged = params.key in self._unjudged
@@ -158,7 +158,12 @@ class RouterWish:
             barred = True if None in weights else None if unjudged else False
             wanted = priority, barred
             told = self._told_priorities.get(params.key)
-            changed = wanted != (params.priority, False) or params.key in self._barred
+            changed = wanted != (params.priority, False) or self._says_otherwise(params)
             if told != wanted and (params.key in self._tracks_of or told is not None or changed):
                 self._told_priorities[params.key] = wanted
                 yield SetPriority(params.key, priority, self._causes.get(params.key), barred=barred)
+
+    def _says_otherwise(self, params: RouterParams) -> bool:
+        """Whether the speaker holds a router for barred, or has lowered its priority, be it for an interface."""
+        status = self._reported.get(params.key)
+        return status is not None and (status.reason in _BARRED or status.priority != params.priority)
