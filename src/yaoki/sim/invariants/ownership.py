@@ -137,12 +137,24 @@ class OwnerlessBounded(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._listening: dict[str, int] = {}
+        self._owning: set[tuple[Virtual, str]] = set()
+        self._owned_at: dict[Virtual, int] = {}
+        """When somebody last began to own: the others wait from then on, even if its kernel never came to answer."""
 
     def started(self, process: str, /) -> None:
         """A speaker that takes another's place listens from the beginning."""
         node, _, part = process.partition("/")
         if part == Part.SPEAKER:
             self._listening[node] = self.ledger.now
+
+    def looked_at(self, virtual: Virtual, /) -> None:
+        for node, _ in virtual.members:
+            status, key = self.ledger.status(virtual, node), (virtual, node)
+            if status is None or not status.state.owns:
+                self._owning.discard(key)
+            elif key not in self._owning:
+                self._owning.add(key)
+                self._owned_at[virtual] = self.ledger.now
 
     def owners_changed(self, virtual: Virtual, /) -> None:
         self._consider(virtual)
@@ -160,7 +172,7 @@ class OwnerlessBounded(Invariant):
             # What has left takes no part any more, while others of its node still do.
             if fit is None or (status is not None and status.reason == Reason.STOPPED.value):
                 continue
-            since = max(begun, fit, self._listening.get(node, 0))
+            since = max(begun, fit, self._listening.get(node, 0), self._owned_at.get(virtual, 0))
             limits.append(since + self._longest(virtual, node, begun))
             if now >= limits[-1]:
                 waited = (now - since) / MILLISECOND
