@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from yaoki.checks.check import CheckSpec, Finding
+from yaoki.core.instant import Instant
+from yaoki.core.machine import TimerFired
 from yaoki.node.check_shard import CheckShard
 from yaoki.node.messages import (
     ConfigureChecks,
@@ -49,16 +51,25 @@ class Worker:
         """Begin with an empty shard."""
         self._incarnation += 1
         self._in_flight.clear()
-        self.process.start(CheckShard(f"{self.process.name}.{self._incarnation}"))
+        shard = CheckShard(f"{self.process.name}.{self._incarnation}")
+        self.process.start(_Watched(shard, self._taken))
 
     def order(self, message: ShardInput) -> None:
         """A message of the main process arrived."""
-        if isinstance(message, ConfigureChecks):
-            checks = tuple(check.id for check in message.checks)
+        self.process.give(message)
+
+    def _taken(self, input_: ShardInput | TimerFired) -> None:
+        """The worker reads something that may have waited for it."""
+        around = self._around
+        if isinstance(input_, ConfigureChecks):
+            checks = tuple(check.id for check in input_.checks)
             kept = frozenset(checks)
             self._in_flight = {number: check for number, check in self._in_flight.items() if check.id in kept}
-            self._around.witness.checks_configured(self._around.node, checks)
-        self.process.give(message)
+            around.witness.checks_configured(around.node, checks)
+        elif isinstance(input_, ProbeFinished):
+            check = self._in_flight.pop(input_.number, None)
+            if check is not None:
+                around.witness.probed(around.node, check, input_.finding)
 
     def _perform(self, effect: ShardEffect) -> None:
         if isinstance(effect, StartProbe):
@@ -78,6 +89,18 @@ class Worker:
 
     def _finish(self, start: StartProbe, finding: Finding, incarnation: int) -> None:
         if incarnation == self._incarnation and self.process.machine is not None:
-            if self._in_flight.pop(start.number, None) is not None:
-                self._around.witness.probed(self._around.node, start.check, finding)
             self.process.give(ProbeFinished(start.number, finding))
+
+
+class _Watched:
+    """A shard, and somebody who is told of each input before it is."""
+
+    def __init__(self, shard: CheckShard, taken: Callable[[ShardInput | TimerFired], None]) -> None:
+        self._shard = shard
+        self._taken = taken
+        self.deadline = shard.deadline
+
+    def handle(self, now: Instant, input_: ShardInput | TimerFired, /) -> list[ShardEffect]:
+        """See Machine."""
+        self._taken(input_)
+        return self._shard.handle(now, input_)
