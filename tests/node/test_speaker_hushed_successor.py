@@ -23,6 +23,7 @@ from tests.node.speaker_scene import (
 )
 from tests.node.test_speaker_peering import HEARTBEAT
 from yaoki.core.address import Family
+from yaoki.core.machine import TimerFired
 from yaoki.election.lease_params import LeaseParams
 from yaoki.node.messages import (
     AbilitiesFound,
@@ -153,6 +154,17 @@ def test_who_dies_is_not_waited_for() -> None:
     effects = speaker.run_to(370)
     assert speaker.state() is RouterState.ACTIVE
     assert told(effects)[:2] == [CLAIM, ANNOUNCE]
+
+
+def test_who_is_found_dead_by_the_input_that_relieves_it_is_not_waited_for() -> None:
+    """A speaker that was late learns of both at once. Hushed after it was to answer again, it would be for ever."""
+    speaker = standby()
+    beat(speaker, Role.ACTIVE)
+    speaker.hear(50)
+    speaker.now = at(390)
+    effects = speaker.tell(TimerFired())
+    assert speaker.state() is RouterState.ACTIVE
+    assert told(effects) == [HUSH, ANSWER, CLAIM, ANNOUNCE]
 
 
 def test_a_successor_that_hears_a_better_one_stays_hushed_and_announces_nothing() -> None:

@@ -54,6 +54,7 @@ from yaoki.node.speaker_events import (
     PeerRestarted,
 )
 from yaoki.node.speaker_groups import SpeakerGroups
+from yaoki.node.speaker_hushing import answered_in_time
 from yaoki.node.speaker_leases import lease_key
 from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.node.speaker_works import Effects
@@ -98,8 +99,8 @@ class SpeakerBrain(SpeakerGroups):
             self._gone.clear()
             out.extend(self.peering.send(now, machines))
         self._agenda.set(_PEERING, self.peering.deadline())
-        # What is answered for again was put there by an earlier input.
-        return [*self._hushing.settle(now, self._announcing.must_wait), *self._announcing.sort(out)]
+        settled = self._hushing.settle(now, self._announcing.must_wait)
+        return answered_in_time(settled, self._announcing.sort(out))
 
     def _take(self, out: Effects, now: Instant, input_: SpeakerInput) -> None:
         match input_:

@@ -80,10 +80,10 @@ class SpeakerHushing:
         if places:
             self._successions[number] = _Succession(params.vip, params.key.family, places)
 
-    def settle(self, now: Instant, waits: Callable[[str, IPAddress], bool]) -> list[SpeakerEffect]:
+    def settle(self, now: Instant, waits: Callable[[str, IPAddress], bool]) -> list[AnswerAgain]:
         """After all that was heard: answer for what no other node answers for by now, or was waited for long enough.
         `waits`: whether the advertisement waits for an address, so that the old owner cannot have heard it."""
-        effects: list[SpeakerEffect] = []
+        effects: list[AnswerAgain] = []
         for number, succession in list(self._successions.items()):
             if any(waits(*place) for place in succession.places):
                 continue
@@ -119,3 +119,22 @@ class SpeakerHushing:
             succession.places.pop((interface, address), None)
             if not succession.places:
                 del self._successions[number]
+
+
+def answered_in_time(answers: list[AnswerAgain], effects: list[SpeakerEffect]) -> list[SpeakerEffect]:
+    """All of them, so that what is answered for is so before it is announced, and after the word to hush it: the owner
+    may be found dead by the very input on which its successor takes over hushed."""
+    if not answers:
+        return effects
+    effects = list(effects)
+    for answer in answers:
+        at = 0
+        for index, effect in enumerate(effects):
+            if isinstance(effect, HushAddresses) and _share(effect, answer):
+                at = index + 1
+        effects.insert(at, answer)
+    return effects
+
+
+def _share(hush: HushAddresses, answer: AnswerAgain) -> bool:
+    return hush.interface == answer.interface and not set(hush.addresses).isdisjoint(answer.addresses)
