@@ -34,6 +34,8 @@ class ReplacedOwnsNothing(Invariant):
             self._told.add(node)
             if node not in self._replaced:
                 self.broken(f"{node} says that it was replaced, and was not")
+            # What it has just taken it may come to answer for, as with fresh IPv6 addresses, before it is relieved.
+            self._held.update((virtual, node) for virtual in self.ledger.holders if self._holds(virtual, node))
         elif isinstance(event.body, NodeNotReplaced):
             self._told.discard(node)
 
