@@ -3,13 +3,13 @@
 from functools import partial
 
 from yaoki.core.event import Event, EventId
-from yaoki.node.messages import RouterState
+from yaoki.node.messages import RouterState, RouterStatus
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.ownership import LATE_FRAMES_US, SLACK_US
 from yaoki.sim.invariants.succession import serves_hushed
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND, SECOND
-from yaoki.sim.topology import Virtual
+from yaoki.sim.topology import Attachment, Virtual
 from yaoki.vrrp.events import HandedOver, HandOverBegun, NobodyTookOver, Reason
 from yaoki.vrrp.standing import LEAST_PRIORITY
 from yaoki.vrrp.timing import skew_time
@@ -91,6 +91,8 @@ class PlannedMoves(Invariant):
             return  # it is relieved by one that is asked for the addresses in a moment
         if any(self._has_just_come(virtual, other) for other, _ in virtual.members if other != node):
             return
+        if self._heard_late(virtual, node, status):
+            return  # it gave way to one that is gone since it said that it owns
         long_ago = self._long_ago(virtual, 0)
         for other, _ in virtual.members:
             if other != node and not self._stops(virtual, other) and self._in_touch(virtual, node, other, long_ago):
@@ -100,6 +102,17 @@ class PlannedMoves(Invariant):
         """Whether it was told to leave as well: it relieves nobody, and waits itself or has given up waiting."""
         status = self.ledger.status(virtual, node)
         return status is not None and status.reason == Reason.STOPPED.value
+
+    def _heard_late(self, virtual: Virtual, node: str, status: RouterStatus) -> bool:
+        """Whether what it heard last of another owner may have been under way for long."""
+        for other, _ in virtual.members:
+            if any(status.peer is not None and each.has(status.peer) for each in self._attachments(other)):
+                clean = self.ledger.clean_since(virtual, other, node)
+                return clean is None or clean > self.ledger.now - LATE_FRAMES_US
+        return False
+
+    def _attachments(self, node: str) -> tuple[Attachment, ...]:
+        return self.ledger.world.nodes[node].attachments
 
     def _has_just_come(self, virtual: Virtual, node: str) -> bool:
         """Whether it took over from an owner that it did not hear, and its kernel takes packets in a moment: who
