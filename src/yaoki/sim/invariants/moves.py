@@ -68,6 +68,8 @@ class PlannedMoves(Invariant):
         version = virtual.params(node).version
         skew = skew_time(version=version, priority=1, interval=virtual.interval)
         longest = int(skew.total_seconds() * SECOND) + SLACK_US
+        if any(self._owns_unheard(virtual, other, node, self.ledger.now - after) for other, _ in virtual.members):
+            return  # the others follow that one
         for other, _ in virtual.members:
             if (
                 other != node
@@ -77,6 +79,12 @@ class PlannedMoves(Invariant):
             ):
                 waited = after / MILLISECOND
                 self.broken(f"{node} waited {waited:.1f} ms to be relieved of {virtual}, and {other} was there")
+
+    def _owns_unheard(self, virtual: Virtual, other: str, node: str, since: int) -> bool:
+        """Whether another one owns whose advertisements may not all have come here since then."""
+        status, clean = self.ledger.status(virtual, other), self.ledger.clean_since(virtual, other, node)
+        owns = status is not None and status.state.owns
+        return other != node and owns and (clean is None or clean > since)
 
     def _left_nobody(self, virtual: Virtual, node: str) -> None:
         """The last owner is gone. If it went by itself, somebody who heard it all the time could have come."""
