@@ -17,7 +17,7 @@ from yaoki.site.examine import accept_site, examine
 from yaoki.site.load import load_site
 from yaoki.site.model import Hook, Persistence
 from yaoki.site.node_plan import ServicePlan
-from yaoki.site.strict_yaml import MAX_PROBLEMS
+from yaoki.site.strict_yaml import MAX_BYTES, MAX_PROBLEMS
 
 EXAMPLE = Path(__file__).parent / "pair.yaml"
 WORDS = EXAMPLE.read_text()
@@ -180,6 +180,18 @@ def test_a_missing_file_and_a_folder_are_site_errors(tmp_path: Path) -> None:
     assert "cannot read" in whats(tmp_path)[0]
 
 
+def test_a_link_that_leads_to_itself_is_a_site_error(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (problem,) = whats(write(tmp_path, site="version: 1\nsite: s\ninclude: loop.yaml\n"))
+    assert problem.startswith("site.yaml:3: cannot read ")
+    assert problem.endswith("Too many levels of symbolic links")
+    assert "symbolic links" in whats(tmp_path / "loop.yaml")[0]
+
+
+def test_of_a_file_without_an_end_only_the_beginning_is_read() -> None:
+    assert whats(Path("/dev/zero")) == [f"zero:1: the file is larger than {MAX_BYTES} bytes"]
+
+
 def test_reading_stops_after_a_bounded_number_of_problems(tmp_path: Path) -> None:
     services = "".join(f"  s{number}: {{vip: v, listen: x, servers: {{h: {{}}}}}}\n" for number in range(500))
     assert len(whats(write(tmp_path, site=f"version: 1\nsite: s\nservices:\n{services}"))) == MAX_PROBLEMS
@@ -194,6 +206,15 @@ def test_what_is_accepted_can_be_acknowledged_and_what_cannot_work_is_refused(tm
     path = write(tmp_path, site=known)
     assert accept_site(path).site.vip("web-vip").stateful
     assert [problem.rule for problem in examine(path).acknowledged] == ["stateful-failback"]
+
+
+def test_a_word_that_is_no_rule_is_told_of_wherever_it_stands(tmp_path: Path) -> None:
+    odd = "sync-groups:\n  g: {vips: [web-vip], acknowledge: [nonsense]}\nbalancer: {acknowledge: [rubbish]}\n"
+    problems = examine(write(tmp_path, site=WORDS + odd)).problems
+    assert [problem.what for problem in problems if problem.rule == "unknown-name"] == [
+        'acknowledge: there is no lint rule "nonsense"',
+        'acknowledge: there is no lint rule "rubbish"',
+    ]
 
 
 CHUNKS = [line + "\n" for line in WORDS.split("\n")]

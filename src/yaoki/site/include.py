@@ -14,7 +14,7 @@ from yaoki.core.error import Location, Problem
 from yaoki.site.document import Mapping, Node, Scalar, Sequence, location
 from yaoki.site.kinds import refuse_type
 from yaoki.site.reading import Reader
-from yaoki.site.strict_yaml import parse
+from yaoki.site.strict_yaml import MAX_BYTES, parse
 
 MAX_INCLUDE_DEPTH = 8
 MAX_FILES = 1_000
@@ -35,18 +35,18 @@ class Includer:
             return None
         whole = Mapping(root.file, root.line, root.column, {})
         self._join(whole, root)
-        self._follow(whole, root, path, chain=(path.resolve(),))
+        self._follow(whole, root, path, chain=(_resolved(path),))
         return whole
 
     def _file(self, path: Path, name: str, *, asked_by: Scalar | None) -> Mapping | None:
         try:
-            data = path.read_bytes()
+            data = _beginning(path)
         except OSError as error:
             what = f"cannot read {name}: {error.strerror}"
             where = Location(name, 1, 1) if asked_by is None else location(asked_by)
             self._problems.append(Problem("file", where, what, "check the path and its permissions"))
             return None
-        self._read.add(path.resolve())
+        self._read.add(_resolved(path))
         root = parse(data, name, self._problems)
         if isinstance(root, Mapping):
             return root
@@ -88,7 +88,8 @@ class Includer:
             return
         for pattern in _patterns(part.items["include"][1]):
             for found in self._matches(path.parent, pattern):
-                if found.resolve() in chain:
+                place = _resolved(found)
+                if place in chain:
                     self._reader.refuse("include", pattern, f"{found} includes itself", "break the circle")
                 elif len(chain) > MAX_INCLUDE_DEPTH:
                     what = f"files include each other more than {MAX_INCLUDE_DEPTH} deep"
@@ -96,11 +97,11 @@ class Includer:
                 elif len(self._read) >= MAX_FILES:
                     self._reader.refuse("include", pattern, f"more than {MAX_FILES} files", "join some of them")
                     return
-                elif found.resolve() not in self._read:
+                elif place not in self._read:
                     root = self._file(found, str(found), asked_by=pattern)
                     if root is not None:
                         self._join(whole, root)
-                        self._follow(whole, root, found, chain=(*chain, found.resolve()))
+                        self._follow(whole, root, found, chain=(*chain, place))
 
     def _matches(self, folder: Path, pattern: Scalar) -> list[Path]:
         """The files of a pattern, sorted. A pattern without wildcard must name a file; one with, may find none."""
@@ -112,6 +113,20 @@ class Includer:
         except (ValueError, OSError, re.error) as error:
             self._reader.refuse("include", pattern, f'"{text}" is no usable pattern: {error}', "write nodes/*.yaml")
             return []
+
+
+def _beginning(path: Path) -> bytes:
+    """A file's octets, or so many that `parse` refuses it: a device or a mistaken name may have no end."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _resolved(path: Path) -> Path:
+    """The file that a path means; a link that leads to itself is left as it is, for `open` to refuse."""
+    try:
+        return path.resolve()
+    except RuntimeError:
+        return path.absolute()
 
 
 def _copy(value: Node) -> Node:

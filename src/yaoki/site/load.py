@@ -20,7 +20,9 @@ from yaoki.site.shapes import names_given
 from yaoki.site.source_map import SourceMap
 from yaoki.site.vocabulary import SITE
 
-_SECTIONS = ("networks", "nodes", "hosts", "checks", "vips", "services", "hooks")
+_SECTIONS = ("networks", "nodes", "hosts", "checks", "vips", "sync-groups", "services", "hooks")
+_SINGLE = ("store", "balancer")
+"""Sections that are one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ def _section(root: Mapping, name: str) -> Node | None:
 
 
 def _acknowledged(values: dict[str, Value]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    objects = {(section, name): value for section in _SECTIONS for name, value in values.get(section, {}).items()} | (
-        {("store",): values["store"]} if "store" in values else {}
-    )
+    objects: dict[tuple[str, ...], dict[str, Value]] = {
+        (section, name): value for section in _SECTIONS for name, value in values.get(section, {}).items()
+    }
+    objects |= {(section,): values[section] for section in _SINGLE if section in values}
     return {path: value["acknowledge"] for path, value in objects.items() if value.get("acknowledge")}
 
 
