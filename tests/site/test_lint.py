@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yaoki.core.error import Problem
 from yaoki.core.event import Severity
 from yaoki.lb.service import Protocol
 from yaoki.site.examine import MAX_FINDINGS, examine
@@ -42,15 +43,18 @@ services:
 """
 
 
-def rules_of(folder: Path, text: str, *edits: tuple[str, str], least: Severity = Severity.WARNING) -> list[str]:
+def findings(folder: Path, text: str, *edits: tuple[str, str], least: Severity = Severity.WARNING) -> list[Problem]:
     for before, after in edits:
         assert before in text, before
         text = text.replace(before, after)
     path = folder / "site.yaml"
     path.write_text(text)
     order = [Severity.NOTICE, Severity.WARNING, Severity.ERROR]
-    problems = examine(path).problems
-    return [problem.rule for problem in problems if order.index(problem.severity) >= order.index(least)]
+    return [problem for problem in examine(path).problems if order.index(problem.severity) >= order.index(least)]
+
+
+def rules_of(folder: Path, text: str, *edits: tuple[str, str], least: Severity = Severity.WARNING) -> list[str]:
+    return [problem.rule for problem in findings(folder, text, *edits, least=least)]
 
 
 @pytest.mark.parametrize(("plane", "found"), [("bpf", True), ("xdp", True), ("auto", False), ("nftables", False)])
@@ -131,6 +135,92 @@ def test_persistence_by_forwarding_method(tmp_path: Path, forward: str, persiste
 )
 def test_a_check_of_the_machine_only_is_warned_of(tmp_path: Path, edit: tuple[str, str], warned: bool) -> None:
     assert rules_of(tmp_path, EXAMPLE, edit) == (["icmp-only"] if warned else [])
+
+
+SORRY = """version: 1
+site: sorry
+networks: {front: {prefixes: [192.0.2.0/24], gateway: router}, far: {prefixes: [203.0.113.0/24], gateway: router}}
+nodes:
+  lb1: {interfaces: {eth0: {network: front, addresses: [192.0.2.11]}}}
+  lb2: {interfaces: {eth0: {network: front, addresses: [192.0.2.12]}}}
+hosts:
+  router: {forwards: true, interfaces: {eth0: {network: front, addresses: [192.0.2.1]},
+                                        eth1: {network: far, addresses: [203.0.113.1]}}}
+  web1: {interfaces: {eth0: {network: front, addresses: [192.0.2.21]}}}
+  web2: {interfaces: {eth0: {network: front, addresses: [192.0.2.22]}}}
+  sorry: {interfaces: {eth0: {network: far, addresses: [203.0.113.23]}}}
+checks:
+  slow: {kind: tcp, port: 81, interval: 10s}
+  fast: {kind: tcp, interval: 100ms}
+  apology: {kind: http}
+vips:
+  gate: {network: front, addresses: [192.0.2.50], vrid: 1, members: {lb1: {priority: 150}, lb2: {priority: 100}}}
+services:
+  web:
+    vip: gate
+    listen: tcp/80
+    forward: fullnat
+    check: [slow, fast]
+    servers: {web1: {}, web2: {}}
+    when-all-down: {sorry: sorry, check: apology}
+    slo: {outage: 4s, server-outage: 1s}
+"""
+
+
+def test_what_only_who_says_sorry_is_asked_is_no_unused_check(tmp_path: Path) -> None:
+    assert rules_of(tmp_path, SORRY, least=Severity.NOTICE) == ["single-gateway", "single-gateway"]
+
+
+def test_who_says_sorry_behind_a_router_has_no_neighbour_check(tmp_path: Path) -> None:
+    assert rules_of(tmp_path, SORRY, ("apology: {kind: http}", "apology: {kind: neighbour}")) == ["neighbour-off-link"]
+
+
+def test_the_check_that_is_too_slow_is_the_fastest_of_several(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, SORRY, ("server-outage: 1s", "server-outage: 200ms"))
+    assert found.what == (
+        "a server outage of at most 200ms cannot be kept: the check fast needs up to 350ms (its interval, 2 more"
+        " failures and the last timeout)"
+    )
+    assert found.other is not None
+    assert found.other.text == "  fast: {kind: tcp, interval: 100ms}"
+
+
+@pytest.mark.parametrize(
+    ("outage", "vip", "cure"),
+    [
+        ("2s", "vrid: 1", "advertise every 550ms or faster, or promise less"),
+        ("2s", "vrid: 1, version: 2", "write version: 3 and advertise every 550ms or faster, or promise less"),
+        ("10ms", "vrid: 1", "promise 3610ms or more"),
+    ],
+)
+def test_the_cure_of_a_promise_that_cannot_be_kept_mends_it(tmp_path: Path, outage: str, vip: str, cure: str) -> None:
+    promised, said = ("outage: 4s", f"outage: {outage}"), ("vrid: 1", vip)
+    (found,) = findings(tmp_path, SORRY, promised, said)
+    assert found.cure == cure
+    faster = ("vrid: 1", "vrid: 1, advertise: 550ms")
+    assert outage == "10ms" or rules_of(tmp_path, SORRY, promised, faster) == []
+
+
+def test_equal_priorities_under_a_lease_make_no_two_owners_at_the_start(tmp_path: Path) -> None:
+    store = ("vips:", "store: {kind: witness, endpoint: router}\nvips:")
+    equal = ("lb1: {priority: 150}", "lb1: {priority: 100}")
+    (found,) = findings(tmp_path, SORRY, store, equal, ("vrid: 1", "vrid: 1, election: lease"))
+    assert found.cure == "give them different ones, or the higher address decides"
+
+
+def test_a_standby_without_an_address_on_the_network_of_a_check_is_unfit(tmp_path: Path) -> None:
+    armed = ("addresses: [192.0.2.11]}", "addresses: [192.0.2.11]}, eth1: {network: far, addresses: [203.0.113.11]}")
+    other = ("addresses: [192.0.2.12]}", "addresses: [192.0.2.12]}, eth1: {network: far, addresses: [203.0.113.12]}")
+    spare = "  lb3: {standby-for: [lb1], interfaces: {eth0: {network: front, addresses: [192.0.2.13]}}}\nhosts:"
+    (found,) = findings(
+        tmp_path,
+        SORRY,
+        armed,
+        other,
+        ("hosts:", spare),
+        ("apology: {kind: http}", "apology: {kind: http, source: far}"),
+    )
+    assert found.what == "lb3 cannot take the place of lb1: lb3 makes apology as well, and has no address on far"
 
 
 def test_rules_that_need_the_whole_site_are_silent_on_a_file_with_mistakes(tmp_path: Path) -> None:

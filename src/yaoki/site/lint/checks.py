@@ -71,10 +71,11 @@ def server_path_named(service: str, host: str) -> tuple[str, ...]:
 
 def _neighbour_off_link(view: View) -> Iterable[Finding]:
     for service in view.site.services:
-        for check in view.checks_of(service):
+        for name, servers in _asked(service):
+            check = view.site.check(name)
             if not isinstance(check.params, NeighbourParams):
                 continue
-            for server in service.servers:
+            for server in servers:
                 if not view.is_on_link(service, server):
                     what = f"{check.name} asks for the MAC address of {server.host}, which is behind a router"
                     cure = "use an icmp or tcp check"
@@ -85,10 +86,7 @@ def _neighbour_off_link(view: View) -> Iterable[Finding]:
 def _direct_check(view: View) -> Iterable[Finding]:
     direct = {check.name for check in view.site.checks if isinstance(check.params, DirectParams)}
     for service in view.site.services:
-        asked = [(name, service.servers) for name in service.checks]
-        if service.sorry is not None:
-            asked += [(name, (service.sorry,)) for name in service.sorry_checks]
-        for name, servers in asked:
+        for name, servers in _asked(service):
             if name in direct:
                 yield from _misplaced(service, name, servers)
     for vip in view.site.vips:
@@ -147,6 +145,13 @@ def _check_source(view: View) -> Iterable[Finding]:
                 yield Finding(("checks", name, "source"), what, cure, ("nodes", member.node))
 
 
+def _asked(service: Service) -> Iterable[tuple[str, tuple[Server, ...]]]:
+    """The checks that a service names, each with the servers that it is made of."""
+    yield from ((name, service.servers) for name in service.checks)
+    if service.sorry is not None:
+        yield from ((name, (service.sorry,)) for name in service.sorry_checks)
+
+
 def _named(view: View) -> Iterable[tuple[Service, str]]:
     for service in view.site.services:
         for name in dict.fromkeys((*service.checks, *service.sorry_checks)):
@@ -163,7 +168,7 @@ def _secret_in_clear(view: View) -> Iterable[Finding]:
 
 
 def _unused_check(view: View) -> Iterable[Finding]:
-    used = {name for service in view.site.services for name in service.checks}
+    used = {name for _, name in _named(view)}
     tracks = (track.tracked for vip in view.site.vips for track in vip.track)
     used |= {tracked.check for tracked in tracks if isinstance(tracked, TrackedCheck)}
     for check in view.site.checks:

@@ -15,9 +15,9 @@ from yaoki.site.model import Election, StoreKind
 from yaoki.site.source_map import Path
 from yaoki.site.survival import loss_that_mutes
 from yaoki.site.units import duration_text
+from yaoki.vrrp.standing import OWNER_PRIORITY
 
 FEWEST_VOTERS = 3
-OWNER_PRIORITY = 255
 
 
 def _without_store(view: View) -> Iterable[Finding]:

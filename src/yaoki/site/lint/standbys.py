@@ -3,11 +3,23 @@
 from collections.abc import Iterable
 
 from yaoki.core.event import Severity
-from yaoki.site.lint import addressing, forwarding, leases, stateful, ticks, timers, tracks, vips
+from yaoki.site.lint import (
+    addressing,
+    checks,
+    forwarding,
+    leases,
+    redundancy,
+    stateful,
+    ticks,
+    timers,
+    tracks,
+    vips,
+)
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
 from yaoki.site.replacement import replaced_by
 from yaoki.site.source_map import Path
+from yaoki.vrrp.standing import OWNER_PRIORITY
 
 _OTHERS = (
     *addressing.RULES,
@@ -16,8 +28,10 @@ _OTHERS = (
     *tracks.RULES,
     *leases.RULES,
     *forwarding.RULES,
+    *checks.RULES,
     *timers.RULES,
     *ticks.RULES,
+    *redundancy.RULES,
 )
 
 
@@ -46,7 +60,7 @@ def _owner_of_addresses(view: View) -> Iterable[Finding]:
     for node in view.site.nodes:
         for index, old in enumerate(node.standby_for):
             for vip in view.site.vips:
-                if any(member.node == old and member.priority == 255 for member in vip.members):
+                if any(member.node == old and member.priority == OWNER_PRIORITY for member in vip.members):
                     place: Path = ("nodes", node.name, "standby-for", index)
                     what = (
                         f"{old} has the addresses of {vip.name} as its own (priority 255), and takes them back with it"

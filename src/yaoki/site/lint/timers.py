@@ -12,7 +12,7 @@ from yaoki.election.lease_params import longest_takeover
 from yaoki.site.default_checks import default_checks
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View, server_path
-from yaoki.site.model import Election, Server, Service, Vip
+from yaoki.site.model import CheckDefinition, Election, Server, Service, Vip
 from yaoki.site.source_map import Path
 from yaoki.site.units import duration_text
 from yaoki.vrrp.timing import active_down_interval
@@ -30,8 +30,7 @@ def takeover_of(vip: Vip) -> timedelta | None:
 
 def detection_of(view: View, service: Service) -> timedelta:
     """From the death of a server to its being down, at worst; the fastest of several checks decides."""
-    checks = view.checks_of(service) or default_checks(service)
-    return min(check.schedule.longest_detection for check in checks)
+    return _fastest(view, service).schedule.longest_detection
 
 
 def _slo_outage(view: View) -> Iterable[Finding]:
@@ -43,7 +42,8 @@ def _slo_outage(view: View) -> Iterable[Finding]:
                 f"an outage of at most {duration_text(service.slo.outage)} cannot be kept: taking {vip.name} over lasts"
                 f" {_rounded(takeover)} ({_made_of(vip)})"
             )
-            cure = f"{_faster(vip, service.slo.outage)}, or promise less"
+            faster = _faster(vip, service.slo.outage)
+            cure = f"promise {_rounded(takeover)} or more" if faster is None else f"{faster}, or promise less"
             yield Finding(("services", service.name, "slo", "outage"), what, cure, _pace_of(vip))
 
 
@@ -52,21 +52,22 @@ def _slo_server_outage(view: View) -> Iterable[Finding]:
         promised = service.slo.server_outage
         detection = detection_of(view, service)
         if promised is not None and promised < detection:
-            checks = view.checks_of(service)
-            name = f"the check {checks[0].name}" if checks else "the default check"
+            fastest = _fastest(view, service)
+            named = fastest.name in service.checks
+            name = f"the check {fastest.name}" if named else "the default check"
             what = (
                 f"a server outage of at most {duration_text(promised)} cannot be kept: {name} needs up to"
-                f" {_rounded(detection)} (its interval, {_schedule(view, service)} and the last timeout)"
+                f" {_rounded(detection)} (its interval, {fastest.schedule.fall - 1} more failures and the last timeout)"
             )
-            other: Path = ("checks", checks[0].name) if checks else ("services", service.name)
+            other: Path = ("checks", fastest.name) if named else ("services", service.name)
             cure = "shorten interval, timeout or fall, or promise less"
             yield Finding(("services", service.name, "slo", "server-outage"), what, cure, other)
 
 
-def _schedule(view: View, service: Service) -> str:
+def _fastest(view: View, service: Service) -> CheckDefinition:
+    """The check that tells first of a dead server."""
     checks = view.checks_of(service) or default_checks(service)
-    fastest = min((check.schedule for check in checks), key=lambda schedule: schedule.longest_detection)
-    return f"{fastest.fall - 1} more failures"
+    return min(checks, key=lambda check: check.schedule.longest_detection)
 
 
 def _made_of(vip: Vip) -> str:
@@ -78,17 +79,24 @@ def _pace_of(vip: Vip) -> Path:
     return ("vips", vip.name, "lease-duration" if vip.election is Election.LEASE else "advertise")
 
 
-def _faster(vip: Vip, promised: timedelta) -> str:
+def _faster(vip: Vip, promised: timedelta) -> str | None:
+    """What makes a takeover short enough; None if nothing does."""
     if vip.election is Election.LEASE:
         return "shorten lease-duration as far as the store allows"
-    return f"advertise every {_advertise_for(vip, promised)} or faster"
+    interval = _advertise_for(vip, promised)
+    if not interval:
+        return None
+    # Version 2 counts in whole seconds, and so does its skew.
+    version = "write version: 3 and " if vip.version == 2 else ""
+    return f"{version}advertise every {duration_text(interval)} or faster"
 
 
-def _advertise_for(vip: Vip, outage: timedelta) -> str:
-    """The longest advertisement interval, in steps of 10 ms, with which a promise can be kept."""
+def _advertise_for(vip: Vip, outage: timedelta) -> timedelta:
+    """The longest advertisement interval of version 3, in steps of 10 ms, with which a promise can be kept; 0 if none
+    can."""
     step = timedelta(milliseconds=10)
     unit = active_down_interval(version=3, priority=_second(vip), interval=step)
-    return duration_text(max(1, outage // unit) * step)
+    return outage // unit * step
 
 
 def _second(vip: Vip) -> int:

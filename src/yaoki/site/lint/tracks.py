@@ -9,7 +9,7 @@ from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
 from yaoki.site.model import Track, TrackedCheck, TrackedInterface, Vip
 from yaoki.site.source_map import Path
-from yaoki.vrrp.standing import standing
+from yaoki.vrrp.standing import OWNER_PRIORITY, standing
 
 _PORT = 1
 """Stands for any."""
@@ -22,7 +22,7 @@ def _track_without_effect(view: View) -> Iterable[Finding]:
         first, second = sorted(vip.members, key=lambda member: -member.priority)[:2]
         lost = [track.weight for track in vip.track if track.weight is None or track.weight < 0]
         left = standing(first.priority, lost).effective
-        if lost and first.priority != 255 and left >= second.priority:
+        if lost and first.priority != OWNER_PRIORITY and left >= second.priority:
             what = (
                 f"with everything tracked down, {first.node} still has priority {left} for {vip.name}"
                 f" and {second.node} {second.priority}: the VIP stays"

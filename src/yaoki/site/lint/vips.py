@@ -11,6 +11,7 @@ from yaoki.site.lint.view import View, families_of
 from yaoki.site.model import Election, Vip, VipMember
 from yaoki.site.source_map import Path
 from yaoki.vrrp.params import Failback
+from yaoki.vrrp.standing import OWNER_PRIORITY
 from yaoki.vrrp.timing import active_down_interval
 
 CLOSEST_TAKEOVERS = timedelta(milliseconds=2)
@@ -58,7 +59,7 @@ def _member_without_interface(view: View) -> Iterable[Finding]:
 def _owner_priority(view: View) -> Iterable[Finding]:
     for vip in view.site.vips:
         for member in vip.members:
-            if member.priority == 255:
+            if member.priority == OWNER_PRIORITY:
                 what = f"priority 255 says that {member.node} has the addresses of {vip.name} as its own (RFC 9568 6.1)"
                 cure = "use 254 or less: 255 preempts always and no track can lower it"
                 yield Finding(("vips", vip.name, "members", member.node, "priority"), what, cure)
@@ -71,7 +72,9 @@ def _equal_priorities(view: View) -> Iterable[Finding]:
             first = held.setdefault(member.priority, member.node)
             if first != member.node:
                 what = f"{member.node} and {first} have one priority, {member.priority}, for {vip.name}"
-                cure = "give them different ones, or the higher address decides and both start as owner"
+                # Under a lease the store lets one of them own, however they start.
+                both = "" if vip.election is Election.LEASE else " and both start as owner"
+                cure = f"give them different ones, or the higher address decides{both}"
                 path: Path = ("vips", vip.name, "members")
                 yield Finding((*path, member.node, "priority"), what, cure, (*path, first, "priority"))
 
