@@ -91,3 +91,9 @@ def test_what_fails_is_named_in_any_order(words: list[str], capsys: pytest.Captu
     assert told["failed"] == ["lb1", "web2"]
     assert told["vips"] == [{"vip": "web-vip", "before": "lb1", "after": "lb2"}]
     assert [each["vip"] for each in told["stand"]] == ["web-vip"]
+
+
+def test_a_service_that_only_its_backup_serves_is_not_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = write(tmp_path, ("web2: {weight: 1000}", "web2: {priority: 50}"))
+    assert main(["plan", site, "--if", "web1"]) == 0
+    assert "service web: web1 100% -> 0%, web2 0% -> 100%; only backups serve: web2\n" in capsys.readouterr().out

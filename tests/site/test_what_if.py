@@ -1,5 +1,6 @@
 """Who takes what when machines fail."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from yaoki.cli.stand import stand
 from yaoki.site.load import load_site
-from yaoki.site.model import Site
+from yaoki.site.model import Server, Site
 from yaoki.site.what_if import VipOutcome, what_if
 
 EXAMPLE = Path(__file__).parents[2] / "examples/web-pair/site.yaml"
@@ -51,7 +52,15 @@ def test_the_servers_that_are_left_carry_the_load() -> None:
     (web,) = (s for s in what_if(SITE, {"web2"}).services if s.service == "web")
     assert web.growth == 2
     (none,) = (s for s in what_if(SITE, {"web1", "web2"}).services if s.service == "web")
-    assert none.growth is None
+    assert (none.growth, none.serving) == (None, ())
+
+
+@pytest.mark.req("B-13")
+def test_a_backup_that_had_no_load_serves_all_the_same() -> None:
+    servers = (Server("web1"), Server("web2", priority=50))
+    site = replace(SITE, services=tuple(replace(service, servers=servers) for service in SITE.services[:1]))
+    (web,) = what_if(site, {"web1"}).services
+    assert (web.growth, web.serving) == (None, ("web2",))
 
 
 @pytest.mark.req("B-20")

@@ -35,7 +35,7 @@ from yaoki.site.diff import SiteChange, diff_sites
 from yaoki.site.examine import accept_site
 from yaoki.site.model import Site
 from yaoki.site.move import move
-from yaoki.site.what_if import what_if
+from yaoki.site.what_if import ServiceOutcome, what_if
 
 _INSTEAD = "; without a node, two files are compared by `yaoki plan --from OLD NEW`"
 _WITHOUT_NODE = (
@@ -126,7 +126,7 @@ def _what_if(args: argparse.Namespace) -> int:
     failed = [expand(name, [machine.name for machine in site.machines], what="machine") for name in args.failed]
     outcome = what_if(site, failed)
     lost = [vip.vip for vip in outcome.vips if vip.after is None]
-    lost += [service.service for service in outcome.services if service.growth is None]
+    lost += [service.service for service in outcome.services if not service.serving]
     if args.json:
         found = {"failed": failed, "lost": lost, "vips": outcome.vips, "services": outcome.services}
         print_json({**found, "stand": stand_as_json(site)})
@@ -137,11 +137,18 @@ def _what_if(args: argparse.Namespace) -> int:
         print(f"VIP {vip.vip}: {vip.before or 'nobody'} -> {after}")
     for service in outcome.services:
         shares = ", ".join(f"{s.host} {float(s.before):.0%} -> {float(s.after):.0%}" for s in service.shares)
-        growth = service.growth
-        load = paint.red("nobody serves") if growth is None else f"at most {float(growth):.2g} times the load"
-        print(f"service {service.service}: {shares}; {load}")
+        print(f"service {service.service}: {shares}; {_load(service, paint)}")
     print_stand(site)
     return int(bool(lost))
+
+
+def _load(service: ServiceOutcome, paint: Paint) -> str:
+    """What the servers that are left have to carry."""
+    if not service.serving:
+        return paint.red("nobody serves")
+    if service.growth is None:
+        return f"only backups serve: {', '.join(service.serving)}"
+    return f"at most {float(service.growth):.2g} times the load"
 
 
 def _move(args: argparse.Namespace) -> int:

@@ -50,10 +50,16 @@ class ServerShare:
 
 @dataclass(frozen=True, slots=True)
 class ServiceOutcome:
-    """How a service is shared. `growth` is how many times its load a server gets at worst; None: nobody serves."""
+    """How a service is shared. `growth` is how many times its load a server gets at worst; None: nobody serves, or
+    only backups, which had no load."""
 
     service: str
     shares: tuple[ServerShare, ...]
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The servers that get new flows after it; empty: nobody serves."""
+        return tuple(share.host for share in self.shares if share.after > 0)
 
     @property
     def growth(self) -> Fraction | None:
