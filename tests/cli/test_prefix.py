@@ -22,6 +22,11 @@ def test_an_ambiguous_beginning_names_the_candidates() -> None:
         expand("st", WORDS, what="command")
 
 
+def test_no_word_at_all_abbreviates_nothing_even_where_there_is_one_choice() -> None:
+    with pytest.raises(UsageError, match='there is no VIP ""; there are: web-vip'):
+        expand("", ["web-vip"], what="VIP")
+
+
 def test_a_misspelt_word_gets_the_nearest_one() -> None:
     with pytest.raises(UsageError, match=r'there is no command "shwo"; did you mean "show"\?'):
         expand("shwo", WORDS, what="command")

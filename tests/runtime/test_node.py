@@ -47,6 +47,11 @@ class H(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("", 8080), H).serve_forever()
 """
+HOLDER = """
+import socket, time
+held = [socket.create_connection(("192.0.2.50", 80), source_address=("198.51.100.9", 0)) for _ in range(2)]
+time.sleep(120)
+"""
 
 
 class Scene:
@@ -80,6 +85,14 @@ class Scene:
         """What the VIP serves to a client off the servers' network; empty if nothing came."""
         words = ("curl", "-s", "--interface", "198.51.100.9", "--max-time", str(wait), "http://192.0.2.50/")
         return self.net.run("router", *words, check=False).stdout.strip()
+
+    def hold(self) -> subprocess.Popen[bytes]:
+        """A client with a connection to each server, in turn, that it leaves open."""
+        process = self.net.start("router", sys.executable, "-c", HOLDER)
+        eventually(
+            lambda: self.net.run("router", "ss", "-Htn", "state", "established").stdout.count("192.0.2.50:80") == 2
+        )
+        return process
 
     def served_by(self, requests: int = 6) -> set[str]:
         """Who answers so many requests. One that nobody answers is waited out, and the last."""
@@ -137,8 +150,12 @@ def test_a_node_serves_drains_and_leaves_a_dead_server_out(scene: Scene) -> None
     eventually(lambda: scene.served_by() == {"web1", "web2"}, what="both servers answer through the VIP")
     assert scene.holds_vip()
 
-    lb1.ask("server", "drain", "web1")
+    held = scene.hold()
+    waiting = lb1.ask("server", "drain", "web1", "--wait", "--timeout", "0.5", check=False)
+    assert (waiting.returncode, waiting.stderr[:22]) == (2, "yaoki: web1 still has "), waiting.stderr
     eventually(lambda: scene.served_by() == {"web2"})
+    held.kill()
+    lb1.ask("server", "drain", "web1", "--wait", "--timeout", "30")
     lb1.ask("server", "ready", "web1")
     eventually(lambda: scene.served_by() == {"web1", "web2"})
 

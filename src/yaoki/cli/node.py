@@ -28,6 +28,7 @@ from yaoki.cli.node_client import RUN_ROOT, STATE_ROOT
 from yaoki.cli.node_replace import replace_node
 from yaoki.cli.node_wake import WAIT, wake_node
 from yaoki.cli.prefix import expand
+from yaoki.cli.typed import amount, endpoint
 from yaoki.core.error import UsageError
 from yaoki.daemon import run_node
 from yaoki.runtime.event_log import LogForm
@@ -48,7 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--metrics", metavar="ADDRESS:PORT", help="serve Prometheus metrics there (off unless given; no TLS, no login)"
     )
     parser.add_argument(
-        "--wait", type=float, metavar="S", default=WAIT.total_seconds(), help="with wake: seconds (default %(default)g)"
+        "--wait",
+        type=amount,
+        metavar="S",
+        default=WAIT.total_seconds(),
+        help="with wake: seconds (default %(default)g)",
     )
     parser.add_argument("--dry-run", action="store_true", help="with replace: ask and show, and change nothing")
     parser.add_argument("--force", action="store_true", help="with replace: do it whoever answers")
@@ -81,7 +86,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f'"{text}" is no ADDRESS:PORT; for example 127.0.0.1:9859 or [::1]:9859')
-    return host.strip("[]") or "127.0.0.1", int(port)
+    host, port = endpoint(text, least_port=1, example="127.0.0.1:9859 or [::1]:9859")
+    return host or "127.0.0.1", port

@@ -14,7 +14,8 @@ def expand(word: str, choices: Iterable[str], *, what: str) -> str:
     known = tuple(choices)
     if word in known:
         return word
-    found = tuple(choice for choice in known if choice.startswith(word))
+    # Nothing at all, such as the value of a shell variable that is not set, abbreviates nothing.
+    found = tuple(choice for choice in known if word and choice.startswith(word))
     if len(found) == 1:
         return found[0]
     if found:

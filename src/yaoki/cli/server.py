@@ -18,9 +18,10 @@ examples:
 import argparse
 import time
 
-from yaoki.cli.node_client import add_node_arguments, connect
+from yaoki.cli.node_client import NodeClient, add_node_arguments, connect
 from yaoki.cli.operate import operate
 from yaoki.cli.prefix import expand
+from yaoki.cli.typed import amount, whole_number
 from yaoki.core.error import UsageError
 from yaoki.node.decisions import OperatorCommand, SetServerAdmin, SetServerWeight
 from yaoki.node.snapshot import NodeView
@@ -37,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weight", nargs="?", help='for the action weight: the weight, or "file"')
     parser.add_argument("--service", metavar="NAME", help="in this service only")
     parser.add_argument("--wait", action="store_true", help="after drain: wait until it has no flows left")
-    parser.add_argument("--timeout", type=float, default=600.0, metavar="S", help="how long --wait waits (default 600)")
+    parser.add_argument(
+        "--timeout", type=amount, default=600.0, metavar="S", help="how long --wait waits (default 600)"
+    )
     add_node_arguments(parser)
 
 
@@ -46,9 +49,11 @@ def run(args: argparse.Namespace) -> int:
     action = expand(args.action, _ACTIONS, what="action")
     if (args.weight is not None) != (action == "weight"):
         raise UsageError("a weight goes with the action weight, and only with it")
+    if args.wait and action != "drain":
+        raise UsageError("--wait goes with the action drain, and only with it")
     command, said = _command(action, args)
     status = operate(args, command, said)
-    if args.wait and action == "drain":
+    if args.wait:
         _wait(args)
     return status
 
@@ -63,25 +68,35 @@ def _command(action: str, args: argparse.Namespace) -> tuple[OperatorCommand, st
 
 
 def _weight(text: str) -> int:
-    if not text.isdigit():
+    weight = whole_number(text)
+    if weight is None:
         raise UsageError(f'"{text}" is no weight; 0..65535, or "file" for that of the site file')
-    return int(text)
+    return weight
 
 
 def _wait(args: argparse.Namespace) -> None:
     until = time.monotonic() + args.timeout
     with connect(args) as client:
-        while (flows := _flows(client.ask_for(NodeView, "status", counted=True), args)) > 0:
+        while (flows := open_flows(_counted(client), args.server, args.service)) != 0:
             if time.monotonic() > until:
-                raise UsageError(f"{args.server} still has {flows} flows after {args.timeout:g} s")
+                left = "an unknown number of" if flows is None else flows
+                raise UsageError(f"{args.server} still has {left} flows after {args.timeout:g} s")
             time.sleep(_POLL_S)
 
 
-def _flows(node: NodeView, args: argparse.Namespace) -> int:
-    return sum(
-        server.count.flows or 0
-        for service in node.services
-        if args.service in (None, service.name)
-        for server in service.servers
-        if server.name == args.server and server.count is not None
-    )
+def _counted(client: NodeClient) -> NodeView:
+    view: NodeView = client.ask_for(NodeView, "status", counted=True, flows=True)
+    return view
+
+
+def open_flows(node: NodeView, server: str, service: str | None) -> int | None:
+    """How many flows a server has, in one service or in all; None where the kernel does not tell."""
+    counts = [
+        each.count
+        for found in node.services
+        if found.enabled and service in (None, found.name)
+        for each in found.servers
+        if each.name == server
+    ]
+    flows = [count.flows for count in counts if count is not None and count.flows is not None]
+    return sum(flows) if len(flows) == len(counts) else None

@@ -21,6 +21,7 @@ from pathlib import Path
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.sim_campaign import MAX_SEEDS, Campaign, Simulated
 from yaoki.cli.sim_failure import failure_as_json, print_failure
+from yaoki.cli.typed import amount
 from yaoki.core.error import UsageError
 from yaoki.sim.campaign import HOUR_US, Chosen, Outcome, run_seed
 from yaoki.sim.invariants import INVARIANTS
@@ -38,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until-faults", type=int, metavar="N", help="as many worlds as have N faults together")
     parser.add_argument("--dense", action="store_true", help="faults every few seconds, in longer episodes")
     parser.add_argument("--first", type=int, default=0, metavar="S", help="the first seed (%(default)s)")
-    parser.add_argument("--hours", type=float, default=1.0, metavar="H", help="simulated hours each (%(default)s)")
+    parser.add_argument("--hours", type=amount, default=1.0, metavar="H", help="simulated hours each (%(default)s)")
     parser.add_argument("--jobs", type=int, metavar="N", help="worlds at a time (as many as there are processors)")
     parser.add_argument("--seed", type=int, metavar="S", help="this world only")
     parser.add_argument("--faults", metavar="N[:S],...", help="with --seed: only these of its faults, for S s")
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--seeds is 1 to {MAX_SEEDS}")
     if args.until_faults is not None and (args.until_faults < 1 or args.seeds is not None):
         raise UsageError("--until-faults is 1 or more, and takes the place of --seeds")
-    if args.hours <= 0:
+    if not args.hours:
         raise UsageError("--hours is more than 0")
     if args.jobs is not None and args.jobs < 1:
         raise UsageError("--jobs is 1 or more")
@@ -101,7 +102,7 @@ def _pace(args: argparse.Namespace) -> Pace:
 def _chosen(text: str) -> tuple[Chosen, ...]:
     try:
         return tuple(_one_chosen(part) for part in text.split(",") if part.strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f'--faults takes numbers, as in "--faults 3,7:0.5", not "{text}"') from None
 
 

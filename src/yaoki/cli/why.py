@@ -19,6 +19,7 @@ from yaoki.cli.node_client import NodeClient, add_node_arguments, connect
 from yaoki.cli.output import Paint, print_json
 from yaoki.cli.prefix import expand
 from yaoki.cli.status import age
+from yaoki.cli.typed import whole_number
 from yaoki.core.address import IPAddress, parse_address
 from yaoki.core.codec import Codec
 from yaoki.core.error import UsageError
@@ -165,6 +166,8 @@ def flow_of(client: str, service: str) -> WhyFlow:
         wanted = Protocol(protocol or "tcp")
     except ValueError:
         raise UsageError(f'"{protocol}" is neither tcp nor udp') from None
+    if address.version != vip.version:
+        raise UsageError(f"{address} is of IPv{address.version}, so it sends nothing to {vip}")
     return WhyFlow(ServiceKey(vip, wanted, vip_port), address, port)
 
 
@@ -179,9 +182,10 @@ def _address_and_port(text: str) -> tuple[IPAddress, int | None]:
         address = parse_address(host)
     except ValueError:
         raise UsageError(f'"{text}" is no address; for example 198.51.100.9:51000 or [2001:db8::9]:51000') from None
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
+    number = whole_number(port, 65535) if port else None
+    if port and not number:
         raise UsageError(f'"{port}" is no port')
-    return address, int(port) if port else None
+    return address, number
 
 
 def _plain(question: WhyFlow) -> dict[str, object]:

@@ -22,6 +22,7 @@ import ssl
 from pathlib import Path
 
 from yaoki.cli.output import talk
+from yaoki.cli.typed import endpoint
 from yaoki.core.error import UsageError
 from yaoki.election.store import ETCD_PORT
 from yaoki.runtime.witness.ledger import Ledger
@@ -72,10 +73,9 @@ async def _serve(server: WitnessServer, host: str | None, port: int, tls: ssl.SS
 
 
 def _address(text: str) -> tuple[str | None, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 0 <= int(port) < 65536:
-        raise UsageError(f'"{text}" is no ADDRESS:PORT; for example 192.0.2.31:2379 or [2001:db8::31]:2379')
-    return host.strip("[]") or None, int(port)
+    """Port 0 is any free one."""
+    host, port = endpoint(text, least_port=0, example="192.0.2.31:2379 or [2001:db8::31]:2379")
+    return host or None, port
 
 
 def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
