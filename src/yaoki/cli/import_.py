@@ -24,6 +24,7 @@ from yaoki.cli.import_names import SystemNames
 from yaoki.cli.output import Paint, print_json, talk
 from yaoki.core.address import IPInterface
 from yaoki.core.error import UsageError
+from yaoki.site.drawing import printable
 from yaoki.site.foreign.ipvsadm import import_ipvsadm
 from yaoki.site.foreign.keepalived import MAX_NODES, Disk, Import, Original, Outcome, Remark, import_keepalived
 
@@ -94,7 +95,7 @@ def _line(remark: Remark, paint: Paint) -> str:
         Outcome.GAP: paint.red,
     }[remark.outcome]
     where = f"{remark.where.file}:{remark.where.line}"
-    return f"{where}: {colour(str(remark.outcome))}: {remark.statement}: {remark.text}"
+    return f"{where}: {colour(str(remark.outcome))}: {printable(f'{remark.statement}: {remark.text}')}"
 
 
 def _summary(made: Import) -> str:

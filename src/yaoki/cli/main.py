@@ -1,6 +1,8 @@
 """The entry point: finds the command, gives it its arguments, and turns errors into one sentence and an exit status."""
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -25,8 +27,11 @@ Exit status: 0 done and nothing wrong; 1 something is wrong or has failed; 2 can
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the result is the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _take_any_text()
     try:
-        return _run(words)
+        status = _run(words)
+        sys.stdout.flush()
+        return status
     except SiteError as error:
         for problem in error.problems:
             print(draw(problem), file=sys.stderr)
@@ -39,10 +44,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except BrokenPipeError:
         # The reader of our output (`| head`) has left; what we could still say has nobody to hear it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+        return FAILED
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        print(f"yaoki: {error.filename or 'the output'} cannot be written: {error.strerror}", file=sys.stderr)
+        _drop_output()
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def _take_any_text() -> None:
+    """Names of files may be no text, and names in a site file none of the terminal's: neither ends a command. Started
+    without a stdout (`>&-`), it has nobody to tell."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it is there until the process ends
+    elif isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still in the buffer has nowhere to go, at the end of the process neither."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:
