@@ -36,6 +36,20 @@ def test_a_reconfigured_site_has_one_service_more_and_nothing_else_changed(tmp_p
     assert site.services[-1].port not in {service.port for service in pair().services}
 
 
+def test_a_copy_holds_every_character_that_a_site_file_can(tmp_path: Path) -> None:
+    plain = plain_site(PAIR)
+    said = '八起き 😀 \x7f \x85 \u2028 \ufeff \\ " \n'
+    plain["hooks"] = {"tell": {"events": ["became-active"], "command": ["/bin/echo", said]}}
+    (hook,) = load_site(write(plain, tmp_path / "odd.yaml")).site.hooks
+    assert hook.command == ("/bin/echo", said)
+
+
+def test_a_site_that_has_a_service_of_the_same_name_keeps_it(tmp_path: Path) -> None:
+    once = with_extra_service(plain_site(PAIR))
+    twice = load_site(write(with_extra_service(once), tmp_path / "twice.yaml")).site
+    assert len(twice.services) == len(pair().services) + 2
+
+
 def test_tunnels_are_on_bpf_whatever_plane_the_site_is_on(tmp_path: Path) -> None:
     plain = on_plane(plain_site(TUNNEL), PlaneWish.NFTABLES.value)
     site = load_site(write(plain, tmp_path / "plane.yaml")).site

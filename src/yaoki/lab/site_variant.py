@@ -1,10 +1,11 @@
 """Changed copies of a site file, for what a rehearsal does to a running site: drain, remove, add, reconfigure.
 
-Works on the file's plain content, includes joined, and writes JSON, which every YAML reader reads. The original is not
-touched.
+Works on the file's plain content, includes joined, and writes JSON as every YAML reader reads it: characters beyond
+U+FFFF as themselves, for which JSON has two codes and YAML one. The original is not touched.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from yaoki.site.strict_yaml import json_value
 EXTRA_SERVICE = "rehearsal"
 _EXTRA_PORT = 4880
 """The port on which a reconfiguration adds a service; the first free one from here on."""
+
+_CODED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON may hold as it is and YAML may not."""
 
 Plain = dict[str, Any]
 
@@ -59,7 +63,10 @@ def with_extra_service(site: Plain) -> Plain:
     protocol = model["listen"].partition("/")[0]
     taken = {service["listen"] for service in services.values()}
     port = next(p for p in range(_EXTRA_PORT, 65536) if f"{protocol}/{p}" not in taken)
-    services[EXTRA_SERVICE] = {**model, "listen": f"{protocol}/{port}"}
+    name = next(
+        n for n in (EXTRA_SERVICE, *(f"{EXTRA_SERVICE}-{i}" for i in range(len(services)))) if n not in services
+    )
+    services[name] = {**model, "listen": f"{protocol}/{port}"}
     return changed
 
 
@@ -75,13 +82,16 @@ def on_plane(site: Plain, plane: str) -> Plain:
 
 def write(site: Plain, file: Path) -> Path:
     """Write a site file; the result is its path."""
-    file.write_text(json.dumps(site, indent=1))
+    text = json.dumps(site, indent=1, ensure_ascii=False)
+    file.write_text(_CODED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), encoding="utf-8")
     return file
 
 
 def _has_tunnel(service: Plain) -> bool:
-    ways = [each.get("forward") for each in (service, *(server or {} for server in service["servers"].values()))]
-    return Forward.TUNNEL.value in ways
+    when_down = service.get("when-all-down")
+    sorry = when_down if isinstance(when_down, dict) else {}
+    said = (service, sorry, *(server or {} for server in service["servers"].values()))
+    return Forward.TUNNEL.value in [each.get("forward") for each in said]
 
 
 def _copy(site: Plain) -> Plain:
