@@ -69,6 +69,17 @@ def test_a_site_without_clients_cannot_be_rehearsed(tmp_path: Path) -> None:
     assert "no host plays a client" in refused.stderr
 
 
+@pytest.mark.parametrize("words", [("lab", "up"), ("rehearse",)])
+def test_a_site_that_no_node_would_run_is_refused_before_it_is_built(tmp_path: Path, words: tuple[str, ...]) -> None:
+    def wrong(plain: dict[str, Any]) -> None:
+        plain["vips"]["web-vip"]["addresses"] = ["203.0.113.50"]
+
+    refused = yaoki(*words, str(changed(tmp_path, wrong, name=NAME)))
+    assert refused.returncode == 1
+    assert "[vip-outside-network]" in refused.stderr
+    assert not (BASE / NAME).exists()
+
+
 def unchanged(_: dict[str, Any]) -> None: ...
 
 

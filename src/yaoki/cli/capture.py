@@ -34,7 +34,7 @@ from typing import Protocol, TypeVar
 from yaoki import __version__
 from yaoki.cli.capture_bounds import bounds_of
 from yaoki.cli.capture_text import plain, text
-from yaoki.cli.output import print_json, talk
+from yaoki.cli.output import print_json, refuse_unwritable, talk
 from yaoki.cli.prefix import expand
 from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.error import UsageError
@@ -97,11 +97,11 @@ def run(args: argparse.Namespace) -> int:
         end, recorded = None, tuple(dict.fromkeys(interface.node for interface in recording.interfaces))
     else:
         machines, enter = _machines(args, site, service)
+        if args.write:
+            refuse_unwritable(args.write)
         task, recorded = capture_task(site, service, machines), machines
         recording, end = _record(task, bounds, enter)
         recording = replace(recording, comment=f"service {service} of site {site.name}")
-    if args.write:
-        _write(args.write, recording)
     scene = scene_of(task.scene, recording)
     frames = frames_of(recording, scene)
     verdict, hops = judge(scene, frames, recorded=recorded, lost=recording.lost), hops_of(scene, frames)
@@ -110,6 +110,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in text(verdict, hops, recording, end):
             print(line)
+    # Last: what was seen is told even if it cannot be kept.
+    if args.write:
+        _write(args.write, recording)
     return int(verdict.as_wanted is not True)
 
 
@@ -220,7 +223,7 @@ def _read(site: Site, word: str) -> Recording:
 
 
 def _write(path: Path, recording: Recording) -> None:
-    """For root's eyes only: there may be secrets in the packets."""
+    """A new file is for root's eyes only: there may be secrets in the packets."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:

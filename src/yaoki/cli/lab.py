@@ -32,6 +32,7 @@ from yaoki.lab.namespaces import existing, inside
 from yaoki.lab.software_yaoki import Yaoki
 from yaoki.lab.state import BASE, all_sites, recall
 from yaoki.lab.topology import namespace_name, plan_lab
+from yaoki.site.examine import accept_site
 from yaoki.site.load import load_site
 
 _ANSWER_LIMIT_S = 15.0
@@ -80,7 +81,7 @@ def need_root() -> None:
 
 
 def _up(args: argparse.Namespace) -> int:
-    site = load_site(args.site).site
+    site = accept_site(args.site).site
     lab = Lab(site, args.site.resolve())
     lab.up()
     try:

@@ -8,6 +8,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def replace_node(args: argparse.Namespace) -> int:
     if not going:
         talk("nothing was changed")
         return int(refusal is not None and not args.force)
-    _write(case)
+    if case.rewriting is not None:
+        put_in_place(case.rewriting)
     begun = time.monotonic()
     applied = _apply(case, args)
     for line in in_service(_run_dir(case, args), begun) if applied else ():
@@ -152,22 +154,29 @@ def _notes(case: _Case) -> Iterator[str]:
     yield f"what people decided on {old} (drained servers, moved VIPs) is not known to {new}"
 
 
-def _write(case: _Case) -> None:
-    """The new file in the place of the old one, whole; the old one beside it, hidden from patterns of `include`."""
-    if case.rewriting is None:
-        return
-    file = case.rewriting.file.resolve()
+def put_in_place(rewriting: Rewriting) -> None:
+    """The new file in the place of the old one, whole; the old one beside it, hidden from patterns of `include`.
+    Raises UsageError, and has then changed nothing."""
+    file = rewriting.file.resolve()
     before, fresh = former(file), file.with_name(f".{file.name}.new")
-    status = file.stat()
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, status.st_mode & 0o777)
-    with os.fdopen(descriptor, "wb") as out:
-        os.fchown(out.fileno(), status.st_uid, status.st_gid)
-        out.write(case.rewriting.text.encode())
-        out.flush()
-        os.fsync(out.fileno())
-    before.unlink(missing_ok=True)
-    os.link(file, before)
-    fresh.rename(file)
+    try:
+        status = file.stat()
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, status.st_mode & 0o777)
+        with os.fdopen(descriptor, "wb") as out:
+            os.fchown(out.fileno(), status.st_uid, status.st_gid)
+            out.write(rewriting.text.encode())
+            out.flush()
+            os.fsync(out.fileno())
+        before.unlink(missing_ok=True)
+        os.link(file, before)
+        fresh.rename(file)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise UsageError(
+            f"{file} cannot be replaced: {error.strerror}; nothing was changed. Write the line into it yourself, and "
+            "run this again"
+        ) from error
 
 
 def former(file: Path) -> Path:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import Enum
+from pathlib import Path
 from typing import TextIO
 
 from yaoki.core.address import MacAddress
+from yaoki.core.error import UsageError
 
 
 def print_json(value: object) -> None:
@@ -22,6 +24,16 @@ def print_json(value: object) -> None:
 def talk(text: str) -> None:
     """Tell the person at the terminal something that is not data."""
     print(text, file=sys.stderr)
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Before something is done that takes long and ends in a file. Raises UsageError; what can be known only by
+    writing, such as a full disk, is not asked."""
+    there = file.exists()
+    if file.is_dir() or not (there or file.parent.is_dir()):
+        raise UsageError(f"{file} cannot be written: it is a directory, or in none that exists")
+    if not os.access(file if there else file.parent, os.W_OK):
+        raise UsageError(f"{file} cannot be written: permission denied")
 
 
 class Paint:

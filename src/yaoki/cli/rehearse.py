@@ -31,7 +31,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from yaoki.cli.lab import need_root
-from yaoki.cli.output import Paint, print_json, talk
+from yaoki.cli.output import Paint, print_json, refuse_unwritable, talk
 from yaoki.cli.table import table
 from yaoki.core.error import UsageError
 from yaoki.lab import site_variant
@@ -43,7 +43,7 @@ from yaoki.lab.run import rehearse
 from yaoki.lab.wording import reasons, word
 from yaoki.lb.service import PlaneWish
 from yaoki.node.wording import LANGUAGES, language_of
-from yaoki.site.load import load_site
+from yaoki.site.examine import accept_site
 
 MISSED = 1
 VOID = 2
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _rehearse(args: argparse.Namespace, file: Path) -> int:
-    site = load_site(file).site
+    site = accept_site(file).site
     if not clients(site):
         raise UsageError(f'{args.site}: no host plays a client, so nothing can be measured; give one "plays: [client]"')
     scenarios = chosen(catalogue(site), tuple(part for text in args.only for part in text.split(",")))
@@ -87,6 +87,8 @@ def _rehearse(args: argparse.Namespace, file: Path) -> int:
         targets = targets_of(site)
         return _list(args, tuple(expectation(site, scenario, targets) for scenario in scenarios), language)
     need_root()
+    if args.report is not None:
+        refuse_unwritable(args.report)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
@@ -94,7 +96,7 @@ def _rehearse(args: argparse.Namespace, file: Path) -> int:
     rows = rehearse(site, file.resolve(), scenarios, watcher=show)
     report = as_json(rows)
     if args.report is not None:
-        args.report.write_text(json.dumps(report, indent=1) + "\n")
+        _write(args.report, report)
     growths = () if baseline is None else _grown(rows, baseline, args.baseline)
     if args.json:
         print_json(report)
@@ -204,6 +206,15 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(plain, dict) or not isinstance(plain.get("scenarios"), list):
         raise UsageError(f'{file} is no report of `yaoki rehearse --json`: it has no "scenarios"')
     return plain
+
+
+def _write(file: Path, report: dict[str, Any]) -> None:
+    """What took so long to measure is not lost with a disk."""
+    try:
+        file.write_text(json.dumps(report, indent=1) + "\n")
+    except OSError as error:
+        talk(f"{file} cannot be written: {error.strerror}; this is the report:")
+        talk(json.dumps(report))
 
 
 def _grown(rows: tuple[Row, ...], baseline: dict[str, Any], file: Path) -> tuple[Growth, ...]:
