@@ -80,6 +80,22 @@ def test_an_own_address_that_cannot_be_read_is_a_mistake_of_the_command(own: str
     assert main(["import", "keepalived", "--own", own, *files]) == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--site", "A b", "lb1={}"], '--site "A b" is not a name of small letters'),
+        (["--site", "", "lb1={}"], '--site "" is not a name of small letters'),
+        (["lb1={}", "lb1={}"], "two files are said to be of lb1"),
+    ],
+)
+def test_names_that_no_site_could_have_are_mistakes_of_the_command(
+    words: list[str], said: str, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = files[0].partition("=")[2]
+    assert main(["import", "keepalived", *(word.format(file) for word in words)]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_table_of_ipvsadm_is_imported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "lb1.rules").write_text(
         "-A -t 192.0.2.50:http -s wrr\n-a -t 192.0.2.50:http -r 192.0.2.21:http -g -w 1\n"

@@ -17,7 +17,9 @@ examples:
 """
 
 import argparse
+import re
 import sys
+from collections.abc import Sequence
 from ipaddress import ip_interface
 
 from yaoki.cli.import_names import SystemNames
@@ -27,6 +29,7 @@ from yaoki.core.error import UsageError
 from yaoki.site.drawing import printable
 from yaoki.site.foreign.ipvsadm import import_ipvsadm
 from yaoki.site.foreign.keepalived import MAX_NODES, Disk, Import, Original, Outcome, Remark, import_keepalived
+from yaoki.site.kinds import NAME
 
 _QUIET = (Outcome.TAKEN, Outcome.NOT_NEEDED)
 
@@ -51,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the site and the report."""
     if len(args.files) > MAX_NODES:
         raise UsageError(f"at most {MAX_NODES} files are imported at once")
+    if re.fullmatch(NAME.pattern or "", args.site) is None:
+        raise UsageError(f'--site "{args.site}" is not {NAME.wanted}, for example {NAME.example}')
     originals, own = [_original(word) for word in args.files], [_own(word) for word in args.own]
+    _refuse_one_name_twice(originals)
     if args.format == "ipvsadm":
         made = import_ipvsadm(originals, Disk(), site=args.site, own=own, directory=SystemNames())
     else:
@@ -72,6 +78,13 @@ def run(args: argparse.Namespace) -> int:
 def _original(word: str) -> Original:
     name, equals, file = word.partition("=")
     return Original(file, name) if equals and "/" not in name else Original(word)
+
+
+def _refuse_one_name_twice(originals: Sequence[Original]) -> None:
+    names = [original.node for original in originals if original.node is not None]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two files are said to be of {twice}; a node has one, with its includes: name them apart")
 
 
 def _own(word: str) -> tuple[str, str, IPInterface]:

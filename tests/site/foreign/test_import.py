@@ -543,6 +543,32 @@ def test_files_that_are_no_keepalived_conf_are_refused_with_their_place() -> Non
     assert problems(lb1="include other*\n'\n") == ["lb1.conf:2: a quote is opened and not closed on its line"]
 
 
+def test_a_file_of_which_nothing_can_be_taken_says_why_at_each_part() -> None:
+    text = instance(150).replace("virtual_router_id", "router_id") + instance(150, name="VI_2", vip="999.1.1.1")
+    assert problems(lb1=text) == [
+        "lb1.conf:2: vrrp_instance VI_1 is not taken: it has no virtual_router_id of 1..255",
+        "lb1.conf:14: vrrp_instance VI_2 is not taken: it has no address that it could advertise",
+    ]
+
+
+def test_the_zone_of_an_address_is_that_of_the_interface(tmp_path: Path) -> None:
+    peers = "unicast_peer {\nfe80::12%eth0\n}"
+    made = imported(lb1=instance(150, "2001:db8:1::11", peers, vip="fe80::50%eth0/64\n2001:db8:1::50/64"))
+    vip = only_vip(site_of(made, tmp_path))
+    assert ([str(one.ip) for one in vip.addresses], list(map(str, vip.peers))) == (
+        ["fe80::50", "2001:db8:1::50"],
+        ["fe80::12"],
+    )
+
+
+def test_an_own_address_of_an_interface_that_no_vip_is_on_is_remarked_on() -> None:
+    own = [("lb9", "eth0", ip_interface("192.0.2.9/24"))]
+    made = import_keepalived([Original("a", "lb1")], Shelf({"a": instance(150, "192.0.2.11")}), own=own)
+    assert said_of(made, "--own") == [
+        (Outcome.NOT_TAKEN, "no VIP is on that interface; those that VIPs are on: lb1:eth0"),
+    ]
+
+
 def test_a_prefix_without_room_is_refused_with_the_cure() -> None:
     full = "\n".join(f"192.0.2.{number}/29" for number in range(1, 7))
     assert problems(lb1=instance(150, vip=full)) == [

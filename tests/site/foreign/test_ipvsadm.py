@@ -117,7 +117,7 @@ def test_names_are_looked_up_or_refused_with_the_cure(tmp_path: Path) -> None:
     text = "-A -t www.example.com:http -s rr\n-a -t www.example.com:http -r web1:http -g -w 1\n"
     (service,) = site_of(imported(Table(), lb1=text), tmp_path).services
     assert (service.port, service.servers[0].host) == (80, "server-192-0-2-21")
-    with pytest.raises(SiteError, match="there is no service in it"):
+    with pytest.raises(SiteError, match="and no name that is known here"):
         imported(lb1=text)
     other = text + "-A -t gone:http -s rr\n-A -t www.example.com:smtp -s rr\n"
     made = imported(Table(), lb1=other)
@@ -243,6 +243,15 @@ def test_whatever_the_tables_say_a_node_would_run_the_site(tables: tuple[list[st
             about = [remark for remark in made.remarks if (remark.where.file, remark.where.line) == (file, number)]
             whole = " ".join(line.split())
             assert len([remark for remark in about if remark.statement == whole]) == 1
+
+
+def test_a_table_of_which_nothing_can_be_taken_says_why() -> None:
+    refused = attempted("-A -f 1\n-A -t 192.0.2.1:²", "")
+    assert isinstance(refused, SiteError)
+    assert [f"{each.where.file}:{each.where.line}: {each.what}" for each in refused.problems] == [
+        "lb1.rules:1: -A -f 1 is not taken: packets are told by address and port, not by marks",
+        'lb1.rules:2: -A -t 192.0.2.1:² is not taken: "²" is no port, and no name that is known here: save it with -n',
+    ]
 
 
 def attempted(one: str, other: str) -> Import | SiteError:

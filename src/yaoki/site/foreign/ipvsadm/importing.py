@@ -12,7 +12,7 @@ from yaoki.site.foreign.ipvsadm.reading import Directory, NoNames, TableReader
 from yaoki.site.foreign.keepalived.blocks import Statement
 from yaoki.site.foreign.keepalived.configuration import Address, Configuration, Instance, VirtualServer
 from yaoki.site.foreign.keepalived.draft import Product
-from yaoki.site.foreign.keepalived.importing import MAX_NODES, Import, Original, join
+from yaoki.site.foreign.keepalived.importing import MAX_NODES, Import, Original, join, nothing_found
 from yaoki.site.foreign.keepalived.library import Library, Unreadable
 from yaoki.site.foreign.keepalived.naming import Names, name_of
 from yaoki.site.foreign.keepalived.report import Report
@@ -63,9 +63,9 @@ def import_ipvsadm(
             if server.address not in vrids and len(vrids) < MAX_VIPS:
                 vrids[server.address] = len(vrids) + 1
     if not vrids:
-        where = Location(originals[0].file, 1, 1)
-        what = "there is no service in it that could be one here"
-        raise SiteError([Problem("ipvsadm-empty", where, what, "save it on the balancer: ipvsadm -S -n > FILE")])
+        unfit = [each for table in read for each in table.lines if each.keyword == "-A"]
+        what, cure = "there is no service in it that could be one here", "save it on the balancer: ipvsadm -S -n > FILE"
+        raise SiteError(nothing_found("ipvsadm-empty", originals[0].file, what, cure, unfit=unfit, report=report))
     configurations = tuple(
         _configuration(table, vrids, own, priority=_FIRST_PRIORITY - index) for index, table in enumerate(read)
     )

@@ -257,7 +257,7 @@ class TableReader:
     def _place(self, text: str, protocol: Protocol) -> tuple[IPAddress, int] | str:
         """An address and a port (0: none), or why the text is neither."""
         host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
-        host = host.removeprefix("[").removesuffix("]")
+        host = host.removeprefix("[").removesuffix("]").partition("%")[0]
         try:
             address: IPAddress | None = parse_address(host)
         except ValueError:

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.core.error import Location, Problem, SiteError
-from yaoki.site.foreign.keepalived.blocks import every
+from yaoki.site.foreign.keepalived.blocks import Statement, every
 from yaoki.site.foreign.keepalived.configuration import Configuration, Instance
 from yaoki.site.foreign.keepalived.draft import Draft, Joined, Product
 from yaoki.site.foreign.keepalived.hooks import HookJoiner
@@ -67,9 +67,9 @@ def import_keepalived(
     names = Names()
     configurations = tuple(_named(originals, read, names))
     if not any(node.instances for node in configurations):
-        where = Location(originals[0].file, 1, 1)
-        what = "there is no vrrp_instance that could be a VIP"
-        raise SiteError([Problem("keepalived-empty", where, what, "name the main file, with its includes beside it")])
+        unfit = [each for node in configurations for each in node.statements if each.keyword == "vrrp_instance"]
+        what, cure = "there is no vrrp_instance that could be a VIP", "name the main file, with its includes beside it"
+        raise SiteError(nothing_found("keepalived-empty", originals[0].file, what, cure, unfit=unfit, report=report))
     return join(configurations, report, names, site=site, own=own)
 
 
@@ -85,6 +85,7 @@ def join(
     """One site of the configurations of its nodes. Raises SiteError where a prefix has no room for their addresses."""
     given = tuple(Own(Plug(node, interface), address) for node, interface, address in own)
     networks = Networks(configurations, given)
+    _unused(given, networks, configurations, report)
     vips = VipJoiner(networks, names, report).join(configurations)
     own_addresses = _own_addresses(vips, networks, report)
     for vip in vips:
@@ -105,6 +106,25 @@ def join(
             if not report.knows(statement):
                 report.not_taken(statement, "another of its kind, further down, is in force")
     return Import(text, report.remarks())
+
+
+def nothing_found(
+    rule: str, file: str, what: str, cure: str, *, unfit: Sequence[Statement], report: Report
+) -> Sequence[Problem]:
+    """That nothing of a file can be taken: why each statement cannot that could have been, or that there is none."""
+    found = [(each, report.why(each)) for each in unfit]
+    refused = [Problem(rule, each.where, f"{each} is not taken: {why}") for each, why in found if why is not None]
+    return refused or [Problem(rule, Location(file, 1, 1), what, cure)]
+
+
+def _unused(given: Iterable[Own], networks: Networks, configurations: Sequence[Configuration], report: Report) -> None:
+    """A remark on each address of --own that belongs to nothing here."""
+    for own in given:
+        if not networks.knows(own.plug):
+            known = ", ".join(f"{plug.node}:{plug.interface}" for plug in networks.plugs)
+            text = f"--own {own.plug.node}:{own.plug.interface}={own.address}"
+            why = f"no VIP is on that interface; those that VIPs are on: {known}"
+            report.line(Location(configurations[0].file, 1, 1), text, Outcome.NOT_TAKEN, why)
 
 
 def _named(

@@ -113,6 +113,15 @@ class Networks:
     def all(self) -> tuple[Lan, ...]:
         return tuple(self._lans)
 
+    @property
+    def plugs(self) -> tuple[Plug, ...]:
+        """All interfaces that are known."""
+        return tuple(self._by_plug)
+
+    def knows(self, plug: Plug) -> bool:
+        """Whether an interface is on any network."""
+        return plug in self._by_plug
+
     def of(self, plug: Plug) -> Lan:
         """The network of an interface that some instance is on."""
         return self._by_plug[plug]

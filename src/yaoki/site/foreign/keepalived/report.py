@@ -69,6 +69,11 @@ class Report:
         """Whether something was said of it."""
         return id(statement) in self._remarks
 
+    def why(self, statement: Statement) -> str | None:
+        """What was said of it."""
+        found = self._remarks.get(id(statement))
+        return None if found is None else found.text
+
     def remarks(self) -> tuple[Remark, ...]:
         """All remarks, in the order of the files."""
         found = (*self._remarks.values(), *self._others)

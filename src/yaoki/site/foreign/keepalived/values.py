@@ -13,6 +13,7 @@ _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]*")
 _SHELL = re.compile(r"[<>|&;`$*?]")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _TIME = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_ZONE = re.compile(r"%[^/]*")
 _WEIGHT = re.compile(r"[+-]?[0-9]{1,4}")
 _ARGUMENT = re.compile(r"'([^']*)'|\"([^\"]*)\"|(\S+)")
 
@@ -39,9 +40,9 @@ def seconds(text: str | None) -> timedelta | None:
 
 
 def address(text: str | None) -> IPAddress | None:
-    """A unicast address without a length."""
+    """A unicast address without a length; the zone of a link-local one is that of the interface anyhow."""
     try:
-        found = None if text is None else parse_address(text)
+        found = None if text is None else parse_address(_ZONE.sub("", text))
     except ValueError:
         return None
     return found if found is not None and is_unicast(found) else None
@@ -50,7 +51,7 @@ def address(text: str | None) -> IPAddress | None:
 def interface_address(text: str | None) -> IPInterface | None:
     """An address with or without a length; without, it is alone in its prefix."""
     try:
-        return None if text is None else ip_interface(text)
+        return None if text is None else ip_interface(_ZONE.sub("", text))
     except ValueError:
         return None
 
