@@ -30,12 +30,8 @@ _SOURCE = Key(
 )
 
 
-def _latin(text: str) -> bytes:
-    return text.encode()
-
-
 _OCTETS = WordOr(
-    Text("a text", parse=_latin),
+    Text("a text", parse=str.encode),
     Record(
         "octets",
         (Key("hex", Text("hexadecimal octets", parse=bytes.fromhex, example='"00ff"'), "the octets", required=True),),
