@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from yaoki.linux.capabilities import Ability, examine
+from yaoki.linux.capabilities import Ability, examine, lacking_privileges
 
 
 @pytest.mark.netns
@@ -14,6 +14,11 @@ def test_the_machine_that_tests_run_on_can_do_what_the_tests_need() -> None:
         assert found[name].ability is Ability.YES, found[name]
     for name in ("nft-ingress", "nft-egress", "macvlan"):
         assert found[name].ability is Ability.YES, found[name]
+
+
+def test_what_a_node_needs_is_named_one_by_one() -> None:
+    found = [lacking_privileges(held) for held in (0, 1 << 12, 1 << 13, (1 << 12) + (1 << 13), (1 << 41) - 1)]
+    assert found == [("CAP_NET_ADMIN", "CAP_NET_RAW"), ("CAP_NET_RAW",), ("CAP_NET_ADMIN",), (), ()]
 
 
 @pytest.mark.netns

@@ -31,6 +31,7 @@ from yaoki.cli.prefix import expand
 from yaoki.cli.typed import amount, endpoint
 from yaoki.core.error import UsageError
 from yaoki.daemon import run_node
+from yaoki.linux.capabilities import lacking_privileges
 from yaoki.runtime.event_log import LogForm
 from yaoki.runtime.node import NodeOptions
 
@@ -73,6 +74,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("which node is this machine? yaoki node --site FILE --node NAME")
     if args.dry_run or args.force:
         raise UsageError("--dry-run and --force go with the action replace, and only with it")
+    if lacking := lacking_privileges():
+        raise UsageError(
+            f"a node needs {' and '.join(lacking)}: run it as root; `yaoki doctor` shows what else it needs"
+        )
     return run_node(
         NodeOptions(
             args.node,

@@ -27,7 +27,8 @@ FINE_TICK_MS = 4.0
 MOST_INTERFACES = 32
 """Shown; a machine of containers has hundreds."""
 _VRRP = 112
-_CAP_NET_ADMIN, _CAP_NET_RAW = 12, 13
+_NEEDED = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}
+"""What every node needs, by the numbers of capabilities(7)."""
 
 
 class Ability(StrEnum):
@@ -107,13 +108,18 @@ def _xdp(known: Carriers, name: str) -> str:
     return "xdp, too" if lacks is None else f"not xdp: {lacks}"
 
 
+def lacking_privileges(held: int | None = None) -> tuple[str, ...]:
+    """Which capabilities (capabilities(7)) a node needs that this process has not; `held` are its effective ones."""
+    bits = _effective_capabilities() if held is None else held
+    return tuple(name for name, bit in _NEEDED.items() if not bits >> bit & 1)
+
+
 def _privileges() -> Capability:
-    held = _effective_capabilities()
-    lacking = [name for name, bit in (("NET_ADMIN", _CAP_NET_ADMIN), ("NET_RAW", _CAP_NET_RAW)) if not held >> bit & 1]
+    lacking = lacking_privileges()
     return Capability(
         "privileges",
         Ability.NO if lacking else Ability.YES,
-        f"lacks CAP_{', CAP_'.join(lacking)}" if lacking else "CAP_NET_ADMIN and CAP_NET_RAW are held",
+        f"lacks {', '.join(lacking)}" if lacking else f"{' and '.join(_NEEDED)} are held",
         "a node cannot own addresses or write tables; run it as root",
         needed=True,
     )
