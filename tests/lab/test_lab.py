@@ -184,3 +184,20 @@ def test_a_damaged_record_is_a_lab_without_namespaces(tmp_path: Path) -> None:
 
 def test_a_process_id_that_was_used_again_is_not_the_holder() -> None:
     assert LabState("here", "", (), os.getpid(), "12").left_over
+
+
+def test_what_another_lab_has_is_neither_built_nor_removed(tmp_path: Path) -> None:
+    """Names are joined by hyphens, which both parts may have in them."""
+    lab = make(tmp_path)
+    theirs = lab.namespace("lb1")
+    other = LabState("ykete", "other.yaml", (theirs,))
+    claim(other, base=lab.base)
+    with pytest.raises(UsageError, match=f"the lab of ykete has a namespace {theirs} already"):
+        lab.up()
+    run(["ip", "netns", "add", theirs])
+    try:
+        assert not remove_lab(NAME, base=lab.base, also=lab.plan.all_namespaces)
+        assert existing([theirs]) == (theirs,)
+    finally:
+        assert remove_lab("ykete", base=lab.base)
+    assert existing([theirs]) == ()

@@ -24,7 +24,7 @@ from yaoki.lab.plays.roles import (
     roles_of,
     witness_command,
 )
-from yaoki.lab.state import BASE, LabState, claim, forget, recall, started_at
+from yaoki.lab.state import BASE, LabState, claim, forget, held_by_others, recall, started_at
 from yaoki.lab.topology import LabPlan, plan_lab, tunnels_to
 from yaoki.site.model import Site
 
@@ -148,6 +148,8 @@ class Lab:
         state = recall(self.site.name, base=self.base)
         if state is not None and state.left_over:
             remove_lab(self.site.name, base=self.base)
+        for name, other in held_by_others(self.site.name, self.plan.all_namespaces, base=self.base).items():
+            raise UsageError(f"the lab of {other} has a namespace {name} already; give this site another name")
         there = namespaces.existing(self.plan.all_namespaces)
         if there and recall(self.site.name, base=self.base) is None:
             raise UsageError(
@@ -157,9 +159,11 @@ class Lab:
 
 
 def remove_lab(site: str, *, base: Path = BASE, also: Sequence[str] = ()) -> bool:
-    """Remove a site's lab by its record, and the namespaces `also`; False if there was nothing."""
+    """Remove a site's lab by its record, and what of `also` no other lab has; False if there was nothing."""
     state = recall(site, base=base)
-    names = tuple(dict.fromkeys([*(state.namespaces if state is not None else ()), *also]))
+    theirs = held_by_others(site, also, base=base)
+    unheld = (name for name in also if name not in theirs)
+    names = tuple(dict.fromkeys([*(state.namespaces if state is not None else ()), *unheld]))
     there = namespaces.existing(names)
     namespaces.remove(names)
     forget(site, base=base)

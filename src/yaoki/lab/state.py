@@ -7,6 +7,7 @@ that process is gone.
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,6 +74,14 @@ def forget(site: str, *, base: Path) -> None:
 def all_sites(*, base: Path) -> tuple[str, ...]:
     """The sites that have a lab."""
     return tuple(sorted(entry.name for entry in base.iterdir() if entry.is_dir())) if base.is_dir() else ()
+
+
+def held_by_others(site: str, namespaces: Iterable[str], *, base: Path) -> dict[str, str]:
+    """Those of a site's namespaces that another site's lab has, with that site: names are joined by the hyphens that
+    they may have in them, so that `a` with a machine `b-c` and `a-b` with one `c` mean the same."""
+    others = {other: recall(other, base=base) for other in all_sites(base=base) if other != site}
+    held = {name: other for other, state in others.items() if state is not None for name in state.namespaces}
+    return {name: held[name] for name in namespaces if name in held}
 
 
 def started_at(pid: int) -> str:
