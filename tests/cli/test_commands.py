@@ -39,6 +39,25 @@ def test_without_a_node_a_command_says_how_to_have_one(tmp_path: Path, monkeypat
         run_dir_of(args, root=tmp_path)
 
 
+@pytest.mark.parametrize("words", [["help", "check"], ["check", "--help"], ["help", "che"]])
+def test_help_on_one_command_can_be_asked_for_either_way(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("usage: yaoki check ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "--from", "a", "b", "--if", "lb1"], "--from compares two files"),
+        (["plan", "--from", "a", "b", "--move", "vip"], "--from compares two files"),
+        (["events", "-n", "-5"], "--last is 0 or more"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_word_that_is_missing_is_named_with_all_that_it_may_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show"]) == 2
     assert "required: vip|service|connections|check|neighbour" in capsys.readouterr().err

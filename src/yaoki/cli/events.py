@@ -15,6 +15,7 @@ import sys
 from yaoki.cli.node_client import add_node_arguments, connect
 from yaoki.cli.output import Paint
 from yaoki.core.codec import Codec
+from yaoki.core.error import UsageError
 from yaoki.core.event import Severity
 from yaoki.node.wording import LANGUAGES, language_of, sentence
 from yaoki.runtime.event_log import LoggedEvent, iso, text_line
@@ -30,6 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print events until there are no more."""
+    if args.last < 0:
+        raise UsageError("--last is 0 or more")
     language = args.lang or language_of(os.environ)
     paint = Paint(sys.stdout)
     codec = Codec()

@@ -77,6 +77,8 @@ def _run(words: list[str]) -> int:
     # -j may stand before the command as well as after it.
     leading_json = ["-j"] if words and words[0] in ("-j", "--json") else []
     words = words[len(leading_json) :]
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [words[1], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return OK if words else USAGE

@@ -68,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
     """Compare two files, or a file with what runs."""
     if args.to is not None and args.moved is None:
         raise UsageError("--to goes with --move, and only with it")
+    if args.old is not None and (args.failed or args.moved is not None):
+        raise UsageError("--from compares two files; --if and --move ask about one")
     _sort_out(args)
     if args.moved is not None:
         return _move(args)
