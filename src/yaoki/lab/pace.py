@@ -43,4 +43,4 @@ def _verdict(site: Site, host: str) -> timedelta:
 
 
 def _longest_check(site: Site, service: Service) -> timedelta:
-    return max(c.schedule.fall * c.schedule.interval + c.schedule.timeout for c in checks_of(site, service))
+    return max(check.schedule.longest_detection for check in checks_of(site, service))
