@@ -36,7 +36,7 @@ class Crowd:
                 async with asyncio.timeout(PATIENCE_S):
                     self.servers[await _answer(address, port)] += 1
             except (OSError, EOFError, TimeoutError, ValueError) as error:
-                self.failed[f"{address} {port}: {error or type(error).__name__}"] += 1
+                self.failed[f"{address} {port}: {str(error) or type(error).__name__}"] += 1
             self.asked += 1
             self.busy[begun_in] -= 1
             await asyncio.sleep(PAUSE_S)

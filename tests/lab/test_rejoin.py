@@ -74,7 +74,7 @@ class Crowd:
         """Whether just these servers answered lately; no request may fail meanwhile."""
         told = self.told()
         assert told["failed"] == {}, told
-        return told["servers"].keys() == servers
+        return set(told["servers"]) == servers
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from yaoki.lb.service import (
 )
 from yaoki.site.compile import compile_node, compile_site
 from yaoki.site.load import load_site
-from yaoki.site.model import Site, TrackedService
+from yaoki.site.model import ArpLeak, Site, TrackedService
 from yaoki.site.node_plan import TrackedProbe, TrackPlan
 from yaoki.vrrp.params import ChecksumForm, Failback, InterfaceTrack, RouterKey, RouterParams
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
@@ -186,6 +186,7 @@ services:
     when-all-down: last-known
     slow-start: 30s
     idle-timeout: 90s
+    arp-leak: remove
     panic-threshold: 50%
     enabled: false
 """
@@ -264,6 +265,7 @@ def test_every_option_of_a_service_reaches_its_plan(two_armed: Site) -> None:
     assert ipv4.when_all_down is WhenAllDown.LAST_KNOWN
     assert (ipv4.slow_start, ipv4.panic_threshold, ipv4.enabled) == (timedelta(seconds=30), 0.5, False)
     assert ipv4.idle_timeout == timedelta(seconds=90)
+    assert ipv4.arp_leak is ArpLeak.REMOVE
 
 
 @pytest.mark.req("D-30")

@@ -144,6 +144,13 @@ def test_a_shorter_idle_timeout_forgets_what_is_idle(plans: Plans) -> None:
     assert plans.of((line, f"{line}    idle-timeout: 2m\n")).costs == ()
 
 
+def test_what_a_leak_leads_to_costs_nothing_to_change(plans: Plans) -> None:
+    line = "    scheduler: wrr\n"
+    plan = plans.of((line, f"{line}    arp-leak: remove\n"))
+    assert told(plan)[0] == "change service web (tcp/192.0.2.50:80); arp-leak tell -> remove"
+    assert plan.costs == ()
+
+
 def test_a_named_plane_may_cut_flows_and_auto_moves_nothing(plans: Plans) -> None:
     line = "    scheduler: wrr\n"
 

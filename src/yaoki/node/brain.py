@@ -23,6 +23,7 @@ from yaoki.core.event import Emit, EventBody, EventId, EventNumbering
 from yaoki.core.instant import Deadline, Instant, earliest
 from yaoki.core.machine import TimerFired
 from yaoki.lb.service import Desired
+from yaoki.node.arp_leaks import ArpLeaks
 from yaoki.node.balancer_wish import BalancerWish
 from yaoki.node.brain_events import (
     NodeStopping,
@@ -133,7 +134,8 @@ class Brain:
         self.stopping = False
         self.balancer = BalancerWish()
         self.routers = RouterWish(decisions.moved)
-        self.wire = WireObserver(self._event, self._server_at)
+        self.leaks = ArpLeaks(self._server_at)
+        self.wire = WireObserver(self._event, self._server_at, self.leaks.look)
         self.tracks = TrackHealth()
         self.leases = LeaseWish()
         self.flows = FlowWish()
@@ -165,10 +167,12 @@ class Brain:
         """See yaoki.core.machine.Machine."""
         if self.stopping:
             return self._while_stopping(now, input_)
-        # What is seen on the wire changes no wish, nor does the time to look there again.
+        # What is seen on the wire changes no wish, nor does the time to look there again, but for a server that leaks.
         routine = isinstance(input_, _WIRE_INPUTS) or (isinstance(input_, TimerFired) and self._only_wire_waits(now))
         effects = self._take(now, input_)
-        if not routine:
+        for address, because in self.leaks.changes():
+            effects += self._decide(now, self.pools.minding_leaks_of(address), because)
+        if not routine or self._changed:
             effects += self._apply(now)
         return self._with_hooks(effects)
 
@@ -305,8 +309,10 @@ class Brain:
         self.plan, self.plan_since = plan, now
         before, self.pools = self.pools, ServicePools(plan)
         self.pools.inherit(before)
+        self.leaks.configure(plan)
         if first and self._found is not None:
             self.pools.adopt(self._found, now)
+            self.leaks.adopt(now, plan, self._found, self.decisions)
         self.tracks = TrackHealth(plan)
         wanted = {params.key for params in plan.routers}
         self.statuses = {key: status for key, status in self.statuses.items() if key in wanted}
@@ -409,7 +415,8 @@ class Brain:
             key = pool.key
             services.add(key.service)
             before = pool.selection
-            selection = pool.decide(now, self.verdict_of, self.decisions, touched=touched)
+            leaks = self.leaks.of(key.key.address)
+            selection = pool.decide(now, self.verdict_of, self.decisions, touched=touched, leaking=leaks)
             self._agenda.set(key, selection.deadline)
             if selection.outlook is Outlook.UNPROVEN and is_served(pool, self.decisions):
                 self._unspoken.add(key)

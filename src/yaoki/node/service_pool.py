@@ -13,6 +13,7 @@ from yaoki.checks.check import CheckId
 from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
 from yaoki.lb.service import Forward, RealServer, ServiceKey, VirtualService, WhenAllDown
+from yaoki.node.arp_leaks import minds
 from yaoki.node.decisions import Decisions
 from yaoki.node.reach import Reach
 from yaoki.pool.health import Verdict, all_of
@@ -89,12 +90,24 @@ class ServicePool:
         decisions: Decisions,
         *,
         touched: CheckId | None = None,
+        leaking: frozenset[str] = frozenset(),
     ) -> Selection:
-        """Decide anew on all servers; kept in `selection`, too. `touched`: nothing has changed but this check."""
+        """Decide anew on all servers; kept in `selection`, too. `touched`: nothing has changed but this check.
+        `leaking` servers claim the service's address on the wire."""
         self._learn(verdict, touched)
         self._obey(decisions)
         members = [
-            Member(server.name, weight, known.health, admin, known.since, since, server.priority, server.sorry)
+            Member(
+                server.name,
+                weight,
+                known.health,
+                admin,
+                known.since,
+                since,
+                server.priority,
+                server.sorry,
+                leaks=server.name in leaking and minds(self.plan, server),
+            )
             for server, (weight, admin), known, since in zip(
                 self.plan.servers, self._decided, self._known or (), self._serving_since, strict=True
             )

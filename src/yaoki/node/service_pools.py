@@ -11,6 +11,7 @@ from yaoki.node.brain_messages import WatchNeighbours
 from yaoki.node.decisions import Decisions
 from yaoki.node.service_pool import PoolKey, ServicePool, rule_of
 from yaoki.pool.member import AdminState
+from yaoki.site.model import ArpLeak
 from yaoki.site.node_plan import NodePlan, TrackedProbe
 
 _UNCHECKED = timedelta(seconds=1)
@@ -56,6 +57,10 @@ class ServicePools:
         return tuple(
             pool for pool in self if any(s.address == address and s.forward.returns_directly for s in pool.plan.servers)
         )
+
+    def minding_leaks_of(self, address: IPAddress) -> tuple[ServicePool, ...]:
+        """The pools on an address that take out servers which claim it."""
+        return tuple(p for p in self if p.plan.key.address == address and p.plan.arp_leak is ArpLeak.REMOVE)
 
     def inherit(self, before: "ServicePools") -> None:
         """Take over what the pools of the plan before this one remember."""

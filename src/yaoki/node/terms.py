@@ -112,6 +112,11 @@ TERMS: dict[type[Enum], dict[Enum, tuple[str, str]]] = {
         Reason.STANDS_BY: ("others come first", "他のサーバを優先して待機"),
         Reason.SORRY: ("says sorry, nobody else can serve", "他に応答できるサーバがないためお詫びを返す"),
         Reason.DOWN: ("its check failed", "チェック失敗"),
+        Reason.LEAKS: ("claims the VIP on the wire (ARP, ND)", "VIP を ARP/ND で名乗っている"),
+        Reason.LEAK_BORNE: (
+            "claims the VIP on the wire (ARP, ND), but nobody better can serve",
+            "VIP を ARP/ND で名乗っているが、代わりがない",
+        ),
         Reason.DRAINED: ("drained by an operator", "操作によりドレイン"),
         Reason.ZERO_WEIGHT: ("weight 0", "重み 0"),
         Reason.MAINTENANCE: ("in maintenance", "メンテナンス中"),

@@ -67,15 +67,18 @@ class _Interface:
 
 
 class WireObserver:
-    """`publish` makes events; `server_of` names the real server for direct return that has a MAC."""
+    """`publish` makes events; `server_of` names the real server for direct return that has a MAC; `seen` is called when
+    something was seen of an address, or it was asked for, with the event that told of it."""
 
     def __init__(
         self,
         publish: Callable[[Instant, Emit], Published],
         server_of: Callable[[MacAddress], str | None],
+        seen: Callable[[Watched, EventId | None], None],
     ) -> None:
         self._publish = publish
         self._server_of = server_of
+        self._seen = seen
         self._params: tuple[WireParams, ...] = ()
         self._interfaces: dict[str, _Interface] = {}
         self._watched: dict[Place, Watched] = {}
@@ -297,6 +300,7 @@ class WireObserver:
                     effects += self._reassert(now, watched.params.router, because)
                 case _:
                     assert_never(effect)
+        self._seen(watched, because)
         self._set(watched)
         return effects
 

@@ -40,6 +40,7 @@ class Member:
 
     `since` is when `health` became what it is; None before the first verdict. `serving_since` is when the data plane
     began to send it new flows, by an earlier decision or one found in the kernel after a restart; None: it does not.
+    `leaks`: it says by ARP or neighbour discovery that it has the address of the service, and had better get no flows.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Member:
     serving_since: Instant | None = None
     priority: int = DEFAULT_PRIORITY
     sorry: bool = False
+    leaks: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 65535:

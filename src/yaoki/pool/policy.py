@@ -7,6 +7,10 @@ First do no harm:
 * when more than `panic_threshold` of the members fall within `panic_window`, the checker is suspected, not the members:
   they keep serving until enough of them have risen for the rest to look dead.
 
+Leaks: a member that claims the service's address on the wire works, so it keeps the flows that it has. It gets new ones
+only while no other does that does not leak, and is up or served before there was a verdict; or while so many leak that
+the `panic_threshold` is passed.
+
 Fixed priority: of the members that the above lets serve, those of the highest priority do; the others stand by, which
 is to keep the flows that they have and take no new ones. A sorry member serves when nobody else does.
 
@@ -48,6 +52,10 @@ class Reason(StrEnum):
     """Could serve, but others come first: those of a higher priority, of a sorry member everybody."""
     SORRY = "sorry"
     DOWN = "down"
+    LEAKS = "leaks"
+    """Claims the service's address on the wire, and others that do not are up."""
+    LEAK_BORNE = "leak-borne"
+    """The same, but nobody else can serve that does not, or too many leak at once."""
     DRAINED = "drained"
     ZERO_WEIGHT = "zero-weight"
     MAINTENANCE = "maintenance"
@@ -128,7 +136,7 @@ def select(rule: PoolRule, members: Iterable[Member], now: Instant) -> Selection
     suspected = suspicious_falls(rule, members)
     keep_last = rule.keep_last and not (proven or waiting or suspected)
     duties = [_duty(member, proven, place in suspected, keep_last) for place, member in enumerate(members)]
-    chosen = _by_priority(members, duties, proven=proven)
+    chosen = _by_priority(members, _without_leaks(rule, members, duties), proven=proven)
     decided = tuple(_effective(rule, member, duty, now) for member, duty in zip(members, chosen, strict=True))
     return Selection(
         decided,
@@ -144,7 +152,6 @@ def suspicious_falls(rule: PoolRule, members: Sequence[Member]) -> frozenset[int
         return frozenset()
     candidates = [(place, m) for place, m in enumerate(members) if _may_serve(m)]
     falls = sorted((m.since.us, place) for place, m in candidates if m.health is Health.DOWN and m.since is not None)
-    enough = round(rule.panic_threshold * len(candidates), 9)  # 0.29 of 100 is 29, not 28.999999999999996
     window = rule.panic_window // timedelta(microseconds=1)
     suspected: set[int] = set()
     first = 0
@@ -152,9 +159,36 @@ def suspicious_falls(rule: PoolRule, members: Sequence[Member]) -> frozenset[int
         while at - falls[first][0] > window:
             first += 1
         count = last - first + 1
-        if count > enough and count >= MIN_SUSPICIOUS_FALLS:
+        if count >= MIN_SUSPICIOUS_FALLS and _exceeds(rule, count, len(candidates)):
             suspected.update(place for _, place in falls[first : last + 1])
     return frozenset(suspected)
+
+
+def _without_leaks(rule: PoolRule, members: Sequence[Member], duties: Sequence[_Decided]) -> list[_Decided]:
+    """The duties, with those that leak getting no new flows where that is safe."""
+    pairs = list(zip(members, duties, strict=True))
+    serving = [member for member, (duty, _) in pairs if duty is Duty.SERVE and not member.sorry]
+    leaking = sum(member.leaks for member in serving)
+    better = any(not m.leaks and (m.health is Health.UP or _serves_unproven(m)) for m in serving)
+    candidates = sum(_may_serve(member) for member in members)
+    too_many = rule.panic_threshold > 0 and leaking >= MIN_SUSPICIOUS_FALLS and _exceeds(rule, leaking, candidates)
+    chosen = []
+    for member, (duty, reason) in pairs:
+        if member.leaks and duty is Duty.SERVE and not member.sorry and better and not too_many:
+            chosen.append((Duty.DRAIN, Reason.LEAKS))
+        else:
+            chosen.append((duty, reason))
+    return chosen
+
+
+def _serves_unproven(member: Member) -> bool:
+    """So it is after a restart: who served will do so until its checks speak."""
+    return member.health is Health.UNKNOWN and member.serving_since is not None
+
+
+def _exceeds(rule: PoolRule, count: int, candidates: int) -> bool:
+    """Whether so many are more than the panic threshold."""
+    return count > round(rule.panic_threshold * candidates, 9)  # 0.29 of 100 is 29, not 28.999999999999996
 
 
 def _may_serve(member: Member) -> bool:
@@ -245,7 +279,9 @@ def _effective(rule: PoolRule, member: Member, decided: _Decided, now: Instant) 
         return Effective(member.name, duty, 0, reason)
     begun = now if member.serving_since is None else member.serving_since
     weight = ramped(member.weight, rule.slow_start, begun=begun, now=now)
-    if reason is Reason.UP and weight < member.weight:
+    if reason is Reason.UP and member.leaks:
+        reason = Reason.LEAK_BORNE
+    elif reason is Reason.UP and weight < member.weight:
         reason = Reason.SLOW_START
     return Effective(member.name, duty, weight, reason, begun)
 

@@ -287,6 +287,7 @@ class _NodeCompiler:
                 copied=self._copied(service, servers),
                 plane=service.plane or self._site.plane,
                 idle_timeout=service.idle_timeout,
+                arp_leak=service.arp_leak,
             )
 
     def _copied(self, service: Service, servers: list[ServerPlan]) -> bool:

@@ -291,6 +291,13 @@ class Slo:
     server_outage: timedelta | None = None
 
 
+class ArpLeak(StrEnum):
+    """What follows when a real server claims the VIP by ARP or neighbour discovery: an event, or also no new flows."""
+
+    TELL = "tell"
+    REMOVE = "remove"
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A virtual service: a port on a VIP, spread over real servers."""
@@ -323,6 +330,7 @@ class Service:
     encapsulation_port: int | None = None
     idle_timeout: timedelta | None = None
     """A flow of direct return is forgotten when idle for so long; None: the usual for its protocol."""
+    arp_leak: ArpLeak = ArpLeak.TELL
 
     @property
     def tunnel(self) -> Tunnel:

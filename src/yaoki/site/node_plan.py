@@ -9,7 +9,7 @@ from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import StoreSpec
 from yaoki.lb.service import Forward, PlaneWish, Scheduler, ServiceKey, SourcePersistence, Tunnel, WhenAllDown
 from yaoki.pool.member import DEFAULT_PRIORITY
-from yaoki.site.model import DataCheck, Hook, TrackedService
+from yaoki.site.model import ArpLeak, DataCheck, Hook, TrackedService
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
 from yaoki.vrrp.wire_params import WireParams
@@ -57,6 +57,7 @@ class ServicePlan:
     """Whether flows of its `nat`, `direct` or `tunnel` servers are copied to the VIP's other members."""
     plane: PlaneWish = PlaneWish.AUTO
     idle_timeout: timedelta | None = None
+    arp_leak: ArpLeak = ArpLeak.TELL
 
 
 @dataclass(frozen=True, slots=True)

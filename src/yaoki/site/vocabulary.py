@@ -27,7 +27,7 @@ from yaoki.site.kinds import (
     Text,
     Word,
 )
-from yaoki.site.model import Election
+from yaoki.site.model import ArpLeak, Election
 from yaoki.site.placement import Placement
 from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, WordOr
 from yaoki.site.units import duration_text
@@ -350,6 +350,12 @@ SERVICE = Record(
             Duration(10 * _S, timedelta(days=7)),
             "a flow of `direct` or `tunnel` is forgotten when idle for so long; others have the kernel's times",
             "15m; 5m for udp",
+        ),
+        Key(
+            "arp-leak",
+            Word({"tell": "an event", "remove": "and no new flows while another is up"}, ArpLeak),
+            "what follows when a `direct` server claims the VIP by ARP or ND",
+            "tell",
         ),
         Key("enabled", Boolean(), "whether it is served at all", "true"),
         Key("copy-flows", Boolean(), "flows of all but `fullnat` are copied to the VIP's other members", "true"),
