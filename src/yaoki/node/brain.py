@@ -307,9 +307,9 @@ class Brain:
         adopted = self._event(now, Emit(PlanAdopted(plan.generation, new.reason.value), new.because))
         because = adopted.event.id
         self.plan, self.plan_since = plan, now
+        self.leaks.configure(plan)
         before, self.pools = self.pools, ServicePools(plan)
         self.pools.inherit(before)
-        self.leaks.configure(plan)
         if first and self._found is not None:
             self.pools.adopt(self._found, now)
             self.leaks.adopt(now, plan, self._found, self.decisions)
