@@ -15,6 +15,7 @@ from yaoki.vrrp.standing import LEAST_PRIORITY
 from yaoki.vrrp.timing import skew_time
 
 LONGEST_OVERLAP_US = SLACK_US
+ROBBED_US = 20 * MILLISECOND
 
 # Why a member takes over from an owner that it does not hear.
 _SERVING = (RouterState.ACTIVE, RouterState.LEAVING)
@@ -101,6 +102,8 @@ class PlannedMoves(Invariant):
             return
         if self._heard_late(virtual, node, status):
             return  # it gave way to one that is gone since it said that it owns
+        if any(self._robbed(virtual, other) for other, _ in virtual.members if other != node):
+            return
         long_ago = self._long_ago(virtual, 0)
         for other, _ in virtual.members:
             if other != node and not self._stops(virtual, other) and self._in_touch(virtual, node, other, long_ago):
@@ -110,6 +113,15 @@ class PlannedMoves(Invariant):
         """Whether it was told to leave as well: it relieves nobody, and waits itself or has given up waiting."""
         status = self.ledger.status(virtual, node)
         return status is not None and status.reason == Reason.STOPPED.value
+
+    def _robbed(self, virtual: Virtual, node: str) -> bool:
+        """Whether it owns, and somebody has just deleted an address there, which is of use again in a moment."""
+        status, params = self.ledger.status(virtual, node), virtual.params(node)
+        if status is None or not status.state.owns:
+            return False
+        kernel = self.ledger.world.nodes[node].kernel
+        times = (kernel.taken_away_at(params.key.interface, address) for address in params.addresses)
+        return any(at is not None and at > self.ledger.now - ROBBED_US for at in times)
 
     def _heard_late(self, virtual: Virtual, node: str, status: RouterStatus) -> bool:
         """Whether what it heard last of another owner may have been under way for long."""
