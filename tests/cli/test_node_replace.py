@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from yaoki.cli.node_replace import former, put_in_place
+from yaoki.cli.node_replace import put_in_place
+from yaoki.cli.site_file import former
 from yaoki.core.error import UsageError
 from yaoki.site.rewriting import Rewriting
 

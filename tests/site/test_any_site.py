@@ -1,19 +1,23 @@
-"""Laws of compilation and comparison that hold for any site that a node may run, however odd."""
+"""Laws of compilation, comparison and addition that hold for any site that a node may run, however odd."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+import yaml
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from yaoki.core.address import Family
 from yaoki.core.error import SiteError
 from yaoki.lb.service import Forward
+from yaoki.site.additions import NewServer, server_added, service_added
 from yaoki.site.compile import compile_node, compile_site
 from yaoki.site.diff import diff_sites
 from yaoki.site.examine import accept_site
-from yaoki.site.load import LoadedSite
+from yaoki.site.load import LoadedSite, load_site
+from yaoki.site.notation import read
 
 NETWORKS = ("front", "back")
 NODES = ("lb1", "lb2", "lb3")
@@ -160,3 +164,27 @@ def test_a_plan_is_empty_if_and_only_if_nothing_differs(
         # What a node knows of the other members is no change of its own.
         mine = [{replace(router, others=None) for router in plans[name].routers} for plans in (old, new)]
         assert bool(plan) != (same and mine[0] == mine[1])
+
+
+@pytest.mark.req("D-15")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(sites(), st.sampled_from([False, None, True]), st.sampled_from(HOSTS), st.integers(0, 65535))
+def test_what_is_added_is_all_that_differs(
+    tmp_path: Path, site: dict[str, object], flow: bool | None, host: str, weight: int
+) -> None:
+    """In lines, in lines with braces, and within braces alone."""
+    path = tmp_path / "site.yaml"
+    # Without the anchors that PyYAML writes for what is one object in two places.
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(site)), default_flow_style=flow, sort_keys=False))
+    old = load_site(path).site
+    keys = {"vip": read("", VIPS[0]), "listen": read("", "udp/4000")}
+    (change,) = service_added(path, "new", keys, [NewServer(host, {"weight": read("", str(weight))})])
+    path.write_text(change.after)
+    new = load_site(path).site
+    assert replace(new, services=new.services[:-1]) == old
+    assert [(s.host, s.weight) for s in new.services[-1].servers] == [(host, weight)]
+    other = next(each for each in HOSTS if each != host)
+    (change,) = server_added(path, "new", NewServer(other, {}))
+    path.write_text(change.after)
+    assert [s.host for s in load_site(path).site.services[-1].servers] == [host, other]
+    assert replace(load_site(path).site, services=new.services) == new

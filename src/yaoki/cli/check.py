@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     paint = Paint(sys.stdout)
     for problem in examination.problems:
         if not (args.quiet and problem.severity is Severity.NOTICE):
-            print(_coloured(problem, paint) + "\n")
+            print(coloured(problem, paint) + "\n")
     if examination.stopped:
         print("reading stopped here: mend these first")
     for rule in examination.cut_short:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _coloured(problem: Problem, paint: Paint) -> str:
+def coloured(problem: Problem, paint: Paint) -> str:
     """The drawing with its severity and its carets in colour."""
     colour = {Severity.ERROR: paint.red, Severity.WARNING: paint.yellow}.get(problem.severity, paint.faint)
     first, *rest = draw(problem).split("\n")
@@ -83,12 +83,13 @@ def _as_json(examination: Examination, *, ok: bool) -> dict[str, object]:
     return {
         "ok": ok,
         "cut_short": examination.cut_short,
-        "problems": [_problem(problem) for problem in examination.problems],
-        "acknowledged": [_problem(problem) for problem in examination.acknowledged],
+        "problems": [problem_as_json(problem) for problem in examination.problems],
+        "acknowledged": [problem_as_json(problem) for problem in examination.acknowledged],
     }
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def problem_as_json(problem: Problem) -> dict[str, object]:
+    """One finding, for programs."""
     return {
         "rule": problem.rule,
         "severity": problem.severity,

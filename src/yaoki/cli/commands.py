@@ -52,7 +52,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("why", "which server a flow gets and why; why a VIP is where it is", "yaoki.cli.why"),
     Command("events", "show what happened and what caused it", "yaoki.cli.events"),
     Command("server", "drain a real server, take it out, bring it back, change its weight", "yaoki.cli.server"),
-    Command("service", "serve a virtual service or not", "yaoki.cli.service"),
+    Command("service", "add a virtual service or a server of one; serve one or not", "yaoki.cli.service"),
     Command("verify", "prove that the servers of a service are right for direct return", "yaoki.cli.verify"),
     Command("capture", "record a virtual service, and judge which way its replies go", "yaoki.cli.capture"),
     Command("realserver", "set up a real server for direct return", "yaoki.cli.realserver"),

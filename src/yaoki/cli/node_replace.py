@@ -5,10 +5,8 @@ file by whoever keeps it; until then they are as they were, and lose nothing by 
 """
 
 import argparse
-import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from yaoki.cli.node_times import in_service, last_heard
 from yaoki.cli.output import print_json, talk
 from yaoki.cli.plan import print_plans
 from yaoki.cli.prefix import expand
+from yaoki.cli.site_file import former, replace_file
 from yaoki.core.error import UsageError
 from yaoki.node.wording import duration
 from yaoki.pool.plan import Plan
@@ -155,33 +154,12 @@ def _notes(case: _Case) -> Iterator[str]:
 
 
 def put_in_place(rewriting: Rewriting) -> None:
-    """The new file in the place of the old one, whole; the old one beside it, hidden from patterns of `include`.
-    Raises UsageError, and has then changed nothing."""
-    file = rewriting.file.resolve()
-    before, fresh = former(file), file.with_name(f".{file.name}.new")
+    """The new file in the place of the old one. Raises UsageError, and has then changed nothing."""
     try:
-        status = file.stat()
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, status.st_mode & 0o777)
-        with os.fdopen(descriptor, "wb") as out:
-            os.fchown(out.fileno(), status.st_uid, status.st_gid)
-            out.write(rewriting.text.encode())
-            out.flush()
-            os.fsync(out.fileno())
-        before.unlink(missing_ok=True)
-        os.link(file, before)
-        fresh.rename(file)
-    except OSError as error:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise UsageError(
-            f"{file} cannot be replaced: {error.strerror}; nothing was changed. Write the line into it yourself, and "
-            "run this again"
-        ) from error
-
-
-def former(file: Path) -> Path:
-    """Where the file as it was before is kept."""
-    return file.with_name(f".{file.name}.before")
+        replace_file(rewriting.file, rewriting.text)
+    except UsageError as error:
+        cure = "nothing was changed. Write the line into it yourself, and run this again"
+        raise UsageError(f"{error}; {cure}") from error
 
 
 def _run_dir(case: _Case, args: argparse.Namespace) -> Path:

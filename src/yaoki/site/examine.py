@@ -4,7 +4,7 @@
 that cannot work whatever one says (firm rules) are not to be acknowledged.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -45,9 +45,10 @@ class Examination:
         return sum(problem.severity is severity for problem in self.problems)
 
 
-def examine(path: Path) -> Examination:
-    """All that can be found in one go; never raises."""
-    reading = read_site(path)
+def examine(path: Path, instead: Mapping[Path, bytes] | None = None) -> Examination:
+    """All that can be found in one go; never raises. `instead`: what is taken for the content of files, by their
+    resolved paths: so a change is examined before it is written."""
+    reading = read_site(path, instead)
     if reading.loaded is None:
         return Examination(None, reading.problems, stopped=reading.stopped)
     broken = bool(reading.problems)

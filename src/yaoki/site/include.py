@@ -7,6 +7,7 @@ include it, and a circle is refused.
 """
 
 import re
+from collections.abc import Mapping as Texts
 from glob import glob
 from pathlib import Path
 
@@ -21,10 +22,14 @@ MAX_FILES = 1_000
 
 
 class Includer:
-    """Reads the files of one site. `problems` gets what is wrong with them."""
+    """Reads the files of one site. `problems` gets what is wrong with them.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    `instead`: what is taken for the content of files, by their resolved paths, in place of what they hold.
+    """
+
+    def __init__(self, problems: list[Problem], instead: Texts[Path, bytes] | None = None) -> None:
         self._problems = problems
+        self._instead = instead or {}
         self._read: set[Path] = set()
         self._reader = Reader(problems, {})
 
@@ -40,7 +45,8 @@ class Includer:
 
     def _file(self, path: Path, name: str, *, asked_by: Scalar | None) -> Mapping | None:
         try:
-            data = _beginning(path)
+            held = self._instead.get(_resolved(path))
+            data = _beginning(path) if held is None else held
         except OSError as error:
             what = f"cannot read {name}: {error.strerror}"
             where = Location(name, 1, 1) if asked_by is None else location(asked_by)

@@ -5,6 +5,7 @@ with all of them. What only the whole can tell (duplicate addresses, timers in t
 yaoki.site.examine joins both.
 """
 
+from collections.abc import Mapping as Texts
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,14 +60,14 @@ def load_site(path: Path) -> LoadedSite:
     return reading.loaded
 
 
-def read_site(path: Path) -> SiteReading:
-    """Whatever can be read of a file; never raises."""
+def read_site(path: Path, instead: Texts[Path, bytes] | None = None) -> SiteReading:
+    """Whatever can be read of a file; never raises. `instead`: see Includer."""
     problems: list[Problem] = []
     loaded = None
     stopped = False
     try:
         with collector_paused():
-            root = Includer(problems).read(path)
+            root = Includer(problems, instead).read(path)
             if root is not None:
                 loaded = _load(root, problems)
     except TooManyProblems:
