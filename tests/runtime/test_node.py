@@ -38,6 +38,14 @@ vips:
 services:
   web: {vip: vip, listen: tcp/80, forward: nat, check: page, servers: {web1: {port: 8080}, web2: {port: 8080}}}
 """
+DIAGNOSES = {
+    "ping 192.0.2.22 2": r"(?s)192.0.2.22: echo reply .*192.0.2.22: echo reply ",
+    "arping 192.0.2.21 1": r"192.0.2.21: [0-9a-f:]{17} answers ",
+    "connect 192.0.2.21 8080": "192.0.2.21: connected ",
+    "routes 198.51.100.9": "198.51.100.9 via 192.0.2.1 dev eth0",
+    "sockets": ":9859 ",
+}
+"""What the shell is asked on lb1, and what it finds there."""
 SERVER = """
 import http.server, sys
 class H(http.server.BaseHTTPRequestHandler):
@@ -119,7 +127,7 @@ def without_counts(ruleset: str) -> str:
     return re.sub(r"packets \d+ bytes \d+|expires \S+", "", ruleset)
 
 
-@pytest.mark.req("Z-06")
+@pytest.mark.req("Z-06", "D-29")
 def test_events_can_be_followed_and_metrics_scraped(scene: Scene) -> None:
     lb1 = scene.lb1
     lb1.options = ("--metrics", "127.0.0.1:9859", "--log", "json")
@@ -131,6 +139,13 @@ def test_events_can_be_followed_and_metrics_scraped(scene: Scene) -> None:
     eventually(lambda: "をこのノードが所有" in followed.read_text(), what="the past is told")
     lb1.ask("server", "drain", "web1")
     eventually(lambda: "操作: web1 をドレインに" in followed.read_text(), what="and what happens")
+    shell = (sys.executable, "-m", "yaoki.cli", "shell", "--as", "alice", "--run-dir", str(lb1.run_dir))
+    found = {asked: scene.net.run("lb1", *shell, *asked.split()).stdout for asked in DIAGNOSES}
+    assert [asked for asked, answer in DIAGNOSES.items() if not re.search(answer, found[asked])] == [], found
+    assert scene.net.run("lb1", *shell, "ping", "192.0.2.21;id", check=False).returncode == 2
+    eventually(lambda: "の入力を拒否: '192.0.2.21;id'" in followed.read_text(), what="what people ask for is told, too")
+    told = followed.read_text()
+    assert all(re.search(rf"alice \(.+\) がこのノードで診断: {re.escape(asked)}  ", told) for asked in DIAGNOSES)
     scraped = scene.net.run("lb1", "curl", "-s", "http://127.0.0.1:9859/metrics").stdout.splitlines()
     assert 'yaoki_vip_owner{family="ipv4",node="lb1",vip="vip"} 1.0' in scraped
     assert any(line.startswith('yaoki_check_up{check="page on web1"') and line.endswith(" 1.0") for line in scraped)

@@ -57,6 +57,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("capture", "record a virtual service, and judge which way its replies go", "yaoki.cli.capture"),
     Command("realserver", "set up a real server for direct return", "yaoki.cli.realserver"),
     Command("vip", "hand a VIP over to another node, or let this one own it again", "yaoki.cli.vip"),
+    Command("shell", "look at the network from a node: ping, arping, routes ..., and nothing else", "yaoki.cli.shell"),
     Command("pause", "hands off: apply nothing", "yaoki.cli.pause"),
     Command("resume", "end a pause", "yaoki.cli.resume"),
     Command("restart", "restart the node process; nobody notices", "yaoki.cli.restart"),

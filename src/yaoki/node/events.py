@@ -11,12 +11,21 @@ from yaoki.checks import events as check_events
 from yaoki.core.event import EventBody
 from yaoki.election import events as election_events
 from yaoki.lb import flow_events
-from yaoki.node import brain_events, speaker_events
+from yaoki.node import brain_events, diagnosis_events, speaker_events
 from yaoki.node.hook_environment import kind_of
 from yaoki.vrrp import events as vrrp_events
 from yaoki.vrrp import wire_events
 
-_MODULES = (vrrp_events, speaker_events, check_events, election_events, brain_events, wire_events, flow_events)
+_MODULES = (
+    vrrp_events,
+    speaker_events,
+    check_events,
+    election_events,
+    brain_events,
+    wire_events,
+    flow_events,
+    diagnosis_events,
+)
 
 
 def _bodies(modules: Iterable[ModuleType]) -> dict[str, type[EventBody]]:

@@ -5,6 +5,7 @@ from yaoki.core.event import EventBody
 from yaoki.election import events as e
 from yaoki.node import brain_events as b
 from yaoki.node import speaker_events as s
+from yaoki.node.diagnosis_events import DIAGNOSIS_SENTENCES
 from yaoki.node.flow_sentences import FLOW_SENTENCES
 from yaoki.node.table_terms import TABLE_SENTENCES
 from yaoki.vrrp import events as v
@@ -472,4 +473,5 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "イベントの読み手が {limit} 件遅れたため切断",
     ),
     **FLOW_SENTENCES,
+    **DIAGNOSIS_SENTENCES,
 }

@@ -21,6 +21,7 @@ from yaoki.lb.service import ServiceKey
 from yaoki.lb.why import Flow, Placing, why
 from yaoki.node.brain_events import Part, SubscriberDropped
 from yaoki.node.decisions import OperatorCommand
+from yaoki.node.diagnosis_events import DiagnosisEvent
 from yaoki.node.messages import CheckStatus
 from yaoki.node.neighbour_view import neighbours
 from yaoki.node.snapshot import NodeView, RouterView, ServiceView, view, with_counts
@@ -115,6 +116,7 @@ class Requests:
             "operate": self._operate,
             "apply": self._apply,
             "keep": self._keep,
+            "record": self._record,
             "plan": self._plan,
             "life": self._life,
             "stop": self._stop,
@@ -223,6 +225,15 @@ class Requests:
     async def _keep(self, _: Mapping[str, Any]) -> Result:
         if not self._node.trial.keep():
             raise Refusal("no plan is on trial", "`yaoki events` tells what became of it")
+        return self._node.codec.plain(Done())
+
+    async def _record(self, request: Mapping[str, Any]) -> Result:
+        """What was done beside the node, by `yaoki shell`."""
+        try:
+            told: DiagnosisEvent = self._node.codec.value(request.get("told", {}), DiagnosisEvent)
+        except Undecodable as error:
+            raise Refusal(str(error), "the node may be of another version than this command") from error
+        self._node.note(told)
         return self._node.codec.plain(Done())
 
     async def _plan(self, request: Mapping[str, Any]) -> Result:
