@@ -1,7 +1,9 @@
 """A speaker that cannot read the last word of the one that runs, of another version: it goes before that is silent."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from yaoki.core.codec import Codec
 from yaoki.core.error import LocalError
 from yaoki.core.framing import MAX_DATAGRAM, Joiner, split
 from yaoki.node.handover_messages import EXAMPLE, ReadyToSpeak, ToOlder, Wishes, WishesWanted, YouSpeak
+from yaoki.node.messages import ConfigureRouters, ReleaseRouters, SpeakerOrder
 from yaoki.runtime.private_socket import listen_privately
-from yaoki.runtime.speaker_handover import SOCKET_NAME, Predecessor
+from yaoki.runtime.select_loop import SelectLoop
+from yaoki.runtime.speaker_handover import SOCKET_NAME, HandOver, Predecessor
 
 pytestmark = pytest.mark.req("B-19")
 
@@ -80,19 +84,43 @@ def test_one_that_can_is_relieved(older: Older) -> None:
     older.says(Codec().encode(Wishes((), EXAMPLE)))
     assert older.newer.wishes() == ()
     older.says(Codec().encode(EXAMPLE))
-    assert older.newer.relieve() == EXAMPLE.leases
+    assert older.newer.relieve() == EXAMPLE
     assert [older.hears(), older.hears()] == [WishesWanted(), ReadyToSpeak()]
 
 
 def test_a_version_that_gave_no_example_is_succeeded_as_before(older: Older) -> None:
     older.says(b'{"is":"Wishes","orders":[]}')
     assert older.newer.wishes() == ()
-    older.says(Codec().encode(YouSpeak()))
-    assert older.newer.relieve() == ()
+    older.says(b'{"is":"YouSpeak"}')
+    assert older.newer.relieve() == YouSpeak()
 
 
 def test_every_field_of_the_last_word_has_a_value_in_the_example() -> None:
     (lease,) = EXAMPLE.leases
     plain = Codec().plain(lease)
     assert None not in plain.values()
-    assert YouSpeak.__slots__ == ("leases",), "what is added is given a value in EXAMPLE, too"
+    assert EXAMPLE.orders
+    assert YouSpeak.__slots__ == ("leases", "orders"), "what is added is given a value in EXAMPLE, too"
+
+
+def test_what_was_ordered_since_the_wishes_were_told_is_in_the_last_word(tmp_path: Path) -> None:
+    """Virtual routers that leave may keep the newer one waiting for seconds."""
+    wishes: list[SpeakerOrder] = [ConfigureRouters(())]
+    loop = SelectLoop()
+    older = HandOver(tmp_path, loop, lambda: wishes)
+    older.listen()
+    newer = Predecessor(tmp_path)
+    with ThreadPoolExecutor(1) as other:
+        told = other.submit(newer.wishes)
+        while not told.done():
+            loop.turn(0.01)
+        assert told.result() == (ConfigureRouters(()),)
+        relieved = other.submit(newer.relieve)
+        while not older.wanted:
+            loop.turn(0.01)
+        wishes += [ReleaseRouters()]
+        older.done(EXAMPLE.leases)
+        assert relieved.result() == YouSpeak(EXAMPLE.leases, (ConfigureRouters(()), ReleaseRouters()))
+    for descriptor in newer.kept:
+        os.close(descriptor)
+    older.close()

@@ -4,7 +4,8 @@
     WishesWanted  --------------------->
                   <---------------------  Wishes        what it was ordered, and an example of its last word
     ReadyToSpeak  --------------------->                sockets are open, the gate is known
-                  <---------------------  YouSpeak      it has fallen silent, and which leases are good until when
+                  <---------------------  YouSpeak      it has fallen silent, which leases are good until when, and
+                                                        what it was ordered by then
 
 Between the last two messages nobody speaks; what the older one held is in the kernel, and stays there. A lease is the
 node's and not the process's, and its end is an instant of the machine's clock, so it is as good to the newer one.
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from yaoki.core.event import EventId
 from yaoki.core.instant import Instant
 from yaoki.node.holder_messages import LeaseValid
-from yaoki.node.messages import SpeakerOrder
+from yaoki.node.messages import ReleaseRouters, SpeakerOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class WishesWanted:
 
 @dataclass(frozen=True, slots=True)
 class YouSpeak:
-    """I am silent from now on. These leases I held, each under the claim by which its keeper knows it."""
+    """I am silent from now on. These leases I held, each under the claim by which its keeper knows it. `orders` take
+    the place of those of the Wishes, told perhaps seconds ago; none are told by one that was ordered nothing."""
 
     leases: tuple[LeaseValid, ...] = ()
+    orders: tuple[SpeakerOrder, ...] = ()
 
 
-EXAMPLE = YouSpeak((LeaseValid("vip", 1, 1, Instant(0), EventId("node/leases", 1)),))
+EXAMPLE = YouSpeak((LeaseValid("vip", 1, 1, Instant(0), EventId("node/leases", 1)),), (ReleaseRouters(),))
 """With a value in every field, so that whoever can read it can read any."""
 
 

@@ -115,15 +115,15 @@ class Speaker:
         routers = [params for order in orders if isinstance(order, ConfigureRouters) for params in order.routers]
         self._kernel.prepare(routers)
         stop_collecting()
-        leases = older.relieve()
+        last = older.relieve()
         self._inherited = older.kept
         self._take_run_dir()
         if self._lock is None:
             return False
         self._look_around(punctual)
         # Before the interfaces, so that what is held is kept, and advertised with the priority that it had.
-        self._give(LeasesInherited(leases))
-        for order in orders:
+        self._give(LeasesInherited(last.leases))
+        for order in last.orders or orders:
             self._obey(order)
         self._kernel.look_again()
         return True

@@ -4,9 +4,9 @@ The older one listens on D/speaker-handover.sock. It falls silent right after an
 way (a virtual router that leaves, an address that is not taken yet), so that the newer has nearly a whole interval, and
 the dead-man gate nearly its whole limit, until the next one is due.
 
-With its last word the older one names the leases that it holds, and gives its netfilter sockets away. The newer keeps
-these open: when one is closed, the kernel lets every change of nftables wait for an RCU grace period, 7 to 34 ms as
-measured, and that of a gate would come too late.
+With its last word the older one names the leases that it holds and what it was ordered by then, and gives its netfilter
+sockets away. The newer keeps these open: when one is closed, the kernel lets every change of nftables wait for an RCU
+grace period, 7 to 34 ms as measured, and that of a gate would come too late.
 
 Invariants: at every moment at most one of the two acts; should the newer one fail before ReadyToSpeak, the older goes
 on, and should it fail after, the gate shuts as for any dead speaker. One that could not read the last word does not say
@@ -63,9 +63,9 @@ class HandOver:
                 self._path.unlink()
 
     def done(self, leases: tuple[LeaseValid, ...]) -> None:
-        """This speaker is silent, and held these leases."""
+        """This speaker is silent, and held these leases; it wants what it wants now."""
         if self._newer is not None:
-            *first, last = split(self._codec.encode(YouSpeak(leases)))
+            *first, last = split(self._codec.encode(YouSpeak(leases, tuple(self._wishes()))))
             with contextlib.suppress(OSError):
                 for datagram in first:
                     self._newer.send(datagram)
@@ -143,8 +143,8 @@ class Predecessor:
             raise LocalError("the speaker answered out of turn")
         return answer.orders
 
-    def relieve(self) -> tuple[LeaseValid, ...]:
-        """Have it fall silent; then it is for us to speak. The leases that it held."""
+    def relieve(self) -> YouSpeak:
+        """Have it fall silent; then it is for us to speak. Its last word."""
         try:
             answer = self._ask(ReadyToSpeak())
         except Undecodable as error:
@@ -152,7 +152,7 @@ class Predecessor:
         if not isinstance(answer, YouSpeak):
             raise LocalError("the speaker answered out of turn")
         self._socket.close()
-        return answer.leases
+        return answer
 
     def _ask(self, question: ToOlder) -> ToNewer:
         """Its answer. Raises Undecodable."""

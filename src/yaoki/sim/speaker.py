@@ -98,7 +98,7 @@ class Speaker:
         self._emptied_at = 0
         self._held = False
         self._silent = False
-        self._inheritance: Sequence[SpeakerOrder] | None = None
+        self._newer_waits = False
         self.process: Process[SpeakerInput, SpeakerEffect] = Process(
             f"{around.node}/speaker",
             around.timeline,
@@ -122,8 +122,7 @@ class Speaker:
         self._incarnation += 1
         self._notified.clear()
         self._unread.clear()
-        self._held = self._silent = False
-        self._inheritance = None
+        self._held = self._silent = self._newer_waits = False
         self._brain = SpeakerBrain(f"{process.name}.{self._incarnation}", boot=self._incarnation)
         process.start(self._brain)
         around.kernel.forget_hushed()
@@ -139,25 +138,25 @@ class Speaker:
             process.give(around.kernel.found(interface))
 
     def succeed(self) -> None:
-        """A newer speaker has asked for this one's orders and waits for it to fall silent."""
+        """A newer speaker is ready, and waits for this one to fall silent."""
         if self.process.running and self._brain is not None:
-            self._inheritance = self._brain.wishes()
+            self._newer_waits = True
             self._give_way(advertised=False)
 
     def succeed_no_more(self) -> None:
         """The newer one has no patience left."""
-        self._inheritance = None
+        self._newer_waits = False
 
     def _give_way(self, *, advertised: bool) -> None:
         """As the runtime's speaker at the end of a turn."""
         brain, around = self._brain, self._around
-        if self._inheritance is None or brain is None or not self.process.running or not brain.steady:
+        if not self._newer_waits or brain is None or not self.process.running or not brain.steady:
             return
         if brain.owns and not advertised:
             return
         leases = brain.leases.held(around.clock.instant(around.timeline.now))
-        begin = partial(self._take_place, self._inheritance, leases, self._incarnation)
-        self._inheritance = None
+        begin = partial(self._take_place, brain.wishes(), leases, self._incarnation)
+        self._newer_waits = False
         self._silent = True
         self._emptied_at = around.clock.monotonic(around.timeline.now)
         self.process.pause()
@@ -166,7 +165,7 @@ class Speaker:
 
     def _give_way_soon(self, *, advertised: bool) -> None:
         """After all that is being done now."""
-        if self._inheritance is not None:
+        if self._newer_waits:
             self._around.timeline.after(0, partial(self._give_way, advertised=advertised))
 
     def _take_place(self, orders: Sequence[SpeakerOrder], leases: Sequence[LeaseValid], predecessor: int) -> None:
