@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ NODES = ("lb1", "lb2")
 TWINS = (("web1", "app1"), ("web2", "app2"))
 RESTARTS = 10
 BOOT_S = 0.3
-"""From `ready` to the start of the program: longer than two checks of the site."""
+"""Longer than two checks of the site."""
 
 
 class Operator(Yaoki):
@@ -90,8 +90,15 @@ def crowd(both: Pair) -> Iterator[Crowd]:
         process.communicate(timeout=PATIENCE_S)
 
 
-def restarted(both: Pair, asking: Crowd, servers: Sequence[str]) -> list[dict[str, Any]]:
-    """What became of the requests while servers went, and while they came back."""
+def a_moment() -> None:
+    time.sleep(BOOT_S)
+
+
+def restarted(
+    both: Pair, asking: Crowd, servers: Sequence[str], booting: Callable[[], None] = a_moment
+) -> list[dict[str, Any]]:
+    """What became of the requests while servers went, and while they came back. `booting` lasts from `ready` to the
+    start of the program."""
     operator = Operator(both.lab)
 
     def becomes(admin: AdminState, duty: Duty) -> None:
@@ -104,7 +111,7 @@ def restarted(both: Pair, asking: Crowd, servers: Sequence[str]) -> list[dict[st
     for server in servers:
         both.injector.inject(ServerTrouble(server, Trouble.KILLED))
     operator.say(servers, AdminState.READY)
-    time.sleep(BOOT_S)
+    booting()
     for server in servers:
         both.injector.mend(ServerTrouble(server, Trouble.KILLED))
     both.until(f"{servers} serve again", lambda: operator.sees(servers, Duty.SERVE))
@@ -128,9 +135,13 @@ def test_a_server_that_is_put_in_before_its_program_answers_fails_requests(tmp_p
         plain["checks"]["page"] = {"kind": "icmp", "interval": "100ms", "timeout": "1s", "fall": 2, "rise": 2}
 
     with pair(changed(tmp_path, blind, name="ykback2", base=SITE)) as both, crowd(both) as asking:
-        going, coming = restarted(both, asking, TWINS[0])
-    assert going["failed"] == {}
-    assert coming["failed"]
+
+        def booting() -> None:
+            both.until("they serve", lambda: Operator(both.lab).sees(TWINS[0], Duty.SERVE))
+            both.until("requests fail", lambda: bool(asking.told()["failed"]))
+
+        going, _ = restarted(both, asking, TWINS[0], booting)
+        assert going["failed"] == {}
 
 
 @pytest.mark.req("B-22")
