@@ -6,13 +6,14 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from tests.node.scene import VIP, Scene, address, mac, plan, server, service
+from tests.node.scene import ROUTER, VIP, Scene, address, mac, plan, server, service
 from yaoki.cli.why import explain, flow_of
 from yaoki.core.error import UsageError
 from yaoki.lb.plane import Plane, PlaneChoice, PlaneReason
 from yaoki.lb.service import Forward, Protocol, ServiceKey, Tunnel, Way
 from yaoki.lb.why import Flow, why
 from yaoki.node.brain_messages import RouteFound
+from yaoki.node.messages import RouterState, RouterStatus
 from yaoki.node.snapshot import view
 from yaoki.pool.member import Health
 from yaoki.runtime.requests import WhyAnswer, WhyFlow
@@ -123,3 +124,17 @@ def test_where_nobody_listens_is_said() -> None:
         "192.0.2.50 is no VIP of this node",
         "no service here listens on tcp/192.0.2.50:81: the node itself answers, or refuses",
     ]
+
+
+def test_of_a_withdrawn_vip_nobody_is_said_to_be_the_owner() -> None:
+    scene = Scene()
+    scene.start(replace(plan(replace(service(), enabled=False)), withdrawable=("web-vip",)))
+    scene.give(
+        RouterStatus(ROUTER, "web-vip", RouterState.INITIALIZE, scene.now, 150, "gone", address(9), 100, scene.now)
+    )
+    (router,) = view(scene.brain, scene.now).routers
+    question = flow_of("198.51.100.9", f"{VIP}:80")
+    (first, *_) = explain(question, WhyAnswer(router, None, None))
+    assert first == "web-vip is not owned here (initialize for 0 ms: gone); if it were:"
+    kept = replace(router, withdrawn=False)
+    assert "192.0.2.29 owns it" in next(iter(explain(question, WhyAnswer(kept, None, None))))

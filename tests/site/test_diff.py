@@ -151,6 +151,22 @@ def test_what_a_leak_leads_to_costs_nothing_to_change(plans: Plans) -> None:
     assert plan.costs == ()
 
 
+@pytest.mark.req("D-27")
+def test_disabling_costs_flows_or_the_vip_as_the_file_chooses(plans: Plans) -> None:
+    withdrawing = ("    failback: prefer", "    when-disabled: withdraw\n    failback: prefer")
+    plan = plans.of(withdrawing)
+    assert told(plan) == ["change VIP web-vip; when-disabled keep -> withdraw"]
+    assert plan.costs == ()
+    plans.old = plans.compiled(EXAMPLE.replace(*withdrawing))
+    off = [(f"    listen: {port}\n", f"    listen: {port}\n    enabled: false\n") for port in ("tcp/80", "tcp/8080")]
+    echo = ("echo: {vip: web-vip,", "echo: {enabled: false, when-disabled: drain, vip: web-vip,")
+    plan = plans.of(withdrawing, *off, echo)
+    assert "VIP web-vip: lb1 gives it up, for its services are disabled" in plan.costs
+    assert "service web (tcp/192.0.2.50:80): disabled, its flows are cut" in plan.costs
+    assert not any("echo" in cost for cost in plan.costs)
+    assert "VIP web-vip: lb1 gives it up, for its services are disabled" not in plans.of(withdrawing, *off).costs
+
+
 def test_a_named_plane_may_cut_flows_and_auto_moves_nothing(plans: Plans) -> None:
     line = "    scheduler: wrr\n"
 

@@ -10,9 +10,10 @@ Everything else in the file stays as it is, comments included; as it was before 
 take it by `yaoki apply`, after `yaoki plan` has shown what it costs. Values are written as in the site file. Exit
 status of add and add-server: 0 written (or, with --dry-run, it would be); 1 refused.
 
-A service that is disabled has its flows cut, and who connects is refused at once. Its VIP stays where it is and goes on
-answering ARP and ND, for other services may be on it; with "yaoki stop" a node gives its VIPs away. To let flows end
-first, drain the servers.
+Who connects to a service that is disabled is refused at once, and its flows are cut; with "when-disabled: drain" in the
+site file they go on to their end. Its VIP stays where it is and goes on answering ARP and ND, unless the site file has
+"when-disabled: withdraw" at the VIP: then this node gives it up while every service on it is disabled. Do it on all
+members, or another takes it.
 
 examples:
   yaoki service add web --vip web-vip --listen tcp/80 --server web1 --server web2

@@ -168,9 +168,15 @@ def _router_row(router: RouterView, paint: Paint) -> tuple[str, ...]:
         paint.faint(f"{state} (stale)") if router.stale else colour(state),
         f"for {age(router.age)}",
         f"priority {router.priority or '-'}/{router.configured_priority}",
-        f"{router.reason} (moved away until admitted)" if router.moved else router.reason,
+        _reason_of(router),
         peer,
     )
+
+
+def _reason_of(router: RouterView) -> str:
+    if router.withdrawn:
+        return "withdrawn while its services are disabled"
+    return f"{router.reason} (moved away until admitted)" if router.moved else router.reason
 
 
 def _peer_row(peer: PeerView, generation: str, paint: Paint) -> tuple[str, ...]:
@@ -225,7 +231,7 @@ def _copy_row(peer: PeerCopyView, paint: Paint) -> tuple[str, ...]:
 
 def _service_state(service: ServiceView, paint: Paint) -> str:
     if not service.enabled:
-        return paint.yellow("disabled")
+        return paint.yellow("disabled, its flows go on" if service.drains else "disabled")
     if service.outlook is None:
         return "unknown"
     text = word(service.outlook, ENGLISH)

@@ -91,7 +91,8 @@ def _owner(router: RouterView) -> str:
         return f"{router.vip} is owned here for {age(router.age)}: {router.reason}"
     if router.state is RouterState.LEAVING:
         return f"{router.vip} is being handed over for {age(router.age)}, and served here until then: {router.reason}"
-    peer = "" if router.peer is None else f"; {router.peer} owns it (heard {age(router.peer_heard)} ago)"
+    heard = router.peer is not None and not router.withdrawn
+    peer = "" if not heard else f"; {router.peer} owns it (heard {age(router.peer_heard)} ago)"
     state = "unknown" if router.state is None else router.state.value
     return f"{router.vip} is not owned here ({state} for {age(router.age)}: {router.reason}){peer}; if it were:"
 
@@ -212,6 +213,8 @@ def _vip(client: NodeClient, wanted: str, args: argparse.Namespace) -> int:
         if router.group is not None:
             others = dict.fromkeys(each.vip for each in node.routers if each.group == router.group and each.vip != name)
             print(f"  in the sync group {router.group}" + (f", with {', '.join(others)}" if others else ""))
+        if router.withdrawn:
+            print("  withdrawn: nobody is to own it while every service on it is disabled (when-disabled)")
         if router.moved:
             print(f"  moved away by an operator until `yaoki vip admit {name}`: owned here only if nobody else does")
         if router.reason == Reason.QUARANTINED.value:

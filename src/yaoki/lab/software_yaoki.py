@@ -132,7 +132,8 @@ def _missing(status: dict[str, Any]) -> Iterator[str]:
         if not part["reached"]:
             yield f"its {part['part']} is out of reach"
     for router in status["routers"]:
-        if router["state"] not in (RouterState.ACTIVE.value, RouterState.BACKUP.value):
+        takes_part = router["state"] in (RouterState.ACTIVE.value, RouterState.BACKUP.value)
+        if not takes_part and not router["withdrawn"]:
             yield f"{router['vip']} is {router['state'] or 'unknown'}"
     for service in status["services"]:
         plane, wanted = service["plane"], service["enabled"] and PlaneWish(service["wished_plane"]).is_bpf

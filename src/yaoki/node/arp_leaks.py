@@ -74,7 +74,8 @@ class ArpLeaks:
         """Start from what the kernel has; `configure` comes first."""
         by_key = {service.key: service for service in found.services}
         for service in plan.services:
-            held = by_key.get(service.key)
+            served = decisions.enabled(service.name, service.enabled)
+            held = by_key.get(service.key) if served else None
             names = () if held is None else _presumable(service, held, decisions)
             self._leaks.update(((service.key.address, name), Presumed(now)) for name in names)
 

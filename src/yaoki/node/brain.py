@@ -48,6 +48,7 @@ from yaoki.node.brain_messages import (
     NewPlan,
     Note,
     Operate,
+    PartInput,
     RouteFound,
     SpeakerBack,
     SpeakerLost,
@@ -91,28 +92,13 @@ from yaoki.node.service_pools import ServicePools, is_served
 from yaoki.node.track_health import TrackHealth
 from yaoki.node.wire_messages import ClaimsSeen, FramesDropped, WireInterface
 from yaoki.node.wire_observer import WireObserver
+from yaoki.node.withdrawal import Withdrawal
 from yaoki.pool.health import Verdict
 from yaoki.pool.member import Health
 from yaoki.pool.policy import Outlook
 from yaoki.site.model import TrackedService
 from yaoki.site.node_plan import NodePlan, Tracked
 from yaoki.vrrp.params import RouterKey
-
-_PartInput = (
-    SpeakerBack
-    | SpeakerLost
-    | WorkerBack
-    | WorkerLost
-    | KeeperReached
-    | KeeperLost
-    | LeaseStatus
-    | CopierReached
-    | CopierLost
-    | FlowStatus
-    | RouterStatus
-    | PeerStatus
-    | Published
-)
 
 _WIRE_INPUTS = (WireInterface, ClaimsSeen, FramesDropped)
 
@@ -139,6 +125,7 @@ class Brain:
         self.tracks = TrackHealth()
         self.leases = LeaseWish()
         self.flows = FlowWish()
+        self.withdrawal = Withdrawal()
         self.data = DataChecks(self._event)
         self._found: Desired | None = None
         self._agenda: Agenda[PoolKey] = Agenda()
@@ -229,7 +216,7 @@ class Brain:
             return [self._event(now, emit) for emit in self.balancer.finished(now, input_)]
         return [] if self.plan is None else [*self.data.ended(now, self.plan, self.statuses.values(), input_)]
 
-    def _take_from_part(self, now: Instant, input_: _PartInput) -> list[BrainEffect]:
+    def _take_from_part(self, now: Instant, input_: PartInput) -> list[BrainEffect]:
         match input_:
             case RouterStatus():
                 return self._router_status(input_)
@@ -327,6 +314,7 @@ class Brain:
             self._unspoken.discard(gone)
         self.balancer.because(because)
         self.routers.new_plan(now, plan, because)
+        effects += self._withdraw(now, because)
         self._changed, self._followed = True, False
         effects += self._decide(now, self.pools, because)
         return effects
@@ -369,7 +357,8 @@ class Brain:
         if self.plan is None:
             return [Answer(operate.request, "the node has no plan yet", "try again in a moment")]
         command = operate.command
-        result = alone(self.plan, self.peers, command) or decide(self.decisions, self.plan, command)
+        refused = self.withdrawal.refuses(command) or alone(self.plan, self.peers, command)
+        result = refused or decide(self.decisions, self.plan, command)
         if isinstance(result, Refused):
             return [Answer(operate.request, result.why, result.cure)]
         if result == self.decisions and not isinstance(command, AdmitVip | MoveVip):
@@ -386,9 +375,17 @@ class Brain:
         effects.append(Answer(operate.request, event=because))
         if not isinstance(command, Pause | Resume | AdmitVip | MoveVip):
             self._changed = True
-            effects += self._configure_checks(because)
+            effects += [*self._withdraw(now, because), *self._configure_checks(because)]
             effects += self._decide(now, self.pools, because)
         return effects
+
+    def _withdraw(self, now: Instant, because: EventId) -> list[BrainEffect]:
+        """Give up the VIPs whose services are all disabled, and want those again of which one is enabled."""
+        assert self.plan is not None, "a plan comes first"
+        changes = [Emit(body, because) for body in self.withdrawal.follow(self.plan, self.decisions)]
+        events = [self._event(now, change) for change in changes]
+        self.routers.withdraw(now, self.withdrawal.vips, events[0].event.id if events else because)
+        return [*events]
 
     def _timer_fired(self, now: Instant) -> list[BrainEffect]:
         due = [pool for key in self._agenda.due(now) if (pool := self.pools.get(key)) is not None]
@@ -456,10 +453,7 @@ class Brain:
     def desired(self) -> Desired:
         """What the balancer plane shall have."""
         if self._changed:
-            self._desired = Desired(
-                tuple(p.service for p in self.pools.served(self.decisions) if p.service is not None)
-            )
-            self._changed = False
+            self._desired, self._changed = self.pools.desired(self.decisions), False
         return self._desired
 
     # --- applying -----------------------------------------------------------------------------------------------------

@@ -350,6 +350,14 @@ class ServiceSwitched(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class VipWithdrawn(EventBody):
+    """Nobody is to own a VIP here while every service on it is disabled (`withdrawn`), or that is over."""
+
+    vip: str
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VipAdmitted(EventBody):
     """A person lets this node own a VIP again."""
 

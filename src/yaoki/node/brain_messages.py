@@ -170,10 +170,8 @@ class DataChecked:
     why: str | None = None
 
 
-BrainInput = (
-    NewPlan
-    | BalancerFound
-    | SpeakerBack
+PartInput = (
+    SpeakerBack
     | SpeakerLost
     | WorkerBack
     | WorkerLost
@@ -185,8 +183,15 @@ BrainInput = (
     | FlowStatus
     | RouterStatus
     | PeerStatus
-    | VerdictChanged
     | Published
+)
+"""From the links to the node's other processes."""
+
+BrainInput = (
+    PartInput
+    | NewPlan
+    | BalancerFound
+    | VerdictChanged
     | NeighbourFound
     | RouteFound
     | WireInput

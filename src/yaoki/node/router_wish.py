@@ -2,8 +2,9 @@
 is tracked.
 
 A cold start asks for VIPs once tables are there and checks have spoken. A new plan first gives up the routers that are
-not in it, then waits for the tables, then asks for the rest. While a tracked check has not spoken, the speaker goes by
-what it was told last, be it by an earlier life of this process: who restarts may not let a node own that is hindered.
+not in it, then waits for the tables, then asks for the rest; so it is with VIPs that are withdrawn and brought back.
+While a tracked check has not spoken, the speaker goes by what it was told last, be it by an earlier life of this
+process: who restarts may not let a node own that is hindered.
 
 Invariant: apart from the first time and a repeat for a new speaker, nothing is sent that the speaker was told already.
 """
@@ -35,6 +36,7 @@ class RouterWish:
         """VIPs that a person moved away: wanted with the least priority, to own only if nobody else does."""
         self.held_back: frozenset[str] = frozenset()
         """VIPs that are not to be taken from another for the moment: likewise."""
+        self._withdrawn: frozenset[str] = frozenset()
         self._wanted: tuple[RouterParams, ...] = ()
         self._heartbeat = NO_PEERS
         self._tracks_of: dict[RouterKey, tuple[TrackPlan, ...]] = {}
@@ -75,6 +77,12 @@ class RouterWish:
             for key in kept.keys() - keys:
                 kept.pop(key, None)
 
+    def withdraw(self, now: Instant, vips: frozenset[str], because: EventId | None) -> None:
+        """Want no router of these VIPs; those that were withdrawn until now as soon as their tables are there."""
+        if vips != self._withdrawn:
+            self._withdrawn, self._because = vips, because
+            self._hold_until = now + STARTUP_HOLD
+
     def tracked(self, works: Callable[[Tracked], bool | None], causes: Mapping[Tracked, EventId | None]) -> list[Emit]:
         """Follow what is tracked; what to tell of priorities that change. `works` is None for what is not known yet,
         which changes nothing."""
@@ -108,6 +116,10 @@ class RouterWish:
         """The priority that a router shall advertise now, as far as the Brain knows; 0: it may not own."""
         return standing(params.priority, self._weights(params)).effective
 
+    @property
+    def _asked(self) -> tuple[RouterParams, ...]:
+        return tuple(params for params in self._wanted if params.vip not in self._withdrawn)
+
     def _aside(self, params: RouterParams) -> bool:
         return params.vip in self.moved or params.vip in self.held_back
 
@@ -123,9 +135,9 @@ class RouterWish:
             warm = self._warm or self._told is not None
             if held_long_enough or (tables_ready and (warm or checks_spoken)):
                 self._hold_until = None
-                effects += self._tell(self._wanted)
+                effects += self._tell(self._asked)
             elif self._told is not None:
-                keys = {params.key for params in self._wanted}
+                keys = {params.key for params in self._asked}
                 effects += self._tell(tuple(params for params in self._told.routers if params.key in keys))
         return [*effects, *self._tell_priorities()]
 

@@ -433,6 +433,10 @@ SENTENCES: dict[type[EventBody], tuple[str, str]] = {
         "an operator switched {service} (enabled: {enabled})",
         "操作: {service} を切り替え (有効: {enabled})",
     ),
+    b.VipWithdrawn: (
+        "{vip} is given up while all its services are disabled (withdrawn: {withdrawn})",
+        "{vip} は全サービスが無効の間だけ手放す (取り下げ: {withdrawn})",
+    ),
     b.VipMoved: (
         "an operator moves {vip} away from this node until it is admitted again ({to})",
         "操作: {vip} をこのノードから移動、再承認まで最後の候補 ({to})",

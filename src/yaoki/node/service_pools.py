@@ -1,17 +1,18 @@
 """All pools of a plan, and the ways to find some of them: by service, by check, by what people decided."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from yaoki.checks.check import CheckId, CheckSpec
 from yaoki.core.address import IPAddress
 from yaoki.core.instant import Instant
-from yaoki.lb.service import Desired, Forward
+from yaoki.lb.service import Desired, Duty, Forward, VirtualService
 from yaoki.node.brain_messages import WatchNeighbours
 from yaoki.node.decisions import Decisions
 from yaoki.node.service_pool import PoolKey, ServicePool, rule_of
 from yaoki.pool.member import AdminState
-from yaoki.site.model import ArpLeak
+from yaoki.site.model import ArpLeak, WhenDisabled
 from yaoki.site.node_plan import NodePlan, TrackedProbe
 
 _UNCHECKED = timedelta(seconds=1)
@@ -76,9 +77,10 @@ class ServicePools:
             if pool.plan.key in by_key:
                 pool.adopt(by_key[pool.plan.key], now)
 
-    def served(self, decisions: Decisions) -> Iterator[ServicePool]:
-        """The pools of services that are to be served."""
-        return (pool for pool in self if is_served(pool, decisions))
+    def desired(self, decisions: Decisions) -> Desired:
+        """What the balancer plane shall have."""
+        carried = (_carried(pool, decisions) for pool in self)
+        return Desired(tuple(service for service in carried if service is not None))
 
     def has_failed(self, service: str, decisions: Decisions) -> bool:
         """Whether a service is to be served and has no server up on any address."""
@@ -108,6 +110,19 @@ class ServicePools:
         """The address and name of each server for direct return."""
         servers = (server for pool in self for server in pool.plan.servers)
         return ((server.address, server.name) for server in servers if server.forward is Forward.DIRECT)
+
+
+def _carried(pool: ServicePool, decisions: Decisions) -> VirtualService | None:
+    """A pool's service as the plane shall have it; None: not at all. One that is disabled may keep the flows it has."""
+    if pool.service is None or is_served(pool, decisions):
+        return pool.service
+    return drained(pool.service) if pool.plan.when_disabled is WhenDisabled.DRAIN else None
+
+
+def drained(service: VirtualService) -> VirtualService:
+    """The same service without new flows."""
+    servers = (replace(s, duty=Duty.DRAIN, weight=0) if s.duty is Duty.SERVE else s for s in service.servers)
+    return replace(service, servers=tuple(servers))
 
 
 def is_served(pool: ServicePool, decisions: Decisions) -> bool:

@@ -28,6 +28,7 @@ from yaoki.node.service_pool import ServicePool
 from yaoki.node.wire_view import SeenView, WireView, seen, wires
 from yaoki.pool.member import AdminState, Health
 from yaoki.pool.policy import Outlook, Reason
+from yaoki.site.model import WhenDisabled
 from yaoki.site.node_plan import NodePlan
 from yaoki.vrrp.params import RouterParams
 from yaoki.vrrp.peer_params import PeerParams
@@ -47,7 +48,8 @@ class PartView:
 class RouterView:
     """A virtual router: one family of a VIP. `state` is None before the speaker's first word. `seen` is who answers on
     the wire, `foreign_claims` how often somebody who is no member said to have an address. `moved`: a person moved the
-    VIP away, until it is admitted here again. `group` is its sync group."""
+    VIP away, until it is admitted here again; `withdrawn`: this node is not to own it, for its services are disabled.
+    `group` is its sync group."""
 
     vip: str
     interface: str
@@ -68,6 +70,7 @@ class RouterView:
     seen: tuple[SeenView, ...] = ()
     foreign_claims: int = 0
     moved: bool = False
+    withdrawn: bool = False
     epoch: int | None = None
     group: str | None = None
 
@@ -216,6 +219,8 @@ class ServiceView:
     wished_plane: PlaneWish = PlaneWish.AUTO
     idle_timeout: timedelta | None = None
     total: ServiceTotal | None = None
+    drains: bool = False
+    """Disabled, and its flows go on to their end."""
 
     @property
     def protocol(self) -> Protocol:
@@ -371,6 +376,7 @@ def _router(brain: Brain, params: RouterParams, now: Instant) -> RouterView:
         seen=seen(brain.wire, params.key, now),
         group=params.group,
         moved=params.vip in brain.decisions.moved,
+        withdrawn=params.vip in brain.withdrawal.vips,
         foreign_claims=sum(watched.claims.claims for watched in brain.wire.of_router(params.key)),
     )
     status = brain.statuses.get(params.key)
@@ -435,6 +441,7 @@ def _service(brain: Brain, pool: ServicePool, now: Instant) -> ServiceView:
         brain.balancer.planes.get(plan.key),
         plan.plane,
         plan.idle_timeout,
+        drains=plan.when_disabled is WhenDisabled.DRAIN and not brain.decisions.enabled(plan.name, plan.enabled),
     )
 
 

@@ -222,6 +222,7 @@ class SiteBuilder:
                 "out-of-step",
                 "accept",
                 "mac",
+                "when-disabled",
             ),
         )
 
@@ -317,7 +318,7 @@ class SiteBuilder:
             persistence=None if persistence == "none" else _persistence(persistence),
             slo=Slo(**_given(values.get("slo", {}), "outage", "server-outage")),
             **_when_all_down(values),
-            **_given(values, "forward", "scheduler", "slow-start", "panic-threshold", "arp-leak"),
+            **_given(values, "forward", "scheduler", "slow-start", "panic-threshold", "arp-leak", "when-disabled"),
             **_given(values, "enabled", "copy-flows", "plane", "idle-timeout", "encapsulation", "encapsulation-port"),
         )
 

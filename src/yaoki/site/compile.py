@@ -50,6 +50,7 @@ from yaoki.site.model import (
     TrackedRoute,
     TrackedService,
     Vip,
+    VipWhenDisabled,
 )
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan, TrackedProbe, TrackPlan
 from yaoki.site.peers import heartbeat_params
@@ -151,6 +152,7 @@ class _NodeCompiler:
             wires=wires_of(site, routers, node.name),
             heartbeat=heartbeat_params(site, node, generation),
             data_checks=tuple(vip.data_check for vip in vips if vip.data_check and vip.stateful),
+            withdrawable=tuple(vip.name for vip in vips if vip.when_disabled is VipWhenDisabled.WITHDRAW),
             store=self._store() if any(router.lease is not None for router in routers) else None,
         )
 
@@ -288,6 +290,7 @@ class _NodeCompiler:
                 plane=service.plane or self._site.plane,
                 idle_timeout=service.idle_timeout,
                 arp_leak=service.arp_leak,
+                when_disabled=service.when_disabled,
             )
 
     def _copied(self, service: Service, servers: list[ServerPlan]) -> bool:

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 from yaoki.election.store import EtcdStore, StoreSpec
 from yaoki.lb.service import USUAL_IDLE_TIMEOUT, PlaneWish
 from yaoki.pool.plan import Action, Plan
+from yaoki.site.model import WhenDisabled
 from yaoki.site.node_plan import NodePlan, ServerPlan, ServicePlan
 from yaoki.site.units import duration_text
+from yaoki.site.withdrawal import given_up, switched
 from yaoki.vrrp.params import RouterParams
 
 _Item = Any
@@ -61,6 +63,7 @@ class _Diff:
             *(change for change in services if change.action is not Action.REMOVE),
             *self._store(),
             *self._routers(),
+            *self._withdrawals(),
             *_changes(self._old.tracks, self._new.tracks, key=lambda t: (t.router, t.tracked), name=_track_name),
             *(change for change in services if change.action is Action.REMOVE),
             *(change for change in checks if change.action is Action.REMOVE),
@@ -99,6 +102,12 @@ class _Diff:
             if key not in new:
                 yield SiteChange(Action.REMOVE, _router_name(router), (_addresses(router),))
                 self._cost_of_leaving(router)
+
+    def _withdrawals(self) -> Iterable[SiteChange]:
+        for vip, detail in switched(self._old, self._new):
+            yield SiteChange(Action.CHANGE, f"VIP {vip}", (detail,))
+        for vip in given_up(self._old, self._new):
+            self._costs[f"VIP {vip}: {self._new.node} gives it up, for its services are disabled"] = None
 
     def _cost_of_joining(self, router: RouterParams) -> None:
         if self._old.generation:
@@ -186,7 +195,7 @@ class _Diff:
 
     def _judge_service(self, before: ServicePlan, after: ServicePlan) -> None:
         name = _service_name(after)
-        if before.enabled and not after.enabled:
+        if before.enabled and not after.enabled and after.when_disabled is WhenDisabled.CUT:
             self._costs[f"{name}: disabled, its flows are cut"] = None
         if before.persistence is not None and before.persistence != after.persistence:
             self._costs[f"{name}: clients may be moved to other servers, for persistence changes"] = None

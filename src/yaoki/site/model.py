@@ -139,6 +139,14 @@ class CheckDefinition:
     source: str | None = None
 
 
+class VipWhenDisabled(StrEnum):
+    """What becomes of a VIP while every service on it is disabled: its owner goes on answering for it, or nobody owns
+    it."""
+
+    KEEP = "keep"
+    WITHDRAW = "withdraw"
+
+
 @dataclass(frozen=True, slots=True)
 class VipMember:
     """A node that may own a VIP, and its VRRP priority there (1..255). `instead_of`: the node whose place it has taken,
@@ -241,6 +249,7 @@ class Vip:
     mac: MacKind = MacKind.OWN
     authentication: AuthenticationParams | None = None
     track: tuple[Track, ...] = ()
+    when_disabled: VipWhenDisabled = VipWhenDisabled.KEEP
 
     @property
     def tracked_services(self) -> tuple[tuple[int, str, Track], ...]:
@@ -298,6 +307,13 @@ class ArpLeak(StrEnum):
     REMOVE = "remove"
 
 
+class WhenDisabled(StrEnum):
+    """What becomes of the flows of a service that is disabled: they are cut, or go on to their end."""
+
+    CUT = "cut"
+    DRAIN = "drain"
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A virtual service: a port on a VIP, spread over real servers."""
@@ -331,6 +347,7 @@ class Service:
     idle_timeout: timedelta | None = None
     """A flow of direct return is forgotten when idle for so long; None: the usual for its protocol."""
     arp_leak: ArpLeak = ArpLeak.TELL
+    when_disabled: WhenDisabled = WhenDisabled.CUT
 
     @property
     def tunnel(self) -> Tunnel:

@@ -9,7 +9,7 @@ from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import StoreSpec
 from yaoki.lb.service import Forward, PlaneWish, Scheduler, ServiceKey, SourcePersistence, Tunnel, WhenAllDown
 from yaoki.pool.member import DEFAULT_PRIORITY
-from yaoki.site.model import ArpLeak, DataCheck, Hook, TrackedService
+from yaoki.site.model import ArpLeak, DataCheck, Hook, TrackedService, WhenDisabled
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.peer_params import NO_PEERS, HeartbeatParams
 from yaoki.vrrp.wire_params import WireParams
@@ -58,6 +58,7 @@ class ServicePlan:
     plane: PlaneWish = PlaneWish.AUTO
     idle_timeout: timedelta | None = None
     arp_leak: ArpLeak = ArpLeak.TELL
+    when_disabled: WhenDisabled = WhenDisabled.CUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class NodePlan:
     heartbeat: HeartbeatParams = NO_PEERS
     store: StoreSpec | None = None
     data_checks: tuple[DataCheck, ...] = ()
+    withdrawable: tuple[str, ...] = ()
+    """VIPs that nobody is to own while every service on them is disabled."""
 
     @property
     def copies_flows(self) -> bool:

@@ -27,7 +27,7 @@ from yaoki.site.kinds import (
     Text,
     Word,
 )
-from yaoki.site.model import ArpLeak, Election
+from yaoki.site.model import ArpLeak, Election, VipWhenDisabled, WhenDisabled
 from yaoki.site.placement import Placement
 from yaoki.site.shapes import Anything, Key, ListOf, MapOf, NotYet, Record, WordOr
 from yaoki.site.units import duration_text
@@ -185,6 +185,12 @@ VIP = Record(
             ),
             "the MAC address that its addresses are at",
             "own",
+        ),
+        Key(
+            "when-disabled",
+            Word({"keep": "its owner answers for it", "withdraw": "nobody has it: no ARP, no ping"}, VipWhenDisabled),
+            "what becomes of it while every service on it is disabled",
+            "keep",
         ),
         Key("stateful", Boolean(), "whether what listens on it loses data by moving", "false"),
         Key("quarantine", QUARANTINE, "of a stateful VIP: how a node that returns waits, and what releases it"),
@@ -358,6 +364,12 @@ SERVICE = Record(
             "tell",
         ),
         Key("enabled", Boolean(), "whether it is served at all", "true"),
+        Key(
+            "when-disabled",
+            Word({"cut": "they are cut", "drain": "they go on to their end"}, WhenDisabled),
+            "what becomes of its flows when it is disabled; new ones are refused",
+            "cut",
+        ),
         Key("copy-flows", Boolean(), "flows of all but `fullnat` are copied to the VIP's other members", "true"),
         Key("plane", _PLANE, "the balancer plane that carries it", "that of `balancer`"),
         Key(

@@ -23,6 +23,7 @@ from yaoki.site.lint import (
     tracks,
     vips,
     virtual_macs,
+    withdrawal,
 )
 from yaoki.site.lint.rule import Finding, Rule
 from yaoki.site.lint.view import View
@@ -30,6 +31,7 @@ from yaoki.site.lint.view import View
 RULES: tuple[Rule, ...] = (
     *addressing.RULES,
     *vips.RULES,
+    *withdrawal.RULES,
     *virtual_macs.RULES,
     *stateful.RULES,
     *peers.RULES,
