@@ -112,13 +112,31 @@ KindParams = (
 )
 
 
+class _HashedOnce:
+    """Room for a hash; what is copied or sent to another process goes without it."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True)
-class CheckId:
-    """The identity of a check. `source` is the address that probes are sent from; None lets the kernel choose."""
+class CheckId(_HashedOnce):
+    """The identity of a check. `source` is the address that probes are sent from; None lets the kernel choose.
+
+    A large node finds 40,000 of them by identity again and again, and addresses take long to hash: each is hashed once.
+    """
 
     target: IPAddress
     params: KindParams
     source: IPAddress | None = None
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            known = hash((self.target, self.params, self.source))
+            object.__setattr__(self, "_hash", known)
+            return known
 
     @property
     def family(self) -> Family:
