@@ -18,7 +18,7 @@ from yaoki.lb.service import (
     Tunnel,
     WhenAllDown,
 )
-from yaoki.site.compile import compile_node, compile_site
+from yaoki.site.compile import compile_node, compile_site, owners
 from yaoki.site.load import load_site
 from yaoki.site.model import ArpLeak, Site, TrackedService
 from yaoki.site.node_plan import TrackedProbe, TrackPlan
@@ -134,6 +134,15 @@ def test_a_check_is_sent_from_the_nodes_address_on_the_network_that_it_names(tmp
 def test_tracks_hold_for_the_routers_of_both_families(example: Site) -> None:
     keys = (RouterKey("eth0", Family.IPV4, 51), RouterKey("eth0", Family.IPV6, 51))
     assert compile_node(example, "lb2").tracks == tuple(TrackPlan(key, TrackedService("web"), -60) for key in keys)
+
+
+def test_who_may_own_an_address_is_who_has_a_router_for_it(example: Site, two_armed: Site) -> None:
+    for site in (example, two_armed):
+        routers = {name: plan.routers for name, plan in compile_site(site).items()}
+        assert owners(site) == {
+            name: frozenset(address for router in found for address in router.addresses)
+            for name, found in routers.items()
+        }
 
 
 def test_all_nodes_share_one_generation(example: Site) -> None:

@@ -122,7 +122,7 @@ def test_another_vrid_makes_two_owners_possible_for_a_while(plans: Plans) -> Non
 
 
 def test_a_first_plan_adds_everything_and_costs_nothing(plans: Plans) -> None:
-    plan = diff(None, plans.old["lb2"], site=plans.old)
+    plan = diff(None, plans.old["lb2"], owners={})
     assert {change.action for change in plan.changes} == {Action.ADD}
     assert (plan.costs, plan.unsafe) == ((), ())
 

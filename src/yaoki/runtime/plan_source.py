@@ -9,10 +9,11 @@ from yaoki.core.error import Problem, SiteError, UsageError
 from yaoki.pool.plan import Plan
 from yaoki.runtime.secret_file import SecretUnavailable
 from yaoki.runtime.signing import read_key
-from yaoki.site.compile import compile_site
+from yaoki.site.compile import compile_node, owners
 from yaoki.site.diff import SiteChange, diff
 from yaoki.site.examine import accept_site, refuse_tick
 from yaoki.site.load import LoadedSite
+from yaoki.site.model import Site
 from yaoki.site.node_plan import NodePlan
 
 
@@ -42,7 +43,7 @@ class PlanSource:
     def first(self, last_good: NodePlan | None, crashes_of: Callable[[str], int], max_crashes: int) -> Offer:
         """The plan to start with. Raises SiteError (or UsageError) if the file is bad and no good one is known."""
         try:
-            plan = self._compile(self.path)[self._node]
+            plan, _ = self._compile(self.path)
         except (SiteError, UsageError) as error:
             if last_good is None:
                 raise
@@ -56,24 +57,25 @@ class PlanSource:
         """The plan of the file as it is now, compared with the one that runs; refused if unsafe, unless forced."""
         assert running is not None, "a node that answers has a plan"
         try:
-            plans = self._compile(path or self.path)
+            plan, site = self._compile(path or self.path)
         except (SiteError, UsageError) as error:
             return Offer(running, _sentences(error))
-        plan = plans[self._node]
-        change = diff(running, plan, site=plans)
+        change = diff(running, plan, owners=owners(site))
         if change.unsafe and not force:
             cure = "`yaoki apply --force` does it all the same"
             return Offer(running, tuple(f"{reason}; {cure}" for reason in change.unsafe), change=change)
         return Offer(plan, change=change)
 
-    def _compile(self, path: Path) -> dict[str, NodePlan]:
+    def _compile(self, path: Path) -> tuple[NodePlan, Site]:
+        """The plan of this node alone, for those of the others may be many times as much, and what it is of."""
         loaded = accept_site(path)
-        plans = compile_site(loaded.site)
-        if self._node not in plans:
-            raise UsageError(f'{path} has no node "{self._node}"; it has: {", ".join(plans)}')
+        names = [node.name for node in loaded.site.nodes]
+        if self._node not in names:
+            raise UsageError(f'{path} has no node "{self._node}"; it has: {", ".join(names)}')
+        plan = compile_node(loaded.site, self._node)
         refuse_tick(loaded, self._node, self._tick)
-        _refuse_missing_keys(loaded, plans[self._node])
-        return plans
+        _refuse_missing_keys(loaded, plan)
+        return plan, loaded.site
 
 
 def _refuse_missing_keys(loaded: LoadedSite, plan: NodePlan) -> None:

@@ -27,7 +27,7 @@ from yaoki.checks.check import (
     UdpParams,
 )
 from yaoki.checks.route import first_host
-from yaoki.core.address import Family, IPAddress
+from yaoki.core.address import Family, IPAddress, IPInterface
 from yaoki.election.lease_params import LeaseParams
 from yaoki.election.store import Endpoint, EtcdStore, LocalStore, StoreSpec
 from yaoki.lb.service import Forward, ServiceKey, SourcePersistence, Tunnel
@@ -72,7 +72,22 @@ def compile_site(site: Site) -> dict[str, NodePlan]:
 
 def compile_node(site: Site, node: str) -> NodePlan:
     """The plan of one node of the site; equal to that in compile_site."""
-    return _NodeCompiler(site, site.machine(node)).compile(generation_of(site))
+    generation = generation_of(site)
+    with collector_paused():
+        return _NodeCompiler(site, site.machine(node)).compile(generation)
+
+
+def owners(site: Site) -> dict[str, frozenset[IPInterface]]:
+    """The addresses that each node may own: those of the routers in its plan."""
+    return {
+        node.name: frozenset(
+            address
+            for vip in site.vips
+            if any(member.node == node.name for member in vip.members) and node.on_network(vip.network) is not None
+            for address in vip.addresses
+        )
+        for node in site.nodes
+    }
 
 
 def server_address(site: Site, vip: str, host: str, family: Family) -> IPAddress | None:
@@ -106,6 +121,14 @@ class _Way:
     address: IPAddress
     source: IPAddress | None
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """A check as it is for servers at one place; `name` tells it from others, which its own name may not."""
+
+    check: CheckDefinition
+    name: str
 
 
 _WAY_BITS = 32
@@ -230,14 +253,14 @@ class _NodeCompiler:
             assert way is not None, "lint refuses a target without an address"
         else:
             way = self._way_to(tracked.target, router.vip)
-        return self._check(definition, str(tracked.target), 0, way)
+        return self._check(_named(definition), str(tracked.target), 0, way)
 
     def _tracked_route(self, tracked: TrackedRoute) -> CheckId:
         address = first_host(tracked.prefix)
         told_by = (address.version, int(address), 0)
         way = _Way(address, None, self._way_numbers.setdefault(told_by, len(self._way_numbers)))
         definition = CheckDefinition(str(tracked), RouteParams(tracked.prefix.prefixlen), ROUTE_SCHEDULE)
-        return self._check(definition, self._node.name, 0, way)
+        return self._check(_named(definition), self._node.name, 0, way)
 
     def _store(self) -> StoreSpec | None:
         store = self._site.store
@@ -264,8 +287,8 @@ class _NodeCompiler:
                 continue
             family = Family.of(vip_address)
             place = (vip_address.ip, interface.name)
-            checks_here = tuple(_at(definition, *place) for definition in checks)
-            sorry_here = tuple(_at(definition, *place) for definition in sorry_checks)
+            checks_here = tuple(_named(_at(check, *place)) for check in checks)
+            sorry_here = tuple(_named(_at(check, *place)) for check in sorry_checks)
             ways = self._ways.setdefault((service.vip, vip_address.version), {})
             servers = []
             for server in service.recipients:
@@ -297,9 +320,7 @@ class _NodeCompiler:
         shared = len(self._site.vip(service.vip).members) > 1
         return service.copy_flows and shared and any(server.forward is not Forward.FULLNAT for server in servers)
 
-    def _server(
-        self, service: Service, server: Server, way: _Way, definitions: tuple[CheckDefinition, ...]
-    ) -> ServerPlan:
+    def _server(self, service: Service, server: Server, way: _Way, definitions: tuple[_Definition, ...]) -> ServerPlan:
         port = service.port if server.port is None else server.port
         forward = service.forward if server.forward is None else server.forward
         tunnel = service.tunnel if forward is Forward.TUNNEL else None
@@ -339,31 +360,36 @@ class _NodeCompiler:
         near = self._node.on_network(self._site.vip(vip).network)
         return None if near is None else near.address(Family.of(target))
 
-    def _check(self, definition: CheckDefinition, host: str, port: int, way: _Way) -> CheckId:
+    def _check(self, definition: _Definition, host: str, port: int, way: _Way) -> CheckId:
         """The identity of a check of one server. Of equal checks the first that the file names decides on schedule and
         name; the default check gives way to it."""
-        name = definition.name
-        if definition.schedule is DEFAULT_SCHEDULE:
-            # A file may give its name to a check of another kind; a name there has no blank.
-            name = f"the usual {name}"
-        if isinstance(definition.params, DirectParams):
-            # One definition has other parameters at each address.
-            name = f"{name} to {definition.params.vip} on {definition.params.interface} in {definition.params.tunnel}"
-        if definition.source is not None and (near := self._node.on_network(definition.source)) is not None:
+        check = definition.check
+        if check.source is not None and (near := self._node.on_network(check.source)) is not None:
             way = self._way_from(near.address(Family.of(way.address)) or way.source, way.address)
-        known = self._params.get((name, port))
+        known = self._params.get((definition.name, port))
         if known is None:
-            params = with_port(definition.params, port)
+            params = with_port(check.params, port)
             number = self._params_numbers.setdefault(params, len(self._params_numbers))
-            known = self._params[name, port] = (params, number)
+            known = self._params[definition.name, port] = (params, number)
         key = known[1] << _WAY_BITS | way.number
         spec = self._checks.get(key)
         if spec is None:
             identity = CheckId(way.address, known[0], way.source)
-            spec = self._checks[key] = CheckSpec(identity, definition.schedule, f"{definition.name} on {host}")
-        elif spec.schedule is DEFAULT_SCHEDULE and definition.schedule is not DEFAULT_SCHEDULE:
-            self._checks[key] = CheckSpec(spec.id, definition.schedule, f"{definition.name} on {host}")
+            spec = self._checks[key] = CheckSpec(identity, check.schedule, f"{check.name} on {host}")
+        elif spec.schedule is DEFAULT_SCHEDULE and check.schedule is not DEFAULT_SCHEDULE:
+            self._checks[key] = CheckSpec(spec.id, check.schedule, f"{check.name} on {host}")
         return spec.id
+
+
+def _named(check: CheckDefinition) -> _Definition:
+    name, params = check.name, check.params
+    if check.schedule is DEFAULT_SCHEDULE:
+        # A file may give its name to a check of another kind; a name there has no blank.
+        name = f"the usual {name}"
+    if isinstance(params, DirectParams):
+        # One definition has other parameters at each address.
+        name = f"{name} to {params.vip} on {params.interface} in {params.tunnel}"
+    return _Definition(check, name)
 
 
 def _at(definition: CheckDefinition, vip: IPAddress, interface: str) -> CheckDefinition:
@@ -373,11 +399,12 @@ def _at(definition: CheckDefinition, vip: IPAddress, interface: str) -> CheckDef
     return replace(definition, params=replace(definition.params, vip=vip, interface=interface))
 
 
-def _inside(definition: CheckDefinition, tunnel: Tunnel | None) -> CheckDefinition:
+def _inside(definition: _Definition, tunnel: Tunnel | None) -> _Definition:
     """A definition as it is for a server behind a tunnel."""
-    if tunnel is None or not isinstance(definition.params, DirectParams):
+    check = definition.check
+    if tunnel is None or not isinstance(check.params, DirectParams):
         return definition
-    return replace(definition, params=replace(definition.params, tunnel=tunnel))
+    return _named(replace(check, params=replace(check.params, tunnel=tunnel)))
 
 
 def _quarantine_of(vip: Vip, priority: int) -> Quarantine:

@@ -4,12 +4,13 @@ Order: what is new is there before what it replaces goes (checks and services fi
 them, then removals). Unsafe is what leaves an address without any owner or a service without any server.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
+from yaoki.core.address import IPInterface
 from yaoki.election.store import EtcdStore, StoreSpec
 from yaoki.lb.service import USUAL_IDLE_TIMEOUT, PlaneWish
 from yaoki.pool.plan import Action, Plan
@@ -34,24 +35,29 @@ class SiteChange:
     details: tuple[str, ...] = ()
 
 
-def diff(old: NodePlan | None, new: NodePlan, *, site: Mapping[str, NodePlan]) -> Plan[SiteChange]:
-    """From what a node runs (None: nothing yet) to what it shall run. `site` holds the new plans of all nodes, for a
-    VIP that one node gives up may have owners elsewhere."""
-    return _Diff(old or NodePlan(new.site, new.node, ""), new, site).plan()
+Owners = Mapping[str, Set[IPInterface]]
+"""The addresses that each node of a site may own, by node."""
+
+
+def diff(old: NodePlan | None, new: NodePlan, *, owners: Owners) -> Plan[SiteChange]:
+    """From what a node runs (None: nothing yet) to what it shall run. `owners` are those of the new site: a VIP that
+    one node gives up may have owners elsewhere."""
+    return _Diff(old or NodePlan(new.site, new.node, ""), new, owners).plan()
 
 
 def diff_sites(old: Mapping[str, NodePlan], new: Mapping[str, NodePlan]) -> dict[str, Plan[SiteChange]]:
     """The plan of every node of two compiled sites; a node that is gone from the file gives up all it has."""
     names = dict.fromkeys((*new, *old))
     gone = {name: NodePlan(plan.site, name, plan.generation) for name, plan in old.items()}
-    return {name: diff(old.get(name), new.get(name) or gone[name], site=new) for name in names}
+    owners = {name: {each for router in plan.routers for each in router.addresses} for name, plan in new.items()}
+    return {name: diff(old.get(name), new.get(name) or gone[name], owners=owners) for name in names}
 
 
 class _Diff:
-    def __init__(self, old: NodePlan, new: NodePlan, site: Mapping[str, NodePlan]) -> None:
+    def __init__(self, old: NodePlan, new: NodePlan, owners: Owners) -> None:
         self._old = old
         self._new = new
-        self._site = site
+        self._owners = owners
         self._costs: dict[str, None] = {}
         self._unsafe: dict[str, None] = {}
 
@@ -142,13 +148,12 @@ class _Diff:
         """Other nodes that may own an address of a virtual router under the new file."""
         return [
             name
-            for name, plan in self._site.items()
-            if name != self._new.node and any(set(r.addresses) & set(router.addresses) for r in plan.routers)
+            for name, addresses in self._owners.items()
+            if name != self._new.node and not addresses.isdisjoint(router.addresses)
         ]
 
     def _refuse_lost(self, before: RouterParams, *, kept: RouterParams | None) -> None:
-        owned = {address for plan in self._site.values() for router in plan.routers for address in router.addresses}
-        owned.update(() if kept is None else kept.addresses)
+        owned = set().union(*self._owners.values(), () if kept is None else kept.addresses)
         for address in before.addresses:
             if address not in owned:
                 self._unsafe[f"VIP {before.vip}: nobody would own {address.ip} any more"] = None
