@@ -524,7 +524,7 @@ def test_packets_octets_and_flows_are_counted_for_server_and_service(program: Be
     assert [(each.packets, each.octets, each.flows) for each in counts[1:4]] == [(2, 2 * length, 1)] * 2 + [(0, 0, 0)]
     found = program.tables.service_count(0)
     assert (found.packets, found.octets, found.flows) == (4, 4 * length, 2)
-    program.tables.reset_server_count(1)
+    program.tables.reset_server_counts([1])
     assert [each.packets for each in program.tables.server_counts()][1:3] == [0, 2]
 
 

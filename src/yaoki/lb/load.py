@@ -68,7 +68,7 @@ def slots_under(service: VirtualService, load: Load, filling: Fill = fill) -> Sl
     shares = [(share, each) for share, each in zip(_poured(flows, weights, load.expected), servers, strict=True)]
     taking = [(share, each) for share, each in shares if share > 0]
     turns = apportion([share for share, _ in taking], max(RESOLUTION, len(taking)))
-    return Slots(Pick.IN_TURN, tuple(taking[index][1] for index in interleaved(turns)))
+    return Slots(Pick.IN_TURN, tuple(each for _, each in taking), tuple(interleaved(turns)))
 
 
 def _unless_full(server: RealServer, kept: set[ServerPlace]) -> RealServer:

@@ -10,4 +10,4 @@ from yaoki.lb.service import VirtualService
 
 def least_connection(service: VirtualService) -> Slots:
     """One slot each; the weights that count are in `yaoki.lb.load.weight_of`."""
-    return Slots(Pick.LEAST, service.eligible)
+    return Slots.one_each(Pick.LEAST, service.eligible)

@@ -6,4 +6,4 @@ from yaoki.lb.service import VirtualService
 
 def round_robin(service: VirtualService) -> Slots:
     """One slot each, in the order of the site file."""
-    return Slots(Pick.IN_TURN, service.eligible)
+    return Slots.one_each(Pick.IN_TURN, service.eligible)

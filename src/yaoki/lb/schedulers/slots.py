@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from yaoki.lb.service import RealServer
 
@@ -19,23 +20,34 @@ class Pick(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The server of each slot. Never empty."""
+    """The server of each slot, by its index among the `members`. Never empty."""
 
     pick: Pick
-    servers: tuple[RealServer, ...]
+    members: tuple[RealServer, ...]
+    indices: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.servers:
+        if not self.indices:
             raise ValueError("slots without servers")
 
     def __len__(self) -> int:
-        return len(self.servers)
+        return len(self.indices)
+
+    @classmethod
+    def one_each(cls, pick: Pick, members: tuple[RealServer, ...]) -> Self:
+        """A slot for every member, in their order."""
+        return cls(pick, members, tuple(range(len(members))))
+
+    @property
+    def servers(self) -> tuple[RealServer, ...]:
+        """The server of each slot."""
+        return tuple(map(self.members.__getitem__, self.indices))
 
     @property
     def only(self) -> RealServer | None:
         """The server, if all slots are one server's."""
-        first = self.servers[0]
-        return first if all(server is first or server == first for server in self.servers) else None
+        first = self.members[self.indices[0]]
+        return first if all(self.members[index] == first for index in set(self.indices)) else None
 
     def share(self, server: RealServer) -> float:
         """The share of new flows that a server gets, 0..1, where that does not depend on the flows that it has."""

@@ -12,4 +12,4 @@ from yaoki.pool.maglev import Fill, fill
 
 def source_hash(service: VirtualService, filling: Fill = fill) -> Slots:
     """The slots of the table."""
-    return Slots(Pick.BY_SOURCE, maglev_table(service, filling))
+    return Slots(Pick.BY_SOURCE, *maglev_table(service, filling))

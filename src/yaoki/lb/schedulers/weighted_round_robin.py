@@ -21,7 +21,7 @@ def weighted_round_robin(service: VirtualService) -> Slots:
     """The servers' turns, smoothly interleaved."""
     eligible = service.eligible
     turns = turns_of(tuple(server.weight for server in eligible))
-    return Slots(Pick.IN_TURN, tuple(eligible[index] for index in interleaved(turns)))
+    return Slots(Pick.IN_TURN, eligible, tuple(interleaved(turns)))
 
 
 def turns_of(weights: tuple[int, ...]) -> tuple[int, ...]:

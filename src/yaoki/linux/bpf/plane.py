@@ -375,11 +375,11 @@ class BpfBalancer:
             raise ActuatorError(subject(service), f"there is no interface {service.interface}")
         if before is None:
             tables.reset_service_count(id_)
-        for place, seat in seats.items():
-            if place not in had:
-                tables.reset_server_count(seat.number)
-                if service.counts_flows:
-                    tables.put_load(seat.number, 0)
+        fresh = [seat.number for place, seat in seats.items() if place not in had]
+        tables.reset_server_counts(fresh)
+        if service.counts_flows:
+            for number in fresh:
+                tables.put_load(number, 0)
         return Held(ActualService(service, digest(service, RENDERING)), id_, seats, rendered)
 
     def _gate(self, address: IPAddress, seating: Seating) -> int:

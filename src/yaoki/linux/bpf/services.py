@@ -7,6 +7,7 @@ has had or will have.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import product
 
 from yaoki.core.address import Family, IPAddress, MacAddress
 from yaoki.lb.load import weight_of
@@ -63,7 +64,6 @@ def render(
     on, `gate` is the number of its address's deadline, `indices` the numbers of the interfaces that tunnels leave by.
     `filling` fills the table of a service that has one. Raises ValueError for more slots than a ring holds."""
     slots = slots_of(service, filling)
-    chosen = () if slots is None else slots.servers
     flags = _flags(service, slots)
     lazy = ServiceFlag.LAZY in flags
     persistence = service.persistence
@@ -71,7 +71,7 @@ def render(
         id=id_,
         interface=interface,
         mac=mac,
-        ring=layout.ring_size(len(chosen)),
+        ring=layout.ring_size(0 if slots is None else len(slots)),
         flags=flags,
         gate=gate,
         opening=_ticks(opening_s(service)),
@@ -80,12 +80,18 @@ def render(
         persistence=0 if persistence is None else layout.ticks(persistence.timeout),
         source_mask=bytes(16) if persistence is None else layout.mask_of(persistence.prefix_length),
     )
-    # A ring may have thousands of slots, and an address takes long to hash.
-    number_of = {id(server): seats[_place(server)].number for server in service.servers}
-    numbers = tuple(map(number_of.__getitem__, map(id, chosen)))
-    servers = {seats[_place(s)].number: _server(s, seats[_place(s)]) for s in service.servers}
+    seated = [(server, seats[_place(server)]) for server in service.servers]
+    servers = {seat.number: _server(server, seat) for server, seat in seated}
     capacities = _capacities(service, seats) if service.counts_flows else {}
-    return Rendered(entry, servers, numbers, capacities, dict(_tunnels(service, seats, indices or {})))
+    return Rendered(entry, servers, _numbers(slots, seats), capacities, dict(_tunnels(service, seats, indices or {})))
+
+
+def _numbers(slots: Slots | None, seats: Mapping[ServerPlace, Seat]) -> tuple[int, ...]:
+    """The number of each slot's server. A ring may have thousands of slots."""
+    if slots is None:
+        return ()
+    members = [seats[_place(server)].number for server in slots.members]
+    return tuple(map(members.__getitem__, slots.indices))
 
 
 _PICKS = {
@@ -129,15 +135,21 @@ def unseated(seats: Iterable[Seat]) -> dict[int, Server]:
 
 
 def _server(server: RealServer, seat: Seat) -> Server:
-    mac, flags = server.mac, ServerFlag(0)
-    if server.forward is Forward.TUNNEL:
-        flags |= ServerFlag.TUNNELLED
+    mac, tunnelled = server.mac, server.forward is Forward.TUNNEL
+    if tunnelled:
         mac = None if server.way is None else server.way.mac
-    if server.reachable and server.duty is not Duty.OUT:
-        flags |= ServerFlag.KEEPS
-    if server.eligible:
-        flags |= ServerFlag.TAKES
-    return Server(mac or UNKNOWN_MAC, flags, seat.stamp)
+    keeps = server.duty is not Duty.OUT and server.reachable
+    return Server(mac or UNKNOWN_MAC, _SERVER_FLAGS[tunnelled, keeps, server.eligible], seat.stamp)
+
+
+def _server_flags(tunnelled: bool, keeps: bool, takes: bool) -> ServerFlag:
+    flags = ServerFlag.TUNNELLED if tunnelled else ServerFlag(0)
+    flags |= ServerFlag.KEEPS if keeps else ServerFlag(0)
+    return flags | (ServerFlag.TAKES if takes else ServerFlag(0))
+
+
+# Flags take longer to be put together than all the rest of a server.
+_SERVER_FLAGS = {which: _server_flags(*which) for which in product((False, True), repeat=3)}
 
 
 def _tunnels(

@@ -112,6 +112,7 @@ def is_known() -> bool:
     return os.uname().machine in _NUMBERS
 
 
+@cache
 def _number() -> int:
     machine = os.uname().machine
     number = _NUMBERS.get(machine)

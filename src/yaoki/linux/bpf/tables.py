@@ -280,10 +280,11 @@ class Tables:
         value = self._maps["service_counts"].look_up(layout.index(number))
         return Count() if value is None else Count.unpack(value)
 
-    def reset_server_count(self, number: int) -> None:
-        """Begin to count anew for a number."""
+    def reset_server_counts(self, numbers: Iterable[int]) -> None:
+        """Begin to count anew for these numbers."""
         counts = self._maps["server_counts"]
-        counts.update(layout.index(number), bytes(counts.shape.value_room))
+        nothing = bytes(counts.shape.value_room)
+        counts.update_all((layout.index(number), nothing) for number in numbers)
 
     def reset_service_count(self, number: int) -> None:
         """Begin to count anew for an id."""
