@@ -53,7 +53,7 @@ def test_what_follows_makes_shares_exact() -> None:
     found = taken(trio(), trio(NAT, OUT))
     name = slots_name(found.key)
     assert slots(found, TRANSLATION) == [f"{slot} : 192.0.2.2{n} . 8080" for slot, n in enumerate((2, 2, 3))]
-    lines = list(commands(TRANSLATION, found.objects[TRANSLATION], objects(trio(NAT, OUT))[TRANSLATION]))
+    lines = list(commands(TRANSLATION, [(found.objects[TRANSLATION], objects(trio(NAT, OUT))[TRANSLATION])]))
     assert f"flush map {TRANSLATION} {name}" in lines
     assert f"add element {TRANSLATION} {name} {{ 0 : 192.0.2.22 . 8080, 1 : 192.0.2.23 . 8080 }}" in lines
     assert any("numgen inc mod 2" in line for line in lines)

@@ -37,7 +37,8 @@ def _commands(
     before: VirtualService | None,
     after: VirtualService | None,
 ) -> Iterable[str]:
-    return commands(table, NOTHING if before is None else render(before), NOTHING if after is None else render(after))
+    change = (NOTHING if before is None else render(before), NOTHING if after is None else render(after))
+    return commands(table, [change])
 
 
 ALL_OUT = (Duty.OUT, Duty.OUT, Duty.OUT)

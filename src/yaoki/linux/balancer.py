@@ -53,7 +53,7 @@ from yaoki.linux.nftables_names import (
     service_name,
 )
 from yaoki.linux.nftables_nat import masked_address
-from yaoki.linux.nftables_objects import NOTHING, commands
+from yaoki.linux.nftables_objects import NOTHING, Change, Objects, commands
 from yaoki.linux.nftables_outlet import ElementOutlet
 from yaoki.linux.nftables_reader import NftablesReader
 from yaoki.linux.nftables_session import NftSession, open_session
@@ -165,19 +165,19 @@ class NftablesBalancer:
         self._removal.doom(_without_flows(todo.changes))
 
     def _carry_out(self, todo: BalancerPlan, after: Inventory) -> None:
-        middle: list[str] = []
+        middle = _Changes()
         for change in todo.changes:
             match change:
                 case AddService(service) | ChangeService(_, service):
-                    middle += self._put(after, service)
+                    self._put(after, service, middle)
                 case RemoveService(removed):
-                    middle += _replace(after, removed.key, {})
+                    _replace(after, removed.key, {}, middle)
                     after.services.pop(removed.key, None)
                 case FlushFlows():
                     pass
                 case _:
                     assert_never(change)
-        lines = [*_foundation(after), *middle, *_clearance(after)]
+        lines = [*_foundation(after), *middle.lines(), *_clearance(after)]
         if lines:
             self._prepare(after)
             self._session.run("\n".join(lines) + "\n", purpose=_purpose(todo))
@@ -235,7 +235,7 @@ class NftablesBalancer:
         counting = {service.key: service for service in _services(self._known()) if service.counts_flows}
         self._counting.keep(counting.keys())
         with self._changing(frozenset(counting), settles=False) as after:
-            lines: list[str] = []
+            changes = _Changes()
             for count in counts:
                 service = counting.get(count.key)
                 if service is None:
@@ -243,8 +243,8 @@ class NftablesBalancer:
                 before = slots_under(service, self._counting.load(service.key))
                 self._counting.counted(service, count)
                 if slots_under(service, self._counting.load(service.key)) != before:
-                    lines += self._put(after, service)
-            if lines:
+                    self._put(after, service, changes)
+            if lines := [*changes.lines()]:
                 self._session.run("\n".join(lines) + "\n", purpose="give new flows to who has few")
 
     def find(self, key: ServiceKey, flow: Flow) -> RealServer | None:
@@ -307,7 +307,7 @@ class NftablesBalancer:
         self._removal.doom(_without_flows(FlushFlows(s, _out(s)) for s in _services(inventory)))
         return inventory
 
-    def _put(self, after: Inventory, service: VirtualService) -> Iterator[str]:
+    def _put(self, after: Inventory, service: VirtualService, changes: "_Changes") -> None:
         wrong = [*objections(service)]
         if needs_bpf(service):
             wrong.append("nftables has no tunnels")
@@ -321,7 +321,7 @@ class NftablesBalancer:
         else:
             objects[TRANSLATION] = nftables_nat.render(service, digest_, load, filling=self._filling)
         after.services[service.key] = ActualService(service, digest_)
-        return _replace(after, service.key, objects)
+        _replace(after, service.key, objects, changes)
 
     def _prepare(self, after: Inventory) -> None:
         """The kernel's parameters without which packets would wait, not be passed on, or be passed on past us."""
@@ -372,14 +372,29 @@ def _actual(inventory: Inventory) -> Actual:
     return Actual(RENDERING, tuple(inventory.services.values()))
 
 
-def _replace(after: Inventory, key: ServiceKey, objects: ServiceObjects) -> Iterator[str]:
+class _Changes:
+    """Changes of services' objects that are made in one transaction, by table."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[Change]] = {table: [] for table in TABLES}
+
+    def add(self, table: str, before: Objects, after: Objects) -> None:
+        if before or after:
+            self._of[table].append((before, after))
+
+    def lines(self) -> Iterator[str]:
+        for table, changes in self._of.items():
+            yield from commands(table, changes)
+
+
+def _replace(after: Inventory, key: ServiceKey, objects: ServiceObjects, changes: _Changes) -> None:
     before = after.objects.get(key, {})
     if any(objects.values()):
         after.objects[key] = objects
     else:
         after.objects.pop(key, None)
     for table in TABLES:
-        yield from commands(table, before.get(table, NOTHING), objects.get(table, NOTHING))
+        changes.add(table, before.get(table, NOTHING), objects.get(table, NOTHING))
 
 
 def _foundation(after: Inventory) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""What one virtual service consists of in one nftables table, and the commands that lead from one state to another.
+"""What one virtual service consists of in one nftables table, and the commands that lead from one state to another, for
+many services at once.
 
 A transaction touches nothing that is equal before and after: chains, maps that hold flows, counters, and elements of
 shared maps stay as they are. Rules end in a newline, which nft 1.0.6's parser insists on.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MOST_REPLACED = 0.5
@@ -52,52 +53,92 @@ class Objects:
 NOTHING = Objects()
 
 
-def commands(table: str, before: Objects, after: Objects) -> Iterator[str]:
-    """From `before` to `after`, in an order in which nothing is deleted while something refers to it."""
-    altered = {place for place, element in before.elements.items() if after.elements.get(place) != element}
-    fresh = {p: element for p, element in after.elements.items() if p in altered or p not in before.elements}
-    anew = {name: rules for name, rules in after.chains.items() if rules != before.chains.get(name)}
-    gone = tuple(_without(before.chains, after.chains))
-    for name in _without(after.sets, before.sets):
-        yield f"add {after.sets[name].kind} {table} {name} {{ {after.sets[name].declaration} }}"
-    yield from (f"add counter {table} {counter}" for counter in _without(after.counters, before.counters))
-    yield from (f"add chain {table} {chain}" for chain in _without(after.chains, before.chains))
-    yield from _grouped("delete", table, {place: Element() for place in before.elements if place in altered})
-    yield from (f"flush chain {table} {chain}" for chain in before.chains if chain in anew or chain in gone)
-    yield from _filled(table, before, after)
-    yield from (f"add rule {table} {chain} {rule}" for chain, rules in anew.items() for rule in rules or ())
-    yield from _grouped("add", table, fresh)
-    yield from (f"delete chain {table} {chain}" for chain in gone)
-    yield from (f"delete {before.sets[name].kind} {table} {name}" for name in _without(before.sets, after.sets))
-    yield from (f"delete counter {table} {counter}" for counter in _without(before.counters, after.counters))
+Change = tuple[Objects, Objects]
+"""What one service consists of before and after."""
 
 
-def _filled(table: str, before: Objects, after: Objects) -> Iterator[str]:
-    for name, wanted in after.sets.items():
-        existing = before.sets.get(name)
-        if wanted.contents is None or (existing is not None and existing.contents == wanted.contents):
-            continue
-        fresh = wanted.contents
-        if existing is not None:
-            gone = () if existing.contents is None else tuple(_without(existing.contents, wanted.contents))
+def commands(table: str, changes: Iterable[Change]) -> Iterator[str]:
+    """To carry out many changes at once, in an order in which nothing is deleted while something refers to it."""
+    steps = [_Step(table, before, after) for before, after in changes]
+    yield from _grouped("delete", table, (each for step in steps for each in step.stale))
+    yield from (f"flush chain {table} {chain}" for step in steps for chain in step.emptied)
+    yield from (line for step in steps for line in step.refilled())
+    if block := _declared(steps):
+        yield from (f"table {table} {{", *block, "}")
+    yield from (
+        f"add rule {table} {chain} {rule}" for step in steps for chain, rules in step.rewritten for rule in rules
+    )
+    yield from _grouped("add", table, (each for step in steps for each in step.fresh))
+    yield from (f"delete chain {table} {chain}" for step in steps for chain in step.gone)
+    yield from (f"delete {kind} {table} {name}" for step in steps for kind, name in step.surplus)
+
+
+def _declared(steps: Sequence["_Step"]) -> list[str]:
+    """All that is new, in a block of the table: nft is done with that sooner than with a command for each.
+
+    The kernel finds a set by its name among all that were declared before it, so those come first to which more rules
+    refer: the sets that rules fill.
+    """
+    sets = [(name, set_) for step in steps for name, set_ in step.sets]
+    return [
+        *(f"counter {name} {{ }}" for step in steps for name in step.counters),
+        *(f"{set_.kind} {name} {{ {set_.declaration} }}" for name, set_ in sets if set_.contents is None),
+        *(_with_contents(name, set_) for name, set_ in sets if set_.contents is not None),
+        *(line for step in steps for name, rules in step.chains for line in (f"chain {name} {{", *rules, "}")),
+    ]
+
+
+def _with_contents(name: str, set_: OwnSet) -> str:
+    elements = f" elements = {{ {', '.join(set_.contents)} }};" if set_.contents else ""
+    return f"{set_.kind} {name} {{ {set_.declaration}{elements} }}"
+
+
+class _Step:
+    """What one change adds to the commands: elements are (map, as nft is told), chains that are declared or rewritten
+    have rules. A chain that is there is not declared again: that would be told to whoever watches."""
+
+    def __init__(self, table: str, before: Objects, after: Objects) -> None:
+        self._table, self._before, self._after = table, before, after
+        had, has = before.elements, after.elements
+        self.stale = [place for place, element in had.items() if has.get(place) != element]
+        self.fresh = [(place[0], e.with_key(place[1])) for place, e in has.items() if had.get(place) != e]
+        anew = [(name, rules or ()) for name, rules in after.chains.items() if rules != before.chains.get(name)]
+        self.chains = [(name, rules) for name, rules in anew if name not in before.chains]
+        self.rewritten = [(name, rules) for name, rules in anew if name in before.chains]
+        self.gone = _without(before.chains, after.chains)
+        self.emptied = [*(name for name, _ in self.rewritten), *self.gone]
+        self.counters = _without(after.counters, before.counters)
+        self.sets = [(name, after.sets[name]) for name in _without(after.sets, before.sets)]
+        self.surplus = [(before.sets[name].kind, name) for name in _without(before.sets, after.sets)]
+        self.surplus += [("counter", name) for name in _without(before.counters, after.counters)]
+
+    def refilled(self) -> Iterator[str]:
+        """Sets of the service's own that stay and get other contents."""
+        for name, wanted in self._after.sets.items():
+            existing = self._before.sets.get(name)
+            if existing is None or wanted.contents is None or existing.contents == wanted.contents:
+                continue
+            place, fresh = f"{self._table} {name}", wanted.contents
+            gone = () if existing.contents is None else _without(existing.contents, wanted.contents)
             if existing.contents is None or len(gone) > MOST_REPLACED * len(existing.contents):
-                yield f"flush {wanted.kind} {table} {name}"
+                yield f"flush {wanted.kind} {place}"
             else:
                 fresh = tuple(_without(wanted.contents, existing.contents))
                 keys = ", ".join(content.partition(" : ")[0] for content in gone)
-                yield from ([f"delete element {table} {name} {{ {keys} }}"] if gone else [])
-        if fresh:
-            yield f"add element {table} {name} {{ {', '.join(fresh)} }}"
+                yield from ([f"delete element {place} {{ {keys} }}"] if gone else [])
+            if fresh:
+                yield f"add element {place} {{ {', '.join(fresh)} }}"
 
 
-def _without(these: Iterable[str], those: Iterable[str]) -> Iterator[str]:
+def _without(these: Iterable[str], those: Iterable[str]) -> list[str]:
     known = set(those)
-    return (name for name in these if name not in known)
+    return [name for name in these if name not in known]
 
 
-def _grouped(verb: str, table: str, elements: Mapping[tuple[str, str], Element]) -> Iterator[str]:
+def _grouped(verb: str, table: str, elements: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """One command for each map, whatever services its elements are of."""
     by_map: dict[str, list[str]] = {}
-    for (map_name, key), element in elements.items():
-        by_map.setdefault(map_name, []).append(element.with_key(key))
+    for map_name, element in elements:
+        by_map.setdefault(map_name, []).append(element)
     for map_name, members in by_map.items():
         yield f"{verb} element {table} {map_name} {{ {', '.join(members)} }}"
