@@ -110,11 +110,15 @@ class Decisions:
 
     def admin(self, server: str, service: str) -> AdminState:
         """The stricter of what was decided for the server here and everywhere."""
+        if not self.servers:
+            return AdminState.READY
         found = (d.admin for d in self.servers if d.server == server and d.service in (None, service))
         return max(found, key=_STRICTNESS.__getitem__, default=AdminState.READY)
 
     def weight(self, server: str, service: str, configured: int) -> int:
         """The weight decided for the server in this service, else everywhere, else the configured one."""
+        if not self.servers:
+            return configured
         by_place = {d.service: d.weight for d in self.servers if d.server == server and d.weight is not None}
         return by_place.get(service, by_place.get(None, configured))
 

@@ -137,6 +137,8 @@ def all_of(verdicts: tuple[Verdict, ...]) -> Verdict:
     It is down since the first of them fell, up since the last of them rose. A member without any check is up: nothing
     will ever say otherwise.
     """
+    if len(verdicts) == 1 and verdicts[0].health is not Health.UNKNOWN:
+        return verdicts[0]
     downs = [v.since for v in verdicts if v.health is Health.DOWN and v.since is not None]
     if any(v.health is Health.DOWN for v in verdicts):
         return Verdict(Health.DOWN, min(downs, key=_microseconds, default=None))

@@ -24,6 +24,7 @@ from yaoki.node.brain_events import FlowsNotRemoved, FlowsRemoved
 from yaoki.node.brain_messages import ApplyFinished
 from yaoki.node.snapshot import Count, Counts, ServiceTotal
 from yaoki.pool.plan import Plan
+from yaoki.site.allocation import collector_paused
 
 ResultT = TypeVar("ResultT")
 
@@ -167,12 +168,16 @@ class BalancerActuator:
         try:
             # One after the other in one thread: who was to be taken out before may be back by this wish.
             await _in(self._taking_out, lambda: self._plane.begin(desired))
-            done = await self._call(lambda: self._plane.converge(desired))
+            done = await self._call(lambda: self._converge(desired))
         except ActuatorError as error:
             return ApplyFinished(error=str(error))
         changes = tuple(_described(change.action.value, change.subject, change.details) for change in done.changes)
         planes = tuple(self._plane.choices.items())
         return ApplyFinished(changes, timedelta(seconds=loop.time() - begun), planes=planes)
+
+    def _converge(self, desired: Desired) -> Plan[Any]:
+        with collector_paused():
+            return self._plane.converge(desired)
 
     async def take_out(self, desired: Desired) -> None:
         """Servers that take less by `desired` get nothing more, while an `apply` is under way; another has to

@@ -86,6 +86,7 @@ from yaoki.runtime.plan_source import Offer, PlanSource
 from yaoki.runtime.plan_trial import InForce, PlanTrial
 from yaoki.runtime.run_dir import take_run_dir
 from yaoki.runtime.sd_notify import Notifier
+from yaoki.site.allocation import collector_paused
 from yaoki.vrrp.timing import leaving_limit
 
 PROVEN_AFTER_S = 30.0
@@ -238,7 +239,7 @@ class Node:
         self._wire = self.kernel.wire(self.driver.give, self.note)
         self.driver.give(BalancerFound(await self._found()))
         reason = PlanReason.LAST_GOOD if offer.instead_of else PlanReason.START
-        self.driver.give(NewPlan(offer.plan, reason))
+        self._give(NewPlan(offer.plan, reason))
         self._prove_later(offer.plan.generation)
         loop.add_signal_handler(signal.SIGHUP, lambda: self.spawn(self.reload()))
         self._keep_alive()
@@ -478,5 +479,9 @@ class Node:
     def _put_in_force(self, new: InForce, reason: PlanReason = PlanReason.RELOAD) -> None:
         self.source.path = new.path
         self.journal.on_trial(new.plan.generation)
-        self.driver.give(NewPlan(new.plan, reason))
+        self._give(NewPlan(new.plan, reason))
         self._prove_later(new.plan.generation)
+
+    def _give(self, new: NewPlan) -> None:
+        with collector_paused():
+            self.driver.give(new)

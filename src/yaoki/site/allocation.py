@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No collection of cycles inside; afterwards as it was before."""
+    """No collection of cycles inside; afterwards as it was before. Threads may overlap here: the first of them to come
+    has it on again when it leaves, be others still inside."""
     was_on = gc.isenabled()
     gc.disable()
     try:
