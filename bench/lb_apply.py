@@ -2,8 +2,10 @@
 
 The peer is `nft -f` of text that somebody wrote by hand for the same services: the same maps, chains, rules and named
 counters, without anything that would tell a restarted program what is there. Ours begins with the wish
-(yaoki.lb.service.Desired), so it includes planning and rendering, but not reading and compiling the site file, which
-`make bench-site` measures. Both run in one network namespace of their own.
+(yaoki.lb.service.Desired), so it includes planning and rendering. `compile and apply` begins earlier, with the site as
+it was read from the file, and has all that a node does until the kernel has it: the compilation for itself, what its
+Brain makes of that, and applying (`make bench-site` measures reading and lint). Both run in one network namespace of
+their own.
 """
 
 import json
@@ -15,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
 
+from bench.pair_site import pair_site, prepared, wish
 from bench.row import Row, median_of
 from yaoki.core.address import MacAddress
 from yaoki.lb.service import Desired, Duty, Forward, Protocol, RealServer, Scheduler, ServiceKey, VirtualService
@@ -22,25 +25,32 @@ from yaoki.linux import native_maglev
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.pool.maglev import fill
+from yaoki.site.allocation import collector_paused
+from yaoki.site.model import Site
 
 SERVICES, SERVERS = 1000, 20
 TIMEOUT_S = 600
 VIP = IPv4Address("192.0.2.50")
 FIRST_PORT = 1000
 
-GOALS = {"all": "ours <= 2", "server": "<= 1.2", "service": "<= 1.2"}
+GOALS = {"all": "ours <= 2", "site": "<= 2", "server": "<= 1.2", "service": "<= 1.2"}
 
 
 def rows(quick: bool) -> list[Row]:
     """Seconds by the wall clock, medians."""
     size = f"{SERVICES:,} services x {SERVERS} servers"
-    words = {"all": f"apply {size}", "server": "one server of these dies", "service": "one service of these changes"}
+    words = {
+        "all": f"apply {size}",
+        "site": f"compile and apply {size}",
+        "server": "one server of these dies",
+        "service": "one service of these changes",
+    }
     found = _inside("nat", 1 if quick else 5)
     direct = {} if quick else _inside("direct", 5)
     bpf = _inside("direct", 1 if quick else 5, plane="bpf")
     maglev = _inside("direct", 1 if quick else 5, plane="bpf", scheduler=Scheduler.MAGLEV)
     return [
-        *(Row(f"nat: {words[name]}", found[name][0], "s", found[name][1], "nft -f", GOALS[name]) for name in words),
+        *(_beside(f"nat: {words[name]}", name, *found[name]) for name in words),
         Row("nat: a restarted node finds them", found["observe"][0], "s"),
         *(Row(f"direct: {words[name]}", direct[name][0], "s", goal=_alone(name)) for name in words if direct),
         *(Row(f"direct, BPF: {words[name]}", bpf[name][0], "s", goal=_alone(name)) for name in words),
@@ -52,7 +62,12 @@ def rows(quick: bool) -> list[Row]:
 
 def _alone(name: str) -> str | None:
     """The goal of a step without a peer."""
-    return "<= 2" if name == "all" else None
+    return "<= 2" if name in ("all", "site") else None
+
+
+def _beside(row: str, name: str, ours: float, theirs: float) -> Row:
+    """A step of ours beside the peer's, if it has such a step."""
+    return Row(row, ours, "s", theirs or None, "nft -f" if theirs else None, GOALS[name])
 
 
 def _inside(
@@ -75,13 +90,15 @@ def measure(forward: Forward, runs: int, plane: str, scheduler: Scheduler) -> di
         "service": _with(everything, replace(everything[7], servers=everything[7].servers[:10])),
     }
     filling = native_maglev.native_fill() or fill
-    ours: dict[str, list[float]] = {name: [] for name in (*wishes, "observe")}
+    site = pair_site(everything)
+    ours: dict[str, list[float]] = {name: [] for name in ("site", *wishes, "observe")}
     theirs: dict[str, list[float]] = {name: [] for name in wishes}
     for _ in range(runs):
         make = partial(BpfBalancer if plane == "bpf" else NftablesBalancer, filling=filling)
+        ours["site"].append(_compiled_and_applied(site, everything, make()))
         balancer = make()
-        for name, wish in wishes.items():
-            ours[name].append(_seconds(partial(balancer.converge, Desired(tuple(wish)))))
+        for name, services in wishes.items():
+            ours[name].append(_seconds(partial(balancer.converge, Desired(tuple(services)))))
         ours["observe"].append(_seconds(make().observe))
         balancer.cleanup()
         if forward is Forward.NAT:
@@ -89,6 +106,16 @@ def measure(forward: Forward, runs: int, plane: str, scheduler: Scheduler) -> di
                 theirs[name].append(_seconds(partial(_nft, text)))
             _nft("delete table inet byhand\n")
     return {name: (_median(taken), _median(theirs.get(name, []))) for name, taken in ours.items()}
+
+
+def _compiled_and_applied(
+    site: Site, services: list[VirtualService], balancer: BpfBalancer | NftablesBalancer
+) -> float:
+    brain = prepared(site, services)
+    taken = _seconds(lambda: balancer.converge(wish(site, brain)))
+    assert [found.service for found in balancer.known().services] == services
+    balancer.cleanup()
+    return taken
 
 
 def many_services(forward: Forward) -> list[VirtualService]:
@@ -172,9 +199,11 @@ def _nft(text: str) -> None:
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+    """Without the cycle collector, as a node does it."""
+    with collector_paused():
+        began = time.perf_counter()
+        run()
+        return time.perf_counter() - began
 
 
 def _median(taken: list[float]) -> float:
