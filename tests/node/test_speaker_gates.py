@@ -250,6 +250,15 @@ def test_a_gate_that_is_still_open_is_taken_up_and_only_refreshed() -> None:
     assert order(effects, ArmGate, DisarmGate) == []
 
 
+def test_a_gate_that_was_taken_up_is_opened_by_advertisements_alone() -> None:
+    """The others count from the last that they heard, and a gate that was opened since would shut after they own."""
+    speaker = Guarded(held=True, left=left(200))
+    speaker.configure()
+    effects = speaker.with_peer_to(1000)
+    kinds = order(effects, RefreshGate, SendAdvertisement)
+    assert kinds == [RefreshGate, SendAdvertisement] * (len(kinds) // 2)
+
+
 def test_a_gate_that_has_shut_is_not_opened_and_the_addresses_are_given_up_first() -> None:
     speaker = Guarded(held=True, left=left(200))
     speaker.run_to(250)

@@ -191,9 +191,13 @@ class SpeakerGates:
         return [], []
 
     def tend(self, now: Instant, number: int, params: RouterParams) -> GateOutcome:
-        """At its deadline: look at the peers again, and open what no advertisement has opened."""
+        """At its deadline: look at the peers again, and open what no advertisement has opened. No sooner: the others
+        count from the last advertisement that they heard."""
         effects, news = self.review(now, number, params)
-        return effects + self.advertise(now, number, params), news
+        gate = self._gates.get(number)
+        if gate is not None and gate.opened_at is not None and now >= _due(gate, gate.opened_at):
+            effects = effects + self.advertise(now, number, params)
+        return effects, news
 
     # --- time
 
@@ -215,8 +219,7 @@ class SpeakerGates:
         gate = self._gates.get(number)
         if gate is None or gate.opened_at is None:
             return None
-        times, intervals = _PACE
-        opening = Deadline(gate.opened_at + times * gate.params.interval / intervals, "gate")
+        opening = Deadline(_due(gate, gate.opened_at), "gate")
         until = gate.adopted_until
         return opening if until is None else earliest(opening, Deadline(until, "adopted gate"))
 
@@ -243,3 +246,9 @@ class SpeakerGates:
 
 def _ips(addresses: Iterable[IPInterface]) -> tuple[IPAddress, ...]:
     return tuple(address.ip for address in addresses)
+
+
+def _due(gate: _Gate, opened_at: Instant) -> Instant:
+    """When a gate that was opened then is to be opened without an advertisement."""
+    times, intervals = _PACE
+    return opened_at + times * gate.params.interval / intervals
