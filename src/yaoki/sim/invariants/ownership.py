@@ -5,7 +5,9 @@ from datetime import timedelta
 from functools import partial
 from itertools import combinations
 
+from yaoki.core.event import Event
 from yaoki.node.messages import RouterState
+from yaoki.node.speaker_events import Overslept
 from yaoki.sim.faults import Part
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.kernel import TICK_US
@@ -355,13 +357,18 @@ class KeptUntilTaken(Invariant):
     name = "kept until taken"
     holds = (
         "an owner with power and carrier gives a VIP without lease up to another owner or with priority 0, whatever is "
-        "restarted"
+        "restarted, unless its speaker stood still for longer than the others wait"
     )
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._before: dict[Virtual, tuple[str, ...]] = {}
         self._shared_at: dict[Virtual, int] = {}
+        self._overslept_at: dict[str, int] = {}
+
+    def published(self, node: str, event: Event, /) -> None:
+        if isinstance(event.body, Overslept):
+            self._overslept_at[node] = self.ledger.now
 
     def owners_changed(self, virtual: Virtual, /) -> None:
         before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
@@ -382,4 +389,4 @@ class KeptUntilTaken(Invariant):
         shared = now - self._shared_at.get(virtual, -LATE_FRAMES_US) <= LATE_FRAMES_US
         # To a machine that was frozen it may be the same moment still.
         frozen = here.thawed_at is not None and now - here.thawed_at <= LATE_FRAMES_US
-        return live and not told and not shared and not frozen
+        return live and not told and not shared and not frozen and self._overslept_at.get(node) != now

@@ -64,6 +64,7 @@ class AnsweredByOne(Invariant):
             for node, _ in virtual.members:
                 if serves_hushed(self.ledger, virtual, node):
                     told = any(self._relieves(virtual, node, owner) for owner in before)
+                    told = told and not self._rival_unheard(virtual, node)
                     longest = SLACK_US if told else LONGEST_SILENCE_US
                     look = partial(self._still_nobody, virtual, node, self.ledger.now)
                     self.ledger.timeline.after(longest, look)
@@ -84,6 +85,11 @@ class AnsweredByOne(Invariant):
             self.ledger.clean_since(virtual, owner, node),
         )
         return all(time is not None and time <= since for time in times)
+
+    def _rival_unheard(self, virtual: Virtual, node: str) -> bool:
+        """Whether another member takes over in the same moment, hushed as well, and its advertisement may be lost."""
+        rivals = (other for other, _ in virtual.members if other != node and serves_hushed(self.ledger, virtual, other))
+        return any(self.ledger.clean_since(virtual, rival, node) is None for rival in rivals)
 
     def _still_nobody(self, virtual: Virtual, node: str, begun: int) -> None:
         fit = self.ledger.fit_since(virtual, node)
