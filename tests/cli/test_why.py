@@ -34,6 +34,7 @@ def test_addresses_of_both_families_with_and_without_ports() -> None:
     [
         ("198.51.100.9", "192.0.2.50", "names no port"),
         ("alice", "192.0.2.50:80", '"alice" is no address'),
+        ("[2001:db8::9", "[2001:db8::50]:80", "is no address"),
         ("198.51.100.9:x", "192.0.2.50:80", '"x" is no port'),
         ("198.51.100.9:²", "192.0.2.50:80", '"²" is no port'),
         (f"198.51.100.9:{'1' * 5000}", "192.0.2.50:80", "is no port"),

@@ -10,7 +10,9 @@ def test_a_mac_address_is_read_in_both_notations_and_written_in_one(text: str) -
     assert str(MacAddress.parse(text)) == "02:00:00:00:00:0a"
 
 
-@pytest.mark.parametrize("text", ["", "02:00", "02:00:00:00:00:00:01", "zz:00:00:00:00:00", "102:0:0:0:0:0"])
+@pytest.mark.parametrize(
+    "text", ["", "02:00", "02:00:00:00:00:00:01", "zz:00:00:00:00:00", "102:0:0:0:0:0", "0x2:0:0:0:0:0", "2:0:0:0:0:٣"]
+)
 def test_what_is_no_mac_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         MacAddress.parse(text)

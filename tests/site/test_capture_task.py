@@ -1,5 +1,6 @@
 """What `yaoki capture` records, and who is who, taken from a site."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -46,3 +47,13 @@ def test_behind_tunnels_servers_are_known_by_their_ends_and_all_interfaces_are_r
     assert [str(end) for end in task.ends] == ["203.0.113.21", "2001:db8:9::21", "203.0.113.22", "2001:db8:9::22"]
     assert task.scene.tunnel == Tunnel(Encapsulation.GUE)
     assert {str(address) for address, _ in task.places} == {"192.0.2.50", "2001:db8:1::50"}
+
+
+def test_who_says_sorry_gets_packets_of_the_service_as_well() -> None:
+    site = load_site(LESSON / "nat.yaml").site
+    (web,) = site.services
+    web1, web2 = web.servers
+    site = replace(site, services=(replace(web, servers=(web1,), sorry=web2),))
+    assert recorded_by_default(site, "web") == ("lb1", "web1", "web2")
+    parties = {party.name: party.role for party in capture_task(site, "web", ("lb1",)).scene.parties}
+    assert (parties["web2"], parties["bob"]) == (Role.SERVER, Role.OTHER)

@@ -175,8 +175,8 @@ def flow_of(client: str, service: str) -> WhyFlow:
 def _address_and_port(text: str) -> tuple[IPAddress, int | None]:
     host, port = text, ""
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":")
+        host, closed, rest = text[1:].partition("]")
+        host, port = host if closed else text, rest.removeprefix(":")
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     try:

@@ -1,5 +1,6 @@
 """Addresses as values: IP addresses are the standard library's; MAC addresses and families are here."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
@@ -27,6 +28,9 @@ class Family(Enum):
         return 32 if self is Family.IPV4 else 128
 
 
+_MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:-][0-9A-Fa-f]{1,2}){5}")
+
+
 @dataclass(frozen=True, slots=True)
 class MacAddress:
     """An Ethernet address of six octets. Raises ValueError for any other length."""
@@ -40,6 +44,8 @@ class MacAddress:
     @classmethod
     def parse(cls, text: str) -> Self:
         """From "02:00:00:00:00:01" (":" or "-" between octets). Raises ValueError for other forms."""
+        if _MAC.fullmatch(text) is None:
+            raise ValueError(f'"{text}" is no MAC address')
         return cls(bytes(int(part, 16) for part in text.replace("-", ":").split(":")))
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ A second of one site may cost fifty times as much as one of another, so it is no
 happened in them: the next world is of the site in which the least has happened so far.
 
 Invariant: which worlds are run, and in which order their outcomes come, depends on sites, seeds, hours and pace only,
-never on how fast anything was; nor on how many processes there are, up to FEWEST_AHEAD of them.
+never on how fast anything was; nor on how many processes there are, up to FEWEST_AHEAD / AHEAD_PER_JOB of them.
 """
 
 import signal

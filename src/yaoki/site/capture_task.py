@@ -62,7 +62,7 @@ def recorded_by_default(site: Site, service: str) -> tuple[str, ...]:
     """The machines between which a service's packets go: the VIP's members and the servers."""
     wanted = site.service(service)
     members = (member.node for member in site.vip(wanted.vip).members)
-    return tuple(dict.fromkeys([*members, *(server.host for server in wanted.servers)]))
+    return tuple(dict.fromkeys([*members, *(server.host for server in wanted.recipients)]))
 
 
 def _parties(site: Site, service: Service, vips: tuple[IPAddress, ...]) -> Iterable[Party]:
@@ -72,7 +72,7 @@ def _parties(site: Site, service: Service, vips: tuple[IPAddress, ...]) -> Itera
     yield from (Party(name, Role.BALANCER) for name in members)
     # RFC 9568 7.3: the MAC of whoever owns the VIP, if it is at a virtual one.
     yield Party(vip.name, Role.BALANCER, tuple(virtual_mac(family, vip.vrid) for family in Family))
-    for server in service.servers:
+    for server in service.recipients:
         forward = server.forward or service.forward
         port = service.port if server.port is None else server.port
         families = {Family.of(address) for address in vips}
@@ -82,7 +82,7 @@ def _parties(site: Site, service: Service, vips: tuple[IPAddress, ...]) -> Itera
         ends = own if forward is Forward.TUNNEL else ()
         if server.host not in members:
             yield Party(server.host, Role.SERVER, (), places, forward, ends)
-    known = {*members, *(server.host for server in service.servers)}
+    known = {*members, *(server.host for server in service.recipients)}
     yield from (Party(machine.name, Role.OTHER) for machine in site.machines if machine.name not in known)
 
 
