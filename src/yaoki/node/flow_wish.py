@@ -25,8 +25,8 @@ from yaoki.node.flow_messages import ChangeServices, ConfigureFlows, CopierOrder
 from yaoki.node.messages import RouterStatus
 from yaoki.site.node_plan import NodePlan
 
-FIRST_WORD = timedelta(seconds=2)
-"""Longest wait for a copier that was just asked for to say something."""
+FIRST_WORD = timedelta(seconds=4)
+"""Longest wait for a copier that was just asked for to say something; on a busy machine it took 2.3 s to start."""
 TABLES_WITHIN = timedelta(seconds=3)
 """Longest wait for the plane and the ways to servers before services with direct return are asked for."""
 
