@@ -83,7 +83,7 @@ def test_settling_takes_the_arithmetic_of_the_site() -> None:
     assert settling_us(shape("fast")) == waits + 499_609 + 2 * (300_000 + 99_609)
     # 3 x 5 s of a rise, and Active_Down_Intervals of 1 s advertisements; then what a copier of flows is waited for, and
     # the tables of direct return.
-    rise, flows = 15_000_000, 3_000_000 + 3_000_000
+    rise, flows = 15_000_000, 4_000_000 + 3_000_000
     assert settling_us(shape("two-nodes")) == waits + rise + 4_096_094 + 2 * (3_000_000 + 996_094) + flows
 
 
