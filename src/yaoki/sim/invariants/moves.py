@@ -48,6 +48,8 @@ class PlannedMoves(Invariant):
                 self._left_nobody(virtual, node)
         elif len(before) == 1 and len(holders) > 1:
             others = [node for node in holders if node != before[0]]
+            if self._robbed(virtual, others[0]):
+                return  # it owned before, and has put back what was deleted there
             look = partial(self._still_two, virtual, before[0], others[0], self.ledger.now)
             self.ledger.timeline.after(LONGEST_OVERLAP_US, look)
 
