@@ -6,16 +6,17 @@ from yaoki.core.event import Event, EventId
 from yaoki.node.messages import RouterState, RouterStatus
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.invariants.ownership import LATE_FRAMES_US, SLACK_US
-from yaoki.sim.invariants.succession import serves_hushed
+from yaoki.sim.invariants.succession import robbed, serves_hushed
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND, SECOND
-from yaoki.sim.topology import Attachment, Virtual
+from yaoki.sim.topology import Virtual
 from yaoki.vrrp.events import HandedOver, HandOverBegun, NobodyTookOver, Reason
 from yaoki.vrrp.standing import LEAST_PRIORITY
 from yaoki.vrrp.timing import skew_time
 
 LONGEST_OVERLAP_US = SLACK_US
 ROBBED_US = 20 * MILLISECOND
+"""In which an address that somebody deleted is put back and of use again."""
 
 # Why a member takes over from an owner that it does not hear.
 _SERVING = (RouterState.ACTIVE, RouterState.LEAVING)
@@ -48,7 +49,7 @@ class PlannedMoves(Invariant):
                 self._left_nobody(virtual, node)
         elif len(before) == 1 and len(holders) > 1:
             others = [node for node in holders if node != before[0]]
-            if self._robbed(virtual, others[0]):
+            if robbed(self.ledger, virtual, others[0], within_us=ROBBED_US):
                 return  # it owned before, and has put back what was deleted there
             look = partial(self._still_two, virtual, before[0], others[0], self.ledger.now)
             self.ledger.timeline.after(LONGEST_OVERLAP_US, look)
@@ -104,7 +105,8 @@ class PlannedMoves(Invariant):
             return
         if self._heard_late(virtual, node, status):
             return  # it gave way to one that is gone since it said that it owns
-        if any(self._robbed(virtual, other) for other, _ in virtual.members if other != node):
+        others = (other for other, _ in virtual.members if other != node)
+        if any(robbed(self.ledger, virtual, other, within_us=ROBBED_US) for other in others):
             return
         long_ago = self._long_ago(virtual, 0)
         for other, _ in virtual.members:
@@ -116,25 +118,14 @@ class PlannedMoves(Invariant):
         status = self.ledger.status(virtual, node)
         return status is not None and status.reason == Reason.STOPPED.value
 
-    def _robbed(self, virtual: Virtual, node: str) -> bool:
-        """Whether it owns, and somebody has just deleted an address there, which is of use again in a moment."""
-        status, params = self.ledger.status(virtual, node), virtual.params(node)
-        if status is None or not status.state.owns:
-            return False
-        kernel = self.ledger.world.nodes[node].kernel
-        times = (kernel.taken_away_at(params.key.interface, address) for address in params.addresses)
-        return any(at is not None and at > self.ledger.now - ROBBED_US for at in times)
-
     def _heard_late(self, virtual: Virtual, node: str, status: RouterStatus) -> bool:
         """Whether what it heard last of another owner may have been under way for long."""
         for other, _ in virtual.members:
-            if any(status.peer is not None and each.has(status.peer) for each in self._attachments(other)):
+            attachments = self.ledger.world.nodes[other].attachments
+            if status.peer is not None and any(each.has(status.peer) for each in attachments):
                 clean = self.ledger.clean_since(virtual, other, node)
                 return clean is None or clean > self.ledger.now - LATE_FRAMES_US
         return False
-
-    def _attachments(self, node: str) -> tuple[Attachment, ...]:
-        return self.ledger.world.nodes[node].attachments
 
     def _has_just_come(self, virtual: Virtual, node: str) -> bool:
         """Whether it took over from an owner that it did not hear, and its kernel takes packets in a moment: who

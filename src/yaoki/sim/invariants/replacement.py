@@ -3,6 +3,7 @@
 from yaoki.core.event import Event
 from yaoki.node.speaker_events import NodeNotReplaced, NodeReplaced
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.succession import robbed
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.topology import Virtual
 
@@ -46,7 +47,7 @@ class ReplacedOwnsNothing(Invariant):
                 self.broken(f"{node} was replaced, was told so, and takes {virtual}")
             if node in holders:
                 self._held.add((virtual, node))
-            elif not self._holds(virtual, node) and not self._robbed(virtual, node):
+            elif not self._holds(virtual, node) and not robbed(self.ledger, virtual, node, within_us=1):
                 # While a machine stands still, or is hushed, or an address was deleted there that its speaker puts back
                 # at once, it answers nobody, and owns what it owned.
                 self._held.discard((virtual, node))
@@ -54,12 +55,6 @@ class ReplacedOwnsNothing(Invariant):
     def _holds(self, virtual: Virtual, node: str) -> bool:
         params, kernel = virtual.params(node), self.ledger.world.nodes[node].kernel
         return any(kernel.holds(params.key.interface, address) for address in params.addresses)
-
-    def _robbed(self, virtual: Virtual, node: str) -> bool:
-        status, params = self.ledger.status(virtual, node), virtual.params(node)
-        kernel = self.ledger.world.nodes[node].kernel
-        times = (kernel.taken_away_at(params.key.interface, address) for address in params.addresses)
-        return status is not None and status.state.owns and self.ledger.now in times
 
     def settled(self) -> None:
         for virtual, holders in self.ledger.holders.items():

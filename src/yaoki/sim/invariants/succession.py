@@ -32,6 +32,16 @@ def serves_hushed(
     )
 
 
+def robbed(ledger: Ledger, virtual: Virtual, node: str, *, within_us: int) -> bool:
+    """Whether a member owns, and somebody has deleted an address there since so long, which its speaker puts back."""
+    status, params = ledger.status(virtual, node), virtual.params(node)
+    if status is None or not status.state.owns:
+        return False
+    kernel = ledger.world.nodes[node].kernel
+    times = (kernel.taken_away_at(params.key.interface, address) for address in params.addresses)
+    return any(at is not None and at > ledger.now - within_us for at in times)
+
+
 class AnsweredByOne(Invariant):
     """See `holds`."""
 
