@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.node.speaker_scene import ETH0, KEY, ORDER, PARAMS, PEER, VIP, Speaker, statuses
+from tests.node.speaker_scene import ETH0, KEY, KEY_6, ORDER, PARAMS, PEER, VIP, Speaker, statuses
+from tests.node.test_speaker_leases import BOTH, valid
+from tests.node.test_speaker_leases import speaker as leased
 from yaoki.core.event import EventBody
 from yaoki.node.messages import (
     AdmitRouter,
@@ -18,7 +20,7 @@ from yaoki.node.messages import (
     SpeakerEffect,
 )
 from yaoki.vrrp.events import Admitted, BecameActive, BecameBackup, NobodyOwns, Quarantined, Reason
-from yaoki.vrrp.params import Failback, Quarantine
+from yaoki.vrrp.params import Failback, Quarantine, RouterKey
 
 pytestmark = pytest.mark.req("N-13")
 
@@ -101,3 +103,14 @@ def test_why_it_is_in_quarantine_leads_back_to_how_it_lost_the_vip() -> None:
     became, quarantined = events[-2:]
     assert became.body == BecameBackup(KEY, "web-vip", Reason.HIGHER_PRIORITY, PEER, 200)
     assert (quarantined.body, quarantined.because) == (Quarantined(KEY, "web-vip"), became.id)
+
+
+@pytest.mark.parametrize("admitted", [KEY, KEY_6])
+def test_what_shares_a_lease_is_admitted_together(admitted: RouterKey) -> None:
+    # The order to admit the other family came just before it went into quarantine, and was for nothing.
+    made = leased(*(replace(each, failback=Failback.MANUAL, quarantine=Quarantine.WAIT) for each in BOTH))
+    assert {status.reason for status in made.brain.statuses()} == {Reason.QUARANTINED.value}
+    made.tell(AdmitRouter(admitted))
+    assert {status.reason for status in made.brain.statuses()} == {Reason.ADMITTED.value}
+    made.tell(valid(1_500))
+    assert [made.state(KEY), made.state(KEY_6)] == [RouterState.ACTIVE] * 2

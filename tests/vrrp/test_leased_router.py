@@ -23,6 +23,7 @@ from yaoki.vrrp.events import (
     HeldOut,
     NobodyOwns,
     PriorityChanged,
+    QuarantineLifted,
     Reason,
     RouterInitialized,
 )
@@ -302,6 +303,18 @@ def test_a_returned_one_that_is_held_out_is_not_granted_before_it_is_admitted() 
     assert router.handle(deadline.at, TimerFired()) == []
     assert bodies(router.handle(deadline.at, Admit())) == [Admitted(KEY, "vip")]
     assert router.wish(deadline.at) is not None
+
+
+@pytest.mark.req("N-13")
+def test_an_owner_that_renews_its_lease_is_not_missed_though_nothing_is_heard_of_it() -> None:
+    router = LeasedRouter(replace(PARAMS, failback=Failback.MANUAL, quarantine=Quarantine.LAST))
+    router.handle(at(0), Startup())
+    for ms in range(0, 10_000, 250):
+        router.handle(at(ms), LeaseElsewhere())
+        assert router.handle(at(ms + 249), TimerFired()) == []
+    deadline = router.deadline()
+    assert deadline is not None
+    assert bodies(router.handle(deadline.at, TimerFired())) == [QuarantineLifted(KEY, "vip")]
 
 
 @pytest.mark.req("B-20")

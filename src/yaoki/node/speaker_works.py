@@ -33,7 +33,7 @@ from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import BecameActive, Reason
 from yaoki.vrrp.leased_router import LeasedRouter
-from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld, Resume
+from yaoki.vrrp.leased_state import GiveWay, LeasedInput, LeaseHeld, Resume, Standby
 from yaoki.vrrp.params import RouterKey, RouterParams
 from yaoki.vrrp.standing import OWNER_PRIORITY
 
@@ -140,6 +140,7 @@ class SpeakerWorks:
         if router.number not in self._by_number:
             return False  # it was to leave, and has left on waking
         machine, before, yielded = router.machine, router.state, router.yields
+        stood = machine.state
         effects = router.handle(now, input_)
         if isinstance(input_, vr.Reconfigure):
             router.params_changed()
@@ -151,8 +152,8 @@ class SpeakerWorks:
                 self._stirred[router.configured.group] = None
         self._wait(router)
         self._wish_changed = router.wish_changed(now) or self._wish_changed
-        if isinstance(machine, LeasedRouter) and machine.gave_way(now) and not isinstance(input_, GiveWay):
-            self._lease_says(out, now, machine.lease.key, GiveWay(), because, without=router)
+        if isinstance(machine, LeasedRouter) and (shared := _shared(now, machine, stood, input_)) is not None:
+            self._lease_says(out, now, machine.lease.key, shared, because, without=router)
         return changed
 
     def _perform(
@@ -328,6 +329,18 @@ class SpeakerWorks:
         event = self._numbering.event(now, Emit(body, because))
         out.append(Published(event))
         return event.id
+
+
+def _shared(now: Instant, machine: LeasedRouter, before: object, input_: LeasedInput) -> GiveWay | vr.Admit | None:
+    """What an input has done to one router of a lease that the others do as well: the lease is given up for all of
+    them, and granted to all, so one that stayed out would be owned by nobody."""
+    if machine.gave_way(now) and not isinstance(input_, GiveWay):
+        return GiveWay()
+    after = machine.state
+    was_out = isinstance(before, Standby) and before.held_out
+    is_in = isinstance(after, Standby) and not after.held_out
+    # A file in which nobody is held out says so to each.
+    return vr.Admit() if was_out and is_in and not isinstance(input_, vr.Reconfigure) else None
 
 
 def _relieves(body: EventBody) -> bool:

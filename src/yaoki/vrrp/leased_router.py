@@ -207,7 +207,10 @@ def _in_standby(params: RouterParams, state: Standby, now: Instant, input_: Leas
         case TimerFired():
             return _timers_of_standby(params, state, now)
         case LeaseElsewhere():
-            return replace(state, store_heard=now), []
+            # An owner that renews its lease has not fallen silent, whatever is lost of what it says on the wire.
+            heard = now + _silence(params)
+            silent_at = max(state.silent_at or heard, heard) if state.held_out else None
+            return replace(state, store_heard=now, silent_at=silent_at), []
         case GiveWay():
             return replace(state, waits_until=now + _duration(params)), []
         case Admit():
