@@ -21,8 +21,9 @@ class SickRelieved(Invariant):
     name = "sick owner relieved"
     holds = (
         "an owner that may not own a VIP keeps it, whatever its failback, for at most the Active_Down_Interval of a "
-        "member that may and hears it, and one advertisement interval; by lease for one lease more, in which who has "
-        "just given way does not want it back, and until the store's news and a second look at them have come"
+        "member that may and hears it, and one advertisement interval; by lease, if both reach their keepers and these "
+        "the store, for one lease more, in which who has just given way does not want it back, and until the store's "
+        "news and a second look at them have come"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -53,7 +54,8 @@ class SickRelieved(Invariant):
             self.look_again(virtual, min(limits), partial(self._consider, virtual))
 
     def _could_since(self, virtual: Virtual, owner: str, node: str) -> int | None:
-        """Since when this member could have relieved the owner: well itself, and hearing its advertisements."""
+        """Since when this member could have relieved the owner: well itself, and hearing its advertisements; by lease,
+        if both reach their keepers, and these the store."""
         status = self.ledger.status(virtual, node)
         if node == owner or status is None or status.priority <= LEAST_PRIORITY:
             return None
@@ -63,6 +65,7 @@ class SickRelieved(Invariant):
             self.ledger.clean_since(virtual, owner, node),
             self.ledger.clean_since(virtual, node, owner),
             self.ledger.priority_since(virtual, node),
+            *(self.ledger.keeping_since(each) for each in (node, owner) if virtual.lease is not None),
         )
         return None if None in times else max(time for time in times if time is not None)
 
