@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 import json
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ import pytest
 
 from yaoki.cli import main
 from yaoki.cli.node_client import RUN_DIR
+from yaoki.cli.shell import PACE_S
 from yaoki.cli.shell_record import Recorder, who
 from yaoki.core.codec import Codec
 from yaoki.core.error import UsageError
 from yaoki.node.diagnosis_events import DiagnosisBegun, DiagnosisEnded, DiagnosisEvent, DiagnosisRefused
 from yaoki.node.events import EVENT_KINDS
 from yaoki.runtime.control import ControlServer, Result
+from yaoki.runtime.diagnosis.reading import MAX_LINE
 
 pytestmark = pytest.mark.req("D-29")
 
@@ -31,6 +35,7 @@ class Node:
     def __init__(self, directory: Path) -> None:
         self.run_dir = directory
         self.told: list[DiagnosisEvent] = []
+        self.told_at: list[float] = []
         self._listens = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),))
         self._thread.start()
@@ -46,6 +51,7 @@ class Node:
 
     async def _record(self, request: Mapping[str, Any]) -> Result:
         self.told.append(Codec(EVENT_KINDS).value(request["told"], DiagnosisEvent))
+        self.told_at.append(time.monotonic())
         return {}
 
     def close(self) -> None:
@@ -173,6 +179,54 @@ def test_without_a_node_the_systems_log_is_told_and_without_both_nothing_is_made
         monkeypatch.setenv(RUN_DIR, str(tmp_path))
         assert main(["shell", "addresses"]) == 2
         assert capsys.readouterr().out == ""
+
+
+def test_what_is_left_of_a_line_that_is_too_long_is_no_line_of_its_own(node: Node) -> None:
+    command = [sys.executable, "-m", "yaoki.cli", "shell"]
+    lines = f"ping{' ' * (MAX_LINE - 2)}addresses\n{'a ' * 3 * MAX_LINE}\nroutes 127.0.0.1\n{' ' * MAX_LINE}addresses"
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=False)
+    assert "UNKNOWN" not in done.stdout, "no addresses were shown"
+    assert [type(each) for each in node.told] == [
+        *(DiagnosisRefused, DiagnosisRefused, DiagnosisBegun, DiagnosisEnded, DiagnosisRefused)
+    ]
+    assert done.stderr.count(f"longer than {MAX_LINE} characters\n") == 3
+
+
+def test_lines_that_are_piped_do_not_push_all_else_out_of_the_record(node: Node) -> None:
+    command = [sys.executable, "-m", "yaoki.cli", "shell"]
+    done = subprocess.run(command, input="x\n" * 6, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, len(node.told)) == (2, 6)
+    assert node.told_at[-1] - node.told_at[0] >= 4 * PACE_S, "five pauses, with what it takes to tell the first"
+
+
+def test_without_anything_to_read_from_nothing_is_asked() -> None:
+    command = [sys.executable, "-m", "yaoki.cli", "shell"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("asked", [True, False])
+def test_who_hangs_up_ends_the_diagnosis_and_that_is_recorded(node: Node, sent: signal.Signals, asked: bool) -> None:
+    words = ["ping", "127.0.0.1", "20"]
+    command = [sys.executable, "-m", "yaoki.cli", "shell", *([] if asked else words)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        if asked:
+            process.stdin.write(" ".join(words).encode() + b"\n")
+            process.stdin.flush()
+        process.stdout.readline()
+        process.send_signal(sent)
+        process.communicate(timeout=10)
+    goes_on = asked and sent is signal.SIGINT
+    assert process.returncode == (1 if goes_on else 128 + sent)
+    begun, ended = node.told
+    assert isinstance(begun, DiagnosisBegun)
+    assert isinstance(ended, DiagnosisEnded)
+    assert ended.result == "interrupted"
 
 
 def test_bytes_that_are_no_text_are_refused_like_any_other(node: Node) -> None:

@@ -21,11 +21,14 @@ examples:
 
 import argparse
 import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from io import TextIOWrapper
+from types import FrameType
 
 from yaoki.cli.node_client import add_node_arguments
 from yaoki.cli.output import print_json, talk
@@ -39,6 +42,8 @@ from yaoki.runtime.diagnosis.table import DIAGNOSES
 
 ASKED_BY_SSH = "SSH_ORIGINAL_COMMAND"
 """What sshd puts there of a forced command's caller: sshd(8)."""
+PACE_S = 0.25
+"""One line in so much time: nobody types faster, and who pipes thousands does not push all else out of the record."""
 _INTERRUPTED = Result(False, "interrupted")
 
 
@@ -56,11 +61,10 @@ def run(args: argparse.Namespace) -> int:
     """Make one diagnosis, or ask for them."""
     shell = _Shell(Recorder(args), who(args.person), as_json=args.json)
     words = args.words or os.environ.get(ASKED_BY_SSH, "").split()
-    if words:
-        return shell.one(words)
-    if args.json:
+    if args.json and not words:
         raise UsageError("-j goes with one diagnosis: yaoki -j shell ping 192.0.2.1")
-    return shell.several()
+    with _ended_in_order():
+        return shell.one(words) if words else shell.several()
 
 
 class _Shell:
@@ -71,20 +75,24 @@ class _Shell:
 
     def several(self) -> int:
         """Until there is nothing more; the result is that of the last one."""
-        status = 0
+        status, not_before = 0, 0.0
+        if sys.stdin is None:
+            return status
         if isinstance(sys.stdin, TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
         asks = sys.stdin.isatty()
         if asks:
             talk("diagnoses only, and all are recorded; help lists them, exit ends this")
         while True:
-            if asks:
-                print("yaoki> ", end="", file=sys.stderr, flush=True)
             try:
-                line = sys.stdin.readline(MAX_LINE + 2)
-                if not line or line.split() in (["exit"], ["quit"]):
+                time.sleep(max(0.0, not_before - time.monotonic()))
+                if asks:
+                    print("yaoki> ", end="", file=sys.stderr, flush=True)
+                words = _words_of_a_line()
+                if words is None or words in (["exit"], ["quit"]):
                     return status
-                if words := line.split():
+                if words:
+                    status, not_before = 1, time.monotonic() + PACE_S  # 1, if it is interrupted
                     status = self.one(words)
             except UsageError as error:
                 talk(str(error))
@@ -117,6 +125,32 @@ class _Shell:
         else:
             talk(f"{asked.text}: {result.said}")
         return int(not result.good)
+
+
+def _words_of_a_line() -> list[str] | None:
+    """Those of the next line; None if there is none. One that is too long is one word, to be refused, and what is left
+    of it is no line of its own."""
+    line = part = sys.stdin.readline(MAX_LINE + 2)
+    while len(part) == MAX_LINE + 2 and not part.endswith("\n"):
+        part = sys.stdin.readline(MAX_LINE + 2)
+    if not line:
+        return None
+    return line.split() if len(line) <= MAX_LINE + 1 else [line]
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Who hangs up ends a diagnosis as Ctrl-C does: what was run for it ends, too, and that is recorded."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    former = {each: signal.signal(each, leave) for each in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
 
 
 def _print(text: str) -> None:

@@ -178,3 +178,11 @@ def test_no_word_that_is_typed_becomes_an_option_or_more_than_a_word(line: tuple
         for way in make.ways.values():
             argv = way(asked.values)
             assert all(word in OPTIONS or OPERAND.fullmatch(word) for word in argv), argv
+
+
+def test_the_way_to_an_address_of_one_interface_is_asked_for_there() -> None:
+    asked = read(["routes", "fe80::1%eth0"])
+    make = asked.diagnosis.make
+    assert isinstance(make, Program)
+    assert make.ways["ip"](asked.values) == ["route", "get", "fe80::1", "dev", "eth0"]
+    assert make.ways["ip"](read(["routes", "192.0.2.1"]).values) == ["route", "get", "192.0.2.1"]

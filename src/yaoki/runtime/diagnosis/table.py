@@ -94,7 +94,10 @@ def _sockets(values: Values) -> list[str]:
 
 def _routes(values: Values) -> list[str]:
     (address,) = values
-    return ["route", "show", "table", "all"] if address is None else ["route", "get", str(address)]
+    if address is None:
+        return ["route", "show", "table", "all"]
+    bare, _, interface = str(address).partition("%")
+    return ["route", "get", bare, *(["dev", interface] if interface else [])]
 
 
 _TRACEROUTE = Program(
