@@ -1,9 +1,12 @@
 """`yaoki service add` and `add-server`: what is written into a site file, and what is refused."""
 
+import fcntl
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -185,6 +188,32 @@ def test_mode_and_links_of_the_file_stay(tmp_path: Path, file: Path) -> None:
     assert link.is_symlink()
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert (tmp_path / ".site.yaml.before").read_text() == PAIR.read_text()
+
+
+def test_the_mode_is_that_of_the_file_whoever_writes_it(file: Path) -> None:
+    file.chmod(0o664)
+    former = os.umask(0o077)
+    try:
+        assert add(file, "add-server", "web", "app1") == 0
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o664
+
+
+def test_of_two_who_write_at_once_the_second_looks_again(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = os.open(file.parent, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    second = Thread(target=add, args=(file, "add-server", "web", "app1"))
+    second.start()
+    second.join(3)
+    assert second.is_alive(), "it waits for who writes"
+    assert file.read_text() == PAIR.read_text()
+    others = PAIR.read_text() + "# another was here\n"
+    file.write_text(others)
+    os.close(directory)
+    second.join(20)
+    assert file.read_text() == others
+    assert "has been changed meanwhile; say it again" in capsys.readouterr().err
 
 
 def test_a_file_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,7 +156,7 @@ def _notes(case: _Case) -> Iterator[str]:
 def put_in_place(rewriting: Rewriting) -> None:
     """The new file in the place of the old one. Raises UsageError, and has then changed nothing."""
     try:
-        replace_file(rewriting.file, rewriting.text)
+        replace_file(rewriting.file, rewriting.text, before=rewriting.before)
     except UsageError as error:
         cure = "nothing was changed. Write the line into it yourself, and run this again"
         raise UsageError(f"{error}; {cure}") from error

@@ -159,7 +159,7 @@ def _change(args: argparse.Namespace, changes: list[FileChange]) -> int:
         talk("nothing was written")
         return int(after.refused)
     for change in changes:
-        former = replace_file(change.file, change.after, change.before)
+        former = replace_file(change.file, change.after, before=change.before)
         talk(f"{change.file} is written; as it was before it is kept as {former}")
     talk(f"what it costs: yaoki plan {args.site}; on each node that has the file: yaoki apply")
     return 0

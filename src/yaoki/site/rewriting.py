@@ -18,9 +18,10 @@ ANCHOR = "standby-for"
 
 @dataclass(frozen=True, slots=True)
 class Rewriting:
-    """A file's text as it shall be. `line` is the changed part of it, for people."""
+    """A file's text as it is, and as it shall be. `line` is the changed part of it, for people."""
 
     file: Path
+    before: str
     text: str
     line: str
 
@@ -38,7 +39,7 @@ def with_replaces(loaded: LoadedSite, old: str, new: str) -> Rewriting:
         changed = line[:at] + said + between + line[at:]
         candidate = "\n".join((*lines[: anchor.line], changed, *lines[anchor.line + 1 :]))
         if _replaces(candidate, new) == old:
-            return Rewriting(file, candidate, changed)
+            return Rewriting(file, text, candidate, changed)
     raise LocalError(f"{file}: no way was found to write replaces: {old} at {new}")
 
 
