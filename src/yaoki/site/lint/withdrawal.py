@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from yaoki.core.event import Severity
 from yaoki.site.lint.rule import Finding, Rule
-from yaoki.site.lint.view import View
+from yaoki.site.lint.view import View, section_of
 from yaoki.site.model import Election, Vip, VipWhenDisabled, WhenDisabled
 
 
@@ -34,14 +34,13 @@ def _unused(view: View) -> Iterable[Finding]:
 
 def _gateway(view: View) -> Iterable[Finding]:
     for vip in _withdrawn(view):
-        hosts = [host.name for host in view.site.hosts if host.gateway == vip.name]
-        networks = [network.name for network in view.site.networks if network.gateway == vip.name]
-        if not hosts and not networks:
-            continue
-        who = ", ".join([*hosts, *networks])
-        what = f"{vip.name} is the gateway of {who}: while its services are disabled, there is no way out of there"
-        other = ("hosts", hosts[0], "gateway") if hosts else ("networks", networks[0], "gateway")
-        yield Finding(("vips", vip.name, "when-disabled"), what, "give them another gateway, or keep it", other)
+        led = [(section_of(each), each.name) for each in view.site.machines if each.gateway == vip.name]
+        led += [("networks", network.name) for network in view.site.networks if network.gateway == vip.name]
+        if led:
+            who = ", ".join(name for _, name in led)
+            what = f"{vip.name} is the gateway of {who}: while its services are disabled, there is no way out of there"
+            other = (*led[0], "gateway")
+            yield Finding(("vips", vip.name, "when-disabled"), what, "give them another gateway, or keep it", other)
 
 
 def _drained(view: View) -> Iterable[Finding]:
