@@ -216,6 +216,12 @@ def test_of_two_who_write_at_once_the_second_looks_again(file: Path, capsys: pyt
     assert "has been changed meanwhile; say it again" in capsys.readouterr().err
 
 
+def test_the_host_may_stand_behind_options(file: Path) -> None:
+    words = ["service", "add-server", "--weight", "500", "web", "--site", str(file), "app1"]
+    assert main(words) == 0
+    assert services(file)["web"].servers[-1].weight == 500
+
+
 def test_a_file_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "none.yaml"
     assert add(missing, "add-server", "web", "web1") == 1

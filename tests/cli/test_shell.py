@@ -207,7 +207,7 @@ def test_without_anything_to_read_from_nothing_is_asked() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("asked", [True, False])
 def test_who_hangs_up_ends_the_diagnosis_and_that_is_recorded(node: Node, sent: signal.Signals, asked: bool) -> None:
     words = ["ping", "127.0.0.1", "20"]

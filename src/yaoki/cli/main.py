@@ -93,10 +93,17 @@ def _run(words: list[str]) -> int:
     parser = _parser(command, module.__doc__ or command.help)
     module.configure(parser)
     try:
-        args = parser.parse_args([*leading_json, *words[1:]])
+        args = _parsed(parser, [*leading_json, *words[1:]])
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
     return module.run(args)
+
+
+def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """Options may stand between the words, unless the words from one on are another command's."""
+    if any(action.nargs in (argparse.REMAINDER, argparse.PARSER) for action in parser._get_positional_actions()):
+        return parser.parse_args(words)
+    return parser.parse_intermixed_args(words)
 
 
 def _names(word: str) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def _ended_in_order() -> Iterator[None]:
     def leave(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    former = {each: signal.signal(each, leave) for each in (signal.SIGHUP, signal.SIGTERM)}
+    former = {each: signal.signal(each, leave) for each in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)}
     try:
         yield
     finally:
