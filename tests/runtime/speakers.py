@@ -18,7 +18,7 @@ from typing import Self
 
 from yaoki.core.address import Family
 from yaoki.core.codec import Codec
-from yaoki.core.event import EventBody
+from yaoki.core.event import Event, EventBody
 from yaoki.core.framing import MAX_DATAGRAM, Joiner, split
 from yaoki.node.events import EVENT_KINDS
 from yaoki.node.messages import (
@@ -38,6 +38,7 @@ PREFIX = "ykb-"
 VIP, VIP_6 = "192.0.2.50/24", "2001:db8:1::50/64"
 MAC = "02:00:00:00:00:{:02x}"
 PATIENCE_S = 20.0
+SPEAKER = "yaoki.runtime.speaker"
 
 
 def ip(*words: str, check: bool = True) -> str:
@@ -119,9 +120,9 @@ class Segment:
         ip("-n", inside, "address", "add", f"2001:db8:{network}::{number}/64", "dev", interface, "nodad")
         ip("-n", net, "link", "set", "dev", port, "master", "br0", "up")
 
-    def speaker(self, name: str, run_dir: Path, *through: str) -> "RunningSpeaker":
+    def speaker(self, name: str, run_dir: Path, *through: str, program: str = SPEAKER) -> "RunningSpeaker":
         """A speaker on a machine, started through another command if one is given."""
-        speaker = RunningSpeaker(self.namespace(name), name, run_dir, *through)
+        speaker = RunningSpeaker(self.namespace(name), name, run_dir, *through, program=program)
         self.speakers.append(speaker)
         return speaker
 
@@ -206,7 +207,13 @@ class RunningSpeaker:
     """A speaker process and the link to it."""
 
     def __init__(
-        self, namespace: str, node: str, run_dir: Path, *through: str, older: "RunningSpeaker | None" = None
+        self,
+        namespace: str,
+        node: str,
+        run_dir: Path,
+        *through: str,
+        program: str = SPEAKER,
+        older: "RunningSpeaker | None" = None,
     ) -> None:
         self._codec = Codec(EVENT_KINDS)
         self._path = run_dir / "speaker.sock"
@@ -214,10 +221,11 @@ class RunningSpeaker:
         self.statuses: list[RouterStatus] = []
         self.peers: dict[str, PeerStatus] = {}
         self.events: list[EventBody] = []
+        self.published: list[Event] = []
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, *through, sys.executable, "-m", "yaoki.runtime.speaker",
+            ["ip", "netns", "exec", namespace, *through, sys.executable, "-m", program,
              "--node", node, "--run-dir", str(run_dir), *(["--succeed"] if older else [])],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         if older is not None:
@@ -286,6 +294,7 @@ class RunningSpeaker:
             report: SpeakerReport = self._codec.decode(message, SpeakerReport)
             if isinstance(report, Published):
                 self.events.append(report.event.body)
+                self.published.append(report.event)
             elif isinstance(report, RouterStatus):
                 self.statuses.append(report)
             else:

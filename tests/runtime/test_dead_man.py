@@ -4,16 +4,18 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from tests.runtime.speakers import VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, never, params
+from tests.runtime.speakers import SPEAKER, VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, never, params
 from yaoki.core.address import Family
+from yaoki.core.instant import Instant
 from yaoki.node.messages import ConfigureRouters, RouterState
 from yaoki.node.speaker_events import GateArmed, GateDisarmed, GateRebuilt, KernelRefused, Overslept
-from yaoki.vrrp.events import BecameActive, Reason
+from yaoki.vrrp.events import BecameActive, BecameBackup, Reason
 from yaoki.vrrp.peer_params import HeartbeatParams, PeerParams, PeerPath
 
 pytestmark = [pytest.mark.netns, pytest.mark.req("B-19")]
@@ -33,23 +35,27 @@ def segment() -> Iterator[Segment]:
         yield segment
 
 
-def start(segment: Segment, tmp_path: Path, name: str, *, interval_ms: int = 100) -> RunningSpeaker:
+def start(
+    segment: Segment, tmp_path: Path, name: str, *, interval_ms: int = 100, program: str = SPEAKER
+) -> RunningSpeaker:
     """Speaker a (150) or b (100), with the other as its peer."""
     peer = "b" if name == "a" else "a"
     path = PeerPath("eth0", ip_address(OWN[name]), ip_address(OWN[peer]))
     heartbeat = HeartbeatParams(name, "g1", timedelta(milliseconds=100), (PeerParams(peer, ("web-vip",), (path,)),))
     directory = tmp_path / name
     directory.mkdir(exist_ok=True)
-    speaker = segment.speaker(name, directory)
+    speaker = segment.speaker(name, directory, program=program)
     interval = timedelta(milliseconds=interval_ms)
     routers = tuple(params(150 if name == "a" else 100, family=family, interval=interval) for family in BOTH)
     speaker.tell(ConfigureRouters(routers, heartbeat=heartbeat))
     return speaker
 
 
-def pair(segment: Segment, tmp_path: Path, *, interval_ms: int = 100) -> tuple[RunningSpeaker, RunningSpeaker]:
-    """a owns, and its gates are armed."""
-    a = start(segment, tmp_path, "a", interval_ms=interval_ms)
+def pair(
+    segment: Segment, tmp_path: Path, *, interval_ms: int = 100, program: str = SPEAKER
+) -> tuple[RunningSpeaker, RunningSpeaker]:
+    """a, which may be another program, owns, and its gates are armed."""
+    a = start(segment, tmp_path, "a", interval_ms=interval_ms, program=program)
     b = start(segment, tmp_path, "b", interval_ms=interval_ms)
     eventually(lambda: len(a.told(GateArmed)) >= 2 and owns(a), "a owns, and is armed")
     eventually(lambda: all(b.state(family) is RouterState.BACKUP for family in BOTH), "b stands by")
@@ -58,6 +64,12 @@ def pair(segment: Segment, tmp_path: Path, *, interval_ms: int = 100) -> tuple[R
 
 def owns(speaker: RunningSpeaker) -> bool:
     return all(speaker.state(family) is RouterState.ACTIVE for family in BOTH)
+
+
+def last(speaker: RunningSpeaker, kind: type[BecameActive | BecameBackup], family: Family) -> Instant:
+    """When it became so last; the speakers of one machine share their clock."""
+    found = [e.at for e in speaker.published if isinstance(e.body, kind) and e.body.router.family is family]
+    return found[-1]
 
 
 def answerers(segment: Segment, family: Family) -> set[str]:
@@ -70,6 +82,10 @@ def answerers(segment: Segment, family: Family) -> set[str]:
         entry = ip("-n", client, "neighbour", "show", ADDRESSES[family])
         found |= {name for name, mac in MACS.items() if mac in entry}
     return found
+
+
+def only_b_answers(segment: Segment, family: Family) -> bool:
+    return answerers(segment, family) == {"b"}
 
 
 def ruleset(segment: Segment, name: str) -> str:
@@ -109,6 +125,24 @@ def test_an_owner_that_stood_still_steps_down_first(segment: Segment, tmp_path: 
     eventually(lambda: len(a.told(Overslept)) == 2, "a says that it has overslept")
     eventually(lambda: owns(a), "a owns both again")
     assert not a.told(KernelRefused)
+
+
+@pytest.mark.parametrize("effect", ["RefreshGate", "SendAdvertisement"])
+def test_what_an_owner_was_about_to_say_when_it_stopped_is_not_said_any_more(
+    segment: Segment, tmp_path: Path, effect: str
+) -> None:
+    a, b = pair(segment, tmp_path, program="tests.runtime.stopping_speaker")
+    (tmp_path / "a" / effect).touch()
+    eventually(lambda: owns(b), "b owns both")
+    for family in BOTH:
+        eventually(partial(only_b_answers, segment, family), "a is silenced")
+    a.process.send_signal(signal.SIGCONT)
+    eventually(lambda: len(a.told(BecameActive)) == 4, "a owns both again")
+    eventually(lambda: all(b.state(family) is RouterState.BACKUP for family in BOTH), "b has given way")
+    assert len(a.told(Overslept)) == 2
+    for family in BOTH:
+        # An advertisement of a before that would be one of a router that owns no more.
+        assert last(b, BecameBackup, family) > last(a, BecameActive, family)
 
 
 def test_a_lone_owner_is_never_silenced(segment: Segment, tmp_path: Path) -> None:

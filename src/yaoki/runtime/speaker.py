@@ -211,7 +211,9 @@ class Speaker:
 
     def _give(self, input_: SpeakerInput) -> None:
         """What goes to the kernel goes at once; reports, which are slow to encode, at the end of the turn."""
-        for effect in self._brain.handle(monotonic_now(), input_):
+        now = monotonic_now()
+        self._kernel.voice.decided(now)
+        for effect in self._brain.handle(now, input_):
             if isinstance(effect, SpeakerReport):
                 self._reports.append(effect)
             elif isinstance(effect, HolderOrder):

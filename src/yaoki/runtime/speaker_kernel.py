@@ -50,6 +50,7 @@ from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
 from yaoki.runtime.speaker_authentication import SpeakerAuthentication
 from yaoki.runtime.speaker_heartbeats import SpeakerHeartbeats
 from yaoki.runtime.speaker_macs import SpeakerMacs
+from yaoki.runtime.speaker_voice import SpeakerVoice
 from yaoki.vrrp.params import RouterKey, RouterParams
 
 FIRST_PAUSE = timedelta(milliseconds=100)
@@ -91,6 +92,7 @@ class SpeakerKernel:
         self._announcer = Announcer()
         self.heartbeats = SpeakerHeartbeats(loop, give, tell)
         self.authentication = SpeakerAuthentication(tell)
+        self.voice = SpeakerVoice()
         self._wanted: tuple[Place, ...] = ()
         self._sockets: dict[Place, VrrpSocket] = {}
         self._refusals: dict[tuple[str, str], tuple[int, Instant]] = {}
@@ -172,12 +174,7 @@ class SpeakerKernel:
         try:
             match effect:
                 case SendAdvertisement():
-                    sock = self._sockets.get((effect.interface, effect.family))
-                    payload = self.authentication.sign(effect)
-                    if payload is not None and effect.mac is not None:
-                        self._macs.send(effect, payload, effect.mac)
-                    elif sock is not None and payload is not None:
-                        sock.send(effect.source, effect.destination, payload)
+                    self._advertise(effect)
                 case SendHeartbeat():
                     self.heartbeats.send(effect, self._watch.state(effect.interface))
                 case RefuseDelivery():
@@ -196,6 +193,16 @@ class SpeakerKernel:
         except ActuatorError as error:
             self._refused(_place_of(effect), error)
 
+    def _advertise(self, effect: SendAdvertisement) -> None:
+        sock = self._sockets.get((effect.interface, effect.family))
+        payload = self.authentication.sign(effect)
+        if payload is None or not self.voice.may_send(effect):
+            return
+        if effect.mac is not None:
+            self._macs.send(effect, payload, effect.mac)
+        elif sock is not None:
+            sock.send(effect.source, effect.destination, payload)
+
     def _guard(self, effect: GateEffect) -> None:
         match effect:
             case LimitAddress():
@@ -209,6 +216,7 @@ class SpeakerKernel:
             case _ if self._gate is None:
                 return
             case RefreshGate():
+                self.voice.refresh(effect.router, effect.limit)
                 if not self._gate.refresh(effect.addresses, effect.limit):
                     self._not_refreshed(self._gate, effect)
             case DisarmGate():
@@ -246,6 +254,7 @@ class SpeakerKernel:
     def _not_refreshed(self, gate: DeadManGate, effect: RefreshGate) -> None:
         """It has shut; or somebody has flushed the ruleset, and then nothing was silenced and the gate is made anew."""
         if gate.guards(effect.addresses):
+            self.voice.refused(effect.router)
             self.outcomes.append(GateShut(effect.router))
             return
         self._tell(GateRebuilt(effect.router))
