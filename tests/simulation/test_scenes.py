@@ -383,8 +383,8 @@ def test_a_group_whose_nodes_are_held_out_of_each_others_part_waits_for_no_perso
     scene = Scene("manual-edge")
     assert set(scene.owners().values()) == {("r2",)}
     # They return at one moment, so that each takes what it sees nobody own, and is held out of what the other took.
-    scene.fault(CarrierLost("r1", "eth0"), lasts=2.999)
-    scene.fault(CarrierLost("r2", "eth1"), lasts=3)
+    scene.fault(CarrierLost("r1", "eth0"), lasts=1.4995)
+    scene.fault(CarrierLost("r2", "eth1"), lasts=1.5)
     scene.run(1.49)
     apart = {"inner/ipv4": ("r2",), "inner/ipv6": ("r2",), "outer/ipv4": ("r1",)}
     seen = []

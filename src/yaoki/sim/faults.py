@@ -59,7 +59,7 @@ class Blackhole:
 
 @dataclass(frozen=True, slots=True)
 class CarrierLost:
-    """The cable of an interface is pulled, `times` times in a row if it flaps."""
+    """The cable of an interface is out: all the time, or `times` times in a row if it flaps."""
 
     node: str
     interface: str

@@ -70,8 +70,6 @@ _NodeFault = (
 
 # An operator whose command was not taken, because the node does not run, types it again.
 TYPE_AGAIN_US = SECOND
-# A flapping cable is out for half of each turn.
-_HALVES = 2
 
 
 class Afflicted(Protocol):
@@ -233,10 +231,12 @@ class Injector:
                 assert_never(fault)
 
     def _flap(self, node: Node, interface: str, times: int, lasts: int) -> None:
-        for turn in range(times):
-            down = lasts * turn // times
-            self._world.timeline.after(down, partial(node.kernel.lose_carrier, interface))
-            self._world.timeline.after(down + lasts // times // _HALVES, partial(node.kernel.regain_carrier, interface))
+        """Out, in, out ... for equally long, and out at the end."""
+        turns = 2 * times - 1
+        for turn in range(0, turns, 2):
+            timeline = self._world.timeline
+            timeline.after(lasts * turn // turns, partial(node.kernel.lose_carrier, interface))
+            timeline.after(lasts * (turn + 1) // turns, partial(node.kernel.regain_carrier, interface))
 
     def _move(self, node: Node, vip: str) -> None:
         """The operator's wish for a VIP, typed until the node's journal shows it. It is refused while nobody else could

@@ -3,7 +3,8 @@
 What holds a process is counted, because faults overlap: it runs again when the last of them has ended. The main process
 starts the others and starts them again when they have died; the main process itself is started by the system.
 
-Invariants: a process runs only while nothing holds it; only a running main process starts another.
+Invariants: a process runs only while nothing holds it; only a running main process starts another; none starts before
+the machine has booted, whoever had begun to start it before.
 """
 
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Processes:
         self._pauses = dict.fromkeys(handles, 0)
         self._kills = dict.fromkeys(handles, 0)
         self._starting = dict.fromkeys(handles, False)
+        self._booted_at = 0
 
     def running(self, part: Part) -> bool:
         """Alive and given the processor."""
@@ -78,7 +80,8 @@ class Processes:
         self._changed()
 
     def revive(self, part: Part, after_us: int = 0) -> None:
-        """Take one kill back; whoever starts the process does so a while after `after_us`."""
+        """Take one kill back; whoever starts the process does so a while after `after_us` of booting."""
+        self._booted_at = max(self._booted_at, self._timeline.now + after_us)
         for each in self._parts_of(part):
             self._kills[each] -= 1
             self.start_soon(each, after_us)
@@ -114,6 +117,9 @@ class Processes:
     def _start(self, part: Part) -> None:
         if self._kills[part] or self._handles[part].alive():
             self._starting[part] = False
+            return
+        if self._timeline.now < self._booted_at:
+            self._timeline.at(self._booted_at + self._chance.between(*START_US), partial(self._start, part))
             return
         if part is not Part.MAIN and not self.running(Part.MAIN):
             self._timeline.after(LOOK_US, partial(self._start, part))

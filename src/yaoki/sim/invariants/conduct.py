@@ -13,6 +13,7 @@ MAX_HAPPENINGS_PER_SECOND = 2_000
 """For each virtual router, check and service of a node: one hundred advertisements or probes, with all that they cause,
 on several nodes."""
 EVENTS_REMEMBERED = 50_000
+"""To be compared with those that are published once more; of older ones is known that they were."""
 
 
 class NoStorm(Invariant):
@@ -45,6 +46,7 @@ class CausesExist(Invariant):
         super().__init__(ledger)
         self._known: dict[EventId, Event] = {}
         self._last: dict[str, int] = {}
+        self._forgotten = False
 
     def published(self, node: str, event: Event, /) -> None:
         before = self._known.get(event.id)
@@ -54,14 +56,21 @@ class CausesExist(Invariant):
                 self.broken(f"{event.id} on {node} names two events: {before} and {event}")
             return
         source, number = event.id.source, event.id.number
+        if self._forgotten and self._made(event.id):
+            return  # it may be one of those
         if number != self._last.get(source, 0) + 1:
             self.broken(f"{event.id} on {node} follows number {self._last.get(source, 0)}")
-        if event.because is not None and event.because not in self._known:
+        if event.because is not None and not self._made(event.because):
             self.broken(f"{event.id} on {node} names {event.because} as its cause, which nobody has made")
         self._last[source] = number
         self._known[event.id] = event
         if len(self._known) > EVENTS_REMEMBERED:
             del self._known[next(iter(self._known))]
+            self._forgotten = True
+
+    def _made(self, event: EventId) -> bool:
+        """Whether a source has made an event: its numbers have no gaps."""
+        return 1 <= event.number <= self._last.get(event.source, 0)
 
 
 class StopReleases(Invariant):
