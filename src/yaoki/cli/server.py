@@ -77,7 +77,7 @@ def _weight(text: str) -> int:
 def _wait(args: argparse.Namespace) -> None:
     until = time.monotonic() + args.timeout
     with connect(args) as client:
-        while (flows := open_flows(_counted(client), args.server, args.service)) != 0:
+        while (flows := _flows_left(_counted(client), args)) != 0:
             if time.monotonic() > until:
                 left = "an unknown number of" if flows is None else flows
                 raise UsageError(f"{args.server} still has {left} flows after {args.timeout:g} s")
@@ -87,6 +87,15 @@ def _wait(args: argparse.Namespace) -> None:
 def _counted(client: NodeClient) -> NodeView:
     view: NodeView = client.ask_for(NodeView, "status", counted=True, flows=True)
     return view
+
+
+def _flows_left(node: NodeView, args: argparse.Namespace) -> int | None:
+    """As `open_flows`. Raises UsageError of a node that keeps sending new ones until a person says otherwise."""
+    if node.paused and not node.balancer.in_force:
+        raise UsageError(
+            f"{node.node} is paused, so {args.server} goes on getting new flows; `yaoki resume` drains it, then wait"
+        )
+    return open_flows(node, args.server, args.service)
 
 
 def open_flows(node: NodeView, server: str, service: str | None) -> int | None:

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask, and wait until the process has ended."""
     with NodeClient(run_dir_of(args)) as node:
-        process = os.pidfd_open(node.ask_for(Life, "life").pid)
+        process = _watched(node.ask_for(Life, "life").pid)
         node.ask("stop", cleanup=args.cleanup)
     ended = args.no_wait or bool(select.select([process], [], [], WAIT_S)[0])
     os.close(process)
@@ -41,3 +41,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"stopped": not args.no_wait})
     return 0
+
+
+def _watched(process: int) -> int:
+    """What becomes readable when the process ends."""
+    try:
+        return os.pidfd_open(process)
+    except ProcessLookupError as error:
+        raise UsageError("the node has ended before it was told to stop; its log says why") from error
