@@ -1,11 +1,26 @@
 """A world of a test's own: no faults but those that it asks for, and time that passes when it says so."""
 
+from typing import Generic, TypeVar
+
 from tests.simulation.shapes import shape
+from yaoki.core.instant import Deadline, Instant
 from yaoki.sim.faults import Fault, Injection
 from yaoki.sim.ledger import InvariantBroken
 from yaoki.sim.settling import settling_us
 from yaoki.sim.timeline import SECOND
 from yaoki.sim.world import World
+
+EffectT = TypeVar("EffectT")
+
+
+class Deaf(Generic[EffectT]):
+    """A machine that does nothing, ever."""
+
+    def handle(self, now: Instant, input_: object, /) -> list[EffectT]:
+        return []
+
+    def deadline(self) -> Deadline | None:
+        return None
 
 
 class Scene:

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Interface
-from typing import Generic, TypeVar
 
 import pytest
 
-from tests.simulation.scene import Scene
+from tests.simulation.scene import Deaf, Scene
 from yaoki.checks.check import CheckId, Finding, Outcome, TcpParams
 from yaoki.core.event import Event, EventBody, EventId
-from yaoki.core.instant import Deadline, Instant
+from yaoki.core.instant import Instant
 from yaoki.lb.flow import CopiedService, DirectService
 from yaoki.lb.service import Desired
 from yaoki.node.messages import RouterState, SendAdvertisement, SetPriority, VerdictChanged
@@ -31,8 +30,6 @@ from yaoki.sim.timeline import BURST, MILLISECOND, SECOND
 from yaoki.sim.world import INTRUDER_MAC
 from yaoki.vrrp.virtual_mac import virtual_mac
 from yaoki.vrrp.wire_events import ForeignClaim, OwnedButSilent, TwoOwnersSeen
-
-EffectT = TypeVar("EffectT")
 
 VIP = IPv4Interface("192.0.2.50/24")
 INVARIANT_NAMES = [invariant.name for invariant in INVARIANTS]
@@ -225,16 +222,6 @@ def test_a_peer_that_runs_and_is_not_heard_is_found() -> None:
     scene.world.networks["front"].mend("lb2", "lb1")
     with pytest.raises(InvariantBroken, match="lb1 does not hear lb2 on eth0"):
         settled(scene)
-
-
-class Deaf(Generic[EffectT]):
-    """A machine that does nothing, ever."""
-
-    def handle(self, now: Instant, input_: object, /) -> list[EffectT]:
-        return []
-
-    def deadline(self) -> Deadline | None:
-        return None
 
 
 def test_nobody_owning_for_too_long_is_found() -> None:

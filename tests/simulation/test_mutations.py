@@ -42,6 +42,7 @@ SECONDS = {
     "stateful": 240,
     "replaced": 200,
     "hindered": 400,
+    "choices": 600,
 }
 
 WORLDS = 30
@@ -66,6 +67,7 @@ MUTATIONS = (
     Mutation("last-advertisement-forgotten", "two-nodes", 245, "neighbours follow"),
     Mutation("lease-not-inherited", "stateful", 8, "nothing moves"),
     Mutation("lease-not-waited-out", "leased", 12, "never two owners"),
+    Mutation("leaks-not-minded", "choices", 4, "leakers out"),
     Mutation("leaver-goes-on-answering", "fast", 3, "planned moves"),
     Mutation("leaver-keeps-the-virtual-mac", "fast", 0, "virtual mac of owner"),
     Mutation("owner-made-the-least", "three-nodes", 22, "nothing moves"),
@@ -78,6 +80,7 @@ MUTATIONS = (
     Mutation("successor-not-heard", "fast", 3, "planned moves"),
     Mutation("tables-not-waited-for", "two-nodes", 0, "copies find places"),
     Mutation("unbarred-by-restart", "hindered", 80, "unbarred by answer"),
+    Mutation("withdrawal-forgotten", "choices", 4, "disabled as declared"),
 )
 
 

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from tests.simulation.shapes import shape
 from yaoki.packet.malformed import Malformed
 from yaoki.sim.chance import Chance
-from yaoki.sim.faults import Between, Fault, GatesRefused, LinkStalled, StoreAway, StoreSlow
+from yaoki.sim.faults import (
+    AddressLeaked,
+    Between,
+    Fault,
+    GatesRefused,
+    LinkStalled,
+    ServicesDisabled,
+    StoreAway,
+    StoreSlow,
+)
 from yaoki.sim.hostile import hostile_packet
 from yaoki.sim.schedule import DENSE, MIXES, SHORTEST_FAULT_US, UNHURRIED, Episode, Pace, episodes, mix_of
 from yaoki.sim.settling import settling_us
@@ -57,7 +66,7 @@ def test_dense_faults_come_every_few_seconds_and_few_at_a_time() -> None:
 
 def test_every_kind_of_fault_is_met_by_some_seed() -> None:
     met = {type(fault.fault) for seed in range(len(MIXES)) for episode in schedule(seed) for fault in episode.faults}
-    assert met == set(get_args(Fault)) - {StoreAway, StoreSlow, GatesRefused}
+    assert met == set(get_args(Fault)) - {StoreAway, StoreSlow, GatesRefused, AddressLeaked, ServicesDisabled}
     leased = [
         fault.fault for seed in range(len(MIXES)) for episode in schedule(seed, "leased") for fault in episode.faults
     ]

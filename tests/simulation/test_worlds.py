@@ -24,6 +24,7 @@ WORLDS = (
     ("replaced", 0.03, len(MIXES)),
     ("example", 0.03, len(MIXES)),
     ("tunnel", 0.03, len(MIXES)),
+    ("choices", 0.2, len(MIXES)),
 )
 
 

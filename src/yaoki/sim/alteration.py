@@ -1,9 +1,10 @@
-"""Site files as somebody might edit them while the nodes run: plans that differ, and leave every VIP as it is.
+"""Site files as somebody might edit them while the nodes run: plans that differ.
 
-Invariant: virtual routers and tracks are those of the plan that is altered.
+Invariant: virtual routers and tracks are those of the plan that is altered; whether a VIP is withdrawn depends on which
+services are disabled only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
@@ -18,11 +19,15 @@ MORE_OFTEN = 2
 _WHOLE = timedelta(milliseconds=1)
 
 
-def altered(plan: NodePlan, alterations: Sequence[Alteration]) -> NodePlan:
-    """The plan with each of these alterations once, however often it is given."""
+def altered(plan: NodePlan, alterations: Sequence[Alteration], disabled: Iterable[str] = ()) -> NodePlan:
+    """The plan with each of these alterations once, however often it is given, and without these services."""
     for alteration in dict.fromkeys(alterations):
         plan = replace(_altered(plan, alteration), generation=f"{plan.generation}, other {alteration}")
-    return plan
+    names = sorted(set(disabled))
+    if not names:
+        return plan
+    services = (replace(s, enabled=s.enabled and s.name not in names) for s in plan.services)
+    return replace(plan, services=tuple(services), generation=f"{plan.generation}, {', '.join(names)} disabled")
 
 
 def _altered(plan: NodePlan, alteration: Alteration) -> NodePlan:

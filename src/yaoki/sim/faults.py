@@ -138,6 +138,17 @@ class ServerFault:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressLeaked:
+    """A real server for direct return answers questions for a VIP's address, which it has for itself; it does so with
+    the MAC of its own address `own`."""
+
+    network: str
+    host: str
+    address: IPAddress
+    own: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAway:
     """The store of leases is not reached by a node; None: by nobody."""
 
@@ -238,6 +249,14 @@ class Reconfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class ServicesDisabled:
+    """A node (None: every one) has a site file while this lasts in which these services are not enabled."""
+
+    node: str | None
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """An operator lets a node own every VIP again that manual failback held it out of."""
 
@@ -266,6 +285,7 @@ Fault = (
     | LinkStalled
     | LinkBroken
     | ServerFault
+    | AddressLeaked
     | StoreAway
     | StoreSlow
     | PlaneRefuses
@@ -277,6 +297,7 @@ Fault = (
     | Drained
     | Reloaded
     | Reconfigured
+    | ServicesDisabled
     | Admitted
     | Moved
     | SpeakerUpgraded

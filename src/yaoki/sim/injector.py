@@ -12,6 +12,7 @@ from yaoki.node.decisions import AdmitVip, MoveVip, SetServerAdmin
 from yaoki.pool.member import AdminState
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import (
+    AddressLeaked,
     AddressRemoved,
     AddressSpoofed,
     Admitted,
@@ -36,6 +37,7 @@ from yaoki.sim.faults import (
     Reloaded,
     RoughNetwork,
     ServerFault,
+    ServicesDisabled,
     Slowed,
     SpeakerUpgraded,
     Stopped,
@@ -83,6 +85,8 @@ class Afflicted(Protocol):
 
     def servers_changed(self, host: str, /) -> None: ...
 
+    def leaks_changed(self, host: str, address: IPAddress, /) -> None: ...
+
     def spoof(self, network: str, address: IPAddress, /) -> None:
         """A foreign machine announces an address once."""
         ...
@@ -128,8 +132,12 @@ class Injector:
                     # Of its own, so that no fault's packets depend on what other faults there are.
                     chance = self._chance.stream(f"{self._chance.name} {injection.number}")
                     self._from_strangers(fault, lasts, chance)
-            case ServerFault() | Drained():
+            case ServerFault() | Drained() | AddressLeaked():
                 self._to_servers(fault, begins)
+            case ServicesDisabled():
+                for name, node in self._world.nodes.items():
+                    if fault.node in (None, name):
+                        node.main.disable(fault.services, begins)
             case StoreAway() | StoreSlow():
                 self._to_store(fault, begins)
             case _:
@@ -173,12 +181,15 @@ class Injector:
             case _:
                 assert_never(fault)
 
-    def _to_servers(self, fault: ServerFault | Drained, begins: bool) -> None:
+    def _to_servers(self, fault: ServerFault | Drained | AddressLeaked, begins: bool) -> None:
         world = self._world
         match fault:
             case ServerFault():
                 world.servers.hold(fault.host, fault.condition, begins)
                 world.servers_changed(fault.host)
+            case AddressLeaked():
+                world.servers.leak(fault.host, fault.address, fault.own, begins)
+                world.leaks_changed(fault.host, fault.address)
             case Drained():
                 count = self._draining.get(fault.host, 0) + (1 if begins else -1)
                 self._draining[fault.host] = count

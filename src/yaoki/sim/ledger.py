@@ -26,6 +26,7 @@ from yaoki.sim.timeline import Timeline
 from yaoki.sim.topology import Topology, Virtual
 from yaoki.sim.trace import Record, Trace
 from yaoki.site.node_plan import NodePlan
+from yaoki.site.withdrawal import withdrawn
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import RouterKey
 
@@ -107,6 +108,8 @@ class Listener(Protocol):
 
     def servers_changed(self, host: str, /) -> None: ...
 
+    def leaks_changed(self, host: str, address: IPAddress, /) -> None: ...
+
     def claimed(self, network: str, address: IPAddress, /) -> None: ...
 
     def decided(self, node: str, /) -> None: ...
@@ -147,6 +150,7 @@ class Ledger:
         self._left_at: dict[tuple[Virtual, str], int] = {}
         self._priority_at: dict[tuple[str, RouterKey], int] = {}
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
+        self._leaked_at: dict[tuple[str, IPAddress], int] = {}
         self._keys: dict[tuple[Virtual, str], RouterKey] = {}
         self._dirty: dict[Virtual, None] = {}
         self._listeners: list[Listener] = []
@@ -227,6 +231,15 @@ class Ledger:
         way = self.world.networks[virtual.network].way(source, target)
         return way.changed_at if way.clean else None
 
+    def leaked_at(self, host: str, address: IPAddress) -> int | None:
+        """When a server last answered for an address of a VIP; None: never."""
+        return self.now if self.world.servers.leaks(host, address) else self._leaked_at.get((host, address))
+
+    def withdraws(self, virtual: Virtual, node: str) -> bool:
+        """Whether a node is not to own a VIP because all services on it are disabled there."""
+        main = self.world.nodes[node].main
+        return bool(main.plan.withdrawable) and virtual.name in withdrawn(main.plan, main.decisions.enabled)
+
     # --- what is seen, as surroundings.Witness
 
     @property
@@ -299,6 +312,14 @@ class Ledger:
         for listener in self._listeners:
             listener.servers_changed(host)
 
+    def leaks_changed(self, host: str, address: IPAddress, /) -> None:
+        """A real server begins or ceases to answer for an address of a VIP."""
+        verb = "claims" if self.world.servers.leaks(host, address) else "claims no more"
+        self.trace.record(self.now, host, verb, address)
+        self._leaked_at[host, address] = self.now
+        for listener in self._listeners:
+            listener.leaks_changed(host, address)
+
     def claimed(self, network: str, address: IPAddress) -> None:
         """A foreign machine has announced an address to everybody on a network."""
         self.trace.record(self.now, "intruder", "claims", address)
@@ -306,6 +327,10 @@ class Ledger:
             listener.claimed(network, address)
 
     def decided(self, node: str, /) -> None:
+        if self.plan(node).withdrawable:
+            # Who may own may be decided by that.
+            for interface in self.world.nodes[node].kernel.interfaces:
+                self._touch(node, interface)
         for listener in self._listeners:
             listener.decided(node)
 
@@ -388,6 +413,8 @@ class Ledger:
         here, key = self.world.nodes[node], self._keys[virtual, node]
         status = self.statuses.get((node, key))
         if status is None or status.reason in _MAY_NOT_OWN:
+            return False
+        if here.main.plan.withdrawable and (self.withdraws(virtual, node) or not here.speaker.takes_part_in(key)):
             return False
         on_time = here.speaker.process.lateness_us <= LATENESS_US
         return here.speaking() and on_time and here.ports[key.interface].live

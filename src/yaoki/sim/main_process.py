@@ -97,6 +97,7 @@ class MainProcess:
     def __init__(self, around: Surroundings, plan: NodePlan, outside: Outside) -> None:
         self.plan = plan
         self._alterations: list[Alteration] = []
+        self._disabled: list[str] = []
         self._site_plan = plan
         self.decisions = Decisions()
         self.plane_faults = 0
@@ -155,7 +156,16 @@ class MainProcess:
             self._alterations.append(alteration)
         else:
             self._alterations.remove(alteration)
-        self.plan = altered(self._site_plan, self._alterations)
+        self._read_again()
+
+    def disable(self, services: tuple[str, ...], begins: bool) -> None:
+        """Services are disabled in the site file, or enabled again, and the node told."""
+        for service in services:
+            (self._disabled.append if begins else self._disabled.remove)(service)
+        self._read_again()
+
+    def _read_again(self) -> None:
+        self.plan = altered(self._site_plan, self._alterations, self._disabled)
         self._around.witness.decided(self._around.node)
         self.reload()
 

@@ -29,7 +29,7 @@ from yaoki.sim.network import Network, Port, Way
 from yaoki.sim.process import LATENESS_US
 from yaoki.sim.processes import BOOT_US, Handle, Processes
 from yaoki.sim.resolution import Question, Resolution
-from yaoki.sim.servers import Servers, silence
+from yaoki.sim.servers import Servers, mac_of, silence
 from yaoki.sim.speaker import Speaker
 from yaoki.sim.surroundings import Surroundings, Witness
 from yaoki.sim.timeline import MILLISECOND, SECOND, Timeline
@@ -287,7 +287,7 @@ class Node:
         host = self._servers.host(address)
         if host is None or not self._servers.answers(host) or not self.reaches(address):
             return None
-        return MacAddress(b"\x02" + address.packed[-5:] if address.version == 6 else b"\x02\x00" + address.packed)
+        return mac_of(address)
 
     def ask(self, interface: str, address: IPAddress, /) -> None:
         self.resolution.ask(interface, address)
@@ -332,6 +332,8 @@ class Node:
     def _resolve(self, interface: str, frame: Question | Claim, only: str | None) -> None:
         port, network = self._plugs[interface]
         network.send(port, frame, NODES, only=only)
+        if isinstance(frame, Question) and self._servers.claimants(frame.address):
+            network.send(port, frame, NEIGHBOURS)
 
     def _send(self, advertisement: SendAdvertisement) -> None:
         if advertisement.payload[2] == 0:

@@ -9,8 +9,10 @@ Invariant: the schedule depends on the seed, the topology and the settings only,
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from yaoki.lb.service import Forward
 from yaoki.sim.chance import Chance
 from yaoki.sim.faults import (
+    AddressLeaked,
     AddressRemoved,
     AddressSpoofed,
     Admitted,
@@ -38,6 +40,7 @@ from yaoki.sim.faults import (
     Reloaded,
     RoughNetwork,
     ServerFault,
+    ServicesDisabled,
     Slowed,
     SpeakerUpgraded,
     Stopped,
@@ -184,6 +187,26 @@ def _server(draw: Draw) -> Fault:
     return ServerFault(draw.chance.pick(draw.topology.hosts), draw.chance.pick(conditions))
 
 
+def _leaked(draw: Draw) -> Fault:
+    network_of = {(v.name, v.family): v.network for v in draw.topology.virtuals}
+    leaks = (
+        AddressLeaked(network_of[service.vip, service.key.family], server.name, service.key.address, server.address)
+        for plan in draw.topology.plans
+        for service in plan.services
+        for server in service.servers
+        if server.forward is Forward.DIRECT
+    )
+    return draw.chance.pick(tuple(dict.fromkeys(leaks)))
+
+
+def _disabled(draw: Draw) -> Fault:
+    """One service, or all of a VIP; by a file that every node has, or one of them."""
+    services = {service.name: service.vip for plan in draw.topology.plans for service in plan.services}
+    name = draw.chance.pick(tuple(services))
+    names = (name,) if draw.chance.happens(0.4) else tuple(n for n, vip in services.items() if vip == services[name])
+    return ServicesDisabled(draw.chance.pick((None, None, *draw.topology.nodes)), names)
+
+
 Kind = Callable[[Draw], Fault]
 
 
@@ -258,6 +281,16 @@ MIXES: tuple[Mix, ...] = (
 )
 
 
+def _kinds(mix: Mix, topology: Topology) -> tuple[tuple[Kind, int], ...]:
+    """What a mix draws from for a site: of services, those kinds too that only a site which asks for them has."""
+    kinds = list(mix.kinds)
+    if mix.needs_servers and topology.minds_leaks:
+        kinds.append((_leaked, 4))
+    if mix.needs_servers and topology.disables:
+        kinds.append((_disabled, 4))
+    return tuple(kinds)
+
+
 def mix_of(seed: int, topology: Topology) -> Mix:
     """The mix of a seed: each in turn, so that a handful of neighbouring seeds meets all of them."""
     fitting = tuple(
@@ -271,7 +304,7 @@ def episodes(
 ) -> Iterator[Episode]:
     """The episodes of a run in order; each needs `settle` microseconds to calm down."""
     chance = Chance(seed, "faults")
-    draw, mix = Draw(chance, topology), mix_of(seed, topology)
+    draw, kinds = Draw(chance, topology), _kinds(mix_of(seed, topology), topology)
     number, at = 0, begins
     while True:
         at += int(settle * pace.apart * 2 * chance.fraction())
@@ -280,7 +313,7 @@ def episodes(
         for _ in range(chance.between(pace.fewest, pace.most)):
             number += 1
             begin = at + int(chance.fraction() * settle * pace.spread)
-            injections.append(Injection(number, begin, draw.duration(longest), chance.weighted(mix.kinds)(draw)))
+            injections.append(Injection(number, begin, draw.duration(longest), chance.weighted(kinds)(draw)))
         at = max(injection.ends for injection in injections) + settle
         if at > until:
             return

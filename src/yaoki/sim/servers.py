@@ -16,7 +16,7 @@ from yaoki.checks.check import (
     RouteParams,
     TcpParams,
 )
-from yaoki.core.address import IPAddress
+from yaoki.core.address import IPAddress, MacAddress
 
 _QUICK = timedelta(milliseconds=1)
 _ANSWERED = Finding(Outcome.PASSED, "the host answers", _QUICK)
@@ -38,6 +38,7 @@ class Servers:
     def __init__(self, hosts: tuple[tuple[IPAddress, str], ...]) -> None:
         self._host_of = dict(hosts)
         self._conditions: dict[str, list[Condition]] = {host: [] for _, host in hosts}
+        self._leaks: list[tuple[str, IPAddress, MacAddress]] = []
 
     def host(self, address: IPAddress) -> str | None:
         """Who has an address; None for nobody."""
@@ -59,6 +60,21 @@ class Servers:
     def answers(self, host: str) -> bool:
         """Whether its MAC can be resolved."""
         return self.condition(host) is not Condition.DEAD
+
+    def leak(self, host: str, address: IPAddress, own: IPAddress, begins: bool) -> None:
+        """Let a host begin or cease to answer for an address of a VIP, which adds up."""
+        (self._leaks.append if begins else self._leaks.remove)((host, address, mac_of(own)))
+
+    def leaks(self, host: str, address: IPAddress) -> bool:
+        """Whether a host would answer for an address of a VIP."""
+        return any(leak[:2] == (host, address) for leak in self._leaks)
+
+    def claimants(self, address: IPAddress) -> tuple[MacAddress, ...]:
+        """The MACs with which real servers answer for an address of a VIP."""
+        if not self._leaks:
+            return ()
+        found = (mac for host, where, mac in self._leaks if where == address and self.answers(host))
+        return tuple(dict.fromkeys(found))
 
     def finding(self, check: CheckSpec, host: str | None) -> Finding:
         """What a probe begun now comes back with, and after how long. `host` is who has its target and is reached."""
@@ -85,6 +101,11 @@ class Servers:
     def passes(self, check: CheckSpec) -> bool:
         """Whether a node that reaches the server would find it well."""
         return self.finding(check, self.host(check.id.target)).passed
+
+
+def mac_of(address: IPAddress) -> MacAddress:
+    """Of the machine that has an address. One that has two families seems to be two machines."""
+    return MacAddress(b"\x02" + address.packed[-5:] if address.version == 6 else b"\x02\x00" + address.packed)
 
 
 def silence(check: CheckSpec) -> Finding:

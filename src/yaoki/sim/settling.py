@@ -2,13 +2,15 @@
 
 boot, start, hold of the VIPs at a cold start, a command typed again, one detection (fall or rise) that changes a
 priority, and two Active_Down_Intervals one after the other; with sync groups, a pause and a leaving; with leases, two
-takeovers and a bid that had to wait; with copied flows, the time that telling them takes
+takeovers and a bid that had to wait; with copied flows, the time that telling them takes; where servers that claim a
+VIP are taken out, the time until they are let off
 """
 
 from datetime import timedelta
 
 from yaoki.election.lease_params import longest_takeover
 from yaoki.lb.service import Forward
+from yaoki.node.arp_leaks import QUIET
 from yaoki.node.flow_wish import FIRST_WORD, TABLES_WITHIN
 from yaoki.node.router_wish import STARTUP_HOLD
 from yaoki.node.speaker_groups import REUNION_PAUSE
@@ -19,6 +21,7 @@ from yaoki.sim.timeline import SECOND
 from yaoki.sim.topology import Topology
 from yaoki.vrrp.leased_router import BID_PAUSE
 from yaoki.vrrp.timing import leaving_limit
+from yaoki.vrrp.wire_params import LONGEST_PAUSE
 
 MARGIN_US = SECOND
 
@@ -42,6 +45,7 @@ def settling_us(topology: Topology) -> int:
         + _us(delay)
         + _us(_of_groups(topology) + _of_leases(topology))
         + _of_flows_us(topology)
+        + _of_leaks_us(topology)
     )
 
 
@@ -65,6 +69,11 @@ def _of_flows_us(topology: Topology) -> int:
     copied = [service for plan in topology.plans for service in plan.services if service.copied]
     direct = any(server.forward is Forward.DIRECT for service in copied for server in service.servers)
     return (max(LONGEST_US, _us(FIRST_WORD)) if copied else 0) + (_us(TABLES_WITHIN) if direct else 0)
+
+
+def _of_leaks_us(topology: Topology) -> int:
+    """A server that has claimed a VIP gets new flows again when it has been asked for that long."""
+    return _us(QUIET + LONGEST_PAUSE) if topology.minds_leaks else 0
 
 
 def _us(duration: timedelta) -> int:

@@ -47,6 +47,7 @@ from yaoki.sim.process import Process
 from yaoki.sim.surroundings import Surroundings
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.vrrp.advertisement import HOP_LIMIT
+from yaoki.vrrp.params import RouterKey
 
 NOTIFY_US = (20, 150)
 LOOK_US = 300
@@ -213,6 +214,10 @@ class Speaker:
     def peers(self) -> list[PeerStatus]:
         """What the running speaker knows of its peers."""
         return [] if self._brain is None else self._brain.peer_statuses()
+
+    def takes_part_in(self, router: RouterKey) -> bool:
+        """Whether the running speaker has a virtual router, be it one that is leaving."""
+        return self._brain is not None and any(status.router == router for status in self._brain.statuses())
 
     @property
     def is_configured(self) -> bool:

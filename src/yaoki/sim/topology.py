@@ -13,7 +13,7 @@ from yaoki.core.error import LocalError
 from yaoki.election.lease_params import LeaseParams
 from yaoki.sim.timeline import SECOND
 from yaoki.site.compile import compile_node, compile_site
-from yaoki.site.model import Machine, Site
+from yaoki.site.model import ArpLeak, Machine, Site, WhenDisabled
 from yaoki.site.node_plan import NodePlan
 from yaoki.site.replacement import as_before, replaced_nodes
 from yaoki.vrrp.params import Failback, RouterParams
@@ -144,6 +144,18 @@ class Topology:
     def leases(self) -> tuple[LeaseParams, ...]:
         """The leases of all VIPs that are owned by one."""
         return tuple(dict.fromkeys(virtual.lease for virtual in self.virtuals if virtual.lease is not None))
+
+    @property
+    def minds_leaks(self) -> bool:
+        """Whether a service gives no new flows to a server that claims its address."""
+        return any(s.arp_leak is ArpLeak.REMOVE for plan in self.plans for s in plan.services)
+
+    @property
+    def disables(self) -> bool:
+        """Whether the site says of a VIP or a service what it leaves when it is disabled."""
+        services = (service for plan in self.plans for service in plan.services)
+        drains = any(service.when_disabled is WhenDisabled.DRAIN for service in services)
+        return drains or any(plan.withdrawable for plan in self.plans)
 
     def plan(self, node: str) -> NodePlan:
         return next(plan for plan in self.plans if plan.node == node)

@@ -20,6 +20,7 @@ from yaoki.sim.ledger import Ledger
 from yaoki.sim.neighbours import INTRUDER, NEIGHBOURS, Announcement, Neighbours
 from yaoki.sim.network import Network, Port
 from yaoki.sim.node import NODES, Frame, Node
+from yaoki.sim.resolution import Question
 from yaoki.sim.schedule import Episode
 from yaoki.sim.servers import Servers
 from yaoki.sim.timeline import SECOND, Timeline
@@ -63,12 +64,15 @@ class World:
         self.lease_store = LeaseStore(self.timeline, chance.stream(f"{chance.name} store of leases"))
         self.networks: dict[str, Network[Frame]] = {}
         self.neighbours: dict[str, Neighbours] = {}
+        self._machines: dict[str, Port[Frame]] = {}
         for network, _ in topology.networks:
             self.networks[network] = Network(network, self.timeline, chance.stream(f"{chance.name} network {network}"))
             self.neighbours[network] = Neighbours()
         self.nodes = {name: self._node(name, chance.stream(f"{chance.name} node {name}")) for name in topology.nodes}
         for network, neighbours in self.neighbours.items():
-            self.networks[network].plug(Port(NEIGHBOURS, NEIGHBOURS, partial(_hear, neighbours)))
+            port: Port[Frame] = Port(NEIGHBOURS, NEIGHBOURS, partial(self._machines_hear, network, neighbours))
+            self._machines[network] = port
+            self.networks[network].plug(port)
         self.injector = Injector(self, chance.stream("injector"))
         self.ledger.begin(self)
         self.ledger.tell([invariant(self.ledger) for invariant in INVARIANTS])
@@ -93,6 +97,19 @@ class World:
         self.networks[network].flood(frame, NODES)
         self.networks[network].flood(Announcement(INTRUDER, address), NEIGHBOURS)
         self.ledger.claimed(network, address)
+
+    def leaks_changed(self, host: str, address: IPAddress, /) -> None:
+        self.ledger.leaks_changed(host, address)
+
+    def _machines_hear(self, network: str, neighbours: Neighbours, frame: Frame) -> None:
+        """The machines that are no nodes learn from announcements. A question reaches them only if a server has an
+        answer."""
+        if isinstance(frame, Announcement):
+            neighbours.hear(frame)
+        elif isinstance(frame, Question):
+            for mac in self.servers.claimants(frame.address):
+                answer = Claim(frame.address, mac, Form.ANSWER, frame.mac)
+                self.networks[network].send(self._machines[network], answer, NODES, only=frame.node)
 
     def _node(self, name: str, chance: Chance) -> Node:
         return Node(
@@ -128,8 +145,3 @@ class _Carrier:
 def _codec() -> Codec:
     """One for all worlds: it costs more to make than a world, and keeps nothing of what passes."""
     return Codec(EVENT_KINDS)
-
-
-def _hear(neighbours: Neighbours, frame: Frame) -> None:
-    if isinstance(frame, Announcement):
-        neighbours.hear(frame)

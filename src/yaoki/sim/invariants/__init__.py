@@ -4,11 +4,13 @@ from yaoki.sim.invariants.acceptance import TakesNothing
 from yaoki.sim.invariants.claims import AlarmsTrue, ClaimsTold
 from yaoki.sim.invariants.conduct import CausesExist, NoStorm, StopReleases
 from yaoki.sim.invariants.copies import CopiesFindPlaces
+from yaoki.sim.invariants.disabling import DisabledAsDeclared
 from yaoki.sim.invariants.gates import ArmedWithPeers, SilencedFirst
 from yaoki.sim.invariants.groups import GroupTogether
 from yaoki.sim.invariants.health import SickRelieved
 from yaoki.sim.invariants.hindrance import UnbarredByAnswer
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.leaks import LeakersOut
 from yaoki.sim.invariants.leases import LeaseTakenInTime, NeverTwoOwners
 from yaoki.sim.invariants.macs import VirtualMacOfOwner
 from yaoki.sim.invariants.moves import PlannedMoves
@@ -56,6 +58,8 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     TablesTrue,
     TablesKept,
     OwnerHasTables,
+    LeakersOut,
+    DisabledAsDeclared,
     VerdictsEarned,
     CopiesFindPlaces,
     StopReleases,

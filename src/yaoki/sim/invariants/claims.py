@@ -90,6 +90,10 @@ class AlarmsTrue(Invariant):
     def claimed(self, _network: str, address: IPAddress, /) -> None:
         self._claimed.add(address)
 
+    def leaks_changed(self, _host: str, address: IPAddress, /) -> None:
+        # Of a server whose MAC nobody has asked for yet, it is a foreign machine's claim.
+        self._claimed.add(address)
+
     def owners_changed(self, virtual: Virtual, /) -> None:
         # A node that was replaced is a foreign machine to the others; alone and not told, it owns as it did.
         for node in self.ledger.world.topology.replaced.intersection(self.ledger.holders[virtual]):

@@ -52,6 +52,9 @@ class Invariant:
     def servers_changed(self, host: str, /) -> None:
         """The condition of a real server changed."""
 
+    def leaks_changed(self, host: str, address: IPAddress, /) -> None:
+        """A real server begins or ceases to answer for an address of a VIP."""
+
     def claimed(self, network: str, address: IPAddress, /) -> None:
         """A foreign machine has announced an address to everybody on a network."""
 

@@ -1,105 +1,17 @@
 """Invariants of virtual services: which servers the tables of a node send new flows to."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
 from yaoki.checks.check import CheckId, CheckSpec, Finding
-from yaoki.lb.service import RealServer
-from yaoki.node.balancer_wish import LONGEST_RETRY
 from yaoki.node.messages import VerdictChanged
-from yaoki.pool.member import AdminState, Health
+from yaoki.pool.member import Health
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.invariants.truth import SLACK_US, Truth, ranks
 from yaoki.sim.ledger import Ledger
-from yaoki.sim.main_process import APPLY_US, ASK_AGAIN_US
-from yaoki.sim.neighbours import NEIGHBOURS
-from yaoki.sim.timeline import MILLISECOND
+from yaoki.sim.main_process import ASK_AGAIN_US
 from yaoki.sim.topology import Virtual
 from yaoki.site.node_plan import ServerPlan, ServicePlan
-
-# Links, wake-ups and one apply that was under way already.
-SLACK_US = 2 * APPLY_US[1] + 50 * MILLISECOND
-LONGEST_RETRY_US = int(LONGEST_RETRY.total_seconds() * 1_000_000)
-
-
-class _Truth:
-    """What ought to be in the tables, from the servers' condition and the operators' wishes."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._specs = {(plan.node, spec.id): spec for plan in ledger.world.topology.plans for spec in plan.checks}
-
-    def well(self, node: str, server: ServerPlan) -> bool:
-        """Whether every check of a server would pass, if the node reached it."""
-        return all(self._ledger.world.servers.passes(self._specs[node, check]) for check in server.checks)
-
-    def wanted(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
-        """Whether nobody has taken the server out."""
-        decisions = self._ledger.world.nodes[node].main.decisions
-        admin = decisions.admin(server.name, service.name)
-        return admin is AdminState.READY and decisions.weight(server.name, service.name, server.weight) > 0
-
-    def ought(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
-        """Whether the server is to get new flows, where somebody is well: those of the highest priority that are."""
-        if server.sorry or not self._serves_well(node, service, server):
-            return False
-        before = (other for other in service.servers if not other.sorry and other.priority > server.priority)
-        return not any(self._serves_well(node, service, other) for other in before)
-
-    def _serves_well(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
-        return self.well(node, server) and self.wanted(node, service, server)
-
-    def serves(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
-        """Whether the node's tables send it new flows."""
-        found = self.entry(node, service, server)
-        return found is not None and found.eligible
-
-    def entry(self, node: str, service: ServicePlan, server: ServerPlan) -> RealServer | None:
-        """The server in the tables."""
-        for virtual_service in self._ledger.world.nodes[node].kernel.table.services:
-            if virtual_service.key == service.key:
-                return next((s for s in virtual_service.servers if s.name == server.name), None)
-        return None
-
-    def somebody_well(self, node: str, service: ServicePlan) -> bool:
-        """Whether a policy for desperate times has no say."""
-        return any(self._serves_well(node, service, server) for server in service.servers if not server.sorry)
-
-    def detection(self, node: str, server: ServerPlan) -> int:
-        """The longest that it may take until the node knows how the server is now: its checks fall, or rise."""
-        well, longest = self.well(node, server), timedelta(0)
-        for check in server.checks:
-            schedule = self._specs[node, check].schedule
-            rise = schedule.hold_down + (schedule.rise + 1) * max(schedule.interval, schedule.timeout)
-            longest = max(longest, rise if well else schedule.longest_detection)
-        return int(longest.total_seconds() * 1_000_000)
-
-    def minding_since(self, node: str, server: ServerPlan) -> int | None:
-        """Since when the node has seen the server as it is: its processes work and its network is a plain LAN."""
-        minding, reached = self._ledger.minding_since(node), self.reached_since(node, server)
-        return None if minding is None or reached is None else max(minding, reached)
-
-    def tried_again_by(self, node: str) -> int:
-        """When a node whose kernel refused its tables, and refuses none now, has asked again at the latest."""
-        main, minding = self._ledger.world.nodes[node].main, self._ledger.minding_since(node)
-        if minding is None or not main.refused:
-            return 0
-        return minding + LONGEST_RETRY_US + main.process.lateness_us + SLACK_US
-
-    def reached_since(self, node: str, server: ServerPlan) -> int | None:
-        """Since when nothing between node and server makes probes fail."""
-        world = self._ledger.world
-        attachment = world.topology.towards(node, server.address)
-        network = world.networks[attachment.network]
-        out, back = network.way(node, NEIGHBOURS), network.way(NEIGHBOURS, node)
-        if not out.clean or not back.clean or not world.nodes[node].ports[attachment.interface].live:
-            return None
-        return max(out.changed_at, back.changed_at, world.nodes[node].port_changed_at)
-
-
-def _ranks(service: ServicePlan) -> bool:
-    """Whether what is right for one server depends on how the others are."""
-    return len({(server.priority, server.sorry) for server in service.servers}) > 1
 
 
 class TablesTrue(Invariant):
@@ -113,7 +25,7 @@ class TablesTrue(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._truth = _Truth(ledger)
+        self._truth = Truth(ledger)
         self._changed_at: dict[str, int] = {}
 
     def servers_changed(self, host: str, /) -> None:
@@ -142,10 +54,12 @@ class TablesTrue(Invariant):
 
     def _look(self, node: str, service: ServicePlan, server: ServerPlan, since: int) -> None:
         """Where servers stand in for each other, it is about all of them; and nothing may have changed of any."""
-        servers = service.servers if _ranks(service) else (server,)
+        servers = service.servers if ranks(service) else (server,)
         for each in servers:
             minding = self._truth.minding_since(node, each)
             if minding is None or minding > since or self._changed_at.get(each.name, since) > since:
+                return
+            if self._truth.found_out(node, service, each):
                 return
         again = self._truth.tried_again_by(node)
         if again > self.ledger.now:
@@ -175,7 +89,7 @@ class TablesKept(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._truth = _Truth(ledger)
+        self._truth = Truth(ledger)
         self._served: dict[tuple[str, str, str], tuple[int, bool]] = {}
         self._changed_at: dict[tuple[str, str], int] = {}
 
@@ -199,7 +113,7 @@ class TablesKept(Invariant):
 
     def _check(self, node: str, service: ServicePlan, server: ServerPlan, serves: bool) -> None:
         ought = self._truth.ought(node, service, server)
-        others = service.servers if _ranks(service) else (server,)
+        others = service.servers if ranks(service) else (server,)
         since = max(self._changed_at.get((node, other.name), 0) for other in others)
         if ought or len(others) > 1:
             # That a server passes is seen only if it is reached; that one fails is seen in any case.
@@ -208,6 +122,8 @@ class TablesKept(Invariant):
                 return
             since = max(since, *(at for at in reached if at is not None))
         if serves is ought or not all(self._seen(node, other, since) for other in others):
+            return
+        if any(self._truth.found_out(node, service, other) for other in others):
             return
         if ought:
             self.broken(f"{node} took {server.name} out of {service.name}, though it was well all the time")
