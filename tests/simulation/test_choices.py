@@ -88,6 +88,30 @@ def test_a_server_that_claims_a_vip_and_is_sent_new_flows_is_found() -> None:
         scene.world.ledger.table_changed("lb2")
 
 
+@pytest.mark.parametrize("part", [Part.MAIN, Part.WORKER, Part.ALL])
+def test_a_server_that_answers_for_a_vip_stays_out_when_the_node_is_started_again(part: Part) -> None:
+    scene = Scene("choices")
+    scene.fault(LEAK, lasts=20)
+    scene.fault(Killed("lb1", part), at=8, lasts=1)
+    scene.run(5)
+    for _ in range(300):
+        scene.run(0.05)
+        assert table(scene, "lb1", "web", KEPT) == {"web1": Duty.DRAIN, "web2": Duty.SERVE}
+
+
+def test_a_server_that_is_put_back_for_a_moment_while_it_answers_for_a_vip_is_found() -> None:
+    scene = Scene("choices")
+    kernel, ledger = scene.world.nodes["lb1"].kernel, scene.world.ledger
+    served = kernel.table
+    scene.fault(LEAK, lasts=30)
+    scene.fault(Killed("lb1", Part.MAIN), at=8, lasts=1)
+    scene.run(10)
+    ledger.table_changed("lb1")
+    kernel.table = served
+    with pytest.raises(InvariantBroken, match="lb1 put web1 back into web, though it claims"):
+        ledger.table_changed("lb1")
+
+
 def test_a_claim_of_a_server_that_is_not_told_of_is_found() -> None:
     scene = Scene("choices")
     scene.fault(LEAK, lasts=20)

@@ -23,7 +23,7 @@ class LeakersOut(Invariant):
     name = "leakers out"
     holds = (
         "a server that answers for a VIP is told of when it has been asked; where it is to be removed, it then gets no "
-        "new flows while another is up that does not, and again when it was quiet for a minute"
+        "new flows while another is up that does not, whatever is restarted, and again when it was quiet for a minute"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -33,11 +33,14 @@ class LeakersOut(Invariant):
         """Since when each lasts."""
         self._changed_at: dict[tuple[str, str], int] = {}
         self._told_at: dict[tuple[str, str, IPAddress], int] = {}
+        self._served: dict[tuple[str, str, str], tuple[int, bool]] = {}
+        """While it leaks: in which power cycle, and whether, a node sent a server new flows."""
 
     def leaks_changed(self, host: str, address: IPAddress, /) -> None:
         key, now = (host, address), self.ledger.now
         if not self.ledger.world.servers.leaks(host, address):
             del self._leaks[key]
+            self._served = {place: served for place, served in self._served.items() if place[2] != host}
             self.ledger.timeline.after(QUIET_US + CAUGHT_US, partial(self._look_whether_back, host, address, now))
         elif key not in self._leaks:
             self._leaks[key] = now
@@ -56,8 +59,14 @@ class LeakersOut(Invariant):
             self._told_at[node, event.body.server, event.body.address] = self.ledger.now
 
     def table_changed(self, node: str, /) -> None:
+        cycles = self.ledger.world.nodes[node].power_cycles
         for host, address in self._leaks:
             self._look(node, host, address)
+            for service, server in self._of(node, host, address):
+                key, serves = (node, str(service.key), host), self._truth.serves(node, service, server)
+                before, self._served[key] = self._served.get(key), (cycles, serves)
+                if before == (cycles, False) and serves and self._was_caught(node, service, server):
+                    self.broken(f"{node} put {host} back into {service.name}, though it claims {address} as before")
 
     def _look_each_second(self, host: str, address: IPAddress, since: int) -> None:
         if self._leaks.get((host, address)) == since:
@@ -81,6 +90,30 @@ class LeakersOut(Invariant):
                 and any(self._is_better(node, service, other) for other in others)
             ):
                 self.broken(f"{node} sends new flows of {service.name} to {host}, which claims {address}")
+
+    def _was_caught(self, node: str, service: ServicePlan, server: ServerPlan) -> bool:
+        """Whether a node has had the time to find out what a server claims, and that another is better, be it before a
+        restart."""
+        if not minds(service, server) or service.panic_threshold:
+            return False
+        since = self._leaks[server.name, service.key.address]
+        if not self._has_seen(node, server, since, CAUGHT_US):
+            return False
+        return any(
+            self._truth.ought(node, service, other)
+            and not self._truth.found_out(node, service, other)
+            and self._has_seen(node, other, 0, self._truth.detection(node, other) + SLACK_US)
+            for other in service.servers
+            if other is not server
+        )
+
+    def _has_seen(self, node: str, server: ServerPlan, since: int, us: int) -> bool:
+        """Whether a node worked for so long at a stretch while a server was as it is now."""
+        reached, thawed_at = self._truth.reached_since(node, server), self.ledger.world.nodes[node].thawed_at
+        if reached is None or self.ledger.world.servers.condition(server.name) is Condition.DEAD:
+            return False
+        changed = self._changed_at.get((node, server.name), 0)
+        return self.ledger.minded_for(node, us, after=max(since, reached, thawed_at or 0, changed))
 
     def _look_whether_back(self, host: str, address: IPAddress, since: int) -> None:
         if self.ledger.leaked_at(host, address) != since:
