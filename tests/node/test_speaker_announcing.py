@@ -21,7 +21,7 @@ from yaoki.node.speaker_announcing import MAX_WAITING, PATIENCE, SpeakerAnnounci
 from yaoki.node.speaker_events import AddressNotTaken
 from yaoki.node.speaker_hushing import SpeakerHushing
 from yaoki.node.speaker_peers import SpeakerPeers
-from yaoki.vrrp.params import RouterKey
+from yaoki.vrrp.params import RouterKey, RouterParams
 
 pytestmark = pytest.mark.req("B-05")
 
@@ -41,16 +41,16 @@ def out(effects: list[SpeakerEffect]) -> list[str]:
     return [type(effect).__name__ for effect in effects if isinstance(effect, SENT)]
 
 
-def taking_over(*, relieving: bool = True) -> SlowKernel:
+def taking_over(*, relieving: bool = True, params: RouterParams = PARAMS_6) -> SlowKernel:
     """The timer of a Backup has just run out: after the owner has left, or after silence."""
-    speaker = SlowKernel(PARAMS_6)
+    speaker = SlowKernel(params)
     if relieving:
         speaker.hear(0, source=PEER_6, key=KEY_6)
     down = speaker.brain.deadline()
     assert down is not None
     effects = speaker.run_to(down.at.us / 1000)
     assert speaker.state(KEY_6) is RouterState.ACTIVE
-    assert ClaimAddress("eth0", VIP_6) in effects
+    assert ClaimAddress("eth0", VIP_6, params.mac) in effects
     assert out(effects) == ([] if relieving else ["SendAdvertisement"])
     return speaker
 
@@ -105,6 +105,17 @@ def test_who_gives_way_meanwhile_says_so_in_order() -> None:
     speaker = taking_over()
     assert out(speaker.hear(150, source=PEER_6, key=KEY_6)) == []
     assert sent(speaker.tell(TAKEN)) == [100, 100]
+
+
+@pytest.mark.parametrize("virtual_mac", [False, True])
+def test_who_gives_way_meanwhile_announces_nothing_and_says_so_from_its_own_mac(virtual_mac: bool) -> None:
+    """A switch that hears the virtual MAC here would send here what is the other owner's."""
+    speaker = taking_over(params=replace(PARAMS_6, virtual_mac=virtual_mac))
+    speaker.hear(150, source=PEER_6, key=KEY_6)
+    effects = speaker.tell(TAKEN)
+    assert sent(effects) == [100, 100]
+    assert [effect for effect in effects if isinstance(effect, AnnounceAddress)] == []
+    assert {effect.mac for effect in effects if isinstance(effect, SendAdvertisement)} == {None}
 
 
 def test_a_stop_meanwhile_says_so_in_order() -> None:

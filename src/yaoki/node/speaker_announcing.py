@@ -9,10 +9,12 @@ not, for other Backups are about to take over, too.
 Announcements of what is taken over hushed wait as well, until it is answered for (yaoki.node.speaker_hushing).
 
 Invariants: what waits keeps its order, and waits for a fresh address for PATIENCE at most, whatever the driver tells or
-not; nothing waits for an address that is not held any more; at most MAX_WAITING effects wait.
+not; nothing waits for an address that is not held any more; of one that was given up to another node nothing is
+announced, and nothing leaves from its virtual MAC; at most MAX_WAITING effects wait.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from yaoki.core.address import IPAddress
@@ -53,9 +55,12 @@ class SpeakerAnnouncing:
             self.taken(interface, address)
 
     def hushed(self, interface: str, addresses: Iterable[IPAddress]) -> None:
-        """Another node has been heard to own them, or there is nothing here any more: they are not announced."""
-        dropped = tuple(AnnounceAddress(interface, address) for address in addresses)
-        self._waiting = [effect for effect in self._waiting if effect not in dropped]
+        """Another node has been heard to own them, or there is nothing here any more: they are not announced, at
+        whatever MAC, and what is said of them comes from this node's own."""
+        kept = self._waiting
+        for address in addresses:
+            kept = [_unowned(e, interface, address) for e in kept if not _announces(e, interface, address)]
+        self._waiting = kept
 
     def taken(self, interface: str, address: IPAddress) -> None:
         """The kernel takes packets for it from now on."""
@@ -103,6 +108,17 @@ class SpeakerAnnouncing:
             awaited = self._hushing.awaits_owner(effect.interface, effect.address)
             return awaited or (effect.interface, effect.address) in self._fresh
         return any(_concerns(effect, interface, address) for interface, address in self._relieving)
+
+
+def _announces(effect: AnnounceAddress | SendAdvertisement, interface: str, address: IPAddress) -> bool:
+    return isinstance(effect, AnnounceAddress) and _concerns(effect, interface, address)
+
+
+def _unowned(
+    effect: AnnounceAddress | SendAdvertisement, interface: str, address: IPAddress
+) -> AnnounceAddress | SendAdvertisement:
+    """An advertisement of this address from no virtual MAC: that is its owner's."""
+    return replace(effect, mac=None) if _concerns(effect, interface, address) else effect
 
 
 def _concerns(effect: AnnounceAddress | SendAdvertisement, interface: str, address: IPAddress) -> bool:
