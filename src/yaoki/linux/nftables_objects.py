@@ -5,6 +5,7 @@ A transaction touches nothing that is equal before and after: chains, maps that 
 shared maps stay as they are. Rules end in a newline, which nft 1.0.6's parser insists on.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -100,8 +101,9 @@ class _Step:
     def __init__(self, table: str, before: Objects, after: Objects) -> None:
         self._table, self._before, self._after = table, before, after
         had, has = before.elements, after.elements
-        self.stale = [place for place, element in had.items() if has.get(place) != element]
-        self.fresh = [(place[0], e.with_key(place[1])) for place, e in has.items() if had.get(place) != e]
+        self.stale = [place for place, e in had.items() if place not in has or has[place] != e]
+        fresh = (place for place, e in has.items() if place not in had or had[place] != e)
+        self.fresh = [(place[0], has[place].with_key(place[1])) for place in fresh]
         anew = [(name, rules or ()) for name, rules in after.chains.items() if rules != before.chains.get(name)]
         self.chains = [(name, rules) for name, rules in anew if name not in before.chains]
         self.rewritten = [(name, rules) for name, rules in anew if name in before.chains]
@@ -137,8 +139,8 @@ def _without(these: Iterable[str], those: Iterable[str]) -> list[str]:
 
 def _grouped(verb: str, table: str, elements: Iterable[tuple[str, str]]) -> Iterator[str]:
     """One command for each map, whatever services its elements are of."""
-    by_map: dict[str, list[str]] = {}
+    by_map: defaultdict[str, list[str]] = defaultdict(list)
     for map_name, element in elements:
-        by_map.setdefault(map_name, []).append(element)
+        by_map[map_name].append(element)
     for map_name, members in by_map.items():
         yield f"{verb} element {table} {map_name} {{ {', '.join(members)} }}"
