@@ -234,7 +234,7 @@ def test_a_running_flow_loses_nothing_to_fifty_changes(direct: World, family: in
     direct.agents["client"].ask("start_stream", name="s", address=VIP[family], port=80)
     for number in range(50):
         direct.balance(
-            trio(DIRECT, family=family, protocol=Protocol.UDP, weights=(1000, 1000 + number, 500)),
+            trio(DIRECT, family=family, protocol=Protocol.UDP, weights=(1000 + number, 1000 + 2 * number, 500)),
             *([trio(DIRECT, family=family)] if number % 2 else []),
         )
     found = direct.agents["client"].ask("stop_stream", name="s")

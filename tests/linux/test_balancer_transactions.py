@@ -51,6 +51,7 @@ def rich() -> tuple[VirtualService, ...]:
         on_port(trio(DIRECT, family=6, scheduler=Scheduler.SOURCE_HASH), 443, "tls"),
         on_port(trio(DIRECT, Duty.DRAIN, mask=16), 25, "mail"),
         on_port(trio(DIRECT, *[Duty.OUT] * 3, protocol=Protocol.UDP, resolved=False), 123, "ntp"),
+        on_port(service(server(1, DIRECT), replace(server(2, DIRECT), mac=server(1, DIRECT).mac)), 110, "shared"),
     )
 
 

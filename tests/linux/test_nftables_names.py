@@ -46,7 +46,11 @@ def test_counters_tell_whose_they_are(vip: object, port: int, host: object, serv
     key = ServiceKey(parse_address(str(vip)), Protocol.UDP, port)
     server = RealServer("s", parse_address(str(host)), server_port, Forward.NAT, 1)
     if getattr(server.address, "ipv4_mapped", None) is None:
-        assert parse_counter_name(counter_name(service_name(key), server)) == (key, server.address, server_port)
+        assert parse_counter_name(counter_name(service_name(key), str(server.address), server.port)) == (
+            key,
+            server.address,
+            server_port,
+        )
 
 
 @pytest.mark.parametrize(

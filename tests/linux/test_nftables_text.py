@@ -65,6 +65,9 @@ CASES: dict[str, Callable[[], Iterable[str]]] = {
     "nat-all-die": lambda: nat(trio(), trio(Forward.NAT, *ALL_OUT)),
     "nat-server-leaves": lambda: nat(service(server(1), server(2)), service(server(2))),
     "nat-removed": lambda: nat(trio(mask=32), None),
+    "direct-one-machine": lambda: direct(
+        None, service(server(1, Forward.DIRECT), replace(server(2, Forward.DIRECT), mac=server(1, Forward.DIRECT).mac))
+    ),
     "direct-tcp": lambda: direct(None, service(server(1, Forward.DIRECT), server(2, Forward.DIRECT))),
     "direct-udp-persistent-hashed-ipv6": lambda: direct(
         None,

@@ -62,7 +62,7 @@ from yaoki.linux.server_count import PlaneCounts, ServerCount, by_service
 from yaoki.linux.sysctl import SysctlKeeper
 from yaoki.pool.maglev import Fill, fill
 
-RENDERING = "rendering/4"
+RENDERING = "rendering/5"
 """Names this way of writing services as rules. Rules written another way are replaced as a whole; it is also the name
 of an empty chain, by which an upgraded node recognises them."""
 

@@ -6,10 +6,12 @@ and port to the server's MAC that they read first and update with each packet. S
 packet; and:
 
 * a dead server's MAC is not in the map of live ones, so its flows fall through and are scheduled anew, at once and
-  however many there are; a drained server's is, so its flows stay. The same map leads to the server's counter;
+  however many there are; a drained server's is, so its flows stay. The same map leads to the server's counter, and
+  what is recorded of the server stands beside it;
 * of a TCP flow that ends, the entry moves to a second map with a short life, so that the last acknowledgements still
-  find the server and the flow leaves no entry behind for minutes. All services share that map: a map costs the
-  kernel time for each other one in the table, and for each rule that refers to it;
+  find the server and the flow leaves no entry behind for minutes. All services share that map, and those of an
+  interface the rules that only look there: a map costs the kernel time for each other one in the table, and for each
+  rule that refers to it;
 * with the map full, a hash decides, which stays the same as long as the servers do;
 * of a fragmented packet the first fragment has the ports, and leaves the server's MAC for the others under the packet's
   identification;
@@ -70,10 +72,17 @@ _DYNAMIC = "flags dynamic,timeout"
 _OWN_MAC = "ether saddr set ether daddr"
 """What leaves has this interface's MAC as its source."""
 _SPACES = tuple((family, f"{protocol}{family.value}") for family in Family for protocol in Protocol)
+_PER_INTERFACE = (
+    *(f"live_{space}" for _, space in _SPACES),
+    *(f"{kind}{family.value}" for kind in ("ending", "error") for family in Family),
+    "send",
+    "fragment",
+)
+"""Chains of an interface that its services share."""
 
 
 def skeleton() -> Iterator[str]:
-    """The part that is there whatever services there are."""
+    """The part that is there whatever services there are. Servers that are not live are in a set of their own."""
     yield f"add table {DIRECT}"
     yield f"add chain {DIRECT} {NEWS}"
     for family in Family:
@@ -113,6 +122,13 @@ def hook_commands(interface: str, hook: str) -> Iterator[str]:
             out,
         ),
         **{f"live_{space}/{name}": (f"{_counted(family, space)} goto send/{name}",) for family, space in _SPACES},
+        **{f"ending{family.value}/{name}": tuple(_of_ending_flow(family, name)) for family in Family},
+        **{
+            f"error{family.value}/{name}": (
+                f"ether daddr set {key.quoted_of_all} map @closing{family.value} goto send/{name}",
+            )
+            for family, key in FLOW.items()
+        },
         f"fragment/{name}": (
             "ether saddr set ether daddr",
             *(f"ether daddr set {key.later} map @fragments{family.value} {out}" for family, key in FRAGMENT.items()),
@@ -128,7 +144,7 @@ def hook_commands(interface: str, hook: str) -> Iterator[str]:
 def unhook_commands(hook: str, *, whole: bool) -> Iterator[str]:
     """Take a hook away, by its name; `whole`: with all else of its interface, which no service may use any more."""
     name = hook.partition("/")[0]
-    rest = [f"{kind}/{name}" for kind in (*(f"live_{space}" for _, space in _SPACES), "send", "fragment")]
+    rest = [f"{kind}/{name}" for kind in _PER_INTERFACE]
     chains = [f"ingress/{hook}", *(rest if whole else [])]
     yield from (f"flush chain {DIRECT} {chain}" for chain in chains)
     yield from (f"delete chain {DIRECT} {chain}" for chain in chains)
@@ -138,6 +154,18 @@ def opening_s(service: VirtualService) -> int:
     """Seconds after which a flow is forgotten of which only the first packet was seen."""
     idle = round(service.idles_out_after.total_seconds())
     return min(OPENING_S, idle) if service.key.protocol is Protocol.TCP else idle
+
+
+def _of_ending_flow(family: Family, interface: str) -> Iterator[str]:
+    """Goes on only with a packet that a live server of an ending TCP flow is to have; else the flow is over."""
+    key = FLOW[family].packet_of_all
+    known = f"ether daddr set {key} map @closing{family.value}"
+    yield f"tcp flags & syn == 0x0 {known} jump live_{Protocol.TCP}{family.value}/{interface}"
+    yield _forgotten(f"@closing{family.value}", key)
+
+
+def _forgotten(map_: str, key: str) -> str:
+    return f"delete {map_} {{ {key} : ether daddr }}"
 
 
 def _counted(family: Family, space: str) -> str:
@@ -165,14 +193,16 @@ def render(
         (f"errors{family.value}", f"{key.protocol.number} . {key.port} . {vip}"): Element(f"goto error/{name}"),
     }
     counters = [opened_name(key)] if service.counts_flows else []
+    live_map, live_key, kept_map = f"live_{key.protocol}{family.value}", f"{vip} . {key.port}", f"servers{family.value}"
     for server in service.servers:
-        counters.append(counter_name(name, server))
-        place = f"{server.address} . {server.port}"
-        elements[f"servers{family.value}", f"{wire} . {place}"] = Element(comment=server_record(server))
-        if server.duty is not Duty.OUT and server.mac is not None:
-            live = (f"live_{key.protocol}{family.value}", f"{vip} . {key.port} . {server.mac}")
-            # Of two servers on one machine, which one MAC cannot tell apart, the first is counted.
-            elements.setdefault(live, Element(f'"{counters[-1]}"'))
+        address, record = str(server.address), server_record(server)
+        counters.append(counter := counter_name(name, address, server.port))
+        live = (live_map, f"{live_key} . {server.mac}")
+        # Of two servers on one machine, which one MAC cannot tell apart, the first is counted.
+        if server.duty is Duty.OUT or server.mac is None or live in elements:
+            elements[kept_map, f"{wire} . {address} . {server.port}"] = Element(comment=record)
+        else:
+            elements[live] = Element(f'"{counter}"', record)
     return Objects(_Rules(service, slots, load).chains(), tuple(counters), sets, elements)
 
 
@@ -186,8 +216,11 @@ class _Rules:
         self._name = service_name(service.key)
         self._flow = FLOW[service.key.family].packet
         interface, space = interface_name(service.interface), f"{service.key.protocol}{service.key.family.value}"
-        self._send, self._send_live = f"goto send/{interface}", f"jump live_{space}/{interface}"
+        self._send, self._live_chain = f"goto send/{interface}", f"live_{space}/{interface}"
+        self._send_live = f"jump {self._live_chain}"
         self._live = _counted(service.key.family, space)
+        self._is_tcp = service.key.protocol is Protocol.TCP
+        self._at_interface = f"{service.key.family.value}/{interface}"
         self._flows = f"@flows/{self._name}"
         self._ending, self._closing = FLOW[service.key.family].packet_of_all, f"@closing{service.key.family.value}"
         self._established_s = round(service.idles_out_after.total_seconds())
@@ -195,39 +228,46 @@ class _Rules:
 
     def chains(self) -> dict[str, tuple[str, ...]]:
         chains = {
-            self._name: tuple(self._known_flows()),
+            self._name: tuple(self._any_packet()),
             f"pick/{self._name}": tuple(self._new_flow()),
             f"error/{self._name}": tuple(self._error()),
         }
+        if self._is_tcp:
+            chains[f"known/{self._name}"] = tuple(self._known_flow())
         if self._slots is not None:
             chains[f"new/{self._name}"] = tuple(self._remember(self._slots))
         if self._service.persistence is not None:
             chains[f"keep/{self._name}"] = (self._touch_source(), self._send)
         return chains
 
-    def _known_flows(self) -> Iterator[str]:
+    def _any_packet(self) -> Iterator[str]:
         yield f'iifname != "{self._service.interface}" return'
-        known, forget = f"ether daddr set {self._flow} map {self._flows}", self._forgotten(self._flows, self._flow)
-        tcp = self._service.key.protocol is Protocol.TCP
-        first = f"{_OWN_MAC} tcp flags & (fin | syn | rst) == 0x0 {known}" if tcp else f"{_OWN_MAC} {known}"
+        known = f"{_OWN_MAC} ether daddr set {self._flow} map {self._flows}"
+        if self._is_tcp:
+            yield f"{known} jump known/{self._name}"
+            yield f"jump ending{self._at_interface}"
+        else:
+            yield f"{known} {self._to_established()}"
+        yield f"{_forgotten(self._flows, self._flow)} goto pick/{self._name}"
+
+    def _known_flow(self) -> Iterator[str]:
+        """Of TCP, with its server's MAC in place. What opens a flow again does not make its entry last."""
+        yield f"tcp flags & (fin | syn | rst) == 0x0 {self._to_established()}"
+        ends = f"update {self._closing} {{ {self._ending} : ether daddr }}"
+        yield f"tcp flags & (fin | rst) != 0x0 {ends} {_forgotten(self._flows, self._flow)}"
+        yield f"goto {self._live_chain}"
+
+    def _to_established(self) -> str:
         update = self._update(self._established_s)
         if self._service.persistence is None:
-            yield f"{first} {update} {self._send_live}"
-        else:
-            yield f"{first} {self._live} {update} goto keep/{self._name}"
-        if tcp:
-            ends = f"update {self._closing} {{ {self._ending} : ether daddr }}"
-            yield f"tcp flags & (fin | rst) != 0x0 {known} {ends} {forget}"
-            yield f"tcp flags & syn == 0x0 ether daddr set {self._ending} map {self._closing} {self._send_live}"
-            yield f"{known} {self._send_live}"
-            forget += f" {self._forgotten(self._closing, self._ending)}"
-        yield f"{forget} goto pick/{self._name}"
+            return f"{update} {self._send_live}"
+        return f"{self._live} {update} goto keep/{self._name}"
 
     def _error(self) -> Iterator[str]:
-        key = FLOW[self._service.key.family]
-        yield f"{_OWN_MAC} ether daddr set {key.quoted} map {self._flows} {self._send}"
-        if self._service.key.protocol is Protocol.TCP:
-            yield f"ether daddr set {key.quoted_of_all} map {self._closing} {self._send}"
+        quoted = FLOW[self._service.key.family].quoted
+        yield f"{_OWN_MAC} ether daddr set {quoted} map {self._flows} {self._send}"
+        if self._is_tcp:
+            yield f"goto error{self._at_interface}"
 
     def _new_flow(self) -> Iterator[str]:
         if self._slots is None:
@@ -266,10 +306,6 @@ class _Rules:
 
     def _update(self, seconds: int) -> str:
         return f"update {self._flows} {{ {self._flow} timeout {seconds}s : ether daddr }}"
-
-    @staticmethod
-    def _forgotten(map_: str, key: str) -> str:
-        return f"delete {map_} {{ {key} : ether daddr }}"
 
     def _touch_source(self) -> str:
         persistence = self._service.persistence

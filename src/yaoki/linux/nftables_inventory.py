@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from yaoki.core.address import Family, MacAddress, parse_address
+from yaoki.core.address import Family, IPAddress, MacAddress, parse_address
 from yaoki.lb.plan import ActualService
 from yaoki.lb.service import Protocol, RealServer, ServiceKey
 from yaoki.linux.nftables_names import (
@@ -20,6 +20,7 @@ from yaoki.linux.nftables_names import (
     TRANSLATION,
     address_of,
     hook_name,
+    parse_counter_name,
     slots_name,
     wire_key,
 )
@@ -30,7 +31,7 @@ from yaoki.linux.nftables_record import read_server, read_service
 ServiceObjects = dict[str, Objects]
 """By table."""
 
-_OWN_PREFIXES = frozenset({"pick", "new", "keep", "error", "pin", "flows", "persist", "slots"})
+_OWN_PREFIXES = frozenset({"known", "pick", "new", "keep", "error", "pin", "flows", "persist", "slots"})
 """Of objects that bear a service's name; the rest of the name follows."""
 
 
@@ -138,12 +139,21 @@ def _servers(objects: Objects) -> tuple[RealServer, ...]:
     """By address: the kernel does not keep the order of the site file."""
     found = []
     for (map_name, element_key), element in objects.elements.items():
-        if map_name.startswith("servers"):
-            *_, address, port = element_key.split(" . ")
-            server = read_server(element.comment, parse_address(address), int(port))
-            if server is not None:
-                found.append(server)
+        place = _server_place(map_name, element_key, element)
+        server = None if place is None else read_server(element.comment, *place)
+        if server is not None:
+            found.append(server)
     return tuple(sorted(found, key=lambda server: (int(server.address), server.port)))
+
+
+def _server_place(map_name: str, element_key: str, element: Element) -> tuple[IPAddress, int] | None:
+    """Address and port of the server that an element's comment is about: they are in its key, or else in the name of
+    the counter that it leads to."""
+    if map_name.startswith("servers"):
+        *_, address, port = element_key.split(" . ")
+        return parse_address(address), int(port)
+    counted = parse_counter_name(element.data.strip('"')) if element.comment else None
+    return None if counted is None else counted[1:]
 
 
 class _Part:

@@ -10,7 +10,7 @@ IPv6 addresses "." stands for ":", because nft's identifiers know no colon.
 """
 
 from yaoki.core.address import Family, IPAddress, parse_address
-from yaoki.lb.service import Protocol, RealServer, ServiceKey
+from yaoki.lb.service import Protocol, ServiceKey
 
 TRANSLATION = "inet yaoki-nat"
 DIRECT = "netdev yaoki"
@@ -59,9 +59,10 @@ def wire_key(key: ServiceKey) -> str:
     return f"{key.address} . {key.protocol.value} . {key.port}"
 
 
-def counter_name(service: str, server: RealServer) -> str:
-    """The counter of one server of a service, by the service's name. It lasts as long as the server is in it."""
-    return f"{service}/{address_name(server.address)}/{server.port}"
+def counter_name(service: str, address: str, port: int) -> str:
+    """The counter of one server of a service, by the service's name and the server's address in words. It lasts as long
+    as the server is in it."""
+    return f"{service}/{address.replace(':', '.')}/{port}"
 
 
 def opened_name(key: ServiceKey) -> str:

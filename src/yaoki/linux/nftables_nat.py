@@ -128,9 +128,10 @@ def render(service: VirtualService, digest: str, load: Load = NOTHING_KNOWN, *, 
         places = (f"{server.address} . {server.port}" for server in slots.servers)
         sets[f"slots/{name}"] = slot_map(f"{IP[family]} daddr . {key.protocol} dport", places)
     for server in service.servers:
-        place = f"{server.address} . {server.port}"
+        address = str(server.address)
+        place = f"{address} . {server.port}"
         flow = f"{vip} . {key.port} . {place}"
-        counters.append(counter := counter_name(name, server))
+        counters.append(counter := counter_name(name, address, server.port))
         elements[f"servers{family.value}", f"{wire} . {place}"] = Element(comment=server_record(server))
         elements[f"counters_{space}", flow] = Element(f'"{counter}"')
         if server.forward is Forward.FULLNAT and server.source is not None:
