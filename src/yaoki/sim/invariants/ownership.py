@@ -85,6 +85,10 @@ class RightOwner(Invariant):
         lowered = self.ledger.lowered_at(virtual, owner)
         if since is None or last is None or since > last or (lowered is not None and lowered > last):
             return False
+        if virtual.lease is not None:
+            keeping = self.ledger.keeping_since(owner)
+            if keeping is None or keeping > last:
+                return False
         ways = [self.ledger.clean_since(virtual, owner, node) for node, _ in virtual.members if node != owner]
         return all(way is not None and way <= last for way in ways)
 
