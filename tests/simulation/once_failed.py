@@ -48,6 +48,13 @@ ONCE_FAILED = (
         ((234.286, 39.895, Paused("lb1", Part.SPEAKER)),),
     ),
     OnceFailed(
+        # Its buffer had been full for a moment less than it waits, so it took the VIP as if it had been awake.
+        "a stopped Backup wakes to a buffer that has just been full",
+        "three-nodes",
+        111,
+        ((60.0, 15.0, Killed("lb1", Part.SPEAKER)), (160.3377, 8.4966, Paused("lb1", Part.SPEAKER))),
+    ),
+    OnceFailed(
         # Reached by its keeper before it was told what to want, it wanted nothing: the lease was free at once, and its
         # kernel still answered.
         "a speaker that begins anew gives its lease away",

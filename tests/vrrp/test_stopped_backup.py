@@ -3,13 +3,15 @@
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Interface
 
+import pytest
+
 from yaoki.core.address import Family
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
 from yaoki.vrrp.advertisement import Advertisement
 from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import Failback, RouterKey, RouterParams
-from yaoki.vrrp.router_state import Active, Backup, Heard
+from yaoki.vrrp.router_state import Active, Backup, ClaimAddresses, Heard
 from yaoki.vrrp.virtual_router import step
 
 INTERVAL = timedelta(milliseconds=100)
@@ -59,3 +61,24 @@ def test_it_takes_over_the_second_time_however_late_that_is() -> None:
     assert isinstance(roused, Backup)
     state, _ = step(PARAMS, roused, roused.active_down_at + timedelta(seconds=40), TimerFired())
     assert isinstance(state, Active)
+
+
+@pytest.mark.parametrize("priority", [0, 100, 250])
+def test_what_is_read_late_is_followed_by_one_more_advertisement(priority: int) -> None:
+    # The buffer had been full for less than the timer lasts, so that it has run out for less than an interval.
+    arrived = DUE
+    now = arrived + 3 * INTERVAL + SKEW + INTERVAL / 2
+    state, effects = step(
+        PARAMS, BACKUP, now, Heard(Advertisement(3, 51, priority, INTERVAL, (VIP.ip,)), PEER, arrived)
+    )
+    assert isinstance(state, Backup)
+    assert state.active_down_at == now + INTERVAL + SKEW
+    assert not any(isinstance(effect, ClaimAddresses) for effect in effects)
+
+
+def test_what_is_read_less_than_two_intervals_late_counts_from_when_it_arrived() -> None:
+    for late in (timedelta(0), INTERVAL, 2 * INTERVAL):
+        heard = Heard(Advertisement(3, 51, 100, INTERVAL, (VIP.ip,)), PEER, DUE)
+        state, _ = step(PARAMS, BACKUP, DUE + late, heard)
+        assert isinstance(state, Backup)
+        assert state.active_down_at == DUE + 3 * INTERVAL + SKEW

@@ -5,7 +5,8 @@ Where it goes beyond the RFCs, for the reasons beside the code:
 - priority zero that is repeated does not put the takeover off;
 - priority zero of another router than the one that is followed is passed over: of two owners one leaves;
 - the least priority may be the last word of an owner that was relieved, and is no reason to follow it;
-- a Backup that was stopped beyond its timer waits for one more advertisement before it takes over;
+- a Backup that was stopped beyond its timer, or reads late what it hears, waits for one more advertisement before it
+  takes over;
 - of a stateful VIP, a router that was away, or owned beside another, is in quarantine: it takes over from nobody, and
   from a dead one only if it is told so (Quarantine.LAST).
 
@@ -46,6 +47,7 @@ from yaoki.vrrp.router_state import (
     Reconfigure,
     Shutdown,
     Startup,
+    State,
     StepAside,
 )
 from yaoki.vrrp.standing import LEAST_PRIORITY, OWNER_PRIORITY
@@ -56,7 +58,8 @@ def in_backup(params: RouterParams, state: Backup, now: Instant, input_: Input) 
     """See virtual_router.step."""
     match input_:
         case Heard():
-            return heard_in_backup(params, state, input_)
+            after, effects = heard_in_backup(params, state, input_)
+            return _read_late(params, after, now, input_.at), effects
         case ActiveGone(at, next_in_line):
             return _released(params, state, at, next_in_line=next_in_line), []
         case TimerFired():
@@ -173,8 +176,22 @@ def _is_failing(params: RouterParams, state: Backup, heard: Heard) -> bool:
 def _listen_again(params: RouterParams, state: Backup, now: Instant) -> Backup:
     """We were stopped for more than an interval beyond our timer. What the Active router sent meanwhile may have found
     the socket's buffer full, so its silence proves nothing: one more advertisement is waited for, and only one."""
-    skew = skew_time(version=params.version, priority=params.priority, interval=state.active_adver_interval)
-    return replace(state, active_down_at=now + state.active_adver_interval + skew, roused=True)
+    return replace(state, active_down_at=_one_more(params, state, now), roused=True)
+
+
+def _read_late(params: RouterParams, after: State, now: Instant, arrived: Instant) -> State:
+    """It was read more than an interval after it had arrived: we were stopped, and what came after it may have found
+    the socket's buffer full. So here, too, one more advertisement is waited for."""
+    if not isinstance(after, Backup) or now - arrived < after.active_adver_interval:
+        return after
+    at = _one_more(params, after, now)
+    return after if after.active_down_at >= at else replace(after, active_down_at=at)
+
+
+def _one_more(params: RouterParams, state: Backup, now: Instant) -> Instant:
+    """When one more advertisement has come, if there is an Active router."""
+    interval = state.active_adver_interval
+    return now + interval + skew_time(version=params.version, priority=params.priority, interval=interval)
 
 
 def _stay_out(params: RouterParams, state: Backup, now: Instant) -> Outcome:
