@@ -145,6 +145,16 @@ def test_what_an_owner_was_about_to_say_when_it_stopped_is_not_said_any_more(
         assert last(b, BecameBackup, family) > last(a, BecameActive, family)
 
 
+@pytest.mark.parametrize("before", ["SendAdvertisement", "RefreshedGates"])
+def test_an_owner_is_silenced_by_then_wherever_it_stops(segment: Segment, tmp_path: Path, before: str) -> None:
+    # At these intervals its gate would stay open for 0.4 s longer than b waits, had it been refreshed unheard.
+    a, b = pair(segment, tmp_path, interval_ms=1000, program="tests.runtime.stopping_speaker")
+    (tmp_path / "a" / before).touch()
+    eventually(lambda: b.state(Family.IPV4) is RouterState.ACTIVE, "b owns")
+    assert answerers(segment, Family.IPV4) == {"b"}
+    assert not a.told(Overslept)
+
+
 def test_a_lone_owner_is_never_silenced(segment: Segment, tmp_path: Path) -> None:
     a, b = pair(segment, tmp_path)
     b.process.kill()

@@ -38,7 +38,7 @@ class PunctualityRefused(EventBody):
 class KernelRefused(EventBody):
     """The kernel refused a change or a packet, for the `count`th time; it is tried again.
 
-    At most one event for each interface and change in each speaker.REFUSAL_QUIET.
+    At most one event for each interface and change in each speaker_refusals.REFUSAL_QUIET.
     """
 
     SEVERITY: ClassVar[Severity] = Severity.ERROR

@@ -221,6 +221,7 @@ class Speaker:
             else:
                 self._has_advertised = self._has_advertised or isinstance(effect, SendAdvertisement)
                 self._kernel.perform(effect)
+        self._kernel.refresh_gates()
         outcomes, self._kernel.outcomes = self._kernel.outcomes, []
         for input_again in outcomes:
             self._give(input_again)

@@ -1,7 +1,7 @@
 """The kernel's side of the speaker: sockets, addresses and announcements for its effects; packets and interfaces in.
 
 Invariants: a refusal is told as an event and never ends the process; what was refused is tried again by looking at the
-interfaces anew, after pauses that double from FIRST_PAUSE to LONGEST_PAUSE.
+interfaces anew (yaoki.runtime.speaker_refusals).
 """
 
 import errno
@@ -45,18 +45,15 @@ from yaoki.node.messages import (
     SendHeartbeat,
     SpeakerInput,
 )
-from yaoki.node.speaker_events import AddressNotOurs, GateRebuilt, GateUnavailable, KernelRefused, ProgramsGuarded
+from yaoki.node.speaker_events import AddressNotOurs, GateRebuilt, GateUnavailable, ProgramsGuarded
 from yaoki.runtime.select_loop import READABLE, SelectLoop, monotonic_now
 from yaoki.runtime.speaker_authentication import SpeakerAuthentication
 from yaoki.runtime.speaker_heartbeats import SpeakerHeartbeats
 from yaoki.runtime.speaker_macs import SpeakerMacs
+from yaoki.runtime.speaker_refusals import SpeakerRefusals
 from yaoki.runtime.speaker_voice import SpeakerVoice
 from yaoki.vrrp.params import RouterKey, RouterParams
 
-FIRST_PAUSE = timedelta(milliseconds=100)
-LONGEST_PAUSE = timedelta(seconds=30)
-REFUSAL_QUIET = timedelta(seconds=10)
-"""At most one event for each interface and change in this time."""
 STRAYS_EVERY = timedelta(seconds=1)
 """How often packets that the filter stopped are looked at, so that they are counted."""
 
@@ -67,6 +64,8 @@ WATCH_FRESH = timedelta(milliseconds=50)
 
 KernelEffect = SendAdvertisement | SendHeartbeat | AddressEffect | GateEffect
 Place = tuple[str, Family]
+_SAID_BEFORE_REFRESH = (SendAdvertisement, LimitAddress, RefreshGate)
+"""Effects that do not have the gates refreshed before them: yaoki.runtime.speaker_voice."""
 
 
 class SpeakerKernel:
@@ -95,11 +94,8 @@ class SpeakerKernel:
         self.voice = SpeakerVoice()
         self._wanted: tuple[Place, ...] = ()
         self._sockets: dict[Place, VrrpSocket] = {}
-        self._refusals: dict[tuple[str, str], tuple[int, Instant]] = {}
-        self._macs = SpeakerMacs(self._watch, self._addresses, self._refused)
-        self._pause = FIRST_PAUSE
-        self._refused_at = Instant(0)
-        self._again_at: Instant | None = None
+        self._refusals = SpeakerRefusals(tell)
+        self._macs = SpeakerMacs(self._watch, self._addresses, self._refusals.note)
         self._strays_at = monotonic_now() + STRAYS_EVERY
         loop.attach(self._watch.fileno(), READABLE, lambda _: self._interfaces(self._watch.read()))
 
@@ -155,7 +151,7 @@ class SpeakerKernel:
                 self._gate.deadlines.follow(everywhere=everywhere)
                 self._gate.deadlines.repeat()
             except ActuatorError as error:
-                self._refused(", ".join(self._hooked), error)
+                self._refusals.note(", ".join(self._hooked), error)
 
     def remove_gate(self) -> None:
         """Nothing is held any more: leave no trace of the gate, of virtual MACs, and of what was refused."""
@@ -170,7 +166,9 @@ class SpeakerKernel:
     # --- what the brain wants
 
     def perform(self, effect: KernelEffect) -> None:
-        """Carry one effect out; a refusal is told."""
+        """Carry one effect out; a refusal is told. To be followed by `refresh_gates` at the end."""
+        if not isinstance(effect, _SAID_BEFORE_REFRESH):
+            self.refresh_gates()
         try:
             match effect:
                 case SendAdvertisement():
@@ -191,7 +189,16 @@ class SpeakerKernel:
                 case ArmGate() | RefreshGate() | DisarmGate() | LimitAddress() | HushAddresses() | AnswerAgain():
                     self._guard(effect)
         except ActuatorError as error:
-            self._refused(_place_of(effect), error)
+            self._refusals.note(_place_of(effect), error)
+
+    def refresh_gates(self) -> None:
+        """Keep those gates open of whose routers an advertisement has just been sent."""
+        for refresh in self.voice.due():
+            try:
+                if self._gate is not None:
+                    self._refresh(self._gate, refresh)
+            except ActuatorError as error:
+                self._refusals.note(_place_of(refresh), error)
 
     def _advertise(self, effect: SendAdvertisement) -> None:
         sock = self._sockets.get((effect.interface, effect.family))
@@ -216,11 +223,10 @@ class SpeakerKernel:
             case _ if self._gate is None:
                 return
             case RefreshGate():
-                self.voice.refresh(effect.router, effect.limit)
-                if not self._gate.refresh(effect.addresses, effect.limit):
-                    self._not_refreshed(self._gate, effect)
+                self.voice.hold_back(effect)
             case DisarmGate():
                 self._gate.disarm(effect.addresses)
+                self.voice.changed(effect.addresses)
             case HushAddresses():
                 self._hush(self._gate, effect)
             case AnswerAgain():
@@ -235,6 +241,7 @@ class SpeakerKernel:
         except ActuatorError:
             self._tell_of_gate(effect, GateRefused)
             raise
+        self.voice.changed(effect.addresses)
         self._tell_of_gate(effect, GateRefused if self._gate is None else GateOpened)
 
     def _arm_anew(self, gate: DeadManGate, effect: ArmGate) -> None:
@@ -251,15 +258,16 @@ class SpeakerKernel:
         if effect.router is not None:
             self.outcomes.append(answer(effect.router))
 
-    def _not_refreshed(self, gate: DeadManGate, effect: RefreshGate) -> None:
-        """It has shut; or somebody has flushed the ruleset, and then nothing was silenced and the gate is made anew."""
-        if gate.guards(effect.addresses):
-            self.voice.refused(effect.router)
-            self.outcomes.append(GateShut(effect.router))
-            return
-        self._tell(GateRebuilt(effect.router))
-        self._rebuild(gate, effect.router.interface)
-        gate.arm(effect.addresses, effect.limit)
+    def _refresh(self, gate: DeadManGate, effect: RefreshGate) -> None:
+        """If it has shut, that is told; if somebody flushed the ruleset, nothing was silenced, and it is made anew."""
+        if not gate.refresh(effect.addresses, effect.limit):
+            if gate.guards(effect.addresses):
+                self.outcomes.append(GateShut(effect.router))
+                return
+            self._tell(GateRebuilt(effect.router))
+            self._rebuild(gate, effect.router.interface)
+            gate.arm(effect.addresses, effect.limit)
+        self.voice.refreshed(effect)
 
     def _hush(self, gate: DeadManGate, effect: HushAddresses) -> None:
         try:
@@ -361,7 +369,7 @@ class SpeakerKernel:
 
     def look_again(self) -> None:
         """Every interface as it is now, after what else was refused."""
-        self._again_at = None
+        self._refusals.again_at = None
         if self._undelivered is not None and self._delivery_failed:
             self.perform(self._undelivered)
         self._macs.prepare()
@@ -371,15 +379,17 @@ class SpeakerKernel:
     def tend_at(self) -> Instant | None:
         """When `tend` has something to do that cannot wait for another occasion."""
         if not self._fresh:
-            return self._again_at
+            return self._refusals.again_at
         look_at = monotonic_now() + LOOK_AT_FRESH
-        return look_at if self._again_at is None or look_at < self._again_at else self._again_at
+        return (
+            look_at if self._refusals.again_at is None or look_at < self._refusals.again_at else self._refusals.again_at
+        )
 
     def tend(self, now: Instant) -> None:
         """What is done now and then."""
         if self._fresh:
             self._look_at_fresh(now)
-        if self._again_at is not None and self._again_at <= now:
+        if self._refusals.again_at is not None and self._refusals.again_at <= now:
             self.look_again()
         if self._strays_at <= now:
             self._strays_at = now + STRAYS_EVERY
@@ -440,7 +450,7 @@ class SpeakerKernel:
             try:
                 sock = VrrpSocket(place[0], state.index, place[1])
             except ActuatorError as error:
-                self._refused(place[0], error)
+                self._refusals.note(place[0], error)
                 continue
             self._sockets[place] = sock
             self._hook_early(place[0])
@@ -451,28 +461,12 @@ class SpeakerKernel:
         try:
             self._hook(interface)
         except ActuatorError as error:
-            self._refused(interface, error)
+            self._refusals.note(interface, error)
 
     def _close_socket(self, place: Place) -> None:
         sock = self._sockets.pop(place)
         self._loop.detach(sock.fileno())
         sock.close()
-
-    def _refused(self, interface: str, error: ActuatorError) -> None:
-        now = monotonic_now()
-        seen = (interface, error.change)
-        count, told_at = self._refusals.get(seen, (0, None))
-        count += 1
-        if told_at is None or now - told_at >= REFUSAL_QUIET:
-            told_at = now
-            self._tell(KernelRefused(interface, error.change, error.why, count))
-        self._refusals[seen] = (count, told_at)
-        if now - self._refused_at > LONGEST_PAUSE:
-            self._pause = FIRST_PAUSE
-        self._refused_at = now
-        if self._again_at is None:
-            self._again_at = now + self._pause
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
 def _places(keys: Iterable[RouterKey]) -> tuple[Place, ...]:
