@@ -29,8 +29,8 @@ class PlannedMoves(Invariant):
     name = "planned moves"
     holds = (
         "an owner without lease that leaves or gives way is relieved first, if anybody can that is not told to leave "
-        "itself, and answers for the addresses beside the next one only until it has heard that one; whoever can "
-        "relieve it does so within its Skew_Time"
+        "itself, and answers for the addresses beside the next one only until it has heard that one, unless that "
+        "one is told to leave as well; whoever can relieve it does so within its Skew_Time"
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -145,6 +145,8 @@ class PlannedMoves(Invariant):
     def _still_two(self, virtual: Virtual, node: str, other: str, begun: int) -> None:
         if self.ledger.holders_since[virtual] != begun:
             return
+        if self._stops(virtual, node) and self._stops(virtual, other):
+            return  # each was told to leave, and waits for a third until it gives up
         again = self._begun.get(virtual, begun) + LONGEST_OVERLAP_US
         statuses = (self.ledger.status(virtual, each) for each in (node, other))
         if any(status is not None and status.priority == LEAST_PRIORITY for status in statuses):
