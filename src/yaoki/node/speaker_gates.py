@@ -44,12 +44,14 @@ GateOutcome = tuple[list[SpeakerEffect], list[EventBody]]
 
 @dataclass(slots=True)
 class _Gate:
-    """Of one router that holds addresses. `opened_at` is None while no peer is heard; `armed`: the kernel was told."""
+    """Of one router that holds addresses. `opened_at` is None while no peer is heard; `armed`: the kernel was told;
+    `advertised_at` is when the router last said that it owns."""
 
     params: RouterParams
     addresses: dict[IPInterface, None] = field(default_factory=dict)
     opened_at: Instant | None = None
     armed: bool = False
+    advertised_at: Instant | None = None
     renewed_at: Instant | None = None
     adopted_until: Instant | None = None
 
@@ -141,7 +143,12 @@ class SpeakerGates:
         return [*reopened, *(effect for effect in arming if not isinstance(effect, LimitAddress))], news
 
     def advertise(self, now: Instant, number: int, params: RouterParams) -> list[SpeakerEffect]:
-        """Before an advertisement is sent, or in the place of one."""
+        """As an advertisement is sent."""
+        if (gate := self._gates.get(number)) is not None:
+            gate.advertised_at = now
+        return self._open(now, number, params)
+
+    def _open(self, now: Instant, number: int, params: RouterParams) -> list[SpeakerEffect]:
         gate = self._gates.get(number)
         if gate is None or gate.opened_at is None or not gate.addresses:
             return []
@@ -176,11 +183,11 @@ class SpeakerGates:
         if not adopted:
             gate.adopted_until = None
         if wanted and gate.opened_at is None:
-            gate.opened_at = now
             if self._abilities.gate:
                 gate.armed = True
                 arming = [self._arm(now, gate), *self._renew(now, gate)]
                 return arming, [GateArmed(params.key, params.vip, self._limit(params))]
+            gate.opened_at = now
             return self._renew(now, gate), []
         elif not wanted and gate.opened_at is not None:
             was_armed, gate.armed, gate.opened_at, gate.renewed_at = gate.armed, False, None, None
@@ -196,7 +203,7 @@ class SpeakerGates:
         effects, news = self.review(now, number, params)
         gate = self._gates.get(number)
         if gate is not None and gate.opened_at is not None and now >= _due(gate, gate.opened_at):
-            effects = effects + self.advertise(now, number, params)
+            effects = effects + self._open(now, number, params)
         return effects, news
 
     # --- time
@@ -237,8 +244,12 @@ class SpeakerGates:
         return [LimitAddress(gate.params.key.interface, address, lifetime) for address in gate.addresses]
 
     def _arm(self, now: Instant, gate: _Gate) -> ArmGate:
-        gate.opened_at = now
-        return ArmGate(gate.params.key.interface, _ips(gate.addresses), self._limit(gate.params))
+        """Open for as long as if it had been opened by the last advertisement: from that one the others count. Two
+        intervals are left in any case."""
+        params = gate.params
+        said_at = now if gate.advertised_at is None else gate.advertised_at
+        gate.opened_at = max(said_at, now - params.interval, key=lambda at: at.us)
+        return ArmGate(params.key.interface, _ips(gate.addresses), self._limit(params) - (now - gate.opened_at))
 
     def _limit(self, params: RouterParams) -> timedelta:
         return dead_man_limit(params.interval, self._abilities.tick)

@@ -4,6 +4,7 @@ from itertools import permutations
 
 from yaoki.node.messages import RouterState
 from yaoki.sim.invariants.invariant import Invariant
+from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import SECOND
 from yaoki.sim.topology import Virtual
 from yaoki.vrrp.events import Reason
@@ -21,9 +22,17 @@ class SilencedFirst(Invariant):
         "that had heard a peer, has been silenced by its kernel"
     )
 
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._before: dict[Virtual, tuple[str, ...]] = {}
+
     def owners_changed(self, virtual: Virtual, /) -> None:
-        for still, taker in permutations(self.ledger.holders[virtual], 2):
-            if self._is_still(still) and self._was_armed(virtual, still) and self._took_silence(virtual, still, taker):
+        before, holders = self._before.get(virtual, ()), self.ledger.holders[virtual]
+        self._before[virtual] = holders
+        for still, taker in permutations(holders, 2):
+            if taker in before or not self._is_still(still) or not self._was_armed(virtual, still):
+                continue
+            if self._took_silence(virtual, still, taker):
                 self.broken(f"{taker} has taken {virtual} from {still}, which still answers without a speaker")
 
     def _is_still(self, node: str) -> bool:

@@ -2,12 +2,13 @@
 
 from functools import partial
 
+from yaoki.core.event import Event
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.ledger import Ledger
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
-from yaoki.vrrp.events import Reason
-from yaoki.vrrp.leased_router import NEAREST_BID
+from yaoki.vrrp.events import BecameBackup, Reason
+from yaoki.vrrp.leased_router import BID_PAUSE, NEAREST_BID
 from yaoki.vrrp.standing import LEAST_PRIORITY
 from yaoki.vrrp.timing import active_down_interval
 
@@ -23,12 +24,17 @@ class SickRelieved(Invariant):
         "an owner that may not own a VIP keeps it, whatever its failback, for at most the Active_Down_Interval of a "
         "member that may and hears it, and one advertisement interval; by lease, if both reach their keepers and these "
         "the store, for one lease more, in which who has just given way does not want it back, and until the store's "
-        "news and a second look at them have come"
+        "news and a second look at them have come; and for as long as it heeds no bid after having given way in vain"
     )
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._kept_since: dict[tuple[Virtual, str], int] = {}
+        self._gave_way: dict[tuple[str, str], int] = {}
+
+    def published(self, node: str, event: Event, /) -> None:
+        if isinstance(event.body, BecameBackup) and event.body.reason is Reason.HIGHER_PRIORITY:
+            self._gave_way[node, event.body.vip] = self.ledger.now
 
     def looked_at(self, virtual: Virtual, /) -> None:
         for node, _ in virtual.members:
@@ -67,6 +73,11 @@ class SickRelieved(Invariant):
             self.ledger.priority_since(virtual, node),
             *(self.ledger.keeping_since(each) for each in (node, owner) if virtual.lease is not None),
         )
+        if virtual.lease is not None:
+            # Who has given way in vain, to one whom the store did not answer, heeds no bid for a while.
+            given = (self._gave_way.get((owner, each.name)) for each in self.ledger.world.topology.together(virtual))
+            pause = int(BID_PAUSE.total_seconds() * 1_000_000)
+            times = (*times, *(at + pause for at in given if at is not None))
         return None if None in times else max(time for time in times if time is not None)
 
     def _longest(self, virtual: Virtual, node: str) -> int:
