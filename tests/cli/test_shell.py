@@ -211,7 +211,9 @@ def test_without_anything_to_read_from_nothing_is_asked() -> None:
 @pytest.mark.parametrize("asked", [True, False])
 def test_who_hangs_up_ends_the_diagnosis_and_that_is_recorded(node: Node, sent: signal.Signals, asked: bool) -> None:
     words = ["ping", "127.0.0.1", "20"]
-    command = [sys.executable, "-m", "yaoki.cli", "shell", *([] if asked else words)]
+    # Whoever runs the tests in the background has interrupts ignored.
+    shell = [sys.executable, "-m", "yaoki.cli", "shell", *([] if asked else words)]
+    command = ["env", "--default-signal=INT", *shell]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

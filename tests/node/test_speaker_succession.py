@@ -56,6 +56,21 @@ def test_nothing_is_handed_over_while_a_router_is_on_its_way_out() -> None:
     assert not speaker.brain.owns
 
 
+def test_nor_while_the_owner_that_leaves_is_about_to_be_relieved_here() -> None:
+    # The newer one would learn of it by the next word of priority zero, an interval later.
+    speaker = Speaker(PARAMS)
+    speaker.hear(150)
+    assert speaker.brain.steady
+    speaker.hear(0)
+    assert not speaker.brain.steady
+    speaker.tell(SetPriority(KEY, 100, barred=True))
+    assert speaker.brain.steady
+    speaker.tell(SetPriority(KEY, 100))
+    speaker.run_to(1000)
+    assert speaker.state() is RouterState.ACTIVE
+    assert speaker.brain.steady
+
+
 def test_nor_by_one_that_releases_or_waits_for_an_address() -> None:
     speaker = Speaker(PARAMS)
     speaker.tell(ReleaseRouters())

@@ -60,7 +60,7 @@ from yaoki.node.speaker_router import SpeakerRouter
 from yaoki.node.speaker_works import Effects
 from yaoki.vrrp import router_state as vr
 from yaoki.vrrp.events import AddressLost, InterfaceCameUp, InterfaceWentDown, Reason
-from yaoki.vrrp.leased_state import Bidding, GiveWay
+from yaoki.vrrp.leased_state import GiveWay
 from yaoki.vrrp.params import RouterKey, RouterParams
 
 # A Backup that hears its Active router repeats its status this often, so that readers see fresh evidence.
@@ -244,8 +244,7 @@ class SpeakerBrain(SpeakerGroups):
     @property
     def steady(self) -> bool:
         """Whether nothing is under way: a new speaker that is told `wishes` would be where this one is."""
-        passing = vr.Leaving | vr.Yielding | Bidding
-        under_way = any(isinstance(router.machine.state, passing) for router in self._routers.values())
+        under_way = any(router.on_the_way for router in self._routers.values())
         return not (under_way or self._releasing or self._announcing.waits or self._hushing.waits)
 
     @property

@@ -361,6 +361,14 @@ class SpeakerRouter:
         return True
 
     @property
+    def on_the_way(self) -> bool:
+        """Whether it leaves, gives way, bids, or is about to relieve one that leaves."""
+        state = self.machine.state
+        if isinstance(state, Backup) and state.outlook is Reason.ACTIVE_RELEASED:
+            return not (state.held_out or self.machine.params.barred)
+        return isinstance(state, Leaving | Yielding | Bidding)
+
+    @property
     def quarantined(self) -> bool:
         """Whether it is held out because its node has returned, and its VIP is stateful."""
         state = self.machine.state
