@@ -149,7 +149,7 @@ class PlannedMoves(Invariant):
             return  # each was told to leave, and waits for a third until it gives up
         again = self._begun.get(virtual, begun) + LONGEST_OVERLAP_US
         statuses = (self.ledger.status(virtual, each) for each in (node, other))
-        if any(status is not None and status.priority == LEAST_PRIORITY for status in statuses):
+        if any(status is not None and status.priority <= LEAST_PRIORITY for status in statuses):
             # Who has itself only just taken over waits until such a one is heard again, be it that one that comes or
             # one that goes on because its successor leaves.
             again = max(again, begun + int(virtual.interval.total_seconds() * SECOND) + LONGEST_OVERLAP_US)

@@ -179,7 +179,9 @@ class OwnerlessBounded(Invariant):
             if fit is None or (status is not None and status.reason == Reason.STOPPED.value):
                 continue
             since = max(begun, fit, self._listening.get(node, 0), self._owned_at.get(virtual, 0))
-            limits.append(since + self._longest(virtual, node, begun))
+            # A priority that has just changed has just moved the end of its timer.
+            ranked = self.ledger.priority_since(virtual, node)
+            limits.append(max(since + self._longest(virtual, node, begun), ranked + SLACK_US))
             if now >= limits[-1]:
                 waited = (now - since) / MILLISECOND
                 self.broken(f"nobody has answered for {virtual} for {waited:.1f} ms, and {node} could all the time")
