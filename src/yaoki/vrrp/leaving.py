@@ -120,12 +120,10 @@ def _heard_in_leaving(params: RouterParams, state: Leaving, now: Instant, heard:
     if state.stays:
         then = _backup_of(params, heard.at, advertisement.interval, heard.source, priority)
     yielding = Yielding(heard.at + HOLD, then, state.reason, heard.source, priority)
-    effects: list[Effect] = [HushAddresses(params.addresses), Emit(taken)]
-    if priority > LEAST_PRIORITY:
-        # It may have owned all the time, beyond a cut that is whole again: this makes it announce once more. Priority 0
-        # would start the timers of those that wait.
-        effects.append(Advertise(LEAST_PRIORITY))
-    return yielding, effects
+    # It may have owned all the time, beyond a cut that is whole again: this makes it announce once more. Priority 0
+    # would start the timers of those that wait, who had better take over from one that may not own.
+    last_word = LEAST_PRIORITY if priority > LEAST_PRIORITY else 0
+    return yielding, [HushAddresses(params.addresses), Emit(taken), Advertise(last_word)]
 
 
 def _timers_of_leaving(params: RouterParams, state: Leaving, now: Instant) -> Outcome:
