@@ -74,7 +74,9 @@ class AnsweredByOne(Invariant):
             for node, _ in virtual.members:
                 if serves_hushed(self.ledger, virtual, node):
                     told = any(self._relieves(virtual, node, owner) for owner in before)
-                    told = told and not self._rival_unheard(virtual, node)
+                    told = told and not (
+                        self._rival_unheard(virtual, node) or self._third_is_gone(virtual, node, before)
+                    )
                     longest = SLACK_US if told else LONGEST_SILENCE_US
                     look = partial(self._still_nobody, virtual, node, self.ledger.now)
                     self.ledger.timeline.after(longest, look)
@@ -100,6 +102,12 @@ class AnsweredByOne(Invariant):
         """Whether another member takes over in the same moment, hushed as well, and its advertisement may be lost."""
         rivals = (other for other, _ in virtual.members if other != node and serves_hushed(self.ledger, virtual, other))
         return any(self.ledger.clean_since(virtual, rival, node) is None for rival in rivals)
+
+    def _third_is_gone(self, virtual: Virtual, node: str, before: tuple[str, ...]) -> bool:
+        """Whether a member is dead whose last word may have been that it owns, beside the one that is relieved: that
+        counts until its heartbeats are missed."""
+        others = (other for other, _ in virtual.members if other not in (node, *before))
+        return any(self.ledger.fit_since(virtual, other) is None for other in others)
 
     def _still_nobody(self, virtual: Virtual, node: str, begun: int) -> None:
         fit = self.ledger.fit_since(virtual, node)
