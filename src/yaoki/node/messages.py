@@ -273,7 +273,8 @@ class ArmGate:
 
 @dataclass(frozen=True, slots=True)
 class RefreshGate:
-    """Keep an armed gate open for another `limit`; one that has shut meanwhile stays shut, and GateShut is given."""
+    """Keep an armed gate open for another `limit`; one that has shut meanwhile stays shut, and GateShut is given. Comes
+    before its router's advertisement, and is carried out right after that was sent (yaoki.runtime.speaker_voice)."""
 
     router: RouterKey
     addresses: tuple[IPAddress, ...]

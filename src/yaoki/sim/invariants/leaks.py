@@ -86,7 +86,7 @@ class LeakersOut(Invariant):
             if (
                 minds(service, server)
                 and self._truth.serves(node, service, server)
-                and self._truth.tried_again_by(node) <= self.ledger.now
+                and not self._refused(node)
                 and any(self._is_better(node, service, other) for other in others)
             ):
                 self.broken(f"{node} sends new flows of {service.name} to {host}, which claims {address}")
