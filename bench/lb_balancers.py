@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.lb_lab import BULK, PACKETS, SERVERS, WEB, Place
 from yaoki.lab import namespaces
+from yaoki.lab.events import Turn
 from yaoki.lab.lab import Lab
 from yaoki.lab.software_yaoki import Yaoki
 
@@ -49,7 +50,7 @@ _PORTS = ((WEB, "tcp"), (BULK, "tcp"), (PACKETS, "udp"))
 
 
 def start(lab: Lab) -> None:
-    """Start them all; returns when Yaoki's nodes have nothing missing any more. Raises TimeoutError."""
+    """Start them all; returns when Yaoki's nodes lack nothing any more and own their VIPs. Raises TimeoutError."""
     software = Yaoki(lab)
     nodes = [place.machine for place in PLACES if place.plane is not None]
     for node in nodes:
@@ -64,10 +65,18 @@ def start(lab: Lab) -> None:
         starter(lab, place)
     deadline = time.monotonic() + READY_LIMIT_S
     for node in nodes:
-        while (lacks := software.missing(node)) is not None:
+        while (lacks := _lacks(software, node)) is not None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{node} is not ready after {READY_LIMIT_S:g} s: {lacks}")
             time.sleep(0.1)
+
+
+def _lacks(software: Yaoki, node: str) -> str | None:
+    """A node by itself lacks nothing while it still listens for another owner."""
+    if (missing := software.missing(node)) is not None:
+        return missing
+    took_over = any(event.turn is Turn.TOOK_OVER for event in software.events(node, 0))
+    return None if took_over else "its VIP"
 
 
 def _start_nftlb(lab: Lab, place: Place) -> None:
