@@ -14,7 +14,7 @@ from yaoki.core.address import IPAddress
 from yaoki.core.error import YaokiError
 from yaoki.core.event import Event
 from yaoki.lb.flow import CopiedService
-from yaoki.node.messages import RouterStatus, SendAdvertisement, VerdictChanged
+from yaoki.node.messages import RouterState, RouterStatus, SendAdvertisement, VerdictChanged
 from yaoki.sim.injector import Injector
 from yaoki.sim.lease_store import LeaseStore
 from yaoki.sim.neighbours import Neighbours
@@ -148,6 +148,7 @@ class Ledger:
         self._power_cycles: dict[str, int] = {}
         self._minded: dict[str, deque[tuple[int, int]]] = {}
         self._left_at: dict[tuple[Virtual, str], int] = {}
+        self._leaving: set[str] = set()
         self._priority_at: dict[tuple[str, RouterKey], int] = {}
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
         self._leaked_at: dict[tuple[str, IPAddress], int] = {}
@@ -191,6 +192,14 @@ class Ledger:
     def fit_since(self, virtual: Virtual, node: str) -> int | None:
         """Since when a member could own: its speaker runs, on time, configured and connected. None: it could not."""
         return self._fit_since.get((virtual, node))
+
+    def has_left(self, virtual: Virtual, node: str) -> bool:
+        """Whether a member was told to stop and does not own: others of its node may still wait to be relieved."""
+        status = self.status(virtual, node)
+        if status is None:
+            return False
+        initialized = status.state is RouterState.INITIALIZE
+        return status.reason == Reason.STOPPED.value or (initialized and node in self._leaving)
 
     def minding_since(self, node: str) -> int | None:
         """Since when the checks, decisions and tables of a node have worked; None: they do not."""
@@ -356,10 +365,12 @@ class Ledger:
             listener.started(process)
 
     def stopping(self, node: str, /) -> None:
+        self._leaving.add(node)
         for listener in self._listeners:
             listener.stopping(node)
 
     def stopped(self, node: str, /) -> None:
+        self._leaving.discard(node)
         for listener in self._listeners:
             listener.stopped(node)
 

@@ -4,13 +4,11 @@ from datetime import timedelta
 from functools import partial
 
 from yaoki.election.lease_params import LeaseParams, longest_takeover, wait_out
-from yaoki.node.messages import RouterState
 from yaoki.node.speaker_leases import LIVES_PER_DURATION
 from yaoki.sim.faults import Between
 from yaoki.sim.invariants.invariant import Invariant
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
-from yaoki.vrrp.events import Reason
 
 # The processes' wake-ups, two ways to the store and back, and what a watch is late.
 SLACK_US = 60 * MILLISECOND
@@ -87,17 +85,11 @@ class LeaseTakenInTime(Invariant):
     def _able(self, virtual: Virtual, node: str) -> int | None:
         """Since when a member could take the lease; None: it could not."""
         together = self.ledger.world.topology.together(virtual)
-        if any(self._has_left(each, node) for each in together):
+        if any(self.ledger.has_left(each, node) for each in together):
             return None
         since = (self.ledger.keeping_since(node), *(self.ledger.fit_since(each, node) for each in together))
         known = [each for each in since if each is not None]
         return max(known) if len(known) == len(since) else None
-
-    def _has_left(self, virtual: Virtual, node: str) -> bool:
-        """Whether it was told to stop and owns no more: it waits for its other VIPs to be taken over, at most."""
-        status = self.ledger.status(virtual, node)
-        left = RouterState.INITIALIZE, Reason.STOPPED.value
-        return status is not None and (status.state, status.reason) == left
 
 
 def _us(duration: timedelta) -> int:

@@ -16,7 +16,6 @@ from yaoki.sim.neighbours import INTRUDER
 from yaoki.sim.timeline import MILLISECOND
 from yaoki.sim.topology import Virtual
 from yaoki.vrrp.dead_man import INTERVALS
-from yaoki.vrrp.events import Reason
 from yaoki.vrrp.params import Failback
 from yaoki.vrrp.standing import LEAST_PRIORITY, standing
 from yaoki.vrrp.timing import ANNOUNCEMENT_PAUSES, HOLD, active_down_interval, leaving_limit, skew_time
@@ -174,9 +173,8 @@ class OwnerlessBounded(Invariant):
         now, begun = self.ledger.now, self.ledger.holders_since[virtual]
         limits: list[int] = []
         for node, _ in virtual.members:
-            fit, status = self.ledger.fit_since(virtual, node), self.ledger.status(virtual, node)
-            # What has left takes no part any more, while others of its node still do.
-            if fit is None or (status is not None and status.reason == Reason.STOPPED.value):
+            fit = self.ledger.fit_since(virtual, node)
+            if fit is None or self.ledger.has_left(virtual, node):
                 continue
             since = max(begun, fit, self._listening.get(node, 0), self._owned_at.get(virtual, 0))
             # A priority that has just changed has just moved the end of its timer.

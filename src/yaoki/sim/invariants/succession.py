@@ -99,9 +99,11 @@ class AnsweredByOne(Invariant):
         return all(time is not None and time <= since for time in times)
 
     def _rival_unheard(self, virtual: Virtual, node: str) -> bool:
-        """Whether another member takes over in the same moment, hushed as well, and its advertisement may be lost."""
+        """Whether another member takes over in the same moment, hushed as well, and one of the two may not have heard
+        the other, whose answer is then waited for."""
         rivals = (other for other, _ in virtual.members if other != node and serves_hushed(self.ledger, virtual, other))
-        return any(self.ledger.clean_since(virtual, rival, node) is None for rival in rivals)
+        ways = (way for rival in rivals for way in ((rival, node), (node, rival)))
+        return any(self.ledger.clean_since(virtual, *way) is None for way in ways)
 
     def _third_is_gone(self, virtual: Virtual, node: str, before: tuple[str, ...]) -> bool:
         """Whether a member is dead whose last word may have been that it owns, beside the one that is relieved: that
