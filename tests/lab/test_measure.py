@@ -57,6 +57,27 @@ def test_an_outage_lasts_from_the_first_failed_item_until_none_fails(
     )
 
 
+@pytest.mark.parametrize(
+    ("pattern", "mended", "outage_ms", "lost"),
+    [
+        ("xxx" + "." * 300 + "x...", 200, 30, 4),
+        ("x" + "." * 300 + "xxx...", 200, 30, 4),
+        ("xxx" + "." * 300 + "x...", None, 3040, 4),
+        ("xxx" + "." * 90 + "x...", 92, 940, 4),
+        ("x" * 250 + "...", 200, 2500, 250),
+        ("x" + "." * 150 + "x" + "." * 300 + "x...", 300, 1520, 3),
+        ("." * 300 + "x.x...", 200, 30, 2),
+        ("x.x..." + "." * 300, 200, 30, 2),
+    ],
+    ids=["fault longer", "end longer", "no end", "too soon", "all the time", "twice before", "end only", "fault only"],
+)
+def test_a_fault_that_ends_meanwhile_has_two_outages_if_the_first_was_over(
+    pattern: str, mended: int | None, outage_ms: float, lost: int
+) -> None:
+    found = outage(record(pattern), mended_us=None if mended is None else 1_000_000 + mended * 10_000)
+    assert (found.outage_ms, found.lost) == (outage_ms, lost)
+
+
 def test_an_outage_knows_when_it_began_and_ended() -> None:
     found = outage(record("..xx.."))
     assert (found.began_us, found.ended_us) == (1_020_000, 1_040_000)

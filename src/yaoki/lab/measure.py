@@ -1,8 +1,10 @@
 """From what the probes recorded to figures: outage, longest gap, losses, owners. Pure.
 
 An outage lasts from the beginning of the first failed item until none fails any more: to the beginning of the first
-item after the last failed one, or to the end of the record. The longest gap is the longest run of failed items,
-measured the same way. Two owners: two MAC addresses answered one request, or one that two machines have answered it
+item after the last failed one, or to the end of the record. A fault that is over while the record still runs
+disturbs twice, when it comes and when what it hit comes back: if nothing failed for BETWEEN_US before that, each has an
+outage of its own, and the longer one counts. The longest gap is the longest run of failed items, measured the same way.
+Two owners: two MAC addresses answered one request, or one that two machines have answered it
 twice; each such request stands for the time to the next one.
 """
 
@@ -12,6 +14,9 @@ from itertools import pairwise
 
 from yaoki.core.address import Family
 from yaoki.lab.probes.targets import Target
+
+BETWEEN_US = 1_000_000
+"""For so long nothing has failed when a fault ends, if its outage was over before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The figures of one probe. `began_us`, `ended_us` and `last_failed_us` (when the last failed item was begun) are
-    None without an outage; `recovered` is whether items succeeded after the last failed one."""
+    """The figures of one probe: of its longer outage if there were two, but for `lost`, which counts all, and
+    `recovered`, whether items succeeded after the last failed one. `began_us`, `ended_us` and `last_failed_us` (when
+    the last failed item was begun) are None without an outage."""
 
     outage_ms: float = 0.0
     longest_gap_ms: float = 0.0
@@ -63,8 +69,8 @@ class Outage:
     last_failed_us: int | None = None
 
 
-def outage(record: ProbeRecord) -> Outage:
-    """The figures of a probe's record."""
+def outage(record: ProbeRecord, *, mended_us: int | None = None) -> Outage:
+    """The figures of a probe's record; `mended_us` is when the fault ended, if it did before the record."""
     at, ok = record.at_us, record.ok
     failed = [index for index, success in enumerate(ok) if not success]
     if not failed:
@@ -74,13 +80,16 @@ def outage(record: ProbeRecord) -> Outage:
     def begin_after(index: int) -> int:
         return at[index + 1] if index + 1 < len(at) else end
 
-    began, ended = at[failed[0]], begin_after(failed[-1])
+    def lasted(disturbance: Sequence[int]) -> int:
+        return begin_after(disturbance[-1]) - at[disturbance[0]]
+
+    longer = max(_disturbances(failed, at, mended_us), key=lasted)
     return Outage(
-        outage_ms=_ms(ended - began),
+        outage_ms=_ms(lasted(longer)),
         longest_gap_ms=_ms(max(_runs(failed, at, begin_after))),
         lost=len(failed),
-        began_us=began,
-        ended_us=ended,
+        began_us=at[longer[0]],
+        ended_us=begin_after(longer[-1]),
         recovered=failed[-1] + 1 < len(at),
         last_failed_us=at[failed[-1]],
     )
@@ -115,6 +124,14 @@ def first_heard(heard: Sequence[Heard], kind: str, *, after_us: int, macs: froze
 
 _TAIL = 20
 """Requests looked at to tell the last owner: an answer may be lost on a busy machine."""
+
+
+def _disturbances(failed: Sequence[int], at: Sequence[int], mended_us: int | None) -> list[Sequence[int]]:
+    """The failed items that the fault is to blame for, and those of its end; all together if they are not apart."""
+    late = next((place for place, index in enumerate(failed) if mended_us is not None and at[index] >= mended_us), 0)
+    if late == 0 or mended_us is None or mended_us - at[failed[late - 1]] < BETWEEN_US:
+        return [failed]
+    return [failed[:late], failed[late:]]
 
 
 def _runs(failed: Sequence[int], at: Sequence[int], begin_after: Callable[[int], int]) -> list[int]:

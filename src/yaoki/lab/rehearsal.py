@@ -157,13 +157,13 @@ class Rehearsal:
         _sleep(BASELINE)
         self._await_phase(scenario)
         fault_us = now_us()
-        self._break(scenario, fault_us)
+        mended_us = self._break(scenario, fault_us)
         self._observe(expected)
         strayed = astray(self._site, self._crew.watched(), self._macs) if scenario.mends else None
         ended_us = now_us()
         records = self._crew.halt(began, owned_since_us=self._asked_us)
         turned = self._turning(scenario, records, (fault_us, ended_us), owners)
-        judged = self._judged(expected, records, fault_us)
+        judged = self._judged(expected, records, fault_us, mended_us)
         row = replace(judged, turning=turned, span_us=ended_us - began, astray=strayed)
         if scenario.mends or isinstance(scenario.fault, HangNode | FlapLink):
             return row
@@ -185,16 +185,19 @@ class Rehearsal:
         since = (now_us() - advertised_us) * _MICROSECOND
         _sleep((self._phase(scenario) - since) % interval)
 
-    def _break(self, scenario: Scenario, moment: int) -> None:
-        """Bring the fault about, or its end; a fault that ends by itself is over on return."""
+    def _break(self, scenario: Scenario, moment: int) -> int | None:
+        """Bring the fault about, or its end; a fault that ends by itself is over on return, and since when it is."""
         fault = scenario.fault
         if scenario.mends:
             self._injector.mend(fault)
-            return
+            return None
         self._injector.inject(fault)
-        if isinstance(fault, HangNode | FlapLink):
-            _sleep(fault.lasts - (now_us() - moment) * _MICROSECOND)
-            self._injector.mend(fault)
+        if not isinstance(fault, HangNode | FlapLink):
+            return None
+        _sleep(fault.lasts - (now_us() - moment) * _MICROSECOND)
+        mended_us = now_us()
+        self._injector.mend(fault)
+        return mended_us
 
     def _let_it_take_effect(self, scenario: Scenario) -> None:
         if isinstance(scenario.fault, Partition):
@@ -261,20 +264,17 @@ class Rehearsal:
         answering = {mac for _, lately in self._crew.seen().owners for by in lately[-1:] for mac in by}
         return frozenset(self._macs.get(mac, str(mac)) for mac in answering)
 
-    def _judged(self, expected: Expectation, records: Records, fault_us: int) -> Row:
+    def _judged(self, expected: Expectation, records: Records, fault_us: int, mended_us: int | None) -> Row:
         probes = [record for record in records.probes if record.target.kind is not ProbeKind.CONTROL]
-        figures = tuple(
-            TargetFigures(r.target, outage(r), allowed_ms(self._site, expected.scenario, r.target), r.failures)
-            for r in probes
-        )
+        scenario = expected.scenario
+        outages = ((r, outage(r, mended_us=mended_us), allowed_ms(self._site, scenario, r.target)) for r in probes)
+        figures = tuple(TargetFigures(r.target, lasted, allowed, r.failures) for r, lasted, allowed in outages)
         return Row(
             expected,
             probes=figures,
-            vips=tuple(
-                vip_figures(expected.scenario, vip, records.owners, self._macs, fault_us) for vip in self._site.vips
-            ),
+            vips=tuple(vip_figures(scenario, vip, records.owners, self._macs, fault_us) for vip in self._site.vips),
             streams_cut=sum(record.streams_cut for record in probes),
-            void=void_reason(expected.scenario, records, fault_us),
+            void=void_reason(scenario, records, fault_us),
             quality=Quality(max(records.late_ms.values()), records.cpu),
             fault_us=fault_us,
         )
