@@ -36,7 +36,8 @@ test: check ## check, then campaigns of the simulator, then the tests in network
 	@$(BIN)/pytest -q -n auto --dist loadfile -p no:randomly -m "lab and company and not long" $(LABS)
 	@$(BIN)/pytest -q -p no:randomly -m "lab and not company and not long" $(LABS)
 
-test-long: setup ## rows of the rehearsal that a busy machine does not carry
+test-long: setup ## rows of the rehearsal that a busy machine does not carry, and a virtual machine at the end of a tunnel
+	@MAKECMDGOALS="$(MAKECMDGOALS)" scripts/setup qemu-system-x86 busybox-static kmod linux-image-amd64
 	@$(BIN)/pytest -q -p no:randomly -m long
 
 sim: setup  ## the simulated world: make sim SEEDS=1000, or so many faults over many sites: make sim FAULTS=100000 FIRST=0
