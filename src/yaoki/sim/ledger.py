@@ -149,6 +149,8 @@ class Ledger:
         self._minded: dict[str, deque[tuple[int, int]]] = {}
         self._left_at: dict[tuple[Virtual, str], int] = {}
         self._leaving: set[str] = set()
+        self._server_changed_at: dict[str, int] = {}
+        self._decided_at: dict[str, int] = {}
         self._priority_at: dict[tuple[str, RouterKey], int] = {}
         self._virtuals_of: dict[tuple[str, str], tuple[Virtual, ...]] = {}
         self._leaked_at: dict[tuple[str, IPAddress], int] = {}
@@ -240,6 +242,10 @@ class Ledger:
         way = self.world.networks[virtual.network].way(source, target)
         return way.changed_at if way.clean else None
 
+    def server_changed_at(self, node: str, host: str) -> int:
+        """When a server last became better or worse, or a node's operator last said something; 0: never."""
+        return max(self._server_changed_at.get(host, 0), self._decided_at.get(node, 0))
+
     def leaked_at(self, host: str, address: IPAddress) -> int | None:
         """When a server last answered for an address of a VIP; None: never."""
         return self.now if self.world.servers.leaks(host, address) else self._leaked_at.get((host, address))
@@ -318,6 +324,7 @@ class Ledger:
 
     def servers_changed(self, host: str, /) -> None:
         self.trace.record(self.now, host, "is", self.world.servers.condition(host))
+        self._server_changed_at[host] = self.now
         for listener in self._listeners:
             listener.servers_changed(host)
 
@@ -336,6 +343,7 @@ class Ledger:
             listener.claimed(network, address)
 
     def decided(self, node: str, /) -> None:
+        self._decided_at[node] = self.now
         if self.plan(node).withdrawable:
             # Who may own may be decided by that.
             for interface in self.world.nodes[node].kernel.interfaces:

@@ -31,7 +31,6 @@ class LeakersOut(Invariant):
         self._truth = Truth(ledger)
         self._leaks: dict[tuple[str, IPAddress], int] = {}
         """Since when each lasts."""
-        self._changed_at: dict[tuple[str, str], int] = {}
         self._told_at: dict[tuple[str, str, IPAddress], int] = {}
         self._served: dict[tuple[str, str, str], tuple[int, bool]] = {}
         """While it leaks: in which power cycle, and whether, a node sent a server new flows."""
@@ -45,14 +44,6 @@ class LeakersOut(Invariant):
         elif key not in self._leaks:
             self._leaks[key] = now
             self.ledger.timeline.after(CAUGHT_US, partial(self._look_each_second, host, address, now))
-
-    def servers_changed(self, host: str, /) -> None:
-        for node in self.ledger.world.topology.nodes:
-            self._changed_at[node, host] = self.ledger.now
-
-    def decided(self, node: str, /) -> None:
-        for host in self.ledger.world.topology.hosts:
-            self._changed_at[node, host] = self.ledger.now
 
     def published(self, node: str, event: Event, /) -> None:
         if isinstance(event.body, ArpLeaked):
@@ -112,7 +103,7 @@ class LeakersOut(Invariant):
         reached, thawed_at = self._truth.reached_since(node, server), self.ledger.world.nodes[node].thawed_at
         if reached is None or self.ledger.world.servers.condition(server.name) is Condition.DEAD:
             return False
-        changed = self._changed_at.get((node, server.name), 0)
+        changed = self.ledger.server_changed_at(node, server.name)
         return self.ledger.minded_for(node, us, after=max(since, reached, thawed_at or 0, changed))
 
     def _look_whether_back(self, host: str, address: IPAddress, since: int) -> None:
@@ -144,7 +135,7 @@ class LeakersOut(Invariant):
         minding, thawed_at = self._truth.minding_since(node, server), self.ledger.world.nodes[node].thawed_at
         if minding is None or condition is Condition.DEAD:
             return None
-        return max(since, minding, thawed_at or 0, self._changed_at.get((node, server.name), 0))
+        return max(since, minding, thawed_at or 0, self.ledger.server_changed_at(node, server.name))
 
     def _is_better(self, node: str, service: ServicePlan, other: ServerPlan) -> bool:
         """Whether a node has to know that another server is up and claims nothing."""

@@ -26,16 +26,13 @@ class TablesTrue(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._truth = Truth(ledger)
-        self._changed_at: dict[str, int] = {}
 
     def servers_changed(self, host: str, /) -> None:
-        self._changed_at[host] = self.ledger.now
         for node in self.ledger.world.topology.nodes:
             self._plan_look(node, host)
 
     def decided(self, node: str, /) -> None:
         for host in self.ledger.world.topology.hosts:
-            self._changed_at[host] = self.ledger.now
             self._plan_look(node, host)
 
     def settled(self) -> None:
@@ -57,7 +54,7 @@ class TablesTrue(Invariant):
         servers = service.servers if ranks(service) else (server,)
         for each in servers:
             minding = self._truth.minding_since(node, each)
-            if minding is None or minding > since or self._changed_at.get(each.name, since) > since:
+            if minding is None or minding > since or self.ledger.server_changed_at(node, each.name) > since:
                 return
             if self._truth.found_out(node, service, each):
                 return
@@ -91,15 +88,6 @@ class TablesKept(Invariant):
         super().__init__(ledger)
         self._truth = Truth(ledger)
         self._served: dict[tuple[str, str, str], tuple[int, bool]] = {}
-        self._changed_at: dict[tuple[str, str], int] = {}
-
-    def servers_changed(self, host: str, /) -> None:
-        for node in self.ledger.world.topology.nodes:
-            self._changed_at[node, host] = self.ledger.now
-
-    def decided(self, node: str, /) -> None:
-        for host in self.ledger.world.topology.hosts:
-            self._changed_at[node, host] = self.ledger.now
 
     def table_changed(self, node: str, /) -> None:
         cycles = self.ledger.world.nodes[node].power_cycles
@@ -114,7 +102,7 @@ class TablesKept(Invariant):
     def _check(self, node: str, service: ServicePlan, server: ServerPlan, serves: bool) -> None:
         ought = self._truth.ought(node, service, server)
         others = service.servers if ranks(service) else (server,)
-        since = max(self._changed_at.get((node, other.name), 0) for other in others)
+        since = max(self.ledger.server_changed_at(node, other.name) for other in others)
         if ought or len(others) > 1:
             # That a server passes is seen only if it is reached; that one fails is seen in any case.
             reached = [self._truth.reached_since(node, other) for other in others]
