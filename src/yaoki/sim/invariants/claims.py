@@ -123,10 +123,11 @@ class AlarmsTrue(Invariant):
 
     def _unsure(self, node: str, virtual: Virtual) -> bool:
         """Whether a node that was replaced may not know the MAC of the one in its place, which by its file stands by
-        and is not waited for."""
+        and is asked for only once."""
         if node not in self.ledger.world.topology.replaced:
             return False
-        ways = (self.ledger.clean_since(virtual, other, node) for other in self.ledger.holders[virtual])
+        pairs = (pair for other in self.ledger.holders[virtual] for pair in ((node, other), (other, node)))
+        ways = (self.ledger.clean_since(virtual, *pair) for pair in pairs)
         return any(way is None or way > self.ledger.now - LIMIT_US for way in ways)
 
     def _shared(self, virtual: Virtual) -> bool:
