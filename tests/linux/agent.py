@@ -328,11 +328,14 @@ def let_strangers_through() -> None:
 
 
 def copy_flows(wish: str) -> None:
-    """Begin to copy flows, as a flow copier does, of the services of a ConfigureFlows."""
+    """Copy flows, as a flow copier does, of the services of a ConfigureFlows and of no others."""
+    services = Codec().decode(wish.encode(), ConfigureFlows).services
+    if "copying" in _state:
+        _state["copying"][0].watch((), frozenset(), services)
+        return
     listening: dict[int, Callable[[], None]] = {}
     told: list[CopiedFlow] = []
     stores = FlowStores(listening.__setitem__, listening.__delitem__, lambda flows, _: told.extend(flows))
-    services = Codec().decode(wish.encode(), ConfigureFlows).services
     stores.watch((), frozenset(), services)
     _state["copying"] = stores, listening, told
 

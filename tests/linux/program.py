@@ -83,6 +83,8 @@ class Bench:
                 map_.update_all((index(number), bytes(map_.shape.value_room)) for number in some)
             elif name in ("servers", "loads", "capacities"):
                 map_.update_all((index(number), bytes(map_.shape.value_room)) for number in range(32))
+            elif name in ("told", "strangers"):
+                map_.update_all((index(n), bytes(map_.shape.value_room)) for n in range(map_.shape.max_entries))
         self._seats.clear()
         self._ids.clear()
         self._gates.clear()

@@ -1,5 +1,6 @@
 """Flows of direct return as other nodes are told of them and tell of theirs, on both planes."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,8 +37,27 @@ class Copying:
 
     def begin(self, *services: VirtualService) -> None:
         self.world.balance(*services)
+        self.copy(*services)
+
+    def copy(self, *services: VirtualService) -> None:
         wish = ConfigureFlows((), tuple(copied(service) for service in services))
         self.balancer.ask("copy_flows", wish=CODEC.encode(wish).decode())
+
+    def held_up(self) -> int:
+        """Segments (BPF) or connections (nftables) so far."""
+        if self.plane == "bpf":
+            return int(self.balancer.ask("unsent")["held-up"])
+        return sum(
+            self.world.inside("lb", "nft", "list", "set", "netdev", "yaoki", f"seen{n}").count(" expires ")
+            for n in (4, 6)
+        )
+
+    def begin_anew(self, *services: VirtualService) -> None:
+        """As a node where the VIP has just come: nothing is known here."""
+        self.balancer.ask("end_copying")
+        self.balancer.ask("cleanup")
+        self.balancer.ask("new_balancer", plane=self.plane)
+        self.begin(*services)
 
     def told(self) -> tuple[Flow, ...]:
         return self._seen("flows_told")
@@ -186,3 +206,85 @@ def test_a_client_that_comes_back_finds_the_server_that_was_told(copying: Copyin
         assert copying.world.names(family, "tcp", times=4) == ["s2"] * 4
         if family == 4:
             copying.balancer.ask("end_copying")
+
+
+@pytest.mark.req("B-14", "B-22")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_connections_whose_copies_come_late_go_on(copying: Copying, family: int) -> None:
+    service = web(family, Scheduler.ROUND_ROBIN)
+    copying.begin(service)
+    connected = {name: open_connection(copying, name, family) for name in ("a", "b", "c")}
+    for name in connected:
+        copying.client.ask("talk", name=name)
+    copies = copying.told()
+    assert sorted(map(host, copies)) == sorted(connected.values()) == ["s1", "s2", "s3"]
+    copying.begin_anew(service)
+    for name in reversed(connected):
+        # In turn the last one would be given to the first one's server.
+        said: list[str] = []
+        talking = threading.Thread(target=lambda to=said, of=name: to.append(copying.client.ask("talk", name=of)))
+        talking.start()
+        time.sleep(0.05)
+        assert said == []
+        copying.put(*[each for each in copies if host(each) == connected[name]])
+        talking.join(10)
+        assert [each.split()[0] for each in said] == [connected[name]]
+        copying.client.ask("close_flow", name=name)
+
+
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_without_a_copy_is_scheduled_anew_after_a_while(copying: Copying, family: int) -> None:
+    service = web(family, Scheduler.ROUND_ROBIN)
+    copying.begin(service)
+    open_connection(copying, "a", family)
+    copying.begin_anew(service)
+    copying.world.names(family, "tcp", times=1)
+    begun = time.monotonic()
+    assert copying.client.ask("talk", name="a") == "reset"
+    assert time.monotonic() - begun > 0.15
+    copying.client.ask("close_flow", name="a")
+
+
+@pytest.mark.req("B-22")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_new_connections_never_wait(copying: Copying, family: int) -> None:
+    copying.begin(web(family, Scheduler.ROUND_ROBIN))
+    begun = time.monotonic()
+    assert set(copying.world.names(family, "tcp", times=30)) == {"s1", "s2", "s3"}
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize("why", ["hashed", "not copied", "copied no more"])
+def test_nobody_waits_where_nothing_is_told(copying: Copying, why: str) -> None:
+    service = web(4, Scheduler.MAGLEV if why == "hashed" else Scheduler.ROUND_ROBIN)
+    copying.begin(service)
+    server = open_connection(copying, "a", 4)
+    if why == "not copied":
+        copying.begin_anew(web(6, Scheduler.ROUND_ROBIN))
+        copying.world.balance(service, web(6, Scheduler.ROUND_ROBIN))
+    else:
+        copying.begin_anew(service)
+    if why == "copied no more":
+        copying.copy()
+    if why != "hashed":
+        copying.world.names(4, "tcp", times=1)
+    assert copying.client.ask("talk", name="a").split()[0] == (server if why == "hashed" else "reset")
+    assert copying.held_up() == 0
+    copying.client.ask("close_flow", name="a")
+
+
+@pytest.mark.parametrize("copying", ["nftables"], indirect=True)
+def test_a_copier_that_has_nothing_to_copy_leaves_no_rules_of_an_earlier_life(copying: Copying) -> None:
+    copying.begin(web(4, Scheduler.ROUND_ROBIN))
+    assert "log group" in copying.world.inside("lb", "nft", "list", "chain", "netdev", "yaoki", "news")
+    copying.balancer.ask("end_copying")
+    copying.copy()
+    assert "log group" not in copying.world.inside("lb", "nft", "list", "chain", "netdev", "yaoki", "news")
+
+
+def open_connection(copying: Copying, name: str, family: int) -> str:
+    """The server that answers it."""
+    answer = copying.client.ask("open_flow", name=name, protocol="tcp", address=VIPS[family], port=80)
+    return str(answer.split()[0])

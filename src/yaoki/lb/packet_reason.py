@@ -19,6 +19,7 @@ class PacketReason(StrEnum):
     TOO_BIG = "too-big"
     TOO_BIG_UNTOLD = "too-big-untold"
     NO_HEADROOM = "no-headroom"
+    HELD_UP = "held-up"
 
     @property
     def is_usual(self) -> bool:

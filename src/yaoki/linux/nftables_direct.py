@@ -16,7 +16,8 @@ packet; and:
 * of a fragmented packet the first fragment has the ports, and leaves the server's MAC for the others under the packet's
   identification;
 * what opens a flow goes through the chain `news` before it is entered: empty, unless somebody wants to hear of new
-  flows (yaoki.linux.nftables_flows). Not so where every node finds a flow's server again;
+  flows (yaoki.linux.nftables_flows), and then holds up who may be about to be told of. Not so where every node finds a
+  flow's server again;
 * an ICMP error about a server's packet (fragmentation needed, above all) comes to the VIP; the flow is found by the
   packet that it quotes.
 
@@ -290,10 +291,10 @@ class _Rules:
     def _remember(self, slots: Slots) -> Iterator[str]:
         """Put the flow on its server's account; with no room for that, find a server that is found again."""
         persistence = self._service.persistence
-        if persistence is not None:
-            yield self._touch_source()
         if not self._service.finds_again:
             yield f"jump {NEWS}"
+        if persistence is not None:
+            yield self._touch_source()
         yield f"{self._update(self._opening_s)} {self._send_live}"
         hashed = f"th sport . {IP[self._service.key.family]} saddr"
         if persistence is not None:

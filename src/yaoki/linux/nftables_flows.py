@@ -7,11 +7,18 @@ A new flow is told of as its first packet is logged, by a rule in the chain `new
 kernel cannot log, flows are told when the maps are read. An entry of TCP that has less than OPENING_S left is not told
 of again: it may be a first packet only; but where flows idle out nearly as soon themselves, all are told of.
 
+What is in the midst of a TCP connection and unknown here comes through `news` as well, and is held up first, once: a
+connection that was told of as its first packet was logged may be ahead of its copy (yaoki.linux.strangers).
+
+    chain news              holds up strangers to what is in these sets, then logs
+    set copied4, copied6    services of TCP: address, port
+    and what strangers.holding_chain makes
+
 Limits: PART entries in one read; NEWS_PER_S first packets are logged in a second.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -25,9 +32,10 @@ from yaoki.linux.flow_log import GROUP, OCTETS, FlowLog
 from yaoki.linux.nftables_direct import NEWS, OPENING_S
 from yaoki.linux.nftables_elements import ElementWriter, TimedElement
 from yaoki.linux.nftables_keys import flow_key, read_flow_key
-from yaoki.linux.nftables_names import DIRECT, service_name
+from yaoki.linux.nftables_names import ADDRESS_TYPE, DIRECT, IP, service_name
 from yaoki.linux.nftables_reader import NftablesReader, RawElement
 from yaoki.linux.nftables_session import NftSession, open_session
+from yaoki.linux.strangers import holding_chain
 
 PART = 256
 NEWS_PER_S = 5_000
@@ -43,6 +51,7 @@ class NftablesFlows:
         self._writer = ElementWriter()
         self._session: NftSession | None = None
         self._log: FlowLog | None = None
+        self._written: frozenset[ServiceKey] | None = None
         self._dump: NftablesReader | None = None
         self._reading: Iterator[Flow | None] = iter(())
 
@@ -53,10 +62,13 @@ class NftablesFlows:
 
     def look(self) -> None:
         """Whether first packets are logged; to be called once a second."""
-        if not self._services:
+        wanted = frozenset(self._services)
+        if not wanted and self._written == wanted:
             return
-        if self._reader.has_table(DIRECT) and not self._reader.has_rules(DIRECT, NEWS):
-            self._begin_to_log()
+        if not self._reader.has_table(DIRECT):
+            self._written = None if wanted else wanted
+        elif self._written != wanted or not self._reader.has_rules(DIRECT, NEWS):
+            self._write_news(wanted)
 
     def close(self) -> None:
         """What was put there stays."""
@@ -67,16 +79,15 @@ class NftablesFlows:
         self._reader.close()
         self._writer.close()
 
-    def _begin_to_log(self) -> None:
+    def _write_news(self, services: frozenset[ServiceKey]) -> None:
         # Somebody who has no use for it must not lack his flows' refresh: where this is refused, only that is left.
         with suppress(ActuatorError):
-            if self._log is None:
+            if self._log is None and services:
                 self._log = FlowLog()
                 self._listen(self._log.fileno())
             self._session = self._session or open_session()
-            limit = f"limit rate {NEWS_PER_S}/second burst {NEWS_PER_S} packets"
-            text = f"flush chain {DIRECT} {NEWS}\nadd rule {DIRECT} {NEWS} {limit} log group {GROUP} snaplen {OCTETS}\n"
-            self._session.run(text, purpose="log first packets")
+            self._session.run("\n".join(_news(services)) + "\n", purpose="log first packets")
+            self._written = services
 
     # --- telling
 
@@ -159,6 +170,27 @@ class NftablesFlows:
         if mac is not None:
             elements = [TimedElement(source, seconds * 1000, mac.octets) for source in sources]
             self._writer.put(DIRECT, f"persist/{service_name(key)}", elements)
+
+
+def _news(services: Collection[ServiceKey]) -> Iterator[str]:
+    """What is in the chain where new flows pass, in the place of whatever was there."""
+    yield f"flush chain {DIRECT} {NEWS}"
+    if not services:
+        return
+    for family in Family:
+        n, ip = family.value, IP[family]
+        yield from holding_chain(DIRECT, family)
+        yield f"add set {DIRECT} copied{n} {{ type {ADDRESS_TYPE[family]} . inet_service; }}"
+        yield f"flush set {DIRECT} copied{n}"
+        mine = sorted(
+            f"{key.address} . {key.port}" for key in services if key.family is family and key.protocol is Protocol.TCP
+        )
+        if mine:
+            yield f"add element {DIRECT} copied{n} {{ {', '.join(mine)} }}"
+            in_the_midst = "tcp flags & (syn | rst | ack) == ack"
+            yield f"add rule {DIRECT} {NEWS} {in_the_midst} {ip} daddr . tcp dport @copied{n} jump hold{n}"
+    limit = f"limit rate {NEWS_PER_S}/second burst {NEWS_PER_S} packets"
+    yield f"add rule {DIRECT} {NEWS} {limit} log group {GROUP} snaplen {OCTETS}"
 
 
 def _place(service: CopiedService, direct: DirectService, mac: bytes) -> tuple[IPAddress, int] | None:

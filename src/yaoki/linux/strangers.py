@@ -13,6 +13,9 @@ still a stranger after HOLD is let through as ever.
       chain prerouting             between connection tracking and address translation
       chain DIGEST                 empty; by its name a later life knows that all is as it wants it
 
+With direct return the balancer's program does so itself (bpf/strangers.h), and nftables' rules by what `holding_chain`
+makes in their own table (nftables_flows.py).
+
 Invariants: what opens a connection never waits; a connection waits once; a full set holds nobody up; one transaction
 for each change.
 """
@@ -63,6 +66,23 @@ def remove_stranger_rules() -> None:
     open_session().run("\n".join(_nothing()) + "\n", purpose="let unknown connections through")
 
 
+def holding_chain(table: str, family: Family, hold: timedelta = HOLD) -> Iterator[str]:
+    """The chain `hold4` or `hold6` of a table, which drops a stranger's segments for a while and then lets them pass,
+    with the sets that it needs. Sets that are there stay."""
+    n, ip, address = family.value, IP[family], ADDRESS_TYPE[family]
+    connection = f"type {address} . inet_service . {address} . inet_service"
+    for name, lasts in ((f"waiting{n}", hold), (f"seen{n}", REMEMBERED)):
+        timeout = f"{lasts // timedelta(milliseconds=1)}ms"
+        spec = f"{connection}; flags dynamic,timeout; timeout {timeout}; gc-interval 1s; size {MOST_HELD};"
+        yield f"add set {table} {name} {{ {spec} }}"
+    segment = f"{ip} saddr . tcp sport . {ip} daddr . tcp dport"
+    yield f"add chain {table} hold{n}"
+    yield f"flush chain {table} hold{n}"
+    yield f"add rule {table} hold{n} {segment} @waiting{n} drop"
+    yield f"add rule {table} hold{n} {segment} @seen{n} return"
+    yield f"add rule {table} hold{n} add @seen{n} {{ {segment} }} add @waiting{n} {{ {segment} }} drop"
+
+
 def _digest(lines: Iterable[str]) -> str:
     return "made/" + blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
@@ -95,16 +115,7 @@ def _table(keys: Collection[Place], servers: Collection[Place], hold: timedelta)
             mine = sorted(f"{each} . {port}" for each, port in places if Family.of(each) is family)
             if mine:
                 yield f"add element {STRANGERS} {name} {{ {', '.join(mine)} }}"
-        connection = f"type {address} . inet_service . {address} . inet_service"
-        for name, lasts in ((f"waiting{n}", hold), (f"seen{n}", REMEMBERED)):
-            timeout = f"{lasts // timedelta(milliseconds=1)}ms"
-            spec = f"{connection}; flags dynamic,timeout; timeout {timeout}; gc-interval 1s; size {MOST_HELD};"
-            yield f"add set {STRANGERS} {name} {{ {spec} }}"
-        segment = f"{ip} saddr . tcp sport . {ip} daddr . tcp dport"
-        yield f"add chain {STRANGERS} hold{n}"
-        yield f"add rule {STRANGERS} hold{n} {segment} @waiting{n} drop"
-        yield f"add rule {STRANGERS} hold{n} {segment} @seen{n} return"
-        yield f"add rule {STRANGERS} hold{n} add @seen{n} {{ {segment} }} add @waiting{n} {{ {segment} }} drop"
+        yield from holding_chain(STRANGERS, family, hold)
         unknown = "ct state { new, invalid }"
         to_us = f"fib daddr type local {ip} daddr . tcp dport @services{n}"
         yield f"add rule {STRANGERS} prerouting {unknown} {to_us} jump hold{n}"

@@ -44,4 +44,8 @@ PACKET_TERMS: dict[Enum, tuple[str, str]] = {
         "had no room before them for a tunnel's headers: the card's driver leaves none; write plane: bpf if it is xdp",
         "トンネルのヘッダを置く余地がない: ドライバの制約、xdp なら plane: bpf にする",
     ),
+    PacketReason.HELD_UP: (
+        "were of connections that nobody had told of yet, and had to come again: usual after a move, else hostile",
+        "他のノードからまだ伝わっていない接続で、再送待ち: 切替直後は正常、他の時は攻撃の疑い",
+    ),
 }

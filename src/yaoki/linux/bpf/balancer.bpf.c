@@ -23,7 +23,7 @@
 static __always_inline enum verdict passed(enum reason reason)
 {
 	count_reason(reason);
-	return reason == SHUT ? DROP : PASS;
+	return reason == SHUT || reason == HELD_UP ? DROP : PASS;
 }
 
 static __always_inline int same_mac(const __u8 *a, const __u8 *b)
@@ -116,10 +116,14 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
 	struct tables tables = { &flows4, &new_flows4, &sources4, &packet->key, &source_key, 0 };
 
-	if (find(&tables, &request, &choice)) {
+	switch (find(&tables, &request, &choice)) {
+	case ITS_SERVER:
 		if (service->persistence && packet->part != QUOTED)
 			touch(&tables, &request, &choice);
-	} else {
+		break;
+	case WAIT:
+		return passed(HELD_UP);
+	default:
 		reason = begin(&tables, &request, hash4(service, &packet->key), &choice);
 		if (reason != SENT)
 			return passed(reason);
@@ -191,10 +195,14 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct 
 	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
 	struct tables tables = { &flows6, &new_flows6, &sources6, &packet->key, &source_key, 1 };
 
-	if (find(&tables, &request, &choice)) {
+	switch (find(&tables, &request, &choice)) {
+	case ITS_SERVER:
 		if (service->persistence && packet->part != QUOTED)
 			touch(&tables, &request, &choice);
-	} else {
+		break;
+	case WAIT:
+		return passed(HELD_UP);
+	default:
 		reason = begin(&tables, &request, hash6(service, &packet->key), &choice);
 		if (reason != SENT)
 			return passed(reason);

@@ -6,6 +6,7 @@
 #include "jhash.h"
 #include "news.h"
 #include "packet.h"
+#include "strangers.h"
 #include "tables.h"
 
 #define TRIES 16	/* slots looked at for a server that takes new flows, while a ring with dead ones still stands */
@@ -29,6 +30,13 @@ struct tables {
 struct choice {
 	__u32 number, stamp;
 	union server_word way;
+};
+
+/* What is known of a packet's flow. */
+enum finding {
+	NOTHING,
+	ITS_SERVER,
+	WAIT,		/* nothing, and it may be about to be told */
 };
 
 static __always_inline int within(__u32 now, __u32 seen, __u32 ticks)
@@ -92,19 +100,30 @@ static __always_inline void note(struct flow *flow, const struct request *reques
 	}
 }
 
-static __always_inline int find_new(const struct tables *tables, const struct request *request, struct choice *choice)
+static __always_inline enum finding unknown(const struct tables *tables, const struct request *request)
+{
+	const struct service *service = request->service;
+
+	if (is_in_the_midst(request->tcp_flags) && !(service->flags & LAZY) &&
+	    has_to_wait(service->id, stranger_hash(tables->flow_key, tables->is_ipv6)))
+		return WAIT;
+	return NOTHING;
+}
+
+static __always_inline enum finding find_new(const struct tables *tables, const struct request *request,
+					     struct choice *choice)
 {
 	struct flow *flow = bpf_map_lookup_elem(tables->new_flows, tables->flow_key);
 
 	if (!flow)
-		return 0;
+		return unknown(tables, request);
 	if (!stays(flow, request, choice)) {
 		if (request->part != QUOTED)
 			bpf_map_delete_elem(tables->new_flows, tables->flow_key);
-		return 0;
+		return NOTHING;
 	}
 	if (request->part == QUOTED)
-		return 1;
+		return ITS_SERVER;
 	if (request->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST) || flow->state == CLOSING) {
 		note(flow, request);
 	} else {
@@ -115,7 +134,7 @@ static __always_inline int find_new(const struct tables *tables, const struct re
 		bpf_map_delete_elem(tables->new_flows, tables->flow_key);
 		tell(request->service, &second, tables->flow_key, tables->is_ipv6);
 	}
-	return 1;
+	return ITS_SERVER;
 }
 
 /* Whether the packet is one that may open a flow of a service whose slots are found again. It is not looked up: a flood
@@ -127,23 +146,24 @@ static __always_inline int only_opens(const struct request *request)
 	return request->service->flags & LAZY && request->tcp_flags & TCP_SYN;
 }
 
-static __always_inline int find(const struct tables *tables, const struct request *request, struct choice *choice)
+static __always_inline enum finding find(const struct tables *tables, const struct request *request,
+					 struct choice *choice)
 {
 	struct flow *flow;
 
 	if (only_opens(request))
-		return 0;
+		return NOTHING;
 	flow = bpf_map_lookup_elem(tables->flows, tables->flow_key);
 	if (!flow)
 		return find_new(tables, request, choice);
 	if (!stays(flow, request, choice)) {
 		if (request->part != QUOTED)
 			bpf_map_delete_elem(tables->flows, tables->flow_key);
-		return 0;
+		return NOTHING;
 	}
 	if (request->part != QUOTED)
 		note(flow, request);
-	return 1;
+	return ITS_SERVER;
 }
 
 /* --- flows that are not ------------------------------------------------------------------------------------------ */

@@ -354,6 +354,7 @@ enum reason {
 	TOO_BIG,		/* dropped: larger than a tunnel takes; its sender was told */
 	TOO_BIG_UNTOLD,		/* the same: a sender that must not be told, or one of too many */
 	NO_HEADROOM,		/* dropped: the kernel has no place for outer headers before it */
+	HELD_UP,		/* dropped: in the midst of a connection that others may be about to tell of */
 	REASONS,
 };
 

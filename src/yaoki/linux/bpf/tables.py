@@ -292,9 +292,10 @@ class Tables:
         counts.update(layout.index(number), bytes(counts.shape.value_room))
 
     def reasons(self) -> dict[Reason, int]:
-        """How many packets went each way, other than to a server, which is counted by server."""
+        """How many packets went each way, other than to a server, which is counted by server. In the map of an earlier
+        program, which the one of today goes on with, the last reasons may have no place."""
         counted = [layout.total(value) for _, value in self._maps["reasons"].items()]
-        return dict(zip(Reason, counted, strict=True))
+        return dict.fromkeys(Reason, 0) | dict(zip(Reason, counted, strict=False))
 
     def _of(self, name: str, family: Family) -> BpfMap:
         return self._maps[f"{name}{family.value}"]
