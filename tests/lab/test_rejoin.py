@@ -150,7 +150,7 @@ def test_a_node_that_is_restarted_ten_times_fails_no_request(tmp_path: Path) -> 
     """By a hash for direct return: in turn, what opens while the VIP moves has no copy yet (docs/flows.md)."""
 
     def hashed(plain: dict[str, Any]) -> None:
-        plain["services"]["web"]["scheduler"] = "maglev"
+        plain["services"]["web"]["scheduler"] = "wrr"
 
     with pair(changed(tmp_path, hashed, name="ykback3", base=SITE)) as both, crowd(both) as asking:
         for turn in range(RESTARTS):
