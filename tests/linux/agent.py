@@ -376,6 +376,11 @@ def remember_source(what: str) -> None:
     stores.remember(wish.service, wish.server, wish.port, wish.sources, wish.seconds)
 
 
+def flows_opening(address: str) -> str:
+    """The flows to a VIP of which the first packet has just come, as FlowsSeen."""
+    return Codec().encode(FlowsSeen(tuple(_state["copying"][0].openings({parse_address(address)})))).decode()
+
+
 def end_copying() -> None:
     _state.pop("copying")[0].close()
 
@@ -827,6 +832,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         flows_read,
         flows_put,
         remember_source,
+        flows_opening,
         end_copying,
     )
 }

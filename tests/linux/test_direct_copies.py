@@ -65,8 +65,11 @@ class Copying:
     def read(self) -> tuple[Flow, ...]:
         return self._seen("flows_read")
 
-    def _seen(self, asked: str) -> tuple[Flow, ...]:
-        seen: FlowsSeen = CODEC.decode(self.balancer.ask(asked).encode(), FlowsSeen)
+    def opening(self, address: str) -> tuple[Flow, ...]:
+        return self._seen("flows_opening", address=address)
+
+    def _seen(self, asked: str, **how: str) -> tuple[Flow, ...]:
+        seen: FlowsSeen = CODEC.decode(self.balancer.ask(asked, **how).encode(), FlowsSeen)
         return seen.flows
 
     def put(self, *flows: Flow, owned: bool = False) -> int:
@@ -85,8 +88,17 @@ def copying(request: pytest.FixtureRequest, direct_network: World) -> Iterator[C
     balancer = direct_network.agents["lb"]
     balancer.ask("new_balancer", plane=request.param)
     yield Copying(direct_network, request.param)
+    no_more_closing(direct_network)
     balancer.ask("end_copying")
     balancer.ask("cleanup")
+
+
+def no_more_closing(world: World) -> None:
+    """Wait, for so long at most, until the client's connections are over: their last words would be the next test's."""
+    states = [word for state in ("fin-wait-1", "fin-wait-2", "closing", "last-ack") for word in ("state", state)]
+    end = time.monotonic() + 2
+    while world.inside("client", "ss", "-tnH", *states) and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def web(family: int, scheduler: Scheduler, *duties: Duty, protocol: Protocol = Protocol.TCP) -> VirtualService:
@@ -235,11 +247,9 @@ def test_connections_whose_copies_come_late_go_on(copying: Copying, family: int)
 @pytest.mark.req("B-14")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_without_a_copy_is_scheduled_anew_after_a_while(copying: Copying, family: int) -> None:
-    service = web(family, Scheduler.ROUND_ROBIN)
-    copying.begin(service)
-    open_connection(copying, "a", family)
-    copying.begin_anew(service)
-    copying.world.names(family, "tcp", times=1)
+    copying.begin(web(family, Scheduler.ROUND_ROBIN))
+    server = open_connection(copying, "a", family)
+    copying.begin_anew(without(server, family))
     begun = time.monotonic()
     assert copying.client.ask("talk", name="a") == "reset"
     assert time.monotonic() - begun > 0.15
@@ -261,15 +271,14 @@ def test_nobody_waits_where_nothing_is_told(copying: Copying, why: str) -> None:
     service = web(4, Scheduler.MAGLEV if why == "hashed" else Scheduler.ROUND_ROBIN)
     copying.begin(service)
     server = open_connection(copying, "a", 4)
-    if why == "not copied":
-        copying.begin_anew(web(6, Scheduler.ROUND_ROBIN))
-        copying.world.balance(service, web(6, Scheduler.ROUND_ROBIN))
-    else:
+    if why == "hashed":
         copying.begin_anew(service)
-    if why == "copied no more":
+    elif why == "not copied":
+        copying.begin_anew(web(6, Scheduler.ROUND_ROBIN))
+        copying.world.balance(without(server, 4), web(6, Scheduler.ROUND_ROBIN))
+    else:
+        copying.begin_anew(without(server, 4))
         copying.copy()
-    if why != "hashed":
-        copying.world.names(4, "tcp", times=1)
     assert copying.client.ask("talk", name="a").split()[0] == (server if why == "hashed" else "reset")
     assert copying.held_up() == 0
     copying.client.ask("close_flow", name="a")
@@ -282,6 +291,44 @@ def test_a_copier_that_has_nothing_to_copy_leaves_no_rules_of_an_earlier_life(co
     copying.balancer.ask("end_copying")
     copying.copy()
     assert "log group" not in copying.world.inside("lb", "nft", "list", "chain", "netdev", "yaoki", "news")
+
+
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize("copying", ["bpf"], indirect=True)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_has_sent_one_packet_when_its_vip_goes_is_read(copying: Copying, family: int) -> None:
+    service, other, port = web(family, Scheduler.ROUND_ROBIN), web(10 - family, Scheduler.ROUND_ROBIN), next(PORTS)
+    copying.begin(service, other)
+    open_connection(copying, "a", family)
+    copying.world.inside("client", "nft", MUTE)
+    try:
+        # Its second and third SYN change nothing.
+        copying.client.ask("ask_tcp", address=VIPS[family], port=80, source_port=port, timeout=0.3)
+        (found,) = copying.opening(VIPS[family])
+        assert (found.client_port, host(found), found.stage) == (port, "s2", Stage.OPENING)
+        assert 50 <= found.seconds <= 60
+        assert copying.opening(VIPS[10 - family]) == ()
+        time.sleep(1.2)
+        assert copying.opening(VIPS[family]) == ()
+    finally:
+        copying.world.inside("client", "nft", "delete table inet mute")
+    copying.client.ask("close_flow", name="a")
+    copying.begin_anew(service, other)
+    copy = replace(found, client_port=next(PORTS))
+    copying.put(copy)
+    assert copying.answerer(copy) == "s2"
+
+
+MUTE = """add table inet mute; add chain inet mute hear { type filter hook input priority 0; };
+add rule inet mute hear tcp sport 80 tcp flags & (syn | ack) == syn | ack drop"""
+"""No answer to a first packet is heard."""
+
+
+def without(server: str, family: int) -> VirtualService:
+    """In turn, and with no new flows for a server: who is scheduled anew is refused by another."""
+    return web(
+        family, Scheduler.ROUND_ROBIN, *(Duty.DRAIN if name == server else Duty.SERVE for name in HOSTS.values())
+    )
 
 
 def open_connection(copying: Copying, name: str, family: int) -> str:

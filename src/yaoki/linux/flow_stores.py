@@ -5,7 +5,7 @@ Of a service with direct return it is not asked which plane has it: the program'
 is not there is for the rules'. So a copy finds its place while a service moves from one to the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from yaoki.core.address import Family, IPAddress
@@ -55,6 +55,12 @@ class FlowStores:
             with suppress(ActuatorError):
                 store.look()
         return self._translated.filled()
+
+    def openings(self, addresses: Collection[IPAddress]) -> list[Flow]:
+        """Flows to these VIPs that are opening and that nobody was told of: all but the program's are told at once."""
+        with suppress(ActuatorError):
+            return self._bpf.openings(addresses)
+        return []
 
     def begin(self) -> None:
         """Read everything, from the beginning."""

@@ -3,7 +3,7 @@
     python -m yaoki.runtime.flow_copier --node N --run-dir D
 
 It listens on D/flows.sock for the node process, and goes on without it for as long as this node owns a VIP whose flows
-are copied; after that, alone, it ends in ALONE_LIMIT. SIGTERM ends it at once: the kernel keeps what it has.
+are copied; after that, alone, it ends in ALONE_LIMIT. SIGTERM ends it after LAST_WORDS: the kernel keeps what it has.
 """
 
 import asyncio
@@ -12,11 +12,12 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from yaoki.core.address import IPAddress
 from yaoki.core.codec import Codec, Undecodable
 from yaoki.core.error import ActuatorError
 from yaoki.core.event import Emit, EventBody, EventNumbering
@@ -62,6 +63,11 @@ from yaoki.vrrp.peer_params import PeerPath
 SOCKET_NAME = "flows.sock"
 LOCK_NAME = "flows.lock"
 ALONE_LIMIT = timedelta(seconds=60)
+LAST_WORDS = timedelta(milliseconds=200)
+"""So long a copier that ends still tells of flows: some clients learn a moment late that a VIP has moved, and what they
+open here meanwhile the next owner must know."""
+STRAGGLERS_S = 0.05
+"""After a VIP has gone, when flows that opened here meanwhile are looked for once more."""
 LOOK_EVERY_S = 1.0
 """How often the kernel is asked how full its table is."""
 NICENESS = -15
@@ -93,7 +99,7 @@ class FlowCopierProcess:
         self._sockets: dict[PeerPath, HeartbeatSocket] = {}
         self._paths: frozenset[PeerPath] = frozenset()
         self._services: dict[ServiceKey, None] = {}
-        self._held: frozenset[object] = frozenset()
+        self._held: frozenset[IPAddress] = frozenset()
         self._reports = Reports(self._link, self._codec)
         self._alone_since: float | None = None
         self._over = asyncio.Event()
@@ -109,6 +115,7 @@ class FlowCopierProcess:
         loop.add_reader(self._interfaces.fileno(), self._look_at_interfaces)
         looking = loop.create_task(self._look())
         await self._over.wait()
+        await asyncio.sleep(LAST_WORDS.total_seconds())
         looking.cancel()
         self._driver.close()
         self._link.close()
@@ -172,8 +179,17 @@ class FlowCopierProcess:
             self._reopen(state)
         held = frozenset(address.ip for state in self._interfaces.states() for address in state.ours)
         if changed and held != self._held:
+            gone = {key.address for key in self._services} & (self._held - held)
             self._held = held
             self._driver.give(AddressesHeld(held))
+            if gone:
+                self._tell_openings(gone)
+                asyncio.get_running_loop().call_later(STRAGGLERS_S, self._tell_openings, gone)
+
+    def _tell_openings(self, gone: Collection[IPAddress]) -> None:
+        """What is opening at VIPs that have gone from here goes on at their next owner."""
+        if flows := self._stores.openings(gone):
+            self._driver.give(FlowsSeen(tuple(flows)))
 
     async def _look(self) -> None:
         while True:

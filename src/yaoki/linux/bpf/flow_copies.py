@@ -2,6 +2,7 @@
 
 The program tells of a flow at its second packet (news.h); of services whose slots are found again it tells nothing, and
 of those only flows are read that are elsewhere than the slots say: older than a change of the servers.
+When a VIP goes, flows that are just opening are read, for their second packets will come to the next owner.
 
 A copy is an entry as the program makes it, for the server's own seat; its `seen` is set back, so that it idles out when
 it shall. Who is not seated here, or has no service here, is passed back: the other plane may have it.
@@ -12,8 +13,8 @@ Limits: PART entries in one read; records are read anew at most once in LEARN_EV
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from yaoki.core.address import Family, IPAddress
@@ -32,6 +33,8 @@ from yaoki.linux.bpf.services import Seat, ServerPlace
 PART = 256
 MOST_FILLED = 0.8
 LEARN_EVERY_S = 1.0
+JUST_OPENED_S = 1.0
+"""Longer than a client's second packet takes."""
 LOOKS = 10
 """How often services that are not here yet are looked for, once a second, after a new wish."""
 TRIES = 16
@@ -181,6 +184,23 @@ class BpfFlows:
                 flow = _flow(owner, key, seen, _tick())
                 yield None if flow is None or slots.lead(owner[0].entry, flow, number) else flow
             self._filled[family] = count / installed.tables.most_flows(family)
+
+    def openings(self, addresses: Collection[IPAddress]) -> list[Flow]:
+        """TCP flows to these VIPs of which the first packet has just come, and which no hash finds."""
+        at, now, found = list(addresses), _tick(), list[Flow]()
+        if self._installed is None:
+            return found
+        for family in dict.fromkeys(map(Family.of, at)):
+            for key, octets in self._installed.tables.opening(family):
+                ((number, stamp, seen, state),) = layout.flow_words(octets)
+                owner = self._by_seat.get((number, stamp))
+                if owner is None or state != FlowState.OPENING or _since(seen, now) > JUST_OPENED_S * _TICKS_PER_S:
+                    continue
+                flow = _flow(owner, key, seen, now)
+                if flow is not None and flow.service.address in at:
+                    seconds = min(flow.seconds, round(owner[0].entry.opening / _TICKS_PER_S))
+                    found.append(replace(flow, stage=Stage.OPENING, seconds=seconds))
+        return found
 
     # --- being told
 

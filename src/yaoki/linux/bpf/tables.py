@@ -201,6 +201,10 @@ class Tables:
         """Keys and entries of flows of which two packets have come, whether or not they still hold."""
         return self._of("flows", family).items()
 
+    def opening(self, family: Family) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and entries of flows of which one packet has come, whether or not they still hold."""
+        return self._of("new_flows", family).items()
+
     def remembered_flows(self, family: Family) -> Iterator[tuple[bytes, bytes]]:
         """Keys and entries of all flows, whether or not they still hold."""
         for name in ("flows", "new_flows"):
