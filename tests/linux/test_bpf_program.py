@@ -238,6 +238,24 @@ def test_a_flow_that_ends_keeps_its_server_until_a_new_one_begins(
     assert opened(program, family, TCP, 40000) == "s2"
 
 
+@BOTH
+@pytest.mark.parametrize("packets", [1, 2], ids=["after-ack", "after-data"])
+def test_a_port_that_is_used_again_has_one_server_though_the_servers_have_changed(
+    program: Bench, family: int, packets: int
+) -> None:
+    """A client's port comes again within seconds where it was the server that closed. What that server remembers of the
+    connection before answers neither a second one's segments nor lets them be."""
+    wanted = hashed(family)
+    program.put(wanted)
+    before = program.give(frame(packet(family, TCP, flags=SYN)))
+    for flags in (ACK,) * packets + (FIN | ACK,):
+        assert program.give(frame(packet(family, TCP, flags=flags))) == before
+    program.put(hashed(family, TCP, *(Duty.DRAIN if sent(s.name) == before else Duty.SERVE for s in wanted.servers)))
+    now = program.give(frame(packet(family, TCP, flags=SYN)))
+    assert now not in {before, PASS}
+    assert [program.give(frame(packet(family, TCP))) for _ in range(2)] == [now, now]
+
+
 def test_of_a_flow_that_has_ended_the_entry_goes_soon(program: Bench) -> None:
     program.put(trio(DIRECT), closing=1)
     assert opened(program, 4, TCP, 40000) == "s1"

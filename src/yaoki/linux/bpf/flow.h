@@ -11,6 +11,7 @@
 
 #define TRIES 16	/* slots looked at for a server that takes new flows, while a ring with dead ones still stands */
 #define MOST_COMPARED 256	/* the same where open flows count */
+#define NEW_RING_TICKS 1024	/* a minute and more: most flows that began with the ring before have ended */
 
 /* A packet, as far as its flow's server depends on it. */
 struct request {
@@ -56,6 +57,31 @@ static __always_inline int is_there(__u32 number, __u32 stamp, __u16 flags, stru
 	choice->stamp = stamp;
 	choice->way.word = *(volatile __u64 *)&server->way.word;
 	return choice->way.flags & flags;
+}
+
+/* --- slots ------------------------------------------------------------------------------------------------------- */
+
+#define RING_OF(rings) ((all = bpf_map_lookup_elem(&rings, &id)) ? bpf_map_lookup_elem(all, &first) : 0)
+
+/* The slots of a service, and how many its ring holds at most. */
+static __always_inline struct ring *ring_of(__u32 id, __u32 size, __u32 *capacity)
+{
+	__u32 first = 0;
+	void *all;
+
+	switch (size) {
+	case RING_SMALL:
+		*capacity = SMALL_RING;
+		return RING_OF(rings_small);
+	case RING_MEDIUM:
+		*capacity = MEDIUM_RING;
+		return RING_OF(rings_medium);
+	case RING_LARGE:
+		*capacity = LARGE_RING;
+		return RING_OF(rings_large);
+	default:
+		return 0;
+	}
 }
 
 /* --- flows that are known ---------------------------------------------------------------------------------------- */
@@ -137,13 +163,23 @@ static __always_inline enum finding find_new(const struct tables *tables, const 
 	return ITS_SERVER;
 }
 
-/* Whether the packet is one that may open a flow of a service whose slots are found again. It is not looked up: a flood
- * of it then costs little more than one hash. What it costs: the entry of a flow that has ended stays where it is, so
- * the plane lets such entries live for seconds only.
+/* Whether the packet is one that may open a flow of a service whose slots are found again. It leaves no entry: a flood of
+ * it drives nobody out, and costs little more than one hash, for it is not looked up either.
  */
 static __always_inline int only_opens(const struct request *request)
 {
 	return request->service->flags & LAZY && request->tcp_flags & TCP_SYN;
+}
+
+/* But while flows may be elsewhere than their slots say: a client's port that comes again within seconds would find the
+ * entry of the flow that it had before at its second packet, and another server by that.
+ */
+static __always_inline int is_new_ring(const struct request *request)
+{
+	__u32 capacity;
+	struct ring *ring = ring_of(request->service->id, request->service->ring, &capacity);
+
+	return ring && within(request->now, ring->turn, NEW_RING_TICKS);
 }
 
 static __always_inline enum finding find(const struct tables *tables, const struct request *request,
@@ -151,7 +187,7 @@ static __always_inline enum finding find(const struct tables *tables, const stru
 {
 	struct flow *flow;
 
-	if (only_opens(request))
+	if (only_opens(request) && !is_new_ring(request))
 		return NOTHING;
 	flow = bpf_map_lookup_elem(tables->flows, tables->flow_key);
 	if (!flow)
@@ -167,29 +203,6 @@ static __always_inline enum finding find(const struct tables *tables, const stru
 }
 
 /* --- flows that are not ------------------------------------------------------------------------------------------ */
-
-#define RING_OF(rings) ((all = bpf_map_lookup_elem(&rings, &id)) ? bpf_map_lookup_elem(all, &first) : 0)
-
-/* The slots of a service, and how many its ring holds at most. */
-static __always_inline struct ring *ring_of(__u32 id, __u32 size, __u32 *capacity)
-{
-	__u32 first = 0;
-	void *all;
-
-	switch (size) {
-	case RING_SMALL:
-		*capacity = SMALL_RING;
-		return RING_OF(rings_small);
-	case RING_MEDIUM:
-		*capacity = MEDIUM_RING;
-		return RING_OF(rings_medium);
-	case RING_LARGE:
-		*capacity = LARGE_RING;
-		return RING_OF(rings_large);
-	default:
-		return 0;
-	}
-}
 
 static __always_inline __u32 open_flows(__u32 number)
 {

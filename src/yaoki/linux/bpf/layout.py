@@ -238,9 +238,10 @@ def ring_size(slots: int) -> RingSize:
     raise ValueError(f"{slots} slots; a ring holds {CAPACITY[RingSize.LARGE]} at most")
 
 
-def ring(slots: Sequence[int], size: RingSize) -> bytes:
-    """struct ring: the server's number of each slot, from the first turn on."""
-    return (_RING.pack(len(slots), 0) + array("I", slots).tobytes()).ljust(ring_length(size), b"\0")
+def ring(slots: Sequence[int], size: RingSize, turn: int = 0) -> bytes:
+    """struct ring: the server's number of each slot. `turn` is the first, or where a hash finds the slot, the tick at
+    which the ring is put."""
+    return (_RING.pack(len(slots), turn) + array("I", slots).tobytes()).ljust(ring_length(size), b"\0")
 
 
 def ring_length(size: RingSize) -> int:

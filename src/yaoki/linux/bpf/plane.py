@@ -40,7 +40,7 @@ from yaoki.linux.bpf.guarding import Guarding, NotGuarded
 from yaoki.linux.bpf.held import NOTHING, Held, in_force, rendered_here, ring_differs, subject
 from yaoki.linux.bpf.hooks import interfaces
 from yaoki.linux.bpf.installation import Installation
-from yaoki.linux.bpf.layout import Server
+from yaoki.linux.bpf.layout import Server, ServiceFlag
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import leaving, unseated
@@ -332,7 +332,9 @@ class BpfBalancer:
         self._put_servers(after)
         added = {key.address: None for key in after if not in_force(before[key])}
         self._guarding.wait(tables, {address: self._gates[address] for address in added})
-        tables.put_rings({e.id: e.rendered.slots for k, e in after.items() if ring_differs(e, before[k])})
+        rings = [each for key, each in after.items() if ring_differs(each, before[key])]
+        put_at = {each.id: _tick() for each in rings if each.rendered.service.flags & ServiceFlag.LAZY}
+        tables.put_rings({each.id: each.rendered.slots for each in rings}, put_at)
         for key, each in after.items():
             tables.put_service(key, each.rendered.service)
         for key in set(self._strays) - held.keys() - after.keys():

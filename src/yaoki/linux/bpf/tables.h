@@ -160,7 +160,9 @@ struct {
 #define MEDIUM_RING 8191
 #define LARGE_RING 65521
 
-/* All slots of a service are one value, put in the place of the last one at one instant. `turn` is the program's. */
+/* All slots of a service are one value, put in the place of the last one at one instant. `turn` is the program's; where a
+ * hash finds the slot it is the tick at which the ring was put there.
+ */
 struct ring {
 	__u32 slots;
 	__u32 turn;

@@ -123,8 +123,9 @@ class Tables:
         """How many flows a server has open, as the program counts; of what nobody counts, nothing."""
         return layout.read_load(self._maps["loads"].look_up(layout.index(number)) or bytes(4))
 
-    def put_rings(self, slots: Mapping[int, Sequence[int]]) -> None:
-        """By the id of the service, the number of each slot's server. Raises ValueError for too many slots."""
+    def put_rings(self, slots: Mapping[int, Sequence[int]], turns: Mapping[int, int] | None = None) -> None:
+        """By the id of the service, the number of each slot's server, and the turn that it begins with if not the first
+        (see layout.ring). Raises ValueError for too many slots."""
         for size, name in RINGS.items():
             mine = {number: ring for number, ring in slots.items() if layout.ring_size(len(ring)) is size}
             with ExitStack() as stack:
@@ -133,7 +134,7 @@ class Tables:
                     shape = MapShape(MapKind.ARRAY, 4, layout.ring_length(size), 1)
                     inner = BpfMap.create(shape, f"{name}[{number}]")
                     stack.callback(inner.close)
-                    inner.update(layout.index(0), layout.ring(ring, size))
+                    inner.update(layout.index(0), layout.ring(ring, size, (turns or {}).get(number, 0)))
                     entries.append((layout.index(number), layout.index(inner.descriptor)))
                 self._maps[name].update_all(entries)
 
