@@ -1,9 +1,10 @@
-"""One world per test module: building one takes seconds."""
+"""One world per test module, and one program: building one takes seconds."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.linux.program import Bench, bench
 from tests.linux.tunnel_world import tunnel_world
 from tests.linux.world import SERVERS, World, world
 
@@ -49,3 +50,17 @@ def direct(direct_network: World) -> Iterator[World]:
     direct_network.agents["lb"].ask("new_balancer")
     yield direct_network
     direct_network.agents["lb"].ask("cleanup")
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Iterator[Bench]:
+    """The balancer's program on its bench."""
+    with bench() as made:
+        yield made
+
+
+@pytest.fixture
+def program(loaded: Bench) -> Bench:
+    """The same as if just loaded."""
+    loaded.empty()
+    return loaded

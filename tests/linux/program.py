@@ -1,6 +1,5 @@
 """The balancer's program on its bench: its maps filled, frames given to it one by one, nothing sent anywhere."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from yaoki.core.address import IPAddress, MacAddress, parse_address
 from yaoki.core.error import ActuatorError
 from yaoki.lb.service import Protocol, VirtualService
 from yaoki.linux.bpf.build import object_file
-from yaoki.linux.bpf.layout import TICK_NS, Service, ServiceFlag, index
+from yaoki.linux.bpf.layout import Service, ServiceFlag, index, tick
 from yaoki.linux.bpf.maps import MapKind
 from yaoki.linux.bpf.object import load
 from yaoki.linux.bpf.program import TestRun
@@ -114,7 +113,7 @@ class Bench:
             self.tables.put_servers(rendered.servers)
             self.tables.put_capacities(rendered.capacities)
             hashed = rendered.service.flags & ServiceFlag.LAZY
-            self.tables.put_rings({id_: rendered.slots}, {id_: time.monotonic_ns() // TICK_NS} if hashed else None)
+            self.tables.put_rings({id_: rendered.slots}, {id_: tick()} if hashed else None)
             entry: Service = replace(rendered.service, **changed)  # type: ignore[arg-type] # a test knows its fields
             self.tables.put_service(service.key, entry)
 

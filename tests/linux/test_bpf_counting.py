@@ -1,6 +1,5 @@
 """Counted flows: who gets a new one by those that servers have, and what the program counts. No network."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -17,18 +16,6 @@ LC, WLC, P2C = Scheduler.LEAST_CONNECTION, Scheduler.WEIGHTED_LEAST_CONNECTION, 
 BOTH = pytest.mark.parametrize("family", [4, 6])
 
 pytestmark = pytest.mark.req("D-30")
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
-@pytest.fixture
-def program(loaded: Bench) -> Bench:
-    loaded.empty()
-    return loaded
 
 
 def give(program: Bench, port: int, flags: object = SYN, *, family: int = 4, protocol: Protocol = TCP) -> Outcome:

@@ -1,7 +1,6 @@
 """The balancer's program, frame by frame, in both hooks: what it answers, and what it remembers. No network."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -24,7 +23,6 @@ from tests.linux.program import (
     Bench,
     Hook,
     Outcome,
-    bench,
     error_about,
     fragments,
     frame,
@@ -45,18 +43,6 @@ TCP, UDP = Protocol.TCP, Protocol.UDP
 HOOKS = pytest.mark.parametrize("hook", list(Hook), ids=str)
 BOTH = pytest.mark.parametrize("family", [4, 6])
 EITHER = pytest.mark.parametrize("protocol", list(Protocol), ids=str)
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
-@pytest.fixture
-def program(loaded: Bench) -> Bench:
-    loaded.empty()
-    return loaded
 
 
 def hashed(family: int, protocol: Protocol = TCP, *duties: Duty) -> VirtualService:

@@ -1,7 +1,6 @@
 """Segments in the midst of connections that the program does not know: held up, once. No network."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -40,17 +39,11 @@ HELD_UP_S, PAST_S = 0.08, 0.13
 """Less than a stranger waits, by more than a tick of the kernel's clock; and more."""
 
 
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
 @pytest.fixture
-def program(loaded: Bench) -> Bench:
-    loaded.empty()
-    loaded.tables.put_told([0])
-    return loaded
+def program(program: Bench) -> Bench:
+    """Another member wants to hear of the first service."""
+    program.tables.put_told([0])
+    return program
 
 
 def in_turn(family: int = 4, *duties: Duty, protocol: Protocol = TCP) -> VirtualService:
@@ -72,7 +65,7 @@ def give(
 def put_copy(program: Bench, service: VirtualService, server: int, *, port: int = 40000) -> None:
     """Another node has told of the flow."""
     seat, family = program.seat(service, server), service.key.family
-    seen = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // layout.TICK_NS & 0xFFFFFFFF
+    seen = layout.tick()
     key = layout.flow_key_of(service.key, CLIENT[family.value], port)
     program.tables.put_flows(family, {key: FlowEntry(seat.number, seat.stamp, seen, FlowState.ESTABLISHED)})
 

@@ -3,7 +3,6 @@ out of it at the other end, and what a sender is told whose packet does not fit.
 
 import struct
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -23,7 +22,6 @@ from tests.linux.program import (
     Bench,
     Hook,
     Outcome,
-    bench,
     error_about,
     fragments,
     frame,
@@ -50,18 +48,6 @@ ETHERTYPE = {4: 0x0800, 6: 0x86DD}
 UDP_HEADER = struct.Struct("!HHHH")
 PORTS = range(49152, 65536)
 """Source ports of UDP around a packet."""
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
-@pytest.fixture
-def program(loaded: Bench) -> Bench:
-    loaded.empty()
-    return loaded
 
 
 def tunnelled(tunnel: Tunnel, family: int, *, protocol: Protocol = TCP, mtu: int = 1500) -> VirtualService:

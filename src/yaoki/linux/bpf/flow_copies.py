@@ -149,7 +149,7 @@ class BpfFlows:
 
     def hear(self) -> list[Flow]:
         """Flows that the program told of."""
-        now, found = _tick(), list[Flow]()
+        now, found = layout.tick(), list[Flow]()
         for octets in [] if self._ring is None else self._ring.read():
             entry, key = layout.read_news(octets)
             owner = self._by_seat.get((entry.server, entry.stamp))
@@ -181,13 +181,13 @@ class BpfFlows:
                 if owner is None or state != FlowState.ESTABLISHED:
                     yield None
                     continue
-                flow = _flow(owner, key, seen, _tick())
+                flow = _flow(owner, key, seen, layout.tick())
                 yield None if flow is None or slots.lead(owner[0].entry, flow, number) else flow
             self._filled[family] = count / installed.tables.most_flows(family)
 
     def openings(self, addresses: Collection[IPAddress]) -> list[Flow]:
         """TCP flows to these VIPs of which the first packet has just come, and which no hash finds."""
-        at, now, found = list(addresses), _tick(), list[Flow]()
+        at, now, found = list(addresses), layout.tick(), list[Flow]()
         if self._installed is None:
             return found
         for family in dict.fromkeys(map(Family.of, at)):
@@ -208,7 +208,7 @@ class BpfFlows:
         """Put copies there; those that are for another plane, and how many there was no room for. `owned`: only those
         of which there is nothing."""
         entries: dict[Family, dict[bytes, FlowEntry]] = {}
-        left, refused, now = list[Flow](), 0, _tick()
+        left, refused, now = list[Flow](), 0, layout.tick()
         seats: dict[tuple[ServiceKey, IPAddress, int], Seat | None] = {}
         for flow in flows:
             place = flow.service, flow.server, flow.port
@@ -235,7 +235,7 @@ class BpfFlows:
         seat = self._seat(key, server, port)
         if seat is None or self._installed is None:
             return key in self._services
-        entry, number = SourceEntry(seat.number, seat.stamp, _tick()), self._services[key].entry.id
+        entry, number = SourceEntry(seat.number, seat.stamp, layout.tick()), self._services[key].entry.id
         if self._services[key].entry.persistence:
             found = {layout.source_key(key.family, number, source): entry for source in sources}
             self._installed.tables.put_sources(key.family, found)
@@ -300,7 +300,3 @@ def _flow(owner: tuple[_Seated, ServerPlace], key: bytes, seen: int, now: int) -
 def _since(seen: int, now: int) -> int:
     """Ticks; below zero where another processor's clock was ahead."""
     return ((now - seen + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-
-
-def _tick() -> int:
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // layout.TICK_NS & 0xFFFFFFFF

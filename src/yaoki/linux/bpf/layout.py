@@ -5,6 +5,7 @@ maps that were pinned under another name are not for this program.
 """
 
 import struct
+import time
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -105,6 +106,11 @@ def read_nanoseconds(octets: bytes) -> int:
     """The other way."""
     number: int = _LONG.unpack(octets)[0]
     return number
+
+
+def tick() -> int:
+    """Now, as the program counts time."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // TICK_NS & 0xFFFFFFFF
 
 
 def ticks(duration: timedelta) -> int:

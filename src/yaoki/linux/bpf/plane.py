@@ -9,7 +9,6 @@ written before what it speaks of, and `observe` compares the two, changing nothi
 speaker writes its dead-man deadline (`guarding`); `cleanup` leaves nothing of ours.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from contextlib import suppress
 from typing import assert_never
@@ -40,7 +39,7 @@ from yaoki.linux.bpf.guarding import Guarding, NotGuarded
 from yaoki.linux.bpf.held import NOTHING, Held, in_force, rendered_here, ring_differs, subject
 from yaoki.linux.bpf.hooks import interfaces
 from yaoki.linux.bpf.installation import Installation
-from yaoki.linux.bpf.layout import Server, ServiceFlag
+from yaoki.linux.bpf.layout import Server, ServiceFlag, tick
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
 from yaoki.linux.bpf.services import leaving, unseated
@@ -201,13 +200,13 @@ class BpfBalancer:
     def flows(self) -> Mapping[Placed, int]:
         """How many live flows each server has. Takes a second for some 200,000 flows. Raises ActuatorError."""
         held = self._known()
-        return {} if self._installed is None else counting.live(self._installed.tables, held.values(), _tick())
+        return {} if self._installed is None else counting.live(self._installed.tables, held.values(), tick())
 
     def recount(self) -> counting.Recount | None:
         """A count of the flows that servers have open, where that is asked for at each new one, to be carried out; None
         if there is no such service. Raises ActuatorError."""
         held = tuple(self._known().values())
-        return counting.Recount(held, self._heed, _tick) if any(map(counting.counts, held)) else None
+        return counting.Recount(held, self._heed, tick) if any(map(counting.counts, held)) else None
 
     def _heed(self, counted: counting.Counts) -> None:
         """Of servers that have their seats still."""
@@ -221,7 +220,7 @@ class BpfBalancer:
         if each is None or self._installed is None:
             return None
         entry = self._installed.tables.flow(key, flow)
-        return None if entry is None or not each.is_led_by(entry, _tick()) else each.server(entry.server, entry.stamp)
+        return None if entry is None or not each.is_led_by(entry, tick()) else each.server(entry.server, entry.stamp)
 
     def remembered(self, key: ServiceKey, source: IPAddress) -> RealServer | None:
         """The server that a source is remembered with, by persistence; None if with none. Raises ActuatorError."""
@@ -231,7 +230,7 @@ class BpfBalancer:
         service = each.rendered.service
         masked = layout.masked(source, service.source_mask)
         entry = self._installed.tables.source(key.family, service.id, masked)
-        if entry is None or _tick() - entry.seen > service.persistence:
+        if entry is None or tick() - entry.seen > service.persistence:
             return None
         found = each.server(entry.server, entry.stamp)
         return found if found is not None and found.eligible else None
@@ -241,7 +240,7 @@ class BpfBalancer:
         ActuatorError."""
         held = [each for key, each in self._known().items() if key in keys]
         if self._installed is not None and held:
-            listing.gather(self._installed.tables, held, _tick(), gathering)
+            listing.gather(self._installed.tables, held, tick(), gathering)
 
     def cleanup(self) -> None:
         """Take away everything of ours, flows included, and put the kernel's parameters back. Raises ActuatorError."""
@@ -333,7 +332,7 @@ class BpfBalancer:
         added = {key.address: None for key in after if not in_force(before[key])}
         self._guarding.wait(tables, {address: self._gates[address] for address in added})
         rings = [each for key, each in after.items() if ring_differs(each, before[key])]
-        put_at = {each.id: _tick() for each in rings if each.rendered.service.flags & ServiceFlag.LAZY}
+        put_at = {each.id: tick() for each in rings if each.rendered.service.flags & ServiceFlag.LAZY}
         tables.put_rings({each.id: each.rendered.slots for each in rings}, put_at)
         for key, each in after.items():
             tables.put_service(key, each.rendered.service)
@@ -342,7 +341,7 @@ class BpfBalancer:
         self._strays = ()
         held |= after
         beginning = [e for k, e in after.items() if counting.begins_to_count(before[k], e)]
-        counting.heed(tables, counting.count(tables, beginning, _tick()))
+        counting.heed(tables, counting.count(tables, beginning, tick()))
         for each in gone:
             self._remove(held, each, installed, seating)
         for key, each in after.items():
@@ -460,7 +459,3 @@ def _check(service: VirtualService) -> None:
     wrong += [f"{s.name}: {s.forward} is not for this plane" for s in service.servers if not s.forward.returns_directly]
     if wrong:
         raise ActuatorError(subject(service), "; ".join(wrong))
-
-
-def _tick() -> int:
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // layout.TICK_NS & 0xFFFFFFFF
