@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from yaoki.core.address import IPAddress
+from yaoki.core.address import IPAddress, MacAddress
 from yaoki.core.event import Event
 from yaoki.sim.faults import Between
 from yaoki.sim.invariants.invariant import Invariant
@@ -106,8 +106,8 @@ class AlarmsTrue(Invariant):
     def published(self, node: str, event: Event, /) -> None:
         body = event.body
         match body:
-            case ForeignClaim(router=key, address=address):
-                if address not in self._claimed and not self._unsure(node, self.ledger.virtual(node, key)):
+            case ForeignClaim(router=key, address=address, mac=mac):
+                if address not in self._claimed and not self._unsure(node, self.ledger.virtual(node, key), mac):
                     self.broken(f"{node} tells of a foreign claim of {address}, which nobody made")
             case TwoOwnersSeen(router=key, nodes=nodes):
                 virtual = self.ledger.virtual(node, key)
@@ -121,12 +121,12 @@ class AlarmsTrue(Invariant):
             case _:
                 pass
 
-    def _unsure(self, node: str, virtual: Virtual) -> bool:
-        """Whether a node that was replaced may not know the MAC of the one in its place, which by its file stands by
-        and is asked for only once."""
-        if node not in self.ledger.world.topology.replaced:
-            return False
-        pairs = (pair for other in self.ledger.holders[virtual] for pair in ((node, other), (other, node)))
+    def _unsure(self, node: str, virtual: Virtual, mac: MacAddress) -> bool:
+        """Whether a node that was replaced may not know whose MAC it is: the one in its place stands by in its file,
+        and is asked for once only."""
+        topology = self.ledger.world.topology
+        claimants = (each.node for each in topology.attachments if each.mac == mac and node in topology.replaced)
+        pairs = (pair for other in claimants for pair in ((node, other), (other, node)))
         ways = (self.ledger.clean_since(virtual, *pair) for pair in pairs)
         return any(way is None or way > self.ledger.now - LIMIT_US for way in ways)
 
