@@ -11,6 +11,7 @@ from yaoki.core.address import IPAddress
 from yaoki.core.event import EventBody
 from yaoki.linux import native_maglev, neighbour_cache, probe_rules
 from yaoki.linux.dead_man_gate import remove_gate
+from yaoki.linux.grace_periods import turn_back
 from yaoki.linux.mac_rules import remove_mac_rules
 from yaoki.linux.neighbours import NeighbourWatch as NeighbourWatcher
 from yaoki.linux.planes import SplitBalancer
@@ -85,6 +86,7 @@ class LinuxKernel:
         accept_all()
         remove_mac_rules()
         remove_stranger_rules()
+        turn_back()
 
 
 GIVE_WAY_S = 0.001

@@ -26,6 +26,7 @@ from yaoki.lab.plays.roles import (
 )
 from yaoki.lab.state import BASE, LabState, claim, forget, held_by_others, recall, started_at
 from yaoki.lab.topology import LabPlan, plan_lab, tunnels_to
+from yaoki.linux.grace_periods import turn_back
 from yaoki.site.model import Site
 
 END_LIMIT_S = 5.0
@@ -73,6 +74,7 @@ class Lab:
         for process in self._started:
             process.wait(END_LIMIT_S)
         self._started = []
+        turn_back()
         forget(self.site.name, base=self.base)
 
     def start_roles(self, machine: str) -> None:

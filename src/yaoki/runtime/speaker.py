@@ -28,6 +28,7 @@ from yaoki.core.error import LocalError
 from yaoki.core.event import Emit, EventBody, EventNumbering
 from yaoki.core.instant import Instant
 from yaoki.core.machine import TimerFired
+from yaoki.linux.grace_periods import GracePeriods
 from yaoki.linux.realtime import SCHEDULER, kernel_tick, make_punctual, stop_collecting
 from yaoki.node.holder_messages import HolderOrder, HolderReport, KeeperBack, LeasesInherited
 from yaoki.node.messages import (
@@ -93,6 +94,7 @@ class Speaker:
         self._lock: int | None = None
         self._hand_over = HandOver(run_dir, self._loop, self._brain.wishes)
         self._has_advertised = False
+        self._grace_periods = GracePeriods()
         self._inherited: list[int] = []
 
     def begin(self) -> bool:
@@ -163,6 +165,7 @@ class Speaker:
         self._report()
         self._kernel.remove_gate()
         self._close()
+        self._grace_periods.shorten(None)
         self._hand_over.close()
 
     def _close(self) -> None:
@@ -241,6 +244,7 @@ class Speaker:
 
     def _obey(self, order: SpeakerOrder) -> None:
         if isinstance(order, ConfigureRouters):
+            self._grace_periods.shorten(min((params.interval for params in order.routers), default=None))
             with self._kernel.places_for(order.routers):
                 self._kernel.heartbeats.authentication.configure(order.heartbeat.peers)
                 self._give(self._kernel.authentication.configure(order.routers))
