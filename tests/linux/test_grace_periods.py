@@ -1,5 +1,6 @@
 """The machine's switch for short grace periods, by files in its place."""
 
+import fcntl
 import subprocess
 import sys
 from datetime import timedelta
@@ -81,3 +82,22 @@ def test_where_there_is_no_switch_nothing_happens(switch: Path) -> None:
     us.shorten(BRISK)
     us.shorten(None)
     assert not switch.exists()
+
+
+def test_a_switch_that_cannot_be_turned_is_not_said_to_be(switch: Path) -> None:
+    switch.unlink()
+    switch.symlink_to("/sys/class/net/lo/carrier_down_count")  # says 0, and root cannot write it either
+    us = one(switch)
+    us.shorten(BRISK)
+    assert switch.with_name("lock").read_text() == "0"
+    us.shorten(None)
+
+
+def test_one_that_is_about_to_leave_is_not_waited_for(switch: Path) -> None:
+    with switch.with_name("lock").open("w") as leaving:
+        fcntl.flock(leaving, fcntl.LOCK_EX)
+        us = one(switch)
+        us.shorten(BRISK)
+        assert switch.read_text() == "0\n"
+    us.shorten(BRISK)
+    assert switch.read_text() == "1"

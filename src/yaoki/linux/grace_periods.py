@@ -43,10 +43,10 @@ class GracePeriods:
     def _begin(self) -> None:
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            # Who holds it alone is about to leave; it is not waited for, whatever becomes of it.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             if self._switch.read_text().strip() == _OFF:
-                self._switch.write_text(_ON)
-                os.pwrite(lock, _ON.encode(), 0)
+                _turn(lock, self._switch, _ON)
         except OSError:
             os.close(lock)
             raise
@@ -74,5 +74,16 @@ def _turn_back(lock: int, switch: Path) -> None:
     with suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.pread(lock, 1, 0) == _ON.encode():
-            switch.write_text(_OFF)
-            os.pwrite(lock, _OFF.encode(), 0)
+            _turn(lock, switch, _OFF)
+
+
+def _turn(lock: int, switch: Path, to: str) -> None:
+    """Whoever is killed in between has said rather too much than too little."""
+    os.pwrite(lock, _ON.encode(), 0)
+    try:
+        switch.write_text(to)
+    except OSError:
+        to = _OFF
+        raise
+    finally:
+        os.pwrite(lock, to.encode(), 0)
