@@ -4,8 +4,8 @@ An outage lasts from the beginning of the first failed item until none fails any
 item after the last failed one, or to the end of the record. A fault that is over while the record still runs
 disturbs twice, when it comes and when what it hit comes back: if nothing failed for BETWEEN_US before that, each has an
 outage of its own, and the longer one counts. The longest gap is the longest run of failed items, measured the same way.
-Two owners: two MAC addresses answered one request, or one that two machines have answered it
-twice; each such request stands for the time to the next one.
+Two owners: two MAC addresses answered one request, or one that two machines have answered it twice; each such request
+stands for the time to the next one.
 """
 
 from collections.abc import Callable, Sequence
@@ -128,8 +128,10 @@ _TAIL = 20
 
 def _disturbances(failed: Sequence[int], at: Sequence[int], mended_us: int | None) -> list[Sequence[int]]:
     """The failed items that the fault is to blame for, and those of its end; all together if they are not apart."""
-    late = next((place for place, index in enumerate(failed) if mended_us is not None and at[index] >= mended_us), 0)
-    if late == 0 or mended_us is None or mended_us - at[failed[late - 1]] < BETWEEN_US:
+    if mended_us is None:
+        return [failed]
+    late = sum(at[index] < mended_us for index in failed)
+    if late in (0, len(failed)) or mended_us - at[failed[late - 1]] < BETWEEN_US:
         return [failed]
     return [failed[:late], failed[late:]]
 

@@ -162,10 +162,10 @@ class Rehearsal:
         strayed = astray(self._site, self._crew.watched(), self._macs) if scenario.mends else None
         ended_us = now_us()
         records = self._crew.halt(began, owned_since_us=self._asked_us)
-        turned = self._turning(scenario, records, (fault_us, ended_us), owners)
+        turned = self._turning(scenario, records, (fault_us, mended_us or ended_us), owners)
         judged = self._judged(expected, records, fault_us, mended_us)
         row = replace(judged, turning=turned, span_us=ended_us - began, astray=strayed)
-        if scenario.mends or isinstance(scenario.fault, HangNode | FlapLink):
+        if scenario.mends or mended_us is not None:
             return row
         returned = self._return(scenario)
         sites_vips = zip(row.vips, self._site.vips, strict=True)
@@ -280,13 +280,11 @@ class Rehearsal:
         )
 
     def _turning(self, scenario: Scenario, records: Records, span: tuple[int, int], owners: frozenset[str]) -> Turning:
-        fault_us, ended_us = span
-        fault = scenario.fault
+        fault_us, until = span
         if scenario.promise is Promise.NOTHING_LOST:
             return Turning()
         heard = [(self._macs.get(MacAddress.parse(item.mac), item.mac), item) for item in records.heard]
         events = [event for node in self._site.nodes for event in self._software.events(node.name, fault_us)]
-        until = fault_us + fault.lasts // _MICROSECOND if isinstance(fault, HangNode | FlapLink) else ended_us
         return turning(fault_us, until, owners_before=owners, events=events, heard=heard)
 
 
