@@ -102,7 +102,7 @@ class World:
         """Which server answered each of some new flows to port 80, or how the flow failed."""
         vip = VIP4 if family == 4 else VIP6
         answers = self.agents[by].ask(f"ask_{protocol}", address=vip, port=80, times=times, **more)
-        return [str(answer).split()[0] for answer in answers]
+        return [answer if answer.startswith("[Errno") else answer.split()[0] for answer in map(str, answers)]
 
     def ruleset(self) -> str:
         """The balancer's whole ruleset as nft prints it."""
@@ -147,6 +147,8 @@ class World:
             self.ip(name, f"addr add 198.51.100.{number}/24 dev {interface}")
             self.ip(name, f"addr add 2001:db8:2::{number}/64 dev {interface} nodad")
             self.ip(name, f"link set {interface} up")
+        # Ports below are the tests' own: one that the kernel had chosen a moment ago could not be had.
+        self.sysctl("client", "net/ipv4/ip_local_port_range", "44000 60999")
         self.ip("client", "route add default via 198.51.100.1")
         self.ip("client", "-6 route add default via 2001:db8:2::1")
 
