@@ -376,9 +376,10 @@ def remember_source(what: str) -> None:
     stores.remember(wish.service, wish.server, wish.port, wish.sources, wish.seconds)
 
 
-def flows_opening(address: str) -> str:
-    """The flows to a VIP of which the first packet has just come, as FlowsSeen."""
-    return Codec().encode(FlowsSeen(tuple(_state["copying"][0].openings({parse_address(address)})))).decode()
+def flows_opening(address: str, most: int) -> str:
+    """Up to so many flows to a VIP of which the first packet has just come, as FlowsSeen."""
+    stores: FlowStores = _state["copying"][0]
+    return Codec().encode(FlowsSeen(tuple(stores.openings({parse_address(address)}, most)))).decode()
 
 
 def end_copying() -> None:

@@ -65,10 +65,10 @@ class Copying:
     def read(self) -> tuple[Flow, ...]:
         return self._seen("flows_read")
 
-    def opening(self, address: str) -> tuple[Flow, ...]:
-        return self._seen("flows_opening", address=address)
+    def opening(self, address: str, *, most: int = 10) -> tuple[Flow, ...]:
+        return self._seen("flows_opening", address=address, most=most)
 
-    def _seen(self, asked: str, **how: str) -> tuple[Flow, ...]:
+    def _seen(self, asked: str, **how: object) -> tuple[Flow, ...]:
         seen: FlowsSeen = CODEC.decode(self.balancer.ask(asked, **how).encode(), FlowsSeen)
         return seen.flows
 
@@ -308,6 +308,8 @@ def test_what_has_sent_one_packet_when_its_vip_goes_is_read(copying: Copying, fa
         assert (found.client_port, host(found), found.stage) == (port, "s2", Stage.OPENING)
         assert 50 <= found.seconds <= 60
         assert copying.opening(VIPS[10 - family]) == ()
+        copying.client.ask("ask_tcp", address=VIPS[family], port=80, timeout=0.1)
+        assert [len(copying.opening(VIPS[family], most=most)) for most in (1, 2, 3)] == [1, 2, 2]
         time.sleep(1.2)
         assert copying.opening(VIPS[family]) == ()
     finally:

@@ -4,7 +4,7 @@ Safety: an owner trusts its lease for `duration` on its own clock, counted from 
 challenger counts `wait_out(duration)` on its own clock, from after the renewal was stored. As no clock errs by more
 than MAX_CLOCK_ERROR_PERCENT, the second ends later than the first, whatever the network did in between.
 
-Liveness: `duration` outlasts the store's own write gap (`least_duration`), else the election of a new store leader
+Liveness: `duration` outlasts the store's own write gap (`least_duration`), else each election of a store leader
 would cost every address that has a lease.
 """
 
@@ -88,6 +88,7 @@ def longest_takeover(duration: timedelta) -> timedelta:
 
 def least_duration(store_election_timeout: timedelta) -> timedelta:
     """The shortest duration that a change of the store's leader does not cost. Raft waits one to two election timeouts
-    before it votes; the rest is the vote, the renewal that was just due, and the one attempt that it cost.
+    before it votes; the rest is the vote, the renewal that was just due, and the one attempt that it cost. A vote that
+    is split is repeated after as long again: seldom, and then the lease is lost.
     """
     return 2 * store_election_timeout + timedelta(milliseconds=500)

@@ -7,6 +7,7 @@ is not there is for the rules'. So a copy finds its place while a service moves 
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from yaoki.core.address import Family, IPAddress
 from yaoki.core.error import ActuatorError
@@ -56,10 +57,11 @@ class FlowStores:
                 store.look()
         return self._translated.filled()
 
-    def openings(self, addresses: Collection[IPAddress]) -> list[Flow]:
-        """Flows to these VIPs that are opening and that nobody was told of: all but the program's are told at once."""
+    def openings(self, addresses: Collection[IPAddress], most: int) -> list[Flow]:
+        """Flows to these VIPs that are opening and that nobody was told of, as all but the program's are at once: some,
+        if there are more than `most`."""
         with suppress(ActuatorError):
-            return self._bpf.openings(addresses)
+            return list(islice(self._bpf.openings(addresses), most))
         return []
 
     def begin(self) -> None:

@@ -30,7 +30,7 @@ from yaoki.linux.flow_stores import FlowStores
 from yaoki.linux.flow_table import established_s
 from yaoki.linux.heartbeat_socket import HeartbeatSocket
 from yaoki.linux.interface_watch import InterfaceState, InterfaceWatch
-from yaoki.node.flow_copier import FlowCopier
+from yaoki.node.flow_copier import OPENINGS_TOLD, FlowCopier
 from yaoki.node.flow_messages import (
     AddressesHeld,
     ConfigureFlows,
@@ -187,8 +187,9 @@ class FlowCopierProcess:
                 asyncio.get_running_loop().call_later(STRAGGLERS_S, self._tell_openings, gone)
 
     def _tell_openings(self, gone: Collection[IPAddress]) -> None:
-        """What is opening at VIPs that have gone from here goes on at their next owner."""
-        if flows := self._stores.openings(gone):
+        """What is opening at VIPs that have gone from here goes on at their next owner. If these are more than may be
+        told, as in a flood, none is told of: it is enough to see that."""
+        if flows := self._stores.openings(gone, OPENINGS_TOLD + 1):
             self._driver.give(FlowsSeen(tuple(flows)))
 
     async def _look(self) -> None:

@@ -185,11 +185,11 @@ class BpfFlows:
                 yield None if flow is None or slots.lead(owner[0].entry, flow, number) else flow
             self._filled[family] = count / installed.tables.most_flows(family)
 
-    def openings(self, addresses: Collection[IPAddress]) -> list[Flow]:
+    def openings(self, addresses: Collection[IPAddress]) -> Iterator[Flow]:
         """TCP flows to these VIPs of which the first packet has just come, and which no hash finds."""
-        at, now, found = list(addresses), layout.tick(), list[Flow]()
+        at, now = frozenset(addresses), layout.tick()
         if self._installed is None:
-            return found
+            return
         for family in dict.fromkeys(map(Family.of, at)):
             for key, octets in self._installed.tables.opening(family):
                 ((number, stamp, seen, state),) = layout.flow_words(octets)
@@ -199,8 +199,7 @@ class BpfFlows:
                 flow = _flow(owner, key, seen, now)
                 if flow is not None and flow.service.address in at:
                     seconds = min(flow.seconds, round(owner[0].entry.opening / _TICKS_PER_S))
-                    found.append(replace(flow, stage=Stage.OPENING, seconds=seconds))
-        return found
+                    yield replace(flow, stage=Stage.OPENING, seconds=seconds)
 
     # --- being told
 
