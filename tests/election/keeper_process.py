@@ -67,8 +67,7 @@ class KeeperNode:
         self._codec = Codec(EVENT_KINDS)
         self._process: asyncio.subprocess.Process | None = None
         self._wishing: asyncio.Task[None] | None = None
-        self.main = self._link(SOCKET_NAME, self._main_hears, lambda: self.order(self._configuration))
-        self.link = self._link(HOLDER_SOCKET_NAME, self._holder_hears, self.wish)
+        self._make_links()
 
     # --- the process --------------------------------------------------------------------------------------------------
 
@@ -82,6 +81,15 @@ class KeeperNode:
         if self._wishing is None:
             self._wishing = asyncio.get_running_loop().create_task(self._go_on_wishing())
         await until(lambda: any(isinstance(each, LeaseStatus) for each in self.reports))
+
+    async def start_anew(self) -> None:
+        """After `die`: a keeper and a holder that know nothing."""
+        await self.exit_status()
+        self.holder = LeaseHolder()
+        self.reports.clear()
+        self._make_links()
+        self.wanting = True
+        await self.start()
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -166,6 +174,10 @@ class KeeperNode:
         while True:
             self.wish()
             await asyncio.sleep(WISH_EVERY_S)
+
+    def _make_links(self) -> None:
+        self.main = self._link(SOCKET_NAME, self._main_hears, lambda: self.order(self._configuration))
+        self.link = self._link(HOLDER_SOCKET_NAME, self._holder_hears, self.wish)
 
     def _link(self, name: str, on_message: Callable[[bytes], None], on_up: Callable[[], None]) -> LinkClient:
         return LinkClient(self._run_dir / name, on_message=on_message, on_up=on_up, on_down=lambda _: None)

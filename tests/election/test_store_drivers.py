@@ -29,6 +29,7 @@ from yaoki.runtime.stores.opening import open_store
 
 LIMIT = timedelta(milliseconds=300)
 PATIENCE = timedelta(seconds=2)
+LONG_PATIENCE = timedelta(seconds=10)
 """Of a client that wants its answer: the machine may have other things to do."""
 SILENCE = timedelta(milliseconds=750)
 
@@ -40,6 +41,7 @@ class Client:
         self.seen: list[tuple[str, int]] = []
         self._answers: asyncio.Queue[tuple[StoreRequest, StoreResult]] = asyncio.Queue()
         self._count = 0
+        self.patience = PATIENCE
         self.driver = make(self)
 
     def on_answer(self, request: StoreRequest, result: StoreResult) -> None:
@@ -56,7 +58,7 @@ class Client:
         self._count += 1
         return await self._ask(SwapKey(key, self._count, expected, value))
 
-    async def swap_until_done(self, key: str, expected: int, value: bytes, *, within_s: float = 10) -> int:
+    async def swap_until_done(self, key: str, expected: int, value: bytes, *, within_s: float = 20) -> int:
         """Repeat until it succeeds; the new revision. What failed may have been carried out, as everywhere."""
         async with asyncio.timeout(within_s):
             while True:
@@ -70,8 +72,8 @@ class Client:
                         await asyncio.sleep(0.02)
 
     async def _ask(self, request: StoreRequest) -> StoreResult:
-        self.driver.ask(request, PATIENCE)
-        async with asyncio.timeout(10):
+        self.driver.ask(request, self.patience)
+        async with asyncio.timeout(20):
             answered, result = await self._answers.get()
         assert answered == request
         return result
@@ -95,6 +97,7 @@ def with_client(make: Callable[[Client], StoreDriver], play: Callable[[Client], 
 
 async def compare_and_swap(client: Client) -> None:
     """What every store must do."""
+    client.patience = LONG_PATIENCE
     client.driver.watch(("vip/a",), SILENCE)
     assert await client.read("vip/a") == KeyRead(KeyState(0, None))
     first = await client.swap("vip/a", 0, b"one")
