@@ -8,7 +8,8 @@ import json
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import ip_interface
@@ -98,6 +99,7 @@ PLAIN = Kind("version 3, IPv4, checksum of the message only", 3, Family.IPV4, TE
 KINDS = [Kind("version 2", 2, Family.IPV4, SECOND), VERSION_3, Kind("version 3, IPv6", 3, Family.IPV6, TENTH), PLAIN]
 VIRTUAL = Kind("virtual MAC, IPv4", 3, Family.IPV4, TENTH, "use_vmac", virtual_mac=True)
 VIRTUAL_6 = Kind("virtual MAC, IPv6", 3, Family.IPV6, TENTH, "use_vmac", virtual_mac=True)
+SLOW = Kind("version 3, IPv4, once a second", 3, Family.IPV4, SECOND)
 UNICAST = Kind("unicast, IPv4", 3, Family.IPV4, TENTH, unicast=True)
 UNICAST_6 = Kind("unicast, IPv6", 3, Family.IPV6, TENTH, unicast=True)
 UNICAST_2 = Kind("unicast, version 2", 2, Family.IPV4, SECOND, unicast=True)
@@ -140,6 +142,18 @@ class Keepalived:
 def knows(keyword: str) -> bool:
     binary = shutil.which("keepalived")
     return binary is not None and keyword.encode() in Path(binary).read_bytes()
+
+
+def steadily(condition: Callable[[], bool], what: str, *, lasting: float, within: float = 30) -> None:
+    """So it is for so long on end. Who stands still for a few advertisements, on a busy machine, is relieved for a
+    moment, as it should be; then it counts anew."""
+    until = time.monotonic() + within
+    since = time.monotonic()
+    while time.monotonic() < since + lasting:
+        if not condition():
+            since = time.monotonic()
+        assert since < until, f"not for {lasting} s on end within {within} s: {what}"
+        time.sleep(0.02)
 
 
 def rejections(speaker: RunningSpeaker) -> list[Rejection]:
@@ -216,9 +230,10 @@ def test_we_stand_by_take_over_when_keepalived_stops_and_give_back(scene: Scene)
     speaker = scene.speaker(100)
     eventually(lambda: speaker.state(scene.kind.family) is RouterState.BACKUP, "we stand by")
     eventually(lambda: speaker.hears(150), "we hear it")
+    before = len(speaker.told(BecameActive))
     keepalived.stop()
     scene.only("y")
-    (became,) = speaker.told(BecameActive)
+    (became,) = speaker.told(BecameActive)[before:]
     assert isinstance(became, BecameActive)
     assert became.reason is Reason.ACTIVE_RELEASED, "priority zero was understood"
     keepalived.start()
@@ -236,7 +251,7 @@ def test_keepalived_stands_by_takes_over_when_we_stop_and_gives_back(scene: Scen
     eventually(keepalived.listens, "it listens")
     # Longer than its down timer, which it would run out of if it did not understand us.
     patience = 4 * scene.kind.interval.total_seconds() + 0.5
-    never(lambda: not scene.held_by("y"), "keepalived owns beside us", within=patience)
+    steadily(lambda: scene.held_by("y"), "keepalived lets us own", lasting=patience)
     assert speaker.release() == 0
     scene.only("k")
     again = scene.speaker(150)
@@ -266,7 +281,7 @@ def test_after_a_healed_partition_the_client_believes_the_winner(scene: Scene, w
     scene.isolate(False)
     scene.only(winner)
     mac = MAC.format(THEIRS if winner == "k" else OURS)
-    eventually(lambda: scene.client_believes() == mac, "the client was told", within=2)
+    eventually(lambda: scene.client_believes() == mac, "the client was told", within=4)
     assert speaker.told(PacketRejected) == []
 
 
@@ -299,7 +314,7 @@ def test_keepalived_hears_us_from_the_virtual_mac(scene: Scene) -> None:
     scene.only("y")
     keepalived = scene.keepalived(100)
     eventually(keepalived.listens, "it listens")
-    never(lambda: not scene.held_by("y"), "keepalived owns beside us", within=1)
+    steadily(lambda: scene.held_by("y"), "keepalived lets us own", lasting=1)
     assert speaker.release() == 0
     scene.only("k")
     again = scene.speaker(150)
@@ -335,7 +350,7 @@ def test_other_addresses_of_keepalived_elect_no_second_owner_here(scene: Scene) 
     scene.only("k")
     speaker = scene.speaker(100, more=(VIP_MORE,))
     eventually(lambda: speaker.told(AddressListMismatch) != [], "the difference was told")
-    never(lambda: not scene.held_by("k"), "we own beside it", within=1)
+    steadily(lambda: scene.held_by("k"), "we let it own", lasting=1)
     assert speaker.state() is RouterState.BACKUP
 
 
@@ -351,12 +366,14 @@ def test_keepalived_that_discards_ours_for_its_other_addresses_is_named(scene: S
     scene.only("y")
 
 
-@kinds(VERSION_3)
+@kinds(SLOW)
 def test_sticky_keepalived_of_higher_priority_waits_until_we_stop(scene: Scene) -> None:
+    """Once a second, for it would keep what it took in a moment in which we stood still."""
     speaker = scene.speaker(100)
     scene.only("y")
-    scene.keepalived(150, "nopreempt\nstate BACKUP")
-    never(lambda: scene.held_by("k"), "the better one takes it from us all the same", within=3)
+    keepalived = scene.keepalived(150, "nopreempt\nstate BACKUP")
+    eventually(keepalived.listens, "it listens")
+    never(lambda: "k" in scene.segment.holders(VIP), "the better one takes it from us all the same", within=5)
     assert speaker.release() == 0
     scene.only("k")
 
