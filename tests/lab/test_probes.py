@@ -1,7 +1,7 @@
 """The probes against a network whose outages are known: VIPs are moved by hand, nothing decides anything."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from yaoki.core.address import Family
 from yaoki.lab.crew import Crew, Records
 from yaoki.lab.fault import CutLink, Partition
 from yaoki.lab.injector import Injector
+from yaoki.lab.judging import LATEST_MS
 from yaoki.lab.lab import Lab
 from yaoki.lab.measure import first_heard, last_owner, outage, two_owners_ms
 from yaoki.lab.namespaces import inside, ip_batch, run
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.netns
 
 VIPS = ("192.0.2.50/24", "2001:db8:1::50/64")
 SETTLE_S = 15.0
+ATTEMPTS = 8
+"""As in a rehearsal, what was measured while the probes themselves were late counts for nothing."""
 
 
 def bare(plain: dict[str, Any]) -> None:
@@ -77,6 +80,20 @@ class Stage:
             time.sleep(0.05)
         return self.crew.mark()
 
+    def measured(self, what: Callable[[], None], *, first: Callable[[], None] = lambda: None) -> Records:
+        """What the probes record while something happens, `first` being done before they begin, on a machine that does
+        not stand still meanwhile."""
+        late: list[dict[str, float]] = []
+        for _ in range(ATTEMPTS):
+            first()
+            began = self.begin()
+            what()
+            records = self.crew.halt(began)
+            if max(records.late_ms.values()) <= LATEST_MS:
+                return records
+            late.append(records.late_ms)
+        raise AssertionError(f"the probes were late in each of {ATTEMPTS} attempts: {late}")
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
@@ -103,9 +120,7 @@ def by_kind(records: Records, kind: ProbeKind) -> list[float]:
 
 
 def test_a_network_that_works_loses_nothing(stage: Stage) -> None:
-    began = stage.begin()
-    time.sleep(1)
-    records = stage.crew.halt(began)
+    records = stage.measured(lambda: time.sleep(1))
     assert [outage(record).lost for record in records.probes] == [0] * 6
     assert all(len(record.at_us) >= 50 for record in records.probes)
     assert sum(record.streams_cut for record in records.probes) == 0
@@ -114,14 +129,18 @@ def test_a_network_that_works_loses_nothing(stage: Stage) -> None:
 
 
 def test_a_link_that_is_cut_for_a_while_is_an_outage_of_that_length(stage: Stage) -> None:
-    began = stage.begin()
-    cut = time.monotonic()
-    stage.injector.inject(CutLink("lb1", "eth0"))
-    time.sleep(0.4)
-    stage.injector.mend(CutLink("lb1", "eth0"))
-    lasted_ms = (time.monotonic() - cut) * 1000
-    time.sleep(1.5)
-    records = stage.crew.halt(began)
+    lasted_ms = 0.0
+
+    def cut_for_a_while() -> None:
+        nonlocal lasted_ms
+        cut = time.monotonic()
+        stage.injector.inject(CutLink("lb1", "eth0"))
+        time.sleep(0.4)
+        stage.injector.mend(CutLink("lb1", "eth0"))
+        lasted_ms = (time.monotonic() - cut) * 1000
+        time.sleep(1.5)
+
+    records = stage.measured(cut_for_a_while)
     for found in by_kind(records, ProbeKind.UDP):
         assert 350 <= found <= lasted_ms + 1200  # a neighbour that was asked for during the cut is asked for again
     assert by_kind(records, ProbeKind.CONTROL) == [0.0, 0.0]
@@ -129,14 +148,18 @@ def test_a_link_that_is_cut_for_a_while_is_an_outage_of_that_length(stage: Stage
 
 @pytest.mark.req("B-07")
 def test_two_nodes_that_hold_a_vip_are_two_owners_for_as_long(stage: Stage) -> None:
-    began = stage.begin()
-    held = time.monotonic()
-    stage.own("lb2")
-    time.sleep(0.5)
-    stage.disown("lb2")
-    held_ms = (time.monotonic() - held) * 1000
-    time.sleep(0.3)
-    records = stage.crew.halt(began)
+    held_ms = 0.0
+
+    def both_for_a_while() -> None:
+        nonlocal held_ms
+        held = time.monotonic()
+        stage.own("lb2")
+        time.sleep(0.5)
+        stage.disown("lb2")
+        held_ms = (time.monotonic() - held) * 1000
+        time.sleep(0.3)
+
+    records = stage.measured(both_for_a_while)
     for record in records.owners:
         assert 400 <= two_owners_ms(record) <= held_ms + 50, record.family
     assert {last_owner(record) for record in records.owners} == {str(stage.lab.plan.port("lb1", "eth0").mac)}
@@ -144,15 +167,16 @@ def test_two_nodes_that_hold_a_vip_are_two_owners_for_as_long(stage: Stage) -> N
 
 @pytest.mark.req("B-06")
 def test_owners_of_one_virtual_mac_are_told_apart_by_the_switch(stage: Stage) -> None:
-    stage.disown("lb1")
-    stage.own_at_a_virtual_mac("lb1")
-    try:
-        began = stage.begin()
+    def both_for_a_while() -> None:
         stage.own_at_a_virtual_mac("lb2")
         time.sleep(0.5)
         stage.disown_virtually("lb2")
         time.sleep(0.3)
-        records = stage.crew.halt(began)
+
+    stage.disown("lb1")
+    stage.own_at_a_virtual_mac("lb1")
+    try:
+        records = stage.measured(both_for_a_while)
     finally:
         for node in ("lb1", "lb2"):
             stage.disown_virtually(node)
@@ -173,10 +197,11 @@ def test_the_observer_hears_announcements_with_their_sender(stage: Stage) -> Non
 
 
 def test_a_vip_that_nobody_holds_is_owned_by_nobody_and_its_streams_are_cut(stage: Stage) -> None:
-    began = stage.begin()
-    stage.disown("lb1")
-    time.sleep(1)
-    records = stage.crew.halt(began)
+    def nobody_for_a_while() -> None:
+        stage.disown("lb1")
+        time.sleep(1)
+
+    records = stage.measured(nobody_for_a_while, first=lambda: stage.own("lb1"))
     assert not any(outage(record).recovered for record in records.probes if record.target.kind is ProbeKind.UDP)
     assert [last_owner(record) for record in records.owners] == [None, None]
     assert sum(record.streams_cut for record in records.probes) == 4

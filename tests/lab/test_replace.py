@@ -23,7 +23,7 @@ from yaoki.vrrp.events import Reason
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(240), pytest.mark.req("B-02")]
 
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 SITE = """version: 1
 site: ykrtest
 networks:
@@ -200,7 +200,7 @@ def test_a_standby_is_woken_by_its_mac_and_waited_for(place: Place) -> None:
     run(["ip", "-n", place.lab.namespace("lb3"), "address", "add", "192.0.2.13/24", "dev", "eth0"])
     woken = place.wake()
     assert woken.returncode == 0, woken.stderr
-    assert re.fullmatch(r"lb3 answers at 192\.0\.2\.13 \(eth0\), \d\.\d s after it was called\n", woken.stdout)
+    assert re.fullmatch(r"lb3 answers at 192\.0\.2\.13 \(eth0\), \d+\.\d s after it was called\n", woken.stdout)
 
 
 def test_a_standby_that_runs_is_given_the_place_at_once(place: Place) -> None:
@@ -213,7 +213,7 @@ def test_a_standby_that_runs_is_given_the_place_at_once(place: Place) -> None:
     done = place.replace()
     assert done.returncode == 0, done.stderr
     assert "lb3 has the place of lb1" in done.stderr
-    assert re.search(r"vip \(IPv4\) is served here \d\.\d s after the file was taken", done.stderr)
+    assert re.search(r"vip \(IPv4\) is served here \d+\.\d s after the file was taken", done.stderr)
     until(lambda: place.holds("lb3") == BOTH, "lb3 owns")
     again = place.replace()
     assert again.returncode == 0, again.stderr
