@@ -22,8 +22,8 @@ LONG_ENOUGH = timedelta(seconds=2)
 """To miss every promise of the pair."""
 
 LABS = 6
-"""A machine with other work makes rows void, and what two routers toss about may rest for a row; then the lab is built
-anew."""
+"""A machine with other work makes rows void, or makes them fail by itself, and what two routers toss about may rest for
+a row; then the lab is built anew."""
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_a_mutated_engine_fails_its_row_for_its_own_reason(mutated: MutatedRow, 
         row = rows[mutated.scenario]
         if mutated.shows(row):
             return
-        assert row.void is not None or row.ok, f"it failed for another reason: {row}"
-        others.append(row.void or "it kept its promises")
+        # What a busy machine makes it miss proves nothing, neither for it nor against it.
+        others.append(row.void or ("it kept its promises" if row.ok else f"it failed for another reason: {row}"))
     raise AssertionError(f"it did not show in {LABS} labs: {others}")
 
 
