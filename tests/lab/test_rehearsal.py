@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab.rehearsals import RETRIES, Breaking, Unannounced, named, rehearsed
 from tests.lab.sites import changed
+from yaoki.cli.rehearse import VOID
 from yaoki.core.address import Family
 from yaoki.lab.catalogue import Scenario
 from yaoki.lab.fault import KillNode, PowerOff
@@ -167,11 +168,17 @@ def test_keepalived_is_measured_by_the_same_harness(tmp_path: Path) -> None:
     assert max(killed.vips[0].two_owners_ms.values()) > 300
 
 
+def ended(*command: str, times: int = 3) -> subprocess.CompletedProcess[str]:
+    """A rehearsal, once more where a busy machine made its row void as often as the command itself repeats it."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return ended(*command, times=times - 1) if done.returncode == VOID and times > 1 else done
+
+
 def test_the_command_rehearses_prints_and_leaves_nothing(tmp_path: Path) -> None:
     file = changed(tmp_path, bare, name="yke7")
     report = tmp_path / "report.json"
     command = [sys.executable, "-m", "yaoki.cli", "rehearse", str(file), "--only", "lb1-power-off"]
-    done = subprocess.run([*command, "--json", str(report)], capture_output=True, text=True, timeout=120, check=False)
+    done = ended(*command, "--json", str(report))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lb1-power-off" in done.stdout
     (scenario,) = json.loads(report.read_text())["scenarios"]
@@ -180,8 +187,6 @@ def test_the_command_rehearses_prints_and_leaves_nothing(tmp_path: Path) -> None
     assert existing(["yk-yke7-sw", "yk-yke7-lb1"]) == ()
 
     report.write_text(json.dumps({"scenarios": [{"name": "lb1-power-off", "outage_ms": 1.0}]}))
-    again = subprocess.run(
-        [*command, "--baseline", str(report)], capture_output=True, text=True, timeout=120, check=False
-    )
+    again = ended(*command, "--baseline", str(report))
     assert again.returncode == 1
     assert "1 ms before" in again.stdout
