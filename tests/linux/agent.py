@@ -53,6 +53,12 @@ from yaoki.runtime.probes.registry import probe_for
 _state: dict[str, Any] = {"sockets": {}, "streams": {}, "serving": {}}
 
 
+SO_RCVBUFFORCE, ROOM = 33, 8 << 20
+"""Octets that may wait for a process that does not come to run: more than all that a test sends."""
+STILL_CLOSING = {"04", "05", "09", "0B"}
+"""States of include/net/tcp_states.h in which something is still said: FIN-WAIT-1 and 2, LAST-ACK, CLOSING."""
+
+
 def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
@@ -65,6 +71,7 @@ def serve(name: str, port: int) -> None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
             listener.bind(("", port))
             if kind == socket.SOCK_STREAM:
                 listener.listen(128)
@@ -111,7 +118,7 @@ def ask_tcp(
     port: int,
     *,
     times: int = 1,
-    timeout: float = 3.0,
+    timeout: float = 10.0,
     source: str | None = None,
     source_port: int = 0,
 ) -> list[str]:
@@ -151,7 +158,7 @@ def ask_udp(
     port: int,
     *,
     times: int = 1,
-    timeout: float = 1.0,
+    timeout: float = 5.0,
     source: str | None = None,
     source_port: int = 0,
     octets: int = 1,
@@ -181,38 +188,69 @@ def _datagram(sock: socket.socket, octets: int = 1) -> str:
 def open_flow(name: str, protocol: str, address: str, port: int, *, source: str | None = None) -> str:
     """A connection or UDP socket that is kept; its first answer."""
     if protocol == "tcp":
-        sock = socket.create_connection((address, port), 3, (source, 0) if source else None)
+        sock = socket.create_connection((address, port), 10, (source, 0) if source else None)
     else:
         sock = socket.socket(_family(address), socket.SOCK_DGRAM)
         if source:
             sock.bind((source, 0))
         sock.connect((address, port))
-    sock.settimeout(2)
     _state["sockets"][name] = sock
     return talk(name)
 
 
-def talk(name: str) -> str:
+def talk(name: str, *, timeout: float = 10.0) -> str:
     """One more exchange on a kept flow."""
     sock = _state["sockets"][name]
+    sock.settimeout(timeout)
     if sock.type == socket.SOCK_DGRAM:
         return _datagram(sock)
     try:
-        sock.sendall(b"?\n")
-        return sock.recv(100).decode().strip() or "closed"
+        say(name)
+        return hear(name)
     except (ConnectionResetError, BrokenPipeError):
         return "reset"
     except TimeoutError:
         return "timeout"
 
 
+def say(name: str) -> None:
+    """The first half of an exchange over TCP."""
+    _state["sockets"][name].sendall(b"?\n")
+
+
+def hear(name: str) -> str:
+    """The second one."""
+    with suppress(ConnectionResetError):
+        return _state["sockets"][name].recv(100).decode().strip() or "closed"
+    return "reset"
+
+
+def heard(*, seconds: float) -> list[str]:
+    """The kept flows on which something has come within so long."""
+    ready = select.select(list(_state["sockets"].values()), [], [], seconds)[0]
+    return [name for name, sock in _state["sockets"].items() if sock in ready]
+
+
 def close_flow(name: str) -> None:
     _state["sockets"].pop(name).close()
+
+
+def let_close(*, seconds: float) -> None:
+    """Wait, for so long at most, until connections that were closed here have said their last words."""
+    end = time.monotonic() + seconds
+    while _closing() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _closing() -> bool:
+    lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/self/net/{name}").read_text().splitlines()[1:]]
+    return any(line.split()[3] in STILL_CLOSING for line in lines)
 
 
 def start_stream(name: str, address: str, port: int, *, gap_ms: int = 2) -> None:
     """One UDP datagram every `gap_ms`; `stop_stream` tells what came back."""
     sock = socket.socket(_family(address), socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
     sock.connect((address, port))
     stream = {"sent": 0, "answers": [], "stop": False}
     thread = threading.Thread(target=_stream, args=(sock, stream, gap_ms / 1000), daemon=True)
@@ -221,9 +259,10 @@ def start_stream(name: str, address: str, port: int, *, gap_ms: int = 2) -> None
 
 
 def _stream(sock: socket.socket, stream: dict[str, Any], gap: float) -> None:
-    end = None
+    """When it is stopped, more than is due is waited for half a second, and what is lacking longer."""
+    end, last = None, 0.0
     due = time.monotonic()
-    while end is None or time.monotonic() < end:
+    while end is None or time.monotonic() < (end if len(stream["answers"]) >= stream["sent"] else last):
         if end is None and time.monotonic() >= due:
             with suppress(OSError):
                 sock.send(b"?")
@@ -234,14 +273,14 @@ def _stream(sock: socket.socket, stream: dict[str, Any], gap: float) -> None:
             with suppress(OSError):
                 stream["answers"].append(sock.recv(100).split(b" ")[0].decode())
         if stream["stop"] and end is None:
-            end = time.monotonic() + 0.5
+            end, last = time.monotonic() + 0.5, time.monotonic() + 10
     sock.close()
 
 
 def stop_stream(name: str) -> dict[str, Any]:
     stream, thread = _state["streams"].pop(name)
     stream["stop"] = True
-    thread.join(10)
+    thread.join(30)
     return {"sent": stream["sent"], "answers": stream["answers"]}
 
 
@@ -344,8 +383,8 @@ def flows_told(*, seconds: float = 0.3) -> str:
     """The flows that the kernel told of since the last time, as FlowsSeen; it is waited for them."""
     _, listening, told = _state["copying"]
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        for descriptor in select.select(list(listening), [], [], left)[0]:
+    while ready := select.select(list(listening), [], [], max(0.0, end - time.monotonic()))[0]:
+        for descriptor in ready:
             listening[descriptor]()
     found = Codec().encode(FlowsSeen(tuple(told))).decode()
     told.clear()
@@ -471,11 +510,10 @@ def through_tap(frame: str) -> str | None:
     sent = bytes.fromhex(frame)
     os.write(_state["tap"], sent)
     end = time.monotonic() + 0.3
-    while time.monotonic() < end:
-        if select.select([_state["tap"]], [], [], max(0.0, end - time.monotonic()))[0]:
-            back = os.read(_state["tap"], 2048)
-            if back[26:] == sent[26:]:
-                return back.hex()
+    while select.select([_state["tap"]], [], [], max(0.0, end - time.monotonic()))[0]:
+        back = os.read(_state["tap"], 2048)
+        if back[26:] == sent[26:]:
+            return back.hex()
     return None
 
 
@@ -790,7 +828,11 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         local_port,
         open_flow,
         talk,
+        say,
+        hear,
+        heard,
         close_flow,
+        let_close,
         start_stream,
         stop_stream,
         balance,

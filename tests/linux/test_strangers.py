@@ -47,7 +47,7 @@ def hold(world: World, flow: Flow, *, ms: int) -> None:
 @BOTH
 def test_a_connection_whose_copy_comes_late_goes_on(held: tuple[World, Flow]) -> None:
     world, flow = held
-    hold(world, flow, ms=1500)
+    hold(world, flow, ms=20_000)
     said: list[Any] = []
     talking = threading.Thread(target=lambda: said.append(world.agents["client"].ask("talk", name="t")))
     talking.start()
