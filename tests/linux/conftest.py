@@ -49,7 +49,7 @@ def direct(direct_network: World) -> Iterator[World]:
     """The direct world with a plane that starts from nothing."""
     direct_network.agents["lb"].ask("new_balancer")
     yield direct_network
-    direct_network.agents["lb"].ask("cleanup")
+    direct_network.clean_up()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import pytest
 
 from tests.lb.samples import server, service, trio
 from tests.linux.test_dead_man_gate import gated, silences
-from tests.linux.world import PREFIX, VIP4, VIP6, Agent, World
+from tests.linux.world import PREFIX, VIP4, VIP6, Agent, World, run
+from tests.runtime.network import eventually
 from yaoki.core.address import parse_address
 from yaoki.core.codec import Codec
 from yaoki.lb.connection import Connection, ConnectionList, ConnectionState
@@ -41,23 +42,26 @@ def direct(direct_network: World, request: pytest.FixtureRequest) -> Iterator[Wo
         direct_network.xdp_sends()
     direct_network.agents["lb"].ask("new_balancer", plane=request.param)
     yield direct_network
-    direct_network.agents["lb"].ask("cleanup")
-    # The last words of this test's connections are refused now, and take no turn of the next test's servers.
-    time.sleep(0.05)
+    direct_network.clean_up()
 
 
 @pytest.fixture
 def nftables(direct_network: World) -> Iterator[World]:
     """What only the plane of nftables does."""
     yield direct_network
-    direct_network.agents["lb"].ask("cleanup")
+    direct_network.clean_up()
 
 
 @contextmanager
 def capture(name: str, expression: str) -> Iterator[list[str]]:
-    """What tcpdump sees at eth0 of a namespace, line by line; the list is filled when the block ends."""
-    words = ["ip", "netns", "exec", PREFIX + name, "tcpdump", "-lnnei", "eth0", "-v", "--immediate-mode", expression]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """What tcpdump sees at eth0 of a namespace, line by line; the list is filled when the block ends, and with all that
+    came before an echo request of ours."""
+    last = "icmp[icmptype] == icmp-echo"
+    words = ["ip", "netns", "exec", PREFIX + name, "tcpdump", "-lnnei", "eth0", "-v", "--immediate-mode"]
+    process = subprocess.Popen(
+        [*words, f"({expression}) or {last}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
     assert process.stderr is not None
     while "listening on" not in process.stderr.readline():
         pass
@@ -65,10 +69,14 @@ def capture(name: str, expression: str) -> Iterator[list[str]]:
     try:
         yield seen
         time.sleep(0.5)
+        run("ip", "netns", "exec", PREFIX + name, "ping", "-c1", "192.0.2.1")
+        output = ""
+        while "echo request" not in output:
+            output += process.stdout.readline()
+        seen += [line for line in output.replace("\n    ", " ").splitlines() if line and "echo request" not in line]
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=10)
-        seen += [line for line in output.replace("\n    ", " ").splitlines() if line]
+        process.communicate(timeout=10)
 
 
 @pytest.mark.req("D-01")
@@ -203,8 +211,12 @@ def test_connections_are_listed_with_their_servers_and_what_persistence_remember
     assert (len(few.connections), len(few.sources), few.total_sources) == (2, 1, 1)
     assert few.total >= len(tcp) + 1
     client.ask("close_flow", name="a")
-    states = [str(each.state) for each in mine(listed(direct), ports)]
-    assert (states.count("closing"), states.count("established")) == (1, len(states) - 1)
+
+    def one_closes() -> bool:
+        states = [str(each.state) for each in mine(listed(direct), ports)]
+        return (states.count("closing"), states.count("established")) == (1, len(states) - 1)
+
+    eventually(one_closes, what="its last words have come")
     for name in ("b", "c", "u"):
         client.ask("close_flow", name=name)
 
@@ -390,10 +402,7 @@ def test_a_connection_that_ends_leaves_no_flow_behind(direct: World) -> None:
     direct.balance(trio(DIRECT))
     assert len(direct.names(4, "tcp", times=9)) == 9
     # The last packets of the last connection may be under way.
-    end = time.monotonic() + 3
-    while (left := direct.agents["lb"].ask("flows")) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert left == {}
+    eventually(lambda: direct.agents["lb"].ask("flows") == {}, what="no flow is left")
 
 
 @pytest.mark.req("D-35")

@@ -19,7 +19,7 @@ WANTED = (trio(DIRECT), trio(DIRECT, family=6, protocol=Protocol.UDP), trio(DIRE
 def bpf(direct_network: World) -> Iterator[World]:
     restart(direct_network)
     yield direct_network
-    direct_network.agents["lb"].ask("cleanup")
+    direct_network.clean_up()
 
 
 def restart(world: World) -> None:

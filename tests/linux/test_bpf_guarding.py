@@ -24,7 +24,7 @@ def bpf(direct_network: World) -> Iterator[World]:
     balancer.ask("gate", what="hook")
     balancer.ask("deaf", yes=False)
     yield direct_network
-    balancer.ask("cleanup")
+    direct_network.clean_up()
     balancer.ask("gate", what="remove")
 
 
@@ -33,7 +33,13 @@ def balance(world: World, family: int = 4) -> None:
 
 
 def served(world: World, family: int = 4) -> set[str]:
-    return set(world.names(family, "udp", times=3, timeout=0.3)) & SERVED
+    """Who answers."""
+    return set(world.names(family, "udp", times=3)) & SERVED
+
+
+def silent(world: World) -> bool:
+    """Whether nobody does."""
+    return not set(world.names(4, "udp", times=3, timeout=0.3)) & SERVED
 
 
 def deadline(world: World, family: int = 4) -> int:
@@ -84,7 +90,7 @@ def test_an_address_whose_deadline_nobody_writes_is_not_served(bpf: World) -> No
         balance(bpf)
     assert not is_the_speakers(bpf)
     assert LONG_MS - 10_000 < left_ms(bpf) <= LONG_MS, "it begins as the gate is"
-    assert served(bpf) == set()
+    assert silent(bpf)
     bpf.agents["lb"].ask("deaf", yes=False)
     balance(bpf)
     assert is_the_speakers(bpf)
@@ -96,10 +102,10 @@ def test_a_program_that_comes_when_the_gate_is_shut_sends_nothing_until_it_is_ar
     time.sleep(0.05)
     balance(bpf)
     assert left_ms(bpf) < 0
-    assert served(bpf) == set()
+    assert silent(bpf)
     assert gate(bpf, "refresh") is False
     assert left_ms(bpf) < 0, "who was silenced cannot put the deadline off"
-    assert served(bpf) == set()
+    assert silent(bpf)
     gate(bpf, "arm")
     assert served(bpf) == SERVED
 
@@ -122,7 +128,7 @@ def test_a_speaker_that_takes_up_an_armed_gate_puts_the_program_off_as_well(bpf:
     bpf.agents["lb"].ask("gate", what="abandon")
     bpf.agents["lb"].ask("gate", what="hook")
     assert bpf.agents["lb"].ask("gate", what="take up") == 1
-    assert abs(deadline(bpf) - first) < 100_000_000
+    assert abs(deadline(bpf) - first) < 5_000_000_000
     assert gate(bpf, "refresh", limit_ms=2 * LONG_MS) is True
     assert left_ms(bpf) > LONG_MS
 

@@ -42,9 +42,7 @@ def xdp(network: World) -> Iterator[World]:
     network.agents["lb"].ask("deaf", yes=False)
     restart(network)
     yield network
-    network.agents["lb"].ask("cleanup")
-    # The last words of this test's connections are refused now, and take no turn of the next test's servers.
-    time.sleep(0.05)
+    network.clean_up()
     assert in_driver(network) is None
     assert network.agents["lb"].ask("programs") == []
 

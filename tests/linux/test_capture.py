@@ -81,7 +81,7 @@ def balanced(request: pytest.FixtureRequest, direct_network: World) -> Iterator[
     direct_network.agents["lb"].ask("new_balancer", plane=request.param)
     direct_network.balance(trio(Forward.DIRECT))
     yield direct_network
-    direct_network.agents["lb"].ask("cleanup")
+    direct_network.clean_up()
 
 
 @pytest.mark.req("D-01", "D-08", "D-28")

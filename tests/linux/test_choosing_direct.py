@@ -24,7 +24,7 @@ BOTH = pytest.mark.parametrize("family", [4, 6])
 def planes(direct_network: World) -> Iterator[World]:
     direct_network.agents["lb"].ask("new_balancer", plane="both")
     yield direct_network
-    direct_network.agents["lb"].ask("cleanup")
+    direct_network.clean_up()
 
 
 @PLANES

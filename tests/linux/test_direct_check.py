@@ -98,4 +98,4 @@ def test_it_is_asked_past_either_plane_and_nothing_that_these_forward_comes_to_i
         assert answer.octets[6:12] == bytes.fromhex("020000000021")
     finally:
         socket.close()
-        lb.ask("cleanup")
+        direct_network.clean_up()

@@ -23,7 +23,7 @@ def planes(direct_network: World) -> Iterator[World]:
     direct_network.agents["lb"].ask("deaf", yes=False)
     restart(direct_network)
     yield direct_network
-    direct_network.agents["lb"].ask("cleanup")
+    direct_network.clean_up()
 
 
 def restart(world: World) -> None:

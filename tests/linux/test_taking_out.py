@@ -87,7 +87,7 @@ def test_under_direct_return_by_bpf(direct_network: World, family: int) -> None:
     try:
         fail_and_come_back(direct_network, trio(DIRECT, family=family), trio(DIRECT, SERVE, OUT, family=family), family)
     finally:
-        lb.ask("cleanup")
+        direct_network.clean_up()
 
 
 @pytest.mark.parametrize("plane", ["nftables", "both"])
@@ -104,7 +104,7 @@ def test_a_flow_goes_on_with_another_server_at_once_under_direct_return(direct_n
         assert client.ask("talk", name="f").split()[0] in {"s1", "s2", "s3"} - {owner}
         client.ask("close_flow", name="f")
     finally:
-        lb.ask("cleanup")
+        direct_network.clean_up()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -121,4 +121,4 @@ def test_a_second_server_overtakes_at_any_time(direct_network: World, plane: str
         for after_us in (0, 200, 400, 700, 1000, 1500, 2500, 4000):
             two_fail(direct_network, DIRECT, 4, after_us=after_us)
     finally:
-        lb.ask("cleanup")
+        direct_network.clean_up()

@@ -161,6 +161,13 @@ class World:
     def sysctl(self, name: str, parameter: str, value: str) -> None:
         self.inside(name, "sh", "-c", f"echo {value} > /proc/sys/{parameter}")
 
+    def clean_up(self) -> None:
+        """Take the balancer's plane away, when clients' connections have said their last words: they would take turns
+        of the next test's servers."""
+        for name in ("client", "near"):
+            self.agents[name].ask("let_close", seconds=5.0)
+        self.agents["lb"].ask("cleanup")
+
     def own_vip(self, name: str, *, family: int = 0) -> None:
         if family != 6:
             self.ip(name, f"addr add {VIP4}/24 dev eth0")
