@@ -138,10 +138,10 @@ def test_persistence_ends_when_the_source_was_idle_for_its_time(nat: World) -> N
 
 @pytest.mark.req("D-31")
 def test_packets_of_a_flow_keep_its_source_remembered(nat: World) -> None:
-    nat.balance(trio(protocol=Protocol.UDP, mask=32, seconds=2))
+    nat.balance(trio(protocol=Protocol.UDP, mask=32, seconds=4))
     first = nat.agents["client"].ask("open_flow", name="long", protocol="udp", address=VIP4, port=80).split()[0]
-    for _ in range(8):
-        time.sleep(0.5)
+    for _ in range(6):
+        time.sleep(1)
         nat.agents["client"].ask("talk", name="long")
     assert nat.names(4, "udp", times=2) == [first] * 2
     nat.agents["client"].ask("close_flow", name="long")
@@ -290,7 +290,7 @@ def test_a_flow_that_came_before_the_vip_is_served_once_the_vip_is_there(
         nat.ip("router", f"neigh del {vip} dev eth0", check=False)
         nat.own_vip("lb", family=family)
     # The kernel's route to itself comes a moment after an IPv6 address: a datagram that is earlier is lost.
-    answers = (nat.names(family, protocol, times=1, source_port=port)[0] for _ in range(3))
+    answers = (nat.names(family, protocol, times=1, timeout=2.0, source_port=port)[0] for _ in range(3))
     assert next((answer for answer in answers if answer != "timeout"), None) == "s1"
 
 

@@ -1,7 +1,8 @@
 """What a change touches, what it leaves alone, and what clean-up leaves behind: nothing."""
 
+import os
+import select
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from tests.lb.samples import server, service, trio
-from tests.linux.world import CODEC, PREFIX, VIP4, World
+from tests.linux.world import CODEC, PREFIX, VIP4, World, run
+from tests.runtime.network import eventually
 from yaoki.lb.service import Desired, Duty, Forward, Protocol, Scheduler, VirtualService
 from yaoki.linux.balancer import RENDERING
 
@@ -21,19 +23,30 @@ DIRECT = Forward.DIRECT
 
 @contextmanager
 def nft_monitor(name: str) -> Iterator[list[str]]:
-    """Every change of the ruleset of a namespace; the list is filled when the block ends."""
-    process = subprocess.Popen(
-        ["ip", "netns", "exec", PREFIX + name, "nft", "monitor"], stdout=subprocess.PIPE, text=True
-    )
-    time.sleep(0.5)
+    """Every change of the ruleset of a namespace; the list is filled when the block ends. Changes of a table that is
+    nobody's tell when the monitor has begun, and when all is told."""
+    inside = ["ip", "netns", "exec", PREFIX + name, "nft"]
+    process = subprocess.Popen([*inside, "monitor"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    output, told = process.stdout.fileno(), b""
+
+    def listened(mark: str) -> bool:
+        nonlocal told
+        run(*inside, f"add table inet {mark}; delete table inet {mark}")
+        while select.select([output], [], [], 0.1)[0]:
+            told += os.read(output, 65536)
+        return f"delete table inet {mark}\n".encode() in told
+
     seen: list[str] = []
     try:
+        eventually(lambda: listened("begun"), what="it has begun")
         yield seen
-        time.sleep(0.5)
+        eventually(lambda: listened("ended"), what="it has told all")
+        lines = [line for line in told.decode().splitlines() if line and not line.startswith("#")]
+        seen += [line for line in lines if line.split()[-1] not in {"begun", "ended"}]
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=10)
-        seen += [line for line in output.splitlines() if line and not line.startswith("#")]
+        process.communicate(timeout=10)
 
 
 def on_port(wanted: VirtualService, port: int, name: str) -> VirtualService:

@@ -308,13 +308,13 @@ def test_a_server_that_takes_no_new_flows_lets_go_of_the_sources_it_had(program:
 
 
 def test_a_source_is_forgotten_when_it_was_idle_too_long_and_kept_while_it_is_not(program: Bench) -> None:
-    program.put(trio(DIRECT, mask=32), persistence=15)  # 1 s
+    program.put(trio(DIRECT, mask=32), persistence=32)  # 2 s
     assert opened(program, 4, TCP, 40000) == "s1"
     for _ in range(3):
-        time.sleep(0.4)
+        time.sleep(0.8)
         program.give(frame(packet(4, TCP)))
     assert program.give(frame(packet(4, TCP, port=40001, flags=SYN))) == sent("s1")
-    time.sleep(1.3)
+    time.sleep(2.3)
     assert program.give(frame(packet(4, TCP, port=40002, flags=SYN))) == sent("s2")
 
 

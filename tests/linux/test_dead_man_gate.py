@@ -10,6 +10,7 @@ import pytest
 
 from tests.lb.samples import trio
 from tests.linux.world import VIP4, VIP6, World
+from tests.runtime.network import eventually
 from yaoki.lb.service import Forward, Protocol
 from yaoki.linux.attributes import attributes, messages
 from yaoki.linux.dead_man_gate import batch
@@ -114,7 +115,7 @@ def silences(world: World, forward: Forward, protocol: Protocol, family: int) ->
     shut(world, family)
     through = [name for name in world.names(family, str(protocol), times=3, timeout=0.3) if name in served]
     assert through == []
-    assert world.agents["client"].ask("talk", name="kept").split()[0] not in served
+    assert world.agents["client"].ask("talk", name="kept", timeout=2.0).split()[0] not in served
     world.agents["client"].ask("close_flow", name="kept")
     gate(world, "disarm", family)
     forget(world)
@@ -172,29 +173,33 @@ def test_a_hushed_address_is_not_answered_for_but_served(nat_gate: World, family
 @pytest.mark.req("B-05")
 @BOTH
 def test_an_announcement_is_the_answer_for_those_who_asked_in_vain(nat_gate: World, family: int) -> None:
-    """While an old owner is hushed and the next one still is. They ask again only a second later."""
+    """While an old owner is hushed and the next one still is. They ask again only seconds later."""
     world, vip = nat_gate, VIP[family]
+    again = f"net/ipv{family}/neigh/eth0/retrans_time_ms"
+    world.sysctl("near", again, "8000")
     forget(world)
     gate(world, "hush", family)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(world.inside, "near", "ping", "-c1", "-W5", vip, check=False)
+        asking = pool.submit(world.inside, "near", "ping", "-c1", "-W20", vip, check=False)
+        eventually(lambda: "INCOMPLETE" in world.ip("near", f"neighbour show {vip}"), what="it has asked")
         time.sleep(0.1)
         gate(world, "answer again", family)
         world.agents["lb"].ask("announce", address=vip)
         answer = asking.result()
+    world.sysctl("near", again, "1000")
     waited = re.search(r"time=([0-9.]+) ms", answer)
     assert waited is not None, answer
-    assert 10 < float(waited[1]) < 900
+    assert 10 < float(waited[1]) < 7500
 
 
 @pytest.mark.netns
 @BOTH
 def test_who_was_silenced_cannot_open_the_gate_again(nat_gate: World, family: int) -> None:
-    gate(nat_gate, "arm", family, 200)
+    gate(nat_gate, "arm", family, 10_000)
     assert gate(nat_gate, "refresh", family, LONG_MS) is True
     armed = gate(nat_gate, "armed")
     assert isinstance(armed, dict)
-    assert LONG_MS - 10_000 < armed[VIP[family]] <= LONG_MS
+    assert LONG_MS - 40_000 < armed[VIP[family]] <= LONG_MS
     gate(nat_gate, "arm", family, 20)
     time.sleep(0.05)
     assert gate(nat_gate, "armed") == {VIP[family]: 0.0}

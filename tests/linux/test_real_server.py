@@ -61,6 +61,7 @@ class Server:
         configuration.write_text(NGINX.format(folder=self.folder))
         self._nginx = subprocess.Popen(["ip", "netns", "exec", SERVER, "nginx", "-c", str(configuration)])
         eventually(lambda: inside(SERVER, "ss", "-Hlnt", "sport = :80").count("LISTEN") == 2, what="nginx listens")
+        eventually(lambda: "local fe80" in self.picture() and "tentative" not in self.picture(), what="it is settled")
 
     def destroy(self) -> None:
         if self._nginx is not None:

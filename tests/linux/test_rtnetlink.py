@@ -165,8 +165,8 @@ from yaoki.linux.vip_addresses import VipAddresses
 index, addresses = socket.if_nametoindex("eth0"), VipAddresses()
 for vip in map(ip_interface, ("2001:db8:1::50/64", "2001:db8:2::50/64")):
     addresses.claim(index, vip)
-    addresses.limit(index, vip, timedelta(seconds=2), marked=True)
-    addresses.limit(index, vip, timedelta(seconds=2), marked=True)
+    addresses.limit(index, vip, timedelta(seconds=60), marked=True)
+    addresses.limit(index, vip, timedelta(seconds=60), marked=True)
 print("held", flush=True)
 input()
 for vip in map(ip_interface, ("2001:db8:1::50/64", "2001:db8:2::50/64")):
@@ -175,7 +175,7 @@ print("released", flush=True)
 input()
 vip = ip_interface("2001:db8:2::50/64")
 addresses.claim(index, vip)
-addresses.limit(index, vip, timedelta(seconds=2), marked=True)
+addresses.limit(index, vip, timedelta(seconds=60), marked=True)
 addresses.release(index, vip, marked=True)
 """
 

@@ -49,11 +49,11 @@ def test_another_route_is_another_way_at_once(tunnel_network: World) -> None:
     """Its MTU is what the route says, and a way that ends is told."""
     narrow = ["route", "add", "203.0.113.0/24", "via", "192.0.2.9", "mtu", "1400"]
     narrowed = [FAR[4], f"eth0 {LB} 192.0.2.9 02:00:00:00:00:09 192.0.2.11 1400"]
-    heard = tunnel_network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=narrow, last=narrowed)
+    heard = tunnel_network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=20, then=narrow, last=narrowed)
     tunnel_network.ip("lb", "route del 203.0.113.0/24")
     assert heard[-1] == narrowed
     blackhole = ["route", "add", "blackhole", "203.0.113.0/24"]
-    heard = tunnel_network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=4, then=blackhole, last=[FAR[4], None])
+    heard = tunnel_network.agents["lb"].ask("ways", addresses=[FAR[4]], seconds=20, then=blackhole, last=[FAR[4], None])
     tunnel_network.ip("lb", "route del blackhole 203.0.113.0/24")
     assert heard[-1] == [FAR[4], None]
 
@@ -85,7 +85,7 @@ def test_a_client_that_sends_much_is_told_how_large_its_packets_may_be(
     shown = live.ip("client", f"{'-6 ' if family == 6 else ''}route get {VIP[family]}")
     headers = {4: 20, 6: 40}[family] + (8 if tunnel.encapsulation is Encapsulation.GUE else 0)
     assert f"mtu {mtu - headers}" in shown
-    asked = live.agents["client"].ask("ask_udp", address=VIP[family], port=80, octets=3000, times=2)
+    asked = live.agents["client"].ask("ask_udp", address=VIP[family], port=80, octets=3000, times=2, timeout=3.0)
     assert [answer.split() for answer in asked][-1][2:] == ["3000"]
     live.ip("client", f"{'-6 ' if family == 6 else ''}route flush cache")
 
