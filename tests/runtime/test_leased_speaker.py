@@ -94,7 +94,7 @@ def leased(tmp_path: Path) -> Iterator[tuple[Segment, RunningSpeaker, Keeper]]:
 
 def test_a_granted_vip_is_owned_behind_its_gate(leased: tuple[Segment, RunningSpeaker, Keeper]) -> None:
     segment, speaker, keeper = leased
-    keeper.grant()
+    keeper.grant(LONG)
     eventually(lambda: VIP in segment.addresses("a"), "the VIP is owned")
     assert speaker.state() is RouterState.ACTIVE
 
@@ -102,7 +102,7 @@ def test_a_granted_vip_is_owned_behind_its_gate(leased: tuple[Segment, RunningSp
 def test_a_flushed_ruleset_costs_no_grant(leased: tuple[Segment, RunningSpeaker, Keeper]) -> None:
     segment, _, keeper = leased
     segment.nft("a", "flush ruleset")
-    keeper.grant()
+    keeper.grant(LONG)
     eventually(lambda: VIP in segment.addresses("a"), "the VIP is owned")
 
 
@@ -119,7 +119,7 @@ def test_without_an_armed_gate_a_granted_vip_is_never_claimed(leased: tuple[Segm
 @pytest.mark.req("B-19")
 def test_a_newer_speaker_goes_on_by_the_lease_and_nothing_is_lost(tmp_path: Path) -> None:
     """Its keeper grants it nothing meanwhile, and need not."""
-    lease = LeaseParams.usual("web-vip", 10 * D)
+    lease = LeaseParams.usual("web-vip", LONG)
     keeper = Keeper(tmp_path)
     with contextlib.closing(keeper), Segment() as segment:
         segment.add("a", 11)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.runtime.speakers import VIP, VIP_6, RunningSpeaker, Segment, eventually, ip, params
 from yaoki.core.address import BROADCAST, Family, MacAddress
+from yaoki.core.instant import Instant
 from yaoki.node.messages import ConfigureRouters, RouterState
 from yaoki.node.speaker_events import (
     AddressNotOurs,
@@ -260,7 +261,7 @@ def test_tracked_interface_moves_the_vip_at_once_and_without_the_node_process(se
     assert a.told(Barred) == []
     a.disconnect()
     ip("-n", segment.namespace("a"), "link", "set", "eth1", "down")
-    eventually(lambda: segment.holders(VIP) == ["b"] and segment.holders(VIP_6) == ["b"], "b relieves a", within=5)
+    eventually(lambda: segment.holders(VIP) == ["b"] and segment.holders(VIP_6) == ["b"], "b relieves a")
     a.connect()
     eventually(lambda: len(a.told(NoBetterOwner)) == len(BOTH), "a said that it kept until then")
     ip("-n", segment.namespace("a"), "link", "set", "eth1", "up")
@@ -419,7 +420,8 @@ def test_takeover_on_the_wire(segment: Segment, tmp_path: Path) -> None:
         moments = [at for at, _, sent in announced if sent.operation is form and sent.sender_mac == mac]
         assert len(moments) == 5
         for moment, wanted in zip(moments, (0, 0.02, 0.1, 0.5, 2.0), strict=True):
-            assert wanted - 0.005 <= moment - moments[0] < wanted + 0.5
+            # What was to be said meanwhile follows at once: the first may be late by as much as the next are early.
+            assert wanted - 0.05 <= moment - moments[0] < wanted + 0.5
     messages = [m for p in packets_6 if isinstance(m := neighbour.decode(p), neighbour.NeighbourAdvertisement)]
     advertised = [m for m in messages if str(m.target) == "2001:db8:1::50"]
     assert len(advertised) == 5
@@ -538,7 +540,10 @@ def test_an_owner_that_loses_its_link_is_relieved_by_news_from_another_network(
     eventually(lambda: segment.holders(VIP) == ["a"] and b.hears(150), "a owns, and b hears it")
     eventually(lambda: heard_on(a, "b") == heard_on(b, "a") == {"eth0", "eth1"}, "they hear each other on both paths")
     segment.cut("a")
-    eventually(lambda: segment.holders(VIP) == ["b"], "b owns", within=1.5)
+    cut_at = Instant(time.monotonic_ns() // 1000)
+    eventually(lambda: segment.holders(VIP) == ["b"] and b.state() is ACTIVE, "b owns")
+    (became_at,) = (event.at for event in b.published if isinstance(event.body, BecameActive))
+    assert became_at - cut_at < timedelta(seconds=1.5)
     assert b.told(PeerOwnsNoMore) == [PeerOwnsNoMore("a", "web-vip", Family.IPV4)]
 
 
@@ -554,6 +559,6 @@ def test_a_heartbeat_from_elsewhere_does_not_even_reach_the_speaker(segment: Seg
     )
     segment.run("c", sys.executable, "-c", code, forged.hex()).wait(30)
     b.process.kill()
-    eventually(lambda: heard_on(a, "b") == set(), "a hears b no more", within=5)
+    eventually(lambda: heard_on(a, "b") == set(), "a hears b no more")
     assert not a.told(HeartbeatRejected)
     assert a.peers["b"].generation == "g1"

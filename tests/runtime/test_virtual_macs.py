@@ -36,7 +36,8 @@ table netdev heard {
   counter own4 { }
   chain in {
     type filter hook ingress device "eth0" priority 0; policy accept;
-    arp operation reply arp saddr ip 192.0.2.50 arp saddr ether 00:00:5e:00:01:33 counter name true4
+    arp operation reply arp saddr ip 192.0.2.50 arp daddr ip != 192.0.2.50 \\
+      arp saddr ether 00:00:5e:00:01:33 counter name true4
     arp saddr ip 192.0.2.50 arp saddr ether != 00:00:5e:00:01:33 counter name false4
     arp saddr ip 192.0.2.11 arp saddr ether != 02:00:00:00:00:0b counter name own4
     icmpv6 type 136 ip6 saddr 2001:db8:1::50 ip6 daddr != ff02::1 ether saddr 00:00:5e:00:02:33 counter name true6
