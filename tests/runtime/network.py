@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +47,8 @@ class Network:
             process.wait()
         for namespace in reversed(self._namespaces):
             for pid in ip("netns", "pids", namespace).split():
-                os.kill(int(pid), 9)
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), 9)
             ip("netns", "del", namespace)
 
     def namespace(self, name: str) -> str:
@@ -159,8 +160,9 @@ class DaemonOn:
     def part(self, module: str) -> int:
         """The process of this node that runs a module."""
         for pid in self._network.pids(self.node):
-            if module in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
-                return pid
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if module in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
+                    return pid
         raise AssertionError(f"{module} does not run on {self.node}: {self.text()}")
 
     def text(self) -> str:

@@ -6,7 +6,6 @@ import select
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -131,16 +130,24 @@ def test_a_forger_on_the_link_puts_no_flow_into_the_kernel_where_there_is_a_key_
         copier.tell(wish)
         forged = told(1001, 1)
         # It has just started, and has heard nobody: the last of these was true a minute ago.
-        send(forged, signed(told(1002, 2), Key(FIRST.id, bytes(32))), signed(told(1003, 3), KEY, ago_ns=MINUTE_NS))
+        wrong = signed(told(1002, 2), Key(FIRST.id, bytes(32))), signed(told(1003, 3), KEY, ago_ns=MINUTE_NS)
         three = DatagramFlaw.UNSIGNED, DatagramFlaw.WRONG_HMAC, DatagramFlaw.STALE
-        eventually(partial(copier.has_refused, *three), "each reason is told")
+
+        def all_refused() -> bool:
+            send(forged, *wrong)
+            return copier.has_refused(*three)
+
+        eventually(all_refused, "each reason is told")
         assert table(segment) == set()
         send(signed(told(1004, 4), KEY))
         eventually(partial(copier.has_refused, DatagramFlaw.REPLAYED), "the second of it is refused")
         assert table(segment) == {1004}
         copier.tell(replace(wish, peers=(replace(peer, authentication=None),)))
-        time.sleep(0.2)
-        send(forged)
-        eventually(lambda: table(segment) == {1001, 1004}, "without a key it is taken")
+
+        def taken() -> bool:
+            send(forged)
+            return table(segment) == {1001, 1004}
+
+        eventually(taken, "without a key it is taken")
     finally:
         copier.close()

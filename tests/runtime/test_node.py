@@ -30,7 +30,7 @@ hosts:
   web1: {plays: [nginx], gateway: vip, interfaces: {eth0: {network: front, addresses: [192.0.2.21]}}}
   web2: {plays: [nginx], gateway: vip, interfaces: {eth0: {network: front, addresses: [192.0.2.22]}}}
 checks:
-  page: {kind: http, path: /, expect: {status: 200}, interval: 300ms, timeout: 250ms, fall: 2, rise: 2}
+  page: {kind: http, path: /, expect: {status: 200}, interval: 300ms, timeout: 250ms, fall: 6, rise: 2}
 vips:
   vip: {network: front, addresses: [192.0.2.50], vrid: 51, advertise: 200ms,
         members: {lb1: {priority: 150}, lb2: {priority: 100}},
@@ -151,7 +151,7 @@ def test_events_can_be_followed_and_metrics_scraped(scene: Scene) -> None:
     assert any(line.startswith('yaoki_check_up{check="page on web1"') and line.endswith(" 1.0") for line in scraped)
     drained = [line for line in scraped if 'server="web1"' in line and 'yaoki_lb_server_duty="drain"' in line]
     assert [line.rsplit(" ", 1)[1] for line in drained] == ["1.0"]
-    logged = [json.loads(line) for line in lb1.text().splitlines() if line.startswith("{")]
+    logged = [json.loads(line) for line in lb1.text().rpartition("\n")[0].splitlines() if line.startswith("{")]
     by_id = {(e["id"]["source"], e["id"]["number"]): e for e in logged}
     # A server that was slow to answer its first check may have changed duty before, for another cause.
     moved = [e["because"] for e in logged if e["body"]["is"] == "ServerDutyChanged" and e["because"]]

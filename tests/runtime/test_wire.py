@@ -50,7 +50,9 @@ class Scene:
 
     def told(self, node: str, kind: str, since_us: int = 0) -> list[Told]:
         """The bodies of a node's events of one kind, each with its time."""
-        logged = [json.loads(line) for line in self.nodes[node].text().splitlines() if line.startswith("{")]
+        logged = [
+            json.loads(line) for line in self.nodes[node].text().rpartition("\n")[0].splitlines() if line[:1] == "{"
+        ]
         # A speaker without its node process writes what it would have reported into the same file, in another form.
         events = [e for e in logged if "body" in e]
         return [{**e["body"], "at": e["at"]} for e in events if e["body"]["is"] == kind and e["at"] >= since_us]
@@ -138,7 +140,8 @@ def test_two_nodes_that_answer_are_told_of_by_the_owner(scene: Scene) -> None:
     # By hand, so it has not our mark and the speaker leaves it alone.
     scene.net.run("lb2", "ip", "address", "add", f"{VIP4}/24", "dev", "eth0")
     try:
-        eventually(lambda: bool(scene.told("lb1", "TwoOwnersSeen", began)), what=scene.nodes["lb1"].text)
+        for kind in ("TwoOwnersSeen", "AnsweredUnadvertised"):
+            eventually(lambda kind=kind: bool(scene.told("lb1", kind, began)), what=scene.nodes["lb1"].text)  # type: ignore[misc]
     finally:
         scene.net.run("lb2", "ip", "address", "del", f"{VIP4}/24", "dev", "eth0")
     (two,) = scene.told("lb1", "TwoOwnersSeen", began)
