@@ -148,9 +148,9 @@ def test_the_request_is_as_configured(serve: Serve, run_probe: RunProbe) -> None
 def test_a_server_that_misbehaves_fails(
     behaviour: Behaviour, outcome: Outcome, evidence: str, serve: Serve, run_probe: RunProbe
 ) -> None:
-    finding = run_probe(HttpParams(serve(behaviour)), timeout=SHORT)
+    finding = run_probe(HttpParams(serve(behaviour)), timeout=SHORT if outcome is Outcome.TIMED_OUT else 20)
     assert (finding.outcome, finding.evidence) == (outcome, evidence)
-    assert finding.took < timedelta(seconds=10)
+    assert finding.took < timedelta(seconds=15)
 
 
 @pytest.mark.req("B-11")
@@ -244,6 +244,6 @@ def test_a_verified_certificate_must_bear_the_name(
 def test_a_server_that_does_not_shake_hands_fails(
     behaviour: Callable[[socket.socket], None], outcome: Outcome, evidence: str, serve: Serve, run_probe: RunProbe
 ) -> None:
-    finding = run_probe(TlsParams(serve(behaviour)), timeout=SHORT)
+    finding = run_probe(TlsParams(serve(behaviour)), timeout=SHORT if outcome is Outcome.TIMED_OUT else 20)
     assert finding.outcome is outcome
     assert finding.evidence.startswith(evidence)
