@@ -229,8 +229,11 @@ class Prover:
                 sock.send(probe.opening(), asked.interface)
                 sock.send(probe.echo(), asked.interface)
             until = begun + (_BETWEEN_S * (number + 1) if number + 1 < TRIES else PATH_TIME_S)
-            while (left := until - time.monotonic()) > 0:
-                for descriptor, _ in poll.poll(left * 1000):
+            over = False
+            while not over:
+                left = until - time.monotonic()
+                over = left <= 0  # what has come while we stood still is taken, too
+                for descriptor, _ in poll.poll(max(left, 0) * 1000):
                     if descriptor == claims.fileno():
                         self._take(claims)
                         continue
