@@ -31,7 +31,7 @@ from yaoki.linux import hardware
 from yaoki.linux.announce import Announcer
 from yaoki.linux.balancer import NftablesBalancer
 from yaoki.linux.bpf import hooks, installation, xdp
-from yaoki.linux.bpf.layout import LAYOUT
+from yaoki.linux.bpf.layout import LAYOUT, Server, ServerFlag, index
 from yaoki.linux.bpf.plane import BpfBalancer
 from yaoki.linux.bpf.records import Origin
 from yaoki.linux.capture_socket import hidden as hidden_from_sockets
@@ -742,6 +742,33 @@ def make_program_old(layout: str = LAYOUT) -> None:
     installed = installation.find()
     assert installed is not None
     installed.records.put_origin(Origin(layout, "balancer-of-last-year.bpf.o"))
+    installed.close()
+
+
+def put_stray(number: int, stamp: int, service: int) -> None:
+    """A server that is in no record, and keeps flows."""
+    installed = installation.find()
+    assert installed is not None
+    mac = MacAddress.parse("02:00:00:00:00:99")
+    installed.tables.put_servers({number: Server(mac, ServerFlag.KEEPS, stamp, service)})
+    installed.close()
+
+
+def server_flags(number: int) -> int:
+    """Of a server in the program's table, by its number."""
+    installed = installation.find()
+    assert installed is not None
+    found = installed.tables.server(number).flags
+    installed.close()
+    return int(found)
+
+
+def spoil_under_way() -> None:
+    """What flows that are under way go by is gone."""
+    installed = installation.find()
+    assert installed is not None
+    for map_ in (installed.maps["services"],):
+        map_.update_all((index(id_), bytes(map_.shape.value_size)) for id_ in range(map_.shape.max_entries))
     installed.close()
 
 

@@ -81,7 +81,7 @@ class Bench:
             elif map_.shape.kind == MapKind.PER_CPU_ARRAY:
                 some = range(min(map_.shape.max_entries, 32))
                 map_.update_all((index(number), bytes(map_.shape.value_room)) for number in some)
-            elif name in ("servers", "loads", "capacities"):
+            elif name in ("services", "servers", "loads", "capacities"):
                 map_.update_all((index(number), bytes(map_.shape.value_room)) for number in range(32))
             elif name in ("told", "strangers"):
                 map_.update_all((index(n), bytes(map_.shape.value_room)) for n in range(map_.shape.max_entries))
@@ -130,7 +130,8 @@ class Bench:
     def servers_only(self, service: VirtualService) -> None:
         """What a plane does first of a change: servers live or die, the ring is still the old one."""
         seats = {place: seat for (key, place), seat in self._seats.items() if key == str(service.key)}
-        self.tables.put_servers(render(service, id_=0, interface=LOOPBACK, mac=OURS, seats=seats).servers)
+        id_ = self._ids[str(service.key)]
+        self.tables.put_servers(render(service, id_=id_, interface=LOOPBACK, mac=OURS, seats=seats).servers)
 
     def give(self, frame: bytes, hook: Hook = Hook.TC) -> Outcome:
         """What becomes of a frame. Whatever it is, nothing of it may change but the two MACs."""

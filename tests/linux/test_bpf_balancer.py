@@ -118,6 +118,31 @@ def test_what_somebody_took_away_is_put_there_again(bpf: World) -> None:
     assert bpf.names(4, "tcp", times=3) == ["s1", "s2", "s3"]
 
 
+def test_what_flows_under_way_go_by_is_put_there_again(bpf: World) -> None:
+    bpf.balance(*WANTED)
+    client = bpf.agents["client"]
+    first = client.ask("open_flow", name="w", protocol="tcp", address=VIP4, port=80)
+    bpf.agents["lb"].ask("spoil_under_way")
+    restart(bpf)
+    assert bpf.balance(*WANTED)["changes"] != []
+    assert client.ask("talk", name="w") == first
+    restart(bpf)
+    assert bpf.balance(*WANTED)["changes"] == []
+    client.ask("close_flow", name="w")
+
+
+def test_a_server_that_no_service_knows_of_loses_its_seat(bpf: World) -> None:
+    """As a process may leave one that dies between a change and its end."""
+    bpf.balance(WANTED[0])
+    balancer = bpf.agents["lb"]
+    balancer.ask("put_stray", number=77, stamp=9999, service=0)
+    restart(bpf)
+    bpf.balance(*WANTED)
+    assert balancer.ask("server_flags", number=77) == 0
+    assert balancer.ask("server_flags", number=1) != 0
+    assert bpf.names(4, "tcp", times=3) == ["s1", "s2", "s3"]
+
+
 def test_a_service_that_is_removed_leaves_the_others_alone(bpf: World) -> None:
     client = bpf.agents["client"]
     bpf.balance(*WANTED)

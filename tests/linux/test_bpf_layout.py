@@ -93,8 +93,10 @@ def test_services_and_servers_are_read_as_they_were_written() -> None:
     service = Service(7, 2, mac, RingSize.MEDIUM, flags, 9, 1, 2, 3, 4, layout.mask_of(24))
     assert len(service.pack()) == 52
     assert Service.unpack(service.pack()) == service
-    server = Server(mac, ServerFlag.KEEPS, 99)
-    assert server.pack() == mac.octets + (1).to_bytes(2, "little") + (99).to_bytes(4, "little") + bytes(4)
+    server = Server(mac, ServerFlag.KEEPS, 99, 7)
+    assert server.pack() == mac.octets + (1).to_bytes(2, "little") + (99).to_bytes(4, "little") + (7).to_bytes(
+        4, "little"
+    )
     assert Server.unpack(server.pack()) == server
 
 

@@ -186,7 +186,7 @@ def test_a_server_that_came_in_anothers_place_does_not_inherit_its_flows(program
     assert opened(program, 4, TCP, 40000) == "s1"
     s3 = server(3, DIRECT).mac
     assert s3 is not None
-    program.tables.put_servers({1: Server(s3, ServerFlag.KEEPS, 5000)})
+    program.tables.put_servers({1: Server(s3, ServerFlag.KEEPS, 5000, 0)})
     assert program.give(frame(packet(4, TCP))) == sent("s2")
 
 

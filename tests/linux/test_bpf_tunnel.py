@@ -373,7 +373,7 @@ def test_what_is_rendered_of_a_tunnel(program: Bench) -> None:
     program.put(wanted := tunnelled(GUE, 6))
     seat = program.seat(wanted, 0)
     assert dict(program.tables.servers())[seat.number] == Server(
-        NEXT_HOP, ServerFlag.KEEPS | ServerFlag.TAKES | ServerFlag.TUNNELLED, seat.stamp
+        NEXT_HOP, ServerFlag.KEEPS | ServerFlag.TAKES | ServerFlag.TUNNELLED, seat.stamp, 0
     )
     assert program.tables.tunnel(seat.number, Family.IPV6) == TunnelEntry(
         SOURCE[6], far(1, family=6).address, LOOPBACK, OWN, 6080, 1452

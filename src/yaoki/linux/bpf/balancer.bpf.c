@@ -13,6 +13,7 @@
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
+#include "clock.h"
 #include "flow.h"
 #include "tunnel.h"
 
@@ -31,6 +32,12 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 	const __u16 *x = (const void *)a, *y = (const void *)b;
 
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+/* Of a service's key, what is not its address. */
+static __always_inline __be32 where(__be16 port, __u8 protocol)
+{
+	return bpf_htonl((__u32)bpf_ntohs(port) << 16 | (__u32)protocol << 8);
 }
 
 /* SENT if this host may serve the packet at all. */
@@ -80,27 +87,39 @@ static __always_inline __u32 hash4(const struct service *service, const struct f
 /* The verdict on a packet, and how it goes to its server. */
 static __always_inline int balance4(struct packet4 *packet, struct arrival *arrival, struct outgoing *outgoing)
 {
-	struct service_key4 service_key = {};
+	struct service_key4 service_key;
 	struct fragment *first = 0;
+	struct flow *flow = 0;
 	struct source_key4 source_key;
 	struct choice choice = {};
 	struct service *service;
 	enum reason reason;
-	int is_new = 0;
+	int is_new = 0, goes_on;
+	__u32 now;
 
 	if (!packet || !arrival || !outgoing)
 		return PASS;
+	now = arrival->now_ns >> TICK_SHIFT;
+	goes_on = only_goes_on(packet->part, packet->tcp_flags);
+	if (goes_on) {
+		flow = bpf_map_lookup_elem(&flows4, &packet->key);
+		service = flow ? under_way(flow, now, &choice) : 0;
+		if (service && admitted(arrival, service) == SENT) {
+			if (flow->seen != now)
+				flow->seen = now;
+			return sent(arrival, service, &choice, 0, outgoing);
+		}
+	}
 	if (packet->part == LATER_FRAGMENT) {
 		struct fragment_key4 key = fragment_key4(packet);
 
 		first = bpf_map_lookup_elem(&fragments4, &key);
-		if (!first || !within(arrival->now_ns >> TICK_SHIFT, first->seen, FRAGMENT_TICKS))
+		if (!first || !within(now, first->seen, FRAGMENT_TICKS))
 			return passed(NO_FIRST_FRAGMENT);
 		packet->key.port = first->port;
 	}
 	service_key.address = packet->key.address;
-	service_key.port = packet->key.port;
-	service_key.protocol = packet->key.protocol;
+	service_key.where = where(packet->key.port, packet->key.protocol);
 	service = bpf_map_lookup_elem(&services4, &service_key);
 	if (!service)
 		return passed(NOT_OURS);
@@ -113,7 +132,7 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 		return sent(arrival, service, &choice, 0, outgoing);
 	}
 	source_key = (struct source_key4){ service->id, packet->key.source & service->source_mask[0] };
-	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
+	struct request request = { service, now, packet->part, packet->tcp_flags, goes_on, flow };
 	struct tables tables = { &flows4, &new_flows4, &sources4, &packet->key, &source_key, 0 };
 
 	switch (find(&tables, &request, &choice)) {
@@ -156,29 +175,43 @@ static __always_inline __u32 hash6(const struct service *service, const struct f
 /* Proved by itself, after which the extension headers that led here are of no matter. */
 __noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct outgoing *outgoing)
 {
-	struct service_key6 service_key = {};
-	struct fragment_key6 fragment_key;
 	struct fragment *first = 0;
-	struct source_key6 source_key;
+	struct flow *flow = 0;
+	union {			/* one after the other: the stack has no room for all */
+		struct service_key6 service;
+		struct source_key6 source;
+		struct fragment_key6 fragment;
+	} key;
 	struct choice choice = {};
 	struct service *service;
 	enum reason reason;
-	int is_new = 0;
+	int is_new = 0, goes_on;
+	__u32 now;
 
 	if (!packet || !arrival || !outgoing)
 		return PASS;
+	now = arrival->now_ns >> TICK_SHIFT;
+	goes_on = only_goes_on(packet->part, packet->tcp_flags);
+	if (goes_on) {
+		flow = bpf_map_lookup_elem(&flows6, &packet->key);
+		service = flow ? under_way(flow, now, &choice) : 0;
+		if (service && admitted(arrival, service) == SENT) {
+			if (flow->seen != now)
+				flow->seen = now;
+			return sent(arrival, service, &choice, 0, outgoing);
+		}
+	}
 	if (packet->part == LATER_FRAGMENT) {
-		fragment_key6(packet, &fragment_key);
-		first = bpf_map_lookup_elem(&fragments6, &fragment_key);
-		if (!first || !within(arrival->now_ns >> TICK_SHIFT, first->seen, FRAGMENT_TICKS))
+		fragment_key6(packet, &key.fragment);
+		first = bpf_map_lookup_elem(&fragments6, &key.fragment);
+		if (!first || !within(now, first->seen, FRAGMENT_TICKS))
 			return passed(NO_FIRST_FRAGMENT);
 		packet->key.port = first->port;
 		packet->key.protocol = first->protocol;
 	}
-	copy6(service_key.address, packet->key.address);
-	service_key.port = packet->key.port;
-	service_key.protocol = packet->key.protocol;
-	service = bpf_map_lookup_elem(&services6, &service_key);
+	copy6(key.service.address, packet->key.address);
+	key.service.where = where(packet->key.port, packet->key.protocol);
+	service = bpf_map_lookup_elem(&services6, &key.service);
 	if (!service)
 		return passed(NOT_OURS);
 	reason = admitted(arrival, service);
@@ -189,11 +222,11 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct 
 			return passed(NO_FIRST_FRAGMENT);
 		return sent(arrival, service, &choice, 0, outgoing);
 	}
-	source_key.service = service->id;
+	key.source.service = service->id;
 	for (int word = 0; word < 4; word++)
-		source_key.source[word] = packet->key.source[word] & service->source_mask[word];
-	struct request request = { service, arrival->now_ns >> TICK_SHIFT, packet->part, packet->tcp_flags };
-	struct tables tables = { &flows6, &new_flows6, &sources6, &packet->key, &source_key, 1 };
+		key.source.source[word] = packet->key.source[word] & service->source_mask[word];
+	struct request request = { service, now, packet->part, packet->tcp_flags, goes_on, flow };
+	struct tables tables = { &flows6, &new_flows6, &sources6, &packet->key, &key.source, 1 };
 
 	switch (find(&tables, &request, &choice)) {
 	case ITS_SERVER:
@@ -212,8 +245,8 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct 
 		struct fragment fragment = { choice.number, choice.stamp, request.now, packet->key.port,
 					     packet->key.protocol, 0 };
 
-		fragment_key6(packet, &fragment_key);
-		bpf_map_update_elem(&fragments6, &fragment_key, &fragment, BPF_ANY);
+		fragment_key6(packet, &key.fragment);
+		bpf_map_update_elem(&fragments6, &key.fragment, &fragment, BPF_ANY);
 	}
 	return sent(arrival, service, &choice, is_new, outgoing);
 }
@@ -278,7 +311,7 @@ SEC("xdp")
 int balance_xdp(struct xdp_md *frame)
 {
 	struct arrival arrival = {
-		.now_ns = bpf_ktime_get_coarse_ns(),
+		.now_ns = monotonic(),
 		.ifindex = frame->ingress_ifindex,
 		.octets = frame->data_end - frame->data - sizeof(struct ethhdr),
 		.addressee = MAC_NOT_COMPARED,
@@ -321,7 +354,7 @@ SEC("tc")
 int balance_tc(struct __sk_buff *frame)
 {
 	struct arrival arrival = {
-		.now_ns = bpf_ktime_get_coarse_ns(),
+		.now_ns = monotonic(),
 		.ifindex = frame->ifindex,
 		.octets = frame->len - sizeof(struct ethhdr),
 		.addressee = frame->pkt_type == PACKET_HOST ? OUR_MAC : OTHER_MAC,

@@ -19,6 +19,8 @@ struct request {
 	__u32 now;		/* tick */
 	enum part part;
 	__u8 tcp_flags;
+	__u8 is_looked_up;	/* `flow` is what the table of flows has for it, 0 for nothing */
+	struct flow *flow;
 };
 
 /* The tables and keys of a request's family. */
@@ -61,27 +63,59 @@ static __always_inline int is_there(__u32 number, __u32 stamp, __u16 flags, stru
 
 /* --- slots ------------------------------------------------------------------------------------------------------- */
 
-#define RING_OF(rings) ((all = bpf_map_lookup_elem(&rings, &id)) ? bpf_map_lookup_elem(all, &first) : 0)
+/* `most` goes into the code, so that the compiler does not make one of the three: where one place looks up in several maps
+ * the kernel calls a function by its address, which costs more than all the rest of a first packet.
+ */
+#define RING_OF(rings, most)						\
+	*capacity = most;						\
+	all = bpf_map_lookup_elem(&rings, &id);				\
+	ring = all ? bpf_map_lookup_elem(all, &first) : 0;		\
+	asm volatile("" : "+r"(ring) : "i"(most));			\
+	return ring
 
 /* The slots of a service, and how many its ring holds at most. */
 static __always_inline struct ring *ring_of(__u32 id, __u32 size, __u32 *capacity)
 {
+	struct ring *ring;
 	__u32 first = 0;
 	void *all;
 
 	switch (size) {
 	case RING_SMALL:
-		*capacity = SMALL_RING;
-		return RING_OF(rings_small);
+		RING_OF(rings_small, SMALL_RING);
 	case RING_MEDIUM:
-		*capacity = MEDIUM_RING;
-		return RING_OF(rings_medium);
+		RING_OF(rings_medium, MEDIUM_RING);
 	case RING_LARGE:
-		*capacity = LARGE_RING;
-		return RING_OF(rings_large);
+		RING_OF(rings_large, LARGE_RING);
 	default:
 		return 0;
 	}
+}
+
+/* --- flows that are under way ------------------------------------------------------------------------------------ */
+
+/* Whether nothing is to be done for a packet but to send it where its flow is, if that is known. Most are such. */
+static __always_inline int only_goes_on(enum part part, __u8 tcp_flags)
+{
+	return part == WHOLE && !(tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST));
+}
+
+/* The service of such a packet's flow, found by the server and not by its address, which would be a hash more. 0 if there
+ * is anything to decide: then it goes the way of all others.
+ */
+static __always_inline struct service *under_way(struct flow *flow, __u32 now, struct choice *choice)
+{
+	struct server *server = bpf_map_lookup_elem(&servers, &flow->server);
+	struct service *service;
+
+	if (flow->state != ESTABLISHED || !server || server->stamp != flow->stamp)
+		return 0;
+	service = bpf_map_lookup_elem(&services, &server->service);
+	if (!service || service->persistence || !within(now, flow->seen, service->established))
+		return 0;
+	choice->number = flow->server;
+	choice->way.word = *(volatile __u64 *)&server->way.word;
+	return choice->way.flags & KEEPS ? service : 0;
 }
 
 /* --- flows that are known ---------------------------------------------------------------------------------------- */
@@ -189,7 +223,7 @@ static __always_inline enum finding find(const struct tables *tables, const stru
 
 	if (only_opens(request) && !is_new_ring(request))
 		return NOTHING;
-	flow = bpf_map_lookup_elem(tables->flows, tables->flow_key);
+	flow = request->is_looked_up ? request->flow : bpf_map_lookup_elem(tables->flows, tables->flow_key);
 	if (!flow)
 		return find_new(tables, request, choice);
 	if (!stays(flow, request, choice)) {

@@ -19,7 +19,7 @@ from yaoki.lb.packet_reason import PacketReason
 from yaoki.lb.service import Protocol, ServiceKey
 from yaoki.lb.why import Flow
 
-LAYOUT = "3"
+LAYOUT = "4"
 NOBODY = 0
 """The number of no server."""
 UNGATED = 0
@@ -166,19 +166,21 @@ def read_service_key(family: Family, octets: bytes) -> ServiceKey:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """struct server. `stamp` is never given to another server; `mac` is the next hop's where it is TUNNELLED."""
+    """struct server. `stamp` is never given to another server; `mac` is the next hop's where it is TUNNELLED; `service`
+    is its service's id."""
 
     mac: MacAddress
     flags: ServerFlag
     stamp: int
+    service: int
 
     def pack(self) -> bytes:
-        return _SERVER.pack(self.mac.octets, self.flags, self.stamp, 0)
+        return _SERVER.pack(self.mac.octets, self.flags, self.stamp, self.service)
 
     @classmethod
     def unpack(cls, octets: bytes) -> Self:
-        mac, flags, stamp, _ = _SERVER.unpack(octets)
-        return cls(MacAddress(mac), ServerFlag(flags), stamp)
+        mac, flags, stamp, service = _SERVER.unpack(octets)
+        return cls(MacAddress(mac), ServerFlag(flags), stamp, service)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,19 +79,23 @@ static __always_inline void copy6(__be32 *to, const void *from)
 }
 
 /* Ports and TCP flags, from the start of the transport header. */
-static __always_inline enum reading read_transport(void *header, void *end, __u8 protocol, __be16 *source_port,
-						   __be16 *port, __u8 *tcp_flags)
+static __always_inline enum reading read_transport(void *header, void *end, __u8 protocol, __u32 *ports,
+						   __u8 *tcp_flags)
 {
 	if (header + 8 > end)
 		return SHORT;
-	*source_port = ((__be16 *)header)[0];
-	*port = ((__be16 *)header)[1];
+	*ports = *(__u32 *)header;
 	if (protocol == IPPROTO_TCP) {
 		if (header + 14 > end)
 			return SHORT;
 		*tcp_flags = ((__u8 *)header)[13];
 	}
 	return READ;
+}
+
+static __always_inline __be32 protocol_word(__u8 protocol)
+{
+	return bpf_htonl((__u32)protocol << 24);
 }
 
 static __always_inline int is_transport(__u8 protocol)
@@ -123,7 +127,7 @@ static __always_inline enum reading read_quoted4(void *header, void *end, struct
 	packet->key.source = quoted->daddr;
 	packet->key.source_port = ports[1];
 	packet->key.port = ports[0];
-	packet->key.protocol = quoted->protocol;
+	packet->key.protocol_word = protocol_word(quoted->protocol);
 	return READ;
 }
 
@@ -136,7 +140,8 @@ static __always_inline enum reading read4(void *header, void *end, struct packet
 		return SHORT;
 	if (ip->version != 4 || ip->ihl < 5)
 		return FOREIGN;
-	*packet = (struct packet4){ .key = { .source = ip->saddr, .address = ip->daddr, .protocol = ip->protocol } };
+	*packet = (struct packet4){ .key = { .source = ip->saddr, .address = ip->daddr,
+					     .protocol_word = protocol_word(ip->protocol) } };
 	fragment = bpf_ntohs(ip->frag_off);
 	if (fragment & (IPV4_MORE | IPV4_OFFSET)) {
 		packet->identification = ip->id;
@@ -146,8 +151,7 @@ static __always_inline enum reading read4(void *header, void *end, struct packet
 	if (is_transport(ip->protocol)) {
 		if (packet->part == LATER_FRAGMENT)
 			return READ;
-		return read_transport(header, end, ip->protocol, &packet->key.source_port, &packet->key.port,
-				      &packet->tcp_flags);
+		return read_transport(header, end, ip->protocol, &packet->key.ports, &packet->tcp_flags);
 	}
 	if (ip->protocol == IPPROTO_ICMP && packet->part == WHOLE)
 		return read_quoted4(header, end, packet);
@@ -192,7 +196,7 @@ static __always_inline enum reading read_quoted6(void *header, void *end, struct
 	copy6(packet->key.source, &quoted->daddr);
 	packet->key.source_port = ports[1];
 	packet->key.port = ports[0];
-	packet->key.protocol = protocol;
+	packet->key.protocol_word = protocol_word(protocol);
 	return READ;
 }
 
@@ -248,12 +252,11 @@ static __always_inline enum reading read6(void *header, void *end, struct packet
 		if (found != READ)
 			return found;
 	}
-	packet->key.protocol = protocol;
+	packet->key.protocol_word = protocol_word(protocol);
 	if (packet->part == LATER_FRAGMENT)
 		return READ;
 	if (is_transport(protocol))
-		return read_transport(header, end, protocol, &packet->key.source_port, &packet->key.port,
-				      &packet->tcp_flags);
+		return read_transport(header, end, protocol, &packet->key.ports, &packet->tcp_flags);
 	if (protocol == IPPROTO_ICMPV6 && packet->part == WHOLE)
 		return read_quoted6(header, end, packet);
 	return FOREIGN;

@@ -42,7 +42,7 @@ from yaoki.linux.bpf.installation import Installation
 from yaoki.linux.bpf.layout import Server, ServiceFlag, tick
 from yaoki.linux.bpf.records import ServiceRecord
 from yaoki.linux.bpf.seating import Seating
-from yaoki.linux.bpf.services import leaving, unseated
+from yaoki.linux.bpf.services import Seat, leaving, unseated
 from yaoki.linux.changed_services import ChangedServices
 from yaoki.linux.nftables_session import NftSession, open_session
 from yaoki.linux.overtaking import Overtaking
@@ -79,6 +79,7 @@ class BpfBalancer:
         self._seating: Seating | None = None
         self._refused: frozenset[ServiceKey] | None = None
         self._strays: tuple[ServiceKey, ...] = ()
+        self._stray_seats: tuple[Seat, ...] = ()
         self._gates: dict[IPAddress, int] = {}
         self._renewed = False
         self._decoded: dict[bytes, ServiceRecord] = {}
@@ -296,7 +297,7 @@ class BpfBalancer:
             )
             intact = (
                 rendered is not None
-                and entries.get(key) == rendered.service
+                and entries.get(key) == tables.under_way(id_) == rendered.service
                 and all(servers.get(number) == server for number, server in rendered.servers.items())
                 and all(tables.capacity(number) == each for number, each in rendered.capacities.items())
                 and all(tables.tunnel(number, key.family) == each for number, each in rendered.tunnels.items())
@@ -306,6 +307,8 @@ class BpfBalancer:
             actual = ActualService(record.service, record.digest, intact)
             held[key] = Held(actual, id_, record.seats, rendered or NOTHING)
         self._strays = tuple(key for key in entries if key not in held)
+        seated = {seat.number for each in held.values() for seat in each.seats.values()}
+        self._stray_seats = tuple(Seat(n, s.stamp) for n, s in servers.items() if s.flags and n not in seated)
         self._seating, self._gates = seating, gates
         return held
 
@@ -322,12 +325,16 @@ class BpfBalancer:
         self._attach({service.interface for service in wanted.values()}, installed)
         self._guarding.look()
         tables, records = installed.tables, installed.records
+        tables.put_servers(unseated(self._stray_seats))
+        self._stray_seats = ()
         before = {key: held.get(key) for key in wanted}
         after = {key: self._seated(service, held.get(key), seating) for key, service in wanted.items()}
         for each in after.values():
             records.put(each.id, each.record)
         tables.put_capacities({n: c for each in after.values() for n, c in each.rendered.capacities.items()})
         tables.put_tunnels({n: t for each in after.values() for n, t in each.rendered.tunnels.items()})
+        # Before a flow can lead to one of the servers: a server leads to its service.
+        tables.put_under_way(each.rendered.service for each in after.values())
         self._put_servers(after)
         added = {key.address: None for key in after if not in_force(before[key])}
         self._guarding.wait(tables, {address: self._gates[address] for address in added})

@@ -81,7 +81,7 @@ def render(
         source_mask=bytes(16) if persistence is None else layout.mask_of(persistence.prefix_length),
     )
     seated = [(server, seats[_place(server)]) for server in service.servers]
-    servers = {seat.number: _server(server, seat) for server, seat in seated}
+    servers = {seat.number: _server(server, seat, id_) for server, seat in seated}
     capacities = _capacities(service, seats) if service.counts_flows else {}
     return Rendered(entry, servers, _numbers(slots, seats), capacities, dict(_tunnels(service, seats, indices or {})))
 
@@ -125,21 +125,25 @@ def leaving(
     """Of the servers that were there before, as they shall be, those that are to take or keep less than then. Quick,
     where a whole service may take long to render."""
     seated = [(server, seats[_place(server)]) for server in service.servers if _place(server) in seats]
-    after = {seat.number: _server(server, seat) for server, seat in seated}
-    return {n: server for n, server in after.items() if n in before and before[n].flags & ~server.flags}
+    after = {
+        seat.number: _server(server, seat, before[seat.number].service)
+        for server, seat in seated
+        if seat.number in before
+    }
+    return {n: server for n, server in after.items() if before[n].flags & ~server.flags}
 
 
 def unseated(seats: Iterable[Seat]) -> dict[int, Server]:
     """The stamp stays: it tells a later life what was given already."""
-    return {seat.number: Server(UNKNOWN_MAC, ServerFlag(0), seat.stamp) for seat in seats}
+    return {seat.number: Server(UNKNOWN_MAC, ServerFlag(0), seat.stamp, 0) for seat in seats}
 
 
-def _server(server: RealServer, seat: Seat) -> Server:
+def _server(server: RealServer, seat: Seat, service: int) -> Server:
     mac, tunnelled = server.mac, server.forward is Forward.TUNNEL
     if tunnelled:
         mac = None if server.way is None else server.way.mac
     keeps = server.duty is not Duty.OUT and server.reachable
-    return Server(mac or UNKNOWN_MAC, _SERVER_FLAGS[tunnelled, keeps, server.eligible], seat.stamp)
+    return Server(mac or UNKNOWN_MAC, _SERVER_FLAGS[tunnelled, keeps, server.eligible], seat.stamp, service)
 
 
 def _server_flags(tunnelled: bool, keeps: bool, takes: bool) -> ServerFlag:

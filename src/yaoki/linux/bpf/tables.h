@@ -24,18 +24,17 @@
 
 /* --- services ---------------------------------------------------------------------------------------------------- */
 
+/* `where` is port, protocol and zero, one octet after the other. Keys are written in words: the hash reads words, and a
+ * processor waits where it reads as one what it has just written in pieces.
+ */
 struct service_key4 {
 	__be32 address;
-	__be16 port;
-	__u8 protocol;
-	__u8 zero;
+	__be32 where;
 };
 
 struct service_key6 {
 	__be32 address[4];
-	__be16 port;
-	__u8 protocol;
-	__u8 zero;
+	__be32 where;
 };
 
 /* The slots of a service are a value in one of three arrays of maps, by their number: see struct ring. */
@@ -79,6 +78,17 @@ struct {
 	__type(value, struct service);
 } services6 SEC(".maps");
 
+/* The same by their ids: who has a flow's server has its service without a second hash. Not written at one instant, so a
+ * packet that is just passing may see some of the old and some of the new: for flows that are under way, to which each
+ * word means something by itself.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_SERVICES);
+	__type(key, __u32);
+	__type(value, struct service);
+} services SEC(".maps");
+
 /* --- servers ----------------------------------------------------------------------------------------------------- */
 
 enum server_flags {
@@ -101,7 +111,7 @@ union server_word {
 struct server {
 	union server_word way;
 	__u32 stamp;
-	__u32 zero;
+	__u32 service;		/* id */
 };
 
 struct {
@@ -189,18 +199,30 @@ RING(rings_large, LARGE_RING);
 
 /* --- flows ------------------------------------------------------------------------------------------------------- */
 
+/* Written in words, like the keys of services. */
+#define PORTS_AND_PROTOCOL				\
+	union {						\
+		struct {				\
+			__be16 source_port, port;	\
+		};					\
+		__u32 ports;				\
+	};						\
+	union {						\
+		struct {				\
+			__u8 protocol;			\
+			__u8 zero[3];			\
+		};					\
+		__be32 protocol_word;			\
+	}
+
 struct flow_key4 {
 	__be32 source, address;
-	__be16 source_port, port;
-	__u8 protocol;
-	__u8 zero[3];
+	PORTS_AND_PROTOCOL;
 };
 
 struct flow_key6 {
 	__be32 source[4], address[4];
-	__be16 source_port, port;
-	__u8 protocol;
-	__u8 zero[3];
+	PORTS_AND_PROTOCOL;
 };
 
 enum flow_state { OPENING, ESTABLISHED, CLOSING };

@@ -28,6 +28,7 @@ RINGS = {RingSize.SMALL: "rings_small", RingSize.MEDIUM: "rings_medium", RingSiz
 SIZES = {
     "services4": 52,
     "services6": 52,
+    "services": 52,
     "servers": 16,
     "tunnels": 48,
     "flows4": 16,
@@ -65,10 +66,23 @@ class Tables:
 
     def put_service(self, key: ServiceKey, service: Service) -> None:
         """From now on packets for `key` are taken."""
+        self.put_under_way([service])
         self._of("services", key.family).update(layout.service_key(key), service.pack())
+
+    def put_under_way(self, services: Iterable[Service]) -> None:
+        """From now on flows that are under way go by these."""
+        self._maps["services"].update_all((layout.index(each.id), each.pack()) for each in services)
+
+    def under_way(self, id_: int) -> Service | None:
+        """What flows that are under way go by; None if by nothing."""
+        found = self._maps["services"].look_up(layout.index(id_))
+        return Service.unpack(found) if found is not None and any(found) else None
 
     def remove_service(self, key: ServiceKey) -> bool:
         """From now on they are passed; whether the service was there."""
+        found = self.service(key)
+        if found is not None:
+            self._maps["services"].update(layout.index(found.id), bytes(SIZES["services"]))
         return self._of("services", key.family).delete(layout.service_key(key))
 
     def service(self, key: ServiceKey) -> Service | None:

@@ -64,7 +64,8 @@ static __always_inline void add(void *counts, __u32 index, __u32 octets, int is_
 	if (count) {
 		count->packets++;
 		count->octets += octets;
-		count->flows += is_new;
+		if (is_new)
+			count->flows++;
 	}
 }
 
