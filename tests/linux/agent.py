@@ -767,8 +767,8 @@ def spoil_under_way() -> None:
     """What flows that are under way go by is gone."""
     installed = installation.find()
     assert installed is not None
-    for map_ in (installed.maps["services"],):
-        map_.update_all((index(id_), bytes(map_.shape.value_size)) for id_ in range(map_.shape.max_entries))
+    services = installed.maps["services"]
+    services.update_all((index(id_), bytes(services.shape.value_size)) for id_ in range(services.shape.max_entries))
     installed.close()
 
 
@@ -881,6 +881,9 @@ _COMMANDS: dict[str, Callable[..., object]] = {
         in_driver,
         refused_by_driver,
         make_program_old,
+        put_stray,
+        server_flags,
+        spoil_under_way,
         detach_programs,
         gate_numbers,
         choices,
