@@ -1,7 +1,7 @@
 """The dead-man deadlines of the balancer's program, for the speaker: written along with the gate of nftables.
 
 The program sends nothing for an address whose deadline has passed. A deadline is a moment of CLOCK_MONOTONIC in
-nanoseconds, 0 for never; the program reads it by the coarse clock, a kernel tick late at most. Which number an address
+nanoseconds, 0 for never; the program reads it a kernel tick late at most. Which number an address
 has is the plane's to say, and may change at any time, so it is looked up before each writing.
 
 The plane begins a deadline with an odd number, for an address whose gate is armed; what is written here is even: the
