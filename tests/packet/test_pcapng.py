@@ -6,7 +6,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from yaoki.core.address import MacAddress
@@ -99,6 +99,7 @@ def test_what_is_no_recording_is_said_to_be_none(data: bytes, flaw: PcapngFlaw) 
     assert found.reason is flaw
 
 
+@example(134, b"\0")  # an IPv6 address of an interface that ends early
 @given(st.integers(0, 600), st.binary(max_size=40))
 def test_no_octets_raise(keep: int, noise: bytes) -> None:
     data = pcapng.encode(RECORDING, "Yaoki")

@@ -239,7 +239,7 @@ class _Section:
                 case Option.IF_IPV4:
                     addresses.append(ip_interface(f"{IPv4Address(value[:4])}/{IPv4Address(value[4:8])}"))
                 case Option.IF_IPV6:
-                    addresses.append(IPv6Interface((value[:16], value[16])))
+                    addresses.append(IPv6Interface(struct.unpack("16sB", value)))
                 case Option.IF_MAC:
                     mac = MacAddress(value)
                 case Option.IF_RESOLUTION:
