@@ -16,12 +16,6 @@ DIRECT, TCP, UDP = Forward.DIRECT, Protocol.TCP, Protocol.UDP
 BOTH = pytest.mark.parametrize("family", [4, 6])
 
 
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
 @pytest.fixture
 def program(loaded: Bench) -> Iterator[Bench]:
     loaded.empty()

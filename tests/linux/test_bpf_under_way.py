@@ -1,7 +1,6 @@
 """Packets of flows that are under way: they find their service by their server, and are checked like all others."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +15,6 @@ from tests.linux.program import (
     SYN,
     Bench,
     Hook,
-    bench,
     frame,
     packet,
     sent,
@@ -29,18 +27,6 @@ from yaoki.linux.bpf.layout import Reason, Server, ServerFlag
 DIRECT, TCP, UDP = Forward.DIRECT, Protocol.TCP, Protocol.UDP
 HOOKS = pytest.mark.parametrize("hook", list(Hook), ids=str)
 BOTH = pytest.mark.parametrize("family", [4, 6])
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
-@pytest.fixture
-def program(loaded: Bench) -> Bench:
-    loaded.empty()
-    return loaded
 
 
 def under_way(program: Bench, family: int, *, port: int = 40000, hook: Hook = Hook.TC) -> str:
