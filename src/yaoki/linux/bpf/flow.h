@@ -265,6 +265,16 @@ __noinline int has_room(__u32 number)
 	return takes(number) && !is_full(number);
 }
 
+/* The slot after one. Slots are counted in 64 bits: the verifier does not see that a remainder in 32 leaves nothing above
+ * them, and compilers after clang 14 do not say so once more. Of a remainder it forgets what it was, so every turn of a
+ * loop is like the last one for it; a compiler that knew `index` to be below `slots` would make a comparison of it.
+ */
+static __always_inline __u64 next(__u64 index, __u32 slots)
+{
+	asm("" : "+r"(index));
+	return (index + 1) % slots;
+}
+
 /* The best server so far: the one that would have the fewest flows for its weight if it got this one. */
 struct lightest {
 	__u32 number, weight;
@@ -294,8 +304,9 @@ __noinline int weigh(struct lightest *lightest, __u32 number)
 __noinline __u32 pick_lightest(__u32 id, __u32 size, __u32 flags)
 {
 	struct lightest lightest = { NOBODY, 0, 0 };
-	__u32 capacity = 0, slots, index, found = 0;
+	__u32 capacity = 0, slots, found = 0;
 	struct ring *ring;
+	__u64 index;
 
 	ring = ring_of(id, size, &capacity);
 	if (!ring || !ring->slots)
@@ -303,7 +314,7 @@ __noinline __u32 pick_lightest(__u32 id, __u32 size, __u32 flags)
 	slots = ring->slots;
 	if (flags & LESS_OF_TWO) {
 		for (int i = 0; i < TRIES && found < 2; i++) {
-			index = bpf_get_prandom_u32() % slots;
+			index = (__u64)bpf_get_prandom_u32() * slots >> 32;
 			if (index >= capacity)
 				return NOBODY;
 			found += weigh(&lightest, ring->slot[index]);
@@ -316,7 +327,7 @@ __noinline __u32 pick_lightest(__u32 id, __u32 size, __u32 flags)
 		if (index >= capacity)
 			return NOBODY;
 		weigh(&lightest, ring->slot[index]);
-		index = (index + 1) % slots;
+		index = next(index, slots);
 	}
 	return lightest.number;
 }
@@ -324,8 +335,9 @@ __noinline __u32 pick_lightest(__u32 id, __u32 size, __u32 flags)
 /* The server whose turn it is, or whose slot the source or the flow has. */
 __noinline __u32 pick(__u32 id, __u32 size, __u32 hash, __u32 flags)
 {
-	__u32 capacity = 0, slots, index, number;
+	__u32 capacity = 0, slots, number;
 	struct ring *ring;
+	__u64 index;
 
 	ring = ring_of(id, size, &capacity);
 	if (!ring || !ring->slots)
@@ -341,7 +353,7 @@ __noinline __u32 pick(__u32 id, __u32 size, __u32 hash, __u32 flags)
 		number = ring->slot[index];
 		if (has_room(number))
 			return number;
-		index = (index + 1) % slots;
+		index = next(index, slots);
 	}
 	for (int i = 0; !(flags & LIMITED) && i < TRIES; i++) {
 		if (index >= capacity)
@@ -349,7 +361,7 @@ __noinline __u32 pick(__u32 id, __u32 size, __u32 hash, __u32 flags)
 		number = ring->slot[index];
 		if (takes(number))
 			return number;
-		index = (index + 1) % slots;
+		index = next(index, slots);
 	}
 	return NOBODY;
 }
