@@ -1,11 +1,15 @@
 """The object of a BPF program: built once for its sources, never taken for another's, and refused with a cure."""
 
+import os
 import shutil
+from errno import ENOSYS, EPERM
 from pathlib import Path
 
 import pytest
 
+from yaoki.core.error import ActuatorError
 from yaoki.linux.bpf.build import HERE, CannotBuild, build, object_file, object_path
+from yaoki.linux.bpf.object import load
 
 SOURCE = """
 #include <linux/bpf.h>
@@ -65,7 +69,35 @@ def test_a_missing_header_of_libbpf_has_its_cure(sources: Path) -> None:
         build("answer", sources)
 
 
-def test_the_shipped_sources_build_elsewhere_too(tmp_path: Path) -> None:
+@pytest.fixture
+def shipped(tmp_path: Path) -> Path:
     for path in (*HERE.glob("*.bpf.c"), *HERE.glob("*.h")):
         shutil.copy(path, tmp_path)
-    assert object_file("balancer", tmp_path).name == object_path("balancer").name
+    return tmp_path
+
+
+def test_the_shipped_sources_build_elsewhere_too(shipped: Path) -> None:
+    assert object_file("balancer", shipped).name == object_path("balancer").name
+
+
+CLANGS = sorted(
+    found
+    for directory in os.environ["PATH"].split(":")
+    for found in Path(directory).glob("clang-[0-9]*")
+    if found.name.removeprefix("clang-").isdigit()
+)
+"""Of all versions that are here. Later ones say less to the verifier than clang 14 does."""
+
+
+@pytest.mark.parametrize("clang", CLANGS, ids=lambda clang: clang.name)
+def test_the_kernel_takes_what_each_clang_makes_of_it(
+    clang: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YAOKI_CLANG", str(clang))
+    path = build("balancer", shipped)
+    try:
+        load(path).close()
+    except ActuatorError as error:
+        if error.errno not in (EPERM, ENOSYS):
+            raise
+        pytest.skip(f"this kernel refuses BPF: {error}")
