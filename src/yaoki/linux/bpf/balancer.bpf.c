@@ -57,6 +57,21 @@ static __always_inline enum reason admitted(const struct arrival *arrival, const
 	return SENT;
 }
 
+/* The service of a packet that is to be sent where its flow is, which has been noted there; 0 if it has to be looked at
+ * closer.
+ */
+static __always_inline struct service *going_on(struct flow *flow, const struct arrival *arrival, __u32 now,
+						struct choice *choice)
+{
+	struct service *service = flow ? under_way(flow, now, choice) : 0;
+
+	if (!service || admitted(arrival, service) != SENT)
+		return 0;
+	if (flow->seen != now)
+		flow->seen = now;
+	return service;
+}
+
 static __always_inline enum verdict sent(const struct arrival *arrival, const struct service *service,
 					 const struct choice *choice, int is_new, struct outgoing *outgoing)
 {
@@ -94,21 +109,17 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 	struct choice choice = {};
 	struct service *service;
 	enum reason reason;
-	int is_new = 0, goes_on;
+	int is_new = 0;
 	__u32 now;
 
 	if (!packet || !arrival || !outgoing)
 		return PASS;
 	now = arrival->now_ns >> TICK_SHIFT;
-	goes_on = only_goes_on(packet->part, packet->tcp_flags);
-	if (goes_on) {
+	if (only_goes_on(packet->part, packet->tcp_flags)) {
 		flow = bpf_map_lookup_elem(&flows4, &packet->key);
-		service = flow ? under_way(flow, now, &choice) : 0;
-		if (service && admitted(arrival, service) == SENT) {
-			if (flow->seen != now)
-				flow->seen = now;
+		service = going_on(flow, arrival, now, &choice);
+		if (service)
 			return sent(arrival, service, &choice, 0, outgoing);
-		}
 	}
 	if (packet->part == LATER_FRAGMENT) {
 		struct fragment_key4 key = fragment_key4(packet);
@@ -132,7 +143,7 @@ static __always_inline int balance4(struct packet4 *packet, struct arrival *arri
 		return sent(arrival, service, &choice, 0, outgoing);
 	}
 	source_key = (struct source_key4){ service->id, packet->key.source & service->source_mask[0] };
-	struct request request = { service, now, packet->part, packet->tcp_flags, goes_on, flow };
+	struct request request = { service, now, packet->part, packet->tcp_flags, flow };
 	struct tables tables = { &flows4, &new_flows4, &sources4, &packet->key, &source_key, 0 };
 
 	switch (find(&tables, &request, &choice)) {
@@ -185,21 +196,17 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct 
 	struct choice choice = {};
 	struct service *service;
 	enum reason reason;
-	int is_new = 0, goes_on;
+	int is_new = 0;
 	__u32 now;
 
 	if (!packet || !arrival || !outgoing)
 		return PASS;
 	now = arrival->now_ns >> TICK_SHIFT;
-	goes_on = only_goes_on(packet->part, packet->tcp_flags);
-	if (goes_on) {
+	if (only_goes_on(packet->part, packet->tcp_flags)) {
 		flow = bpf_map_lookup_elem(&flows6, &packet->key);
-		service = flow ? under_way(flow, now, &choice) : 0;
-		if (service && admitted(arrival, service) == SENT) {
-			if (flow->seen != now)
-				flow->seen = now;
+		service = going_on(flow, arrival, now, &choice);
+		if (service)
 			return sent(arrival, service, &choice, 0, outgoing);
-		}
 	}
 	if (packet->part == LATER_FRAGMENT) {
 		fragment_key6(packet, &key.fragment);
@@ -225,7 +232,7 @@ __noinline int balance6(struct packet6 *packet, struct arrival *arrival, struct 
 	key.source.service = service->id;
 	for (int word = 0; word < 4; word++)
 		key.source.source[word] = packet->key.source[word] & service->source_mask[word];
-	struct request request = { service, now, packet->part, packet->tcp_flags, goes_on, flow };
+	struct request request = { service, now, packet->part, packet->tcp_flags, flow };
 	struct tables tables = { &flows6, &new_flows6, &sources6, &packet->key, &key.source, 1 };
 
 	switch (find(&tables, &request, &choice)) {

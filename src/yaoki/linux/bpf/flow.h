@@ -19,8 +19,7 @@ struct request {
 	__u32 now;		/* tick */
 	enum part part;
 	__u8 tcp_flags;
-	__u8 is_looked_up;	/* `flow` is what the table of flows has for it, 0 for nothing */
-	struct flow *flow;
+	struct flow *flow;	/* if it only goes on: what the table of flows has for it, 0 for nothing */
 };
 
 /* The tables and keys of a request's family. */
@@ -223,7 +222,10 @@ static __always_inline enum finding find(const struct tables *tables, const stru
 
 	if (only_opens(request) && !is_new_ring(request))
 		return NOTHING;
-	flow = request->is_looked_up ? request->flow : bpf_map_lookup_elem(tables->flows, tables->flow_key);
+	if (only_goes_on(request->part, request->tcp_flags))
+		flow = request->flow;
+	else
+		flow = bpf_map_lookup_elem(tables->flows, tables->flow_key);
 	if (!flow)
 		return find_new(tables, request, choice);
 	if (!stays(flow, request, choice)) {
